@@ -1,0 +1,176 @@
+package sentences
+
+import (
+	"iter"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	closers = "\"'”’»›)]}*_`“‘" // “ and ‘ close a German quotation
+	openers = "\"'“‘«‹([{*_`„‚¿¡—–-"
+	// How far a decision looks back or ahead, in bytes: it keeps the whole linear.
+	window = 48
+)
+
+// ends yields the offset behind every sentence of text[start:end], the last one too.
+func ends(text string, start, end int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		first := start // of the current sentence
+		for i := start; i < end; {
+			r, n := utf8.DecodeRuneInString(text[i:end])
+			switch r {
+			case '。', '！', '？', '｡', '।', '॥', '؟', '۔':
+				i = skip(text, i+n, end, "。！？｡।॥؟۔」』”’）】》\"')")
+			case '.', '!', '?', '…':
+				stop := i
+				i = skip(text, i+n, end, ".!?…")
+				mark := text[stop:i]
+				i = skip(text, i, end, closers)
+				if k := frenchQuote(text[i:end]); k > 0 {
+					i += k
+				}
+				if i < end && text[i] == '[' { // a note's number set tight: "…ended.[12] The"
+					i = skipNote(text, i, end)
+				}
+				if i < end && !breaks(text, first, stop, i, end, mark) {
+					continue
+				}
+			default:
+				i += n
+				continue
+			}
+			if !yield(i) {
+				return
+			}
+			first = i
+		}
+		if first < end {
+			yield(end)
+		}
+	}
+}
+
+// breaks decides whether the mark at stop ends the sentence that began at first;
+// after is where the marks and closing quotes end.
+func breaks(text string, first, stop, after, end int, mark string) bool {
+	if r, _ := utf8.DecodeRuneInString(text[after:end]); !unicode.IsSpace(r) {
+		// Chinese and Japanese set no space, Latin script always does.
+		return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
+	}
+	next := word(text[after:min(end, after+window)])
+	if next == "" {
+		return true
+	}
+	r := firstRune(next)
+	if unicode.IsLower(r) {
+		return false
+	}
+	if mark != "." {
+		return true
+	}
+	from := max(first, stop-window)
+	tok := text[from:stop]
+	if k := strings.LastIndexFunc(tok, unicode.IsSpace); k >= 0 {
+		_, n := utf8.DecodeRuneInString(tok[k:])
+		tok, from = tok[k+n:], from+k+n
+	} else if from > first {
+		return true // longer than any abbreviation
+	}
+	bare := strings.TrimLeft(tok, openers)
+	if bare == "" {
+		return true
+	}
+	if strings.TrimSpace(text[first:from]) == "" && enumerates(bare) && !strings.ContainsAny(text[stop:after], closers) {
+		return false // "1. Introduction", "B. Results", "IV. The end"
+	}
+	low := strings.ToLower(bare)
+	switch {
+	case isTitle(low):
+		return false
+	case isReference(low):
+		// "Fig. 3", "No. IV", "p. 7"; "said no. The"
+		return !unicode.IsDigit(r) && isStarter(next)
+	case isAbbreviation(low), initials(bare):
+		return isStarter(next)
+	case utf8.RuneCountInString(bare) == 1 && !unicode.IsDigit(firstRune(bare)) && len(next) == 1:
+		return false // "z. B.", "i. d. R."
+	case ordinal(bare):
+		return !isMonth(strings.ToLower(next))
+	}
+	return true
+}
+
+// skip passes over any of set.
+func skip(text string, i, end int, set string) int {
+	for i < end {
+		r, n := utf8.DecodeRuneInString(text[i:end])
+		if !strings.ContainsRune(set, r) || r == utf8.RuneError {
+			break
+		}
+		i += n
+	}
+	return i
+}
+
+// frenchQuote returns the length of a closing guillemet set off by a space, else 0.
+func frenchQuote(s string) int {
+	r, n := utf8.DecodeRuneInString(s)
+	if !unicode.IsSpace(r) || !strings.HasPrefix(s[n:], "»") {
+		return 0
+	}
+	n += len("»")
+	if r, _ := utf8.DecodeRuneInString(s[n:]); n < len(s) && !unicode.IsSpace(r) {
+		return 0
+	}
+	return n
+}
+
+func skipNote(text string, i, end int) int {
+	k := strings.IndexByte(text[i:min(end, i+8)], ']')
+	if k < 2 || strings.Trim(text[i+1:i+k], "0123456789,") != "" {
+		return i
+	}
+	return i + k + 1
+}
+
+// word returns the first word of s, without space, quotes and brackets before it.
+func word(s string) string {
+	s = strings.TrimLeftFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune(openers, r) || r == '>' || r == '#'
+	})
+	if k := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }); k > 0 {
+		return s[:k]
+	}
+	if s != "" {
+		_, n := utf8.DecodeRuneInString(s)
+		return s[:n]
+	}
+	return ""
+}
+
+// enumerates reports whether s numbers what follows: 3, 2.1, b, iv.
+func enumerates(s string) bool {
+	if len(s) > 8 {
+		return false
+	}
+	return strings.Trim(s, "0123456789.") == "" || len(s) == 1 && unicode.IsLetter(rune(s[0])) ||
+		strings.Trim(s, "IVXLC") == "" || strings.Trim(s, "ivxlc") == ""
+}
+
+// initials reports whether s is a capital, or letters with full stops between: J, U.S, e.g.
+func initials(s string) bool {
+	parts := strings.Split(s, ".")
+	for i, p := range parts {
+		r, n := utf8.DecodeRuneInString(p)
+		if n == 0 || n != len(p) || !unicode.IsLetter(r) || len(parts) == 1 && !unicode.IsUpper(r) || i > 5 {
+			return false
+		}
+	}
+	return true
+}
+
+func ordinal(s string) bool {
+	return len(s) <= 2 && strings.Trim(s, "0123456789") == ""
+}
