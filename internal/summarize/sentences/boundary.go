@@ -87,6 +87,8 @@ func breaks(text string, first, stop, after, end int, mark string) bool {
 	}
 	low := strings.ToLower(bare)
 	switch {
+	case strings.TrimSpace(text[first:from]) == "" && len(bare) <= 6 && unicode.IsDigit(r):
+		return false // "Cas. 2. Let …": too short for a sentence, and numbered
 	case isTitle(low):
 		return false
 	case isReference(low):

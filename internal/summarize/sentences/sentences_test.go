@@ -41,6 +41,7 @@ func TestSplitEndsSentencesWhereAReaderDoes(t *testing.T) {
 		"note":            "It was so.[12]| The next followed.[3]",
 		"emphasis":        "It was **so.**| *Next* it was not.",
 		"number first":    "1. First comes this.| Then that.",
+		"numbered":        "_Exper._ 7. I took a prism.| Then Obs. 3 came.",
 		"german":          "Am 3. Oktober 1990 kam z. B. Herr Dr. Maier, d.h. der Arzt, ca. 5 Min. zu spät.| Er war krank.",
 		"german quote":    "„Wer da?“ rief er.| „Ich.“| Er ging.",
 		"french":          "M. Dupont et Mme. Durand, cf. p. 12, sont venus.| « Bonjour ! » dit-il.| Il part.",
