@@ -82,12 +82,13 @@ func breaks(text string, first, stop, after, end int, mark string) bool {
 	if bare == "" {
 		return true
 	}
-	if strings.TrimSpace(text[first:from]) == "" && enumerates(bare) && !strings.ContainsAny(text[stop:after], closers) {
-		return false // "1. Introduction", "B. Results", "IV. The end"
+	before := strings.TrimSpace(text[first:from])
+	if enumerates(bare) && (before == "" && !strings.ContainsAny(text[stop:after], closers) || label(before)) {
+		return false // "1. Introduction", "B. Results", "IV. The end", "Exp. 2. We took"
 	}
 	low := strings.ToLower(bare)
 	switch {
-	case strings.TrimSpace(text[first:from]) == "" && len(bare) <= 6 && unicode.IsDigit(r):
+	case before == "" && len(bare) <= 6 && unicode.IsDigit(r):
 		return false // "Cas. 2. Let …": too short for a sentence, and numbered
 	case isTitle(low):
 		return false
@@ -171,6 +172,11 @@ func initials(s string) bool {
 		}
 	}
 	return true
+}
+
+// label reports whether s, at the start of a sentence, names what a number follows.
+func label(s string) bool {
+	return len(s) <= 12 && strings.HasSuffix(strings.TrimRight(s, closers), ".") && !strings.ContainsRune(s, ' ')
 }
 
 func ordinal(s string) bool {
