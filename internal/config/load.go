@@ -1,0 +1,277 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// layer is one place that settings come from: raw values by setting name, and
+// how to call the place when something is wrong with a value.
+type layer struct {
+	values map[string]string
+	// origin is what Explain shows, name what an error starts with.
+	origin func(s Setting) string
+	name   func(s Setting) string
+}
+
+// Load finds every setting: flag, then environment, then the file named by
+// --config or GISTMILL_CONFIG, then default. An empty environment variable
+// counts as not set, as templates leave them behind.
+//
+// flags is the command's flag set after parsing; which settings it holds
+// ([AddFlags]) decides whose files must exist. nil means no flags and all
+// settings in use. environ has the form of [os.Environ]. required names
+// settings that the command cannot do without; "api-key" is content with a
+// base URL or the extractive model.
+//
+// The error is an *[InvalidError] with all problems at once.
+func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, error) {
+	table := Settings()
+	env := environment(environ)
+
+	var problems, warnings []string
+	fromEnv := envLayer(table, env)
+	warnings = append(warnings, unknownVariables(table, environ)...)
+	fromFlags, flagWarnings := flagLayer(table, flags)
+	warnings = append(warnings, flagWarnings...)
+	fromFile, fileProblems := fileLayer(table, configPath(flags, env))
+	problems = append(problems, fileProblems...)
+
+	// Weakest first: koanf lets each later layer win, by setting.
+	layers := []layer{defaultLayer(table), fromFile, fromEnv, fromFlags}
+	merged := koanf.New(".")
+	source := make(map[string]layer, len(table))
+	for _, l := range layers {
+		values := make(map[string]any, len(l.values))
+		for name, v := range l.values {
+			values[name] = v
+			source[name] = l
+		}
+		if err := merged.Load(confmap.Provider(values, ""), nil); err != nil {
+			return Config{}, fmt.Errorf("merge settings: %w", err)
+		}
+	}
+
+	var c Config
+	bad := make(map[string]bool)
+	for _, s := range table {
+		if why := s.parse(&c, merged.String(s.Name)); why != "" {
+			bad[s.Name] = true
+			problems = append(problems, sentence(source[s.Name].name(s), why))
+		}
+	}
+	isSet := func(name string) bool { return merged.String(name) != "" }
+	uses := func(name string) bool { return flags == nil || flags.Lookup(name) != nil }
+	c.complete(isSet)
+	for _, p := range c.cross(uses) {
+		if bad[p.setting] {
+			continue
+		}
+		bad[p.setting] = true
+		problems = append(problems, sentence(source[p.setting].name(find(table, p.setting)), p.text))
+	}
+	for _, name := range required {
+		switch {
+		case bad[name]:
+		case name == "api-key":
+			if why := c.endpointMissing(); why != "" {
+				problems = append(problems, why)
+			}
+		case !isSet(name):
+			s := find(table, name)
+			problems = append(problems, fmt.Sprintf("%s is not set, and this command needs it: give --%s or %s", name, s.Name, s.Env()))
+		}
+	}
+	if len(problems) > 0 {
+		return Config{Warnings: warnings}, &InvalidError{Problems: problems}
+	}
+	c.Warnings = append(warnings, c.advise()...)
+	c.entries = explain(table, &c, source)
+	return c, nil
+}
+
+// sentence puts the name of a wrong setting before what is wrong with it.
+func sentence(name, why string) string {
+	if strings.HasPrefix(why, `"`) {
+		return name + ": " + why
+	}
+	return name + " " + why
+}
+
+func find(table []Setting, name string) Setting {
+	i := slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		panic("config: no setting " + name)
+	}
+	return table[i]
+}
+
+func defaultLayer(table []Setting) layer {
+	l := layer{
+		values: make(map[string]string, len(table)),
+		origin: func(Setting) string { return "default" },
+		name:   func(s Setting) string { return s.Name },
+	}
+	for _, s := range table {
+		l.values[s.Name] = s.Default
+	}
+	return l
+}
+
+func envLayer(table []Setting, env map[string]string) layer {
+	values, variable := map[string]string{}, map[string]string{}
+	for _, s := range table {
+		for _, name := range append([]string{s.Env()}, s.Aliases...) {
+			if v := strings.TrimSpace(env[name]); v != "" {
+				values[s.Name], variable[s.Name] = v, name
+				break
+			}
+		}
+	}
+	return layer{
+		values: values,
+		origin: func(s Setting) string { return "environment " + variable[s.Name] },
+		name:   func(s Setting) string { return variable[s.Name] },
+	}
+}
+
+func flagLayer(table []Setting, flags *pflag.FlagSet) (layer, []string) {
+	l := layer{
+		values: map[string]string{},
+		origin: func(s Setting) string { return "flag --" + s.Name },
+		name:   func(s Setting) string { return "--" + s.Name },
+	}
+	var warnings []string
+	for _, s := range table {
+		if flags == nil {
+			break
+		}
+		f := flags.Lookup(s.Name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		// An empty flag takes the default back from the weaker layers.
+		l.values[s.Name] = cmp.Or(strings.TrimSpace(f.Value.String()), s.Default)
+		if s.Kind == KindURL && hasPassword(f.Value.String()) {
+			warnings = append(warnings, fmt.Sprintf(
+				"--%s carries a password that other users of this machine can see: set %s instead", s.Name, s.Env()))
+		}
+	}
+	return l, warnings
+}
+
+// configPath is the file to read, or "".
+func configPath(flags *pflag.FlagSet, env map[string]string) string {
+	if flags != nil {
+		if f := flags.Lookup(configFlag); f != nil && f.Changed {
+			return f.Value.String()
+		}
+	}
+	return env[configVariable]
+}
+
+func fileLayer(table []Setting, path string) (layer, []string) {
+	l := layer{
+		values: map[string]string{},
+		origin: func(Setting) string { return "file " + path },
+		name:   func(s Setting) string { return s.Key() + " in " + path },
+	}
+	if path == "" {
+		return l, nil
+	}
+	k := koanf.New("\x00") // no key is a path into another
+	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return l, []string{configFileProblem(path, err)}
+	}
+	keys := make(map[string]Setting, len(table))
+	var names []string
+	for _, s := range table {
+		keys[s.Key()] = s
+		if !s.Secret {
+			names = append(names, s.Key())
+		}
+	}
+	var problems []string
+	raw := k.Raw()
+	for _, key := range slices.Sorted(maps.Keys(raw)) {
+		s, known := keys[key]
+		switch {
+		case !known:
+			problems = append(problems, fmt.Sprintf("%s has the unknown key %s%s", path, quote(key), didYouMean(key, names)))
+			continue
+		case s.Secret:
+			problems = append(problems, fmt.Sprintf("%s has %s, and secrets come from the environment only: set %s",
+				path, key, strings.Join(append([]string{s.Env()}, s.Aliases...), " or ")))
+			continue
+		}
+		v, ok := scalar(raw[key], s.Kind == KindList)
+		if !ok {
+			problems = append(problems, fmt.Sprintf("%s in %s is not a single value: give one", key, path))
+			continue
+		}
+		if v != "" {
+			l.values[s.Name] = v
+		}
+	}
+	return l, problems
+}
+
+func configFileProblem(path string, err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("config file %s does not exist: give --config the path of a YAML file", quote(path))
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("config file %s may not be read by this user: change its mode or its owner", quote(path))
+	default:
+		// A YAML error is one line or a heading with a list under it.
+		why := strings.Join(strings.Fields(err.Error()), " ")
+		return fmt.Sprintf("config file %s cannot be read: %s: give a YAML file with lines such as \"rpm: 500\"", quote(path), why)
+	}
+}
+
+// scalar writes a YAML value as the flag would be written.
+func scalar(v any, list bool) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", true
+	case string:
+		return strings.TrimSpace(v), true
+	case int:
+		return strconv.Itoa(v), true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case uint64:
+		return strconv.FormatUint(v, 10), true
+	case float64:
+		return number(v), true
+	case bool:
+		return strconv.FormatBool(v), true
+	case []any:
+		if !list {
+			return "", false
+		}
+		items := make([]string, 0, len(v))
+		for _, item := range v {
+			s, ok := scalar(item, false)
+			if !ok {
+				return "", false
+			}
+			items = append(items, s)
+		}
+		return strings.Join(items, ","), true
+	default:
+		return "", false
+	}
+}

@@ -1,0 +1,351 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gistmill/gistmill/internal/config"
+)
+
+// flags parses args with all settings registered.
+func flags(t *testing.T, args ...string) *pflag.FlagSet {
+	t.Helper()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+// write puts text in a new file and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// problems loads what must be refused and returns what is wrong with it.
+func problems(t *testing.T, fs *pflag.FlagSet, environ []string, required ...string) []string {
+	t.Helper()
+	_, err := config.Load(fs, environ, required...)
+	var invalid *config.InvalidError
+	if !errors.As(err, &invalid) {
+		t.Fatalf("Load gave %v, want an InvalidError", err)
+	}
+	return invalid.Problems
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := config.Load(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pair := range map[string][2]any{
+		"store":                {got.Store, "sqlite:.gistmill/ledger.db"},
+		"store-connections":    {got.StoreConnections, 4},
+		"redis":                {got.Redis, ""},
+		"queue":                {got.Queue, "documents"},
+		"out":                  {got.Out, "./summaries"},
+		"model":                {got.Model, config.ModelExtractive},
+		"base-url":             {got.BaseURL, ""},
+		"api-key":              {got.APIKey.Reveal(), ""},
+		"words":                {got.Words, 150},
+		"max-output-tokens":    {got.MaxOutputTokens, 400},
+		"temperature":          {got.Temperature, 0.0},
+		"context-tokens":       {got.ContextTokens, 0},
+		"rpm":                  {got.RPM, 0},
+		"tpm":                  {got.TPM, 0},
+		"budget-usd":           {got.BudgetUSD, 0.0},
+		"budget-tokens":        {got.BudgetTokens, int64(0)},
+		"budget-usd-day":       {got.BudgetUSDDay, 0.0},
+		"concurrency":          {got.Concurrency, 16},
+		"partitions":           {got.Partitions, 4},
+		"partition-documents":  {got.PartitionDocuments, 50},
+		"partition-bytes":      {got.PartitionBytes, int64(4 << 20)},
+		"request-timeout":      {got.RequestTimeout, 2 * time.Minute},
+		"shutdown-grace":       {got.ShutdownGrace, 130 * time.Second},
+		"max-attempts":         {got.MaxAttempts, 8},
+		"retry-base":           {got.RetryBase, time.Second},
+		"retry-cap":            {got.RetryCap, 5 * time.Minute},
+		"max-document-bytes":   {got.MaxDocumentBytes, int64(64 << 20)},
+		"listen":               {got.Listen, "127.0.0.1:8080"},
+		"log-level":            {got.LogLevel, slog.LevelInfo},
+		"log-format":           {got.LogFormat, "auto"},
+		"number of warnings":   {len(got.Warnings), 0},
+		"settings in the list": {len(got.Explain()), len(config.Settings())},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: got %v, want %v", name, pair[0], pair[1])
+		}
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	t.Parallel()
+	file := write(t, "c.yaml", "rpm: 1\ntpm: 1\nwords: 90\nbase_url: http://file/v1\n")
+	cases := []struct {
+		name    string
+		args    []string
+		environ []string
+		want    config.Entry
+	}{
+		{"flag beats all", []string{"--rpm=3", "--config", file}, []string{"GISTMILL_RPM=2"},
+			config.Entry{Setting: "rpm", Value: "3", Origin: "flag --rpm"}},
+		{"environment beats file", []string{"--config", file}, []string{"GISTMILL_RPM=2"},
+			config.Entry{Setting: "rpm", Value: "2", Origin: "environment GISTMILL_RPM"}},
+		{"file beats default", nil, []string{"GISTMILL_CONFIG=" + file},
+			config.Entry{Setting: "words", Value: "90", Origin: "file " + file}},
+		{"default", nil, nil,
+			config.Entry{Setting: "words", Value: "150", Origin: "default"}},
+		{"an empty variable is not set", []string{"--config", file}, []string{"GISTMILL_RPM="},
+			config.Entry{Setting: "rpm", Value: "1", Origin: "file " + file}},
+		{"alias beats file", []string{"--config", file}, []string{"OPENAI_BASE_URL=http://alias/v1/"},
+			config.Entry{Setting: "base-url", Value: "http://alias/v1", Origin: "environment OPENAI_BASE_URL"}},
+		{"own variable beats alias", nil, []string{"OPENAI_BASE_URL=http://alias", "GISTMILL_BASE_URL=http://own"},
+			config.Entry{Setting: "base-url", Value: "http://own", Origin: "environment GISTMILL_BASE_URL"}},
+		{"own key beats alias", nil, []string{"OPENAI_API_KEY=a", "GISTMILL_API_KEY=b"},
+			config.Entry{Setting: "api-key", Value: "set", Origin: "environment GISTMILL_API_KEY"}},
+		{"grace follows the timeout", []string{"--request-timeout=30s"}, nil,
+			config.Entry{Setting: "shutdown-grace", Value: "40s", Origin: "default"}},
+		{"an empty flag takes the default", []string{"--words=", "--config", file}, nil,
+			config.Entry{Setting: "words", Value: "150", Origin: "flag --words"}},
+		{"an empty flag takes the computed default", []string{"--model="}, []string{"GISTMILL_MODEL=x"},
+			config.Entry{Setting: "model", Value: "extractive", Origin: "flag --model"}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(flags(t, tc.args...), tc.environ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range c.Explain() {
+				if e.Setting == tc.want.Setting && e != tc.want {
+					t.Errorf("got %+v, want %+v", e, tc.want)
+				}
+			}
+		})
+	}
+}
+
+func TestEffectiveModel(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		environ []string
+		want    string
+	}{
+		{nil, "extractive"},
+		{[]string{"OPENAI_API_KEY=k"}, "gpt-4o-mini"},
+		{[]string{"OPENAI_BASE_URL=http://localhost:11434/v1"}, "gpt-4o-mini"},
+		{[]string{"OPENAI_API_KEY=k", "GISTMILL_MODEL=extractive"}, "extractive"},
+		{[]string{"GISTMILL_MODEL=llama3"}, "llama3"},
+	}
+	for _, tc := range cases {
+		c, err := config.Load(nil, tc.environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Model != tc.want {
+			t.Errorf("%v: model %q, want %q", tc.environ, c.Model, tc.want)
+		}
+	}
+}
+
+func TestWrongValues(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ flag, want string }{
+		{"--rpm=many", `--rpm: "many" is not a whole number: give e.g. 500`},
+		{"--rpm=-1", `--rpm is -1 and must be 0 or more`},
+		{"--partitions=0", `--partitions is 0 and must be 1 or more`},
+		{"--temperature=3", `--temperature is 3 and must be from 0 to 2`},
+		{"--budget-usd=NaN", `--budget-usd: "NaN" is not a number: give e.g. 2.50`},
+		{"--budget-usd=-0.5", `--budget-usd is -0.5 and must be 0 or more`},
+		{"--request-timeout=120", `--request-timeout: "120" is not a duration with its unit: give e.g. 2m`},
+		{"--retry-base=0s", `--retry-base is 0s and must be longer than 0s`},
+		{"--shutdown-grace=-1s", `--shutdown-grace is -1s and must be longer than 0s`},
+		{"--retry-base=10m", `--retry-base is longer than retry-cap (10m0s > 5m0s): lower retry-base or raise retry-cap`},
+		{"--partition-bytes=lots", `--partition-bytes: "lots" is not a size: give bytes or a unit, e.g. 4MiB`},
+		{"--partition-bytes=-4MiB", `--partition-bytes: "-4MiB" is not a size: give bytes or a unit, e.g. 4MiB`},
+		{"--partition-bytes=9EiB", `--partition-bytes: "9EiB" is not a size: give bytes or a unit, e.g. 4MiB`},
+		{"--context-tokens=300", `--context-tokens leaves no room for a document beside max-output-tokens: raise context-tokens, or set 0 to take the model's own`},
+		{"--store=ledger.db", `--store is no ledger: give sqlite:PATH or postgres://user@host/database`},
+		{"--store=sqlite:", `--store has no path after sqlite: : give e.g. sqlite:.gistmill/ledger.db`},
+		{"--store=mysql://h/db", `--store has the scheme "mysql", which is no ledger: give sqlite:PATH or postgres://user@host/database`},
+		{"--store=postgres:///db", `--store has no host: give e.g. postgres://user@db.example:5432/gistmill`},
+		{"--redis=localhost:6379", `--redis has no scheme: give e.g. redis://localhost:6379/0`},
+		{"--redis=http://localhost", `--redis has the scheme "http", which is no Redis: give redis://, rediss://, redis-sentinel:// or redis-cluster://`},
+		{"--redis=redis://", `--redis has no host: give e.g. redis://localhost:6379`},
+		{"--queue=a{b}", `--queue: "a{b}" is no queue name: use letters, digits, dot, hyphen and underscore`},
+		{"--out=s3://bucket/x", `--out is a URL, and run writes to a local folder: give a folder or -, and take the summaries elsewhere with gistmill export`},
+		{"--base-url=localhost:11434", `--base-url is not an http:// or https:// URL: give e.g. http://localhost:11434/v1`},
+		{"--fallbacks=gpt-4o,m@ftp://x", `--fallbacks entry 2 is not MODEL, URL or MODEL@URL: give e.g. gpt-4o@https://api.openai.com/v1`},
+		{"--listen=8080", `--listen: "8080" is not HOST:PORT: give e.g. 127.0.0.1:8080`},
+		{"--listen=:8080", `--listen is reachable from other machines and has no authentication: set auth-token-file, or listen on 127.0.0.1`},
+		{"--prompt=/no/such/file", `--prompt names "/no/such/file", which does not exist: give the path of a readable file`},
+		{"--prompt=/", `--prompt names "/", which is a folder: give the path of a readable file`},
+		{"--log-level=loud", `--log-level: "loud" is not one of debug, info, warn, error`},
+		{"--log-format=xml", `--log-format: "xml" is not one of auto, text, json`},
+		{"--config=/no/such.yaml", `config file "/no/such.yaml" does not exist: give --config the path of a YAML file`},
+	}
+	for _, tc := range cases {
+		t.Run(tc.flag, func(t *testing.T) {
+			t.Parallel()
+			got := problems(t, flags(t, tc.flag), nil)
+			if len(got) != 1 || got[0] != tc.want {
+				t.Errorf("got  %q\nwant %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	t.Parallel()
+	file := write(t, "c.yaml", "max-attempts: 3\nconcurrency: [1, 2]\nwords: 0\nelephants: 7\napi_key: hunter2\n")
+	got := problems(t, flags(t, "--rpm=x", "--retry-base=1h", "--config="+file),
+		[]string{"GISTMILL_TPM=1e6", "OPENAI_API_KEY=two words"}, "redis")
+	want := []string{
+		file + ` has api_key, and secrets come from the environment only: set GISTMILL_API_KEY or OPENAI_API_KEY`,
+		`concurrency in ` + file + ` is not a single value: give one`,
+		file + ` has the unknown key "elephants"`,
+		file + ` has the unknown key "max-attempts"; did you mean max_attempts?`,
+		`OPENAI_API_KEY holds a blank, a line break or a character that no key has: copy the key again`,
+		`words in ` + file + ` is 0 and must be 1 or more`,
+		`--rpm: "x" is not a whole number: give e.g. 500`,
+		`GISTMILL_TPM: "1e6" is not a whole number: give e.g. 500`,
+		`--retry-base is longer than retry-cap (1h0m0s > 5m0s): lower retry-base or raise retry-cap`,
+		`redis is not set, and this command needs it: give --redis or GISTMILL_REDIS`,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	file := write(t, "c.yaml", `
+store: postgres://me:pw@db/gist
+rpm: 500
+temperature: 0.3
+partition_bytes: 1048576
+request_timeout: 30s
+tpm:
+fallbacks: [gpt-4o, llama@http://localhost:11434/v1/, "https://other.example/v1"]
+`)
+	c, err := config.Load(flags(t, "--config", file), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.RPM != 500 || c.Temperature != 0.3 || c.PartitionBytes != 1<<20 || c.RequestTimeout != 30*time.Second || c.TPM != 0 {
+		t.Errorf("got %+v", c)
+	}
+	want := []config.Fallback{{Model: "gpt-4o"}, {Model: "llama", BaseURL: "http://localhost:11434/v1"}, {BaseURL: "https://other.example/v1"}}
+	if !reflect.DeepEqual(c.Fallbacks, want) {
+		t.Errorf("fallbacks %+v, want %+v", c.Fallbacks, want)
+	}
+}
+
+func TestBrokenFile(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"rpm: 1\nrpm: 2\n", "rpm: [", "just words", "- a\n- b\n", "\x00"} {
+		got := problems(t, flags(t, "--config", write(t, "c.yaml", text)), nil)
+		if len(got) != 1 || strings.Contains(got[0], "\n") || !strings.Contains(got[0], "cannot be read") {
+			t.Errorf("%q: got %q", text, got)
+		}
+	}
+}
+
+func TestRequiredKey(t *testing.T) {
+	t.Parallel()
+	got := problems(t, flags(t, "--model=gpt-4o"), nil, "api-key")
+	if want := `model "gpt-4o" needs a key: set OPENAI_API_KEY, or base-url for an endpoint without one, or model extractive to work without any`; len(got) != 1 || got[0] != want {
+		t.Errorf("got %q", got)
+	}
+	for _, args := range [][]string{{}, {"--model=extractive"}, {"--model=llama3", "--base-url=http://localhost:11434/v1"}} {
+		if _, err := config.Load(flags(t, args...), nil, "api-key"); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestUnusedFilesNeedNotExist(t *testing.T) {
+	t.Parallel()
+	fs := pflag.NewFlagSet("status", pflag.ContinueOnError)
+	config.AddFlags(fs, config.ForCommand("status")...)
+	if _, err := config.Load(fs, []string{"GISTMILL_PROMPT=/no/such/file", "GISTMILL_LISTEN=0.0.0.0:80"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(flags(t, "--redis=redis://:pw@h", "--words=500", "--shutdown-grace=5s"), []string{
+		"GISTMILL_RETRYBASE=1s", "GISTMILL_ELEPHANT=1", "GISTMILL_TEST_REDIS=x", "GISTMILL_CONFIG=",
+		"GISTMILL_SERVER_SERVICE_HOST=10.0.0.1", "GISTMILL_SERVER_PORT_8080_TCP_ADDR=10.0.0.1", "GISTMILL_PORT=tcp://x", "PATH=/bin",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"the environment variable GISTMILL_ELEPHANT is no setting and has no effect",
+		"the environment variable GISTMILL_RETRYBASE is no setting and has no effect; did you mean GISTMILL_RETRY_BASE?",
+		"--redis carries a password that other users of this machine can see: set GISTMILL_REDIS instead",
+		"shutdown-grace (5s) is shorter than request-timeout (2m0s): a call in flight at SIGTERM may be paid for and lost",
+		"max-output-tokens hardly holds the words asked for: raise it or lower words",
+	}
+	if !reflect.DeepEqual(c.Warnings, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestGoodAddresses(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{
+		"--store=sqlite:/var/lib/x.db", "--store=sqlite:x.db?cache=shared", "--store=postgres://h/db", "--store=postgresql://u:p@h1:5432,h2:5433/db?sslmode=require",
+		"--store=postgres:///db?host=/run/postgresql", "--redis=redis://localhost", "--redis=rediss://u:p@h:6380/2", "--redis=redis://[::1]:6379", "--redis=redis://[::1]",
+		"--redis=redis-sentinel://:p@s1:26379,s2:26379/0?master=m", "--redis=redis-cluster://n1:7000,n2:7001", "--listen=localhost:0", "--listen=[::1]:80",
+	} {
+		if _, err := config.Load(flags(t, arg), nil); err != nil {
+			t.Errorf("%s: %v", arg, err)
+		}
+	}
+}
+
+// No way of printing settings or errors gives a secret away.
+func TestSecretsStayHidden(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t"
+	environ := []string{
+		"OPENAI_API_KEY=" + secret, "GISTMILL_STORE=postgres://u:" + secret + "@h/db?sslpassword=" + secret,
+		"GISTMILL_REDIS=rediss://:" + secret + "@h:6379", "GISTMILL_BASE_URL=http://u:" + secret + "@h/v1",
+		"GISTMILL_FALLBACKS=m@http://u:" + secret + "@h/v1",
+	}
+	c, err := config.Load(nil, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := fmt.Sprintf("%v %+v %#v", c.Explain(), c.APIKey, c.APIKey); strings.Contains(shown, secret) {
+		t.Error("shown: " + shown)
+	}
+	for _, bad := range []string{
+		"GISTMILL_STORE=postgres://u:" + secret + "/x@h:port/db", "GISTMILL_STORE=" + secret, "GISTMILL_REDIS=redis://:" + secret + "@h:x",
+		"GISTMILL_BASE_URL=http://u:" + secret + "@h:port", "GISTMILL_FALLBACKS=http://u:" + secret + "@h:port", "OPENAI_API_KEY=" + secret + "\t" + secret,
+	} {
+		if got := problems(t, nil, []string{bad}); strings.Contains(strings.Join(got, " "), secret) {
+			t.Errorf("%s: %q", bad, got)
+		}
+	}
+}

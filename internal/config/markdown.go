@@ -1,0 +1,36 @@
+package config
+
+import "strings"
+
+// Markdown is the settings table as the README carries it, one row a setting,
+// ending with a line break. A test compares the two.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| setting | default | meaning |\n|---|---|---|\n")
+	for _, s := range Settings() {
+		name := "`" + s.Name + "`"
+		if s.Secret {
+			var from []string
+			for _, v := range append([]string{s.Env()}, s.Aliases...) {
+				from = append(from, "`"+v+"`")
+			}
+			name += " (environment only: " + strings.Join(from, " or ") + ")"
+		}
+		fallback := s.DefaultText
+		switch {
+		case fallback != "":
+		case s.Default != "":
+			fallback = "`" + s.Default + "`"
+		default:
+			fallback = "none"
+		}
+		usage := s.Usage
+		if !s.Secret && len(s.Aliases) > 0 {
+			usage += "; also from `" + strings.Join(s.Aliases, "`, `") + "`"
+		}
+		b.WriteString("| " + cell(name) + " | " + cell(fallback) + " | " + cell(usage) + " |\n")
+	}
+	return b.String()
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

@@ -1,0 +1,197 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// parse writes raw into the field that the setting is bound to and checks it.
+// It returns what is wrong and what to do, or "". The text repeats the value
+// only where it cannot hold a secret.
+func (s Setting) parse(c *Config, raw string) string {
+	if raw == "" {
+		return "" // not set; the field keeps its zero value
+	}
+	field := s.bind(c)
+	var v any
+	switch p := field.(type) {
+	case *string:
+		*p, v = raw, raw
+	case *Secret:
+		*p, v = Secret(raw), raw
+	case *int:
+		n, err := strconv.Atoi(raw)
+		if err != nil {
+			return quote(raw) + " is not a whole number: give e.g. " + s.example()
+		}
+		*p, v = n, float64(n)
+	case *int64:
+		n, why := s.parseInt64(raw)
+		if why != "" {
+			return why
+		}
+		*p, v = n, float64(n)
+	case *float64:
+		f, err := strconv.ParseFloat(raw, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return quote(raw) + " is not a number: give e.g. " + s.example()
+		}
+		*p, v = f, f
+	case *time.Duration:
+		d, err := time.ParseDuration(raw)
+		if err != nil {
+			return quote(raw) + " is not a duration with its unit: give e.g. " + s.example()
+		}
+		*p, v = d, d
+	case *slog.Level:
+		level, ok := parseLevel(raw)
+		if !ok {
+			return quote(raw) + " is not one of debug, info, warn, error"
+		}
+		*p, v = level, level
+	case *[]Fallback:
+		list, why := parseFallbacks(raw)
+		if why != "" {
+			return why
+		}
+		*p, v = list, list
+	default:
+		panic(fmt.Sprintf("config: setting %s is bound to a %T", s.Name, field))
+	}
+	if s.check == nil {
+		return ""
+	}
+	return s.check(v)
+}
+
+func (s Setting) parseInt64(raw string) (int64, string) {
+	if s.Kind != KindBytes {
+		n, err := strconv.ParseInt(raw, 10, 64)
+		if err != nil {
+			return 0, quote(raw) + " is not a whole number: give e.g. " + s.example()
+		}
+		return n, ""
+	}
+	n, err := humanize.ParseBytes(raw)
+	if err != nil || n > math.MaxInt64 {
+		return 0, quote(raw) + " is not a size: give bytes or a unit, e.g. " + s.example()
+	}
+	return int64(n), ""
+}
+
+// example is a value that would do.
+func (s Setting) example() string {
+	if s.Default != "" && s.Default != "0" {
+		return s.Default
+	}
+	switch s.Kind {
+	case KindDuration:
+		return "130s"
+	case KindFloat:
+		return "2.50"
+	default:
+		return "500"
+	}
+}
+
+func parseLevel(raw string) (slog.Level, bool) {
+	switch strings.ToLower(raw) {
+	case "debug":
+		return slog.LevelDebug, true
+	case "info":
+		return slog.LevelInfo, true
+	case "warn", "warning":
+		return slog.LevelWarn, true
+	case "error":
+		return slog.LevelError, true
+	}
+	return 0, false
+}
+
+func parseFallbacks(raw string) ([]Fallback, string) {
+	var list []Fallback
+	for item := range strings.SplitSeq(raw, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		f := Fallback{Model: item}
+		if scheme := strings.Index(item, "://"); scheme >= 0 {
+			f = Fallback{BaseURL: item}
+			// An @ before the scheme parts the model; one after it belongs to the URL.
+			if at := strings.LastIndex(item[:scheme], "@"); at >= 0 {
+				f = Fallback{Model: item[:at], BaseURL: item[at+1:]}
+			}
+			if checkHTTP(f.BaseURL) != "" {
+				return nil, "entry " + strconv.Itoa(len(list)+1) + " is not MODEL, URL or MODEL@URL: give e.g. gpt-4o@https://api.openai.com/v1"
+			}
+			f.BaseURL = strings.TrimRight(f.BaseURL, "/")
+		}
+		list = append(list, f)
+	}
+	return list, ""
+}
+
+// The makers of checks. Numbers of every width arrive as float64, which is
+// exact for all limits used here.
+
+func atLeast(low float64) func(any) string {
+	return func(v any) string {
+		if v.(float64) < low {
+			return fmt.Sprintf("is %v and must be %v or more", number(v.(float64)), number(low))
+		}
+		return ""
+	}
+}
+
+func between(low, high float64) func(any) string {
+	return func(v any) string {
+		if f := v.(float64); f < low || f > high {
+			return fmt.Sprintf("is %v and must be from %v to %v", number(f), number(low), number(high))
+		}
+		return ""
+	}
+}
+
+func nonNegative() func(any) string { return atLeast(0) }
+
+func positive() func(any) string {
+	return func(v any) string {
+		if d := v.(time.Duration); d <= 0 {
+			return "is " + d.String() + " and must be longer than 0s"
+		}
+		return ""
+	}
+}
+
+func text(check func(string) string) func(any) string {
+	return func(v any) string { return check(v.(string)) }
+}
+
+func oneOf(allowed ...string) func(string) string {
+	return func(v string) string {
+		for _, a := range allowed {
+			if v == a {
+				return ""
+			}
+		}
+		return quote(v) + " is not one of " + strings.Join(allowed, ", ")
+	}
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+// quote bounds what an error repeats of a value.
+func quote(s string) string {
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}
