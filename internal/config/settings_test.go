@@ -86,13 +86,13 @@ func TestMarkdown(t *testing.T) {
 func TestRedactURL(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
-		"sqlite:x.db":                         "sqlite:x.db",
-		"redis://h:6379":                      "redis://h:6379",
-		"redis://user@h":                      "redis://user@h",
-		"redis://:p@h/0":                      "redis://:xxxxx@h/0",
-		"postgres://u:p@a@h1:1,h2:2/db":       "postgres://u:xxxxx@h1:1,h2:2/db",
-		"postgres://u:p/q@h/db?sslmode=x":     "postgres://u:xxxxx@h/db?sslmode=x",
-		"postgres://h/db?user=u&password=p&a": "postgres://h/db?user=u&password=xxxxx&a",
+		"sqlite:x.db":                                       "sqlite:x.db",
+		"redis://h:6379":                                    "redis://h:6379",
+		"redis://user@h":                                    "redis://user@h",
+		"redis://:p@h/0":                                    "redis://:xxxxx@h/0",
+		"postgres://u:p@a@h1:1,h2:2/db":                     "postgres://u:xxxxx@h1:1,h2:2/db",
+		"postgres://u:p/q@h/db?sslmode=x":                   "postgres://u:xxxxx@h/db?sslmode=x",
+		"postgres://h/db?user=u&password=p&a":               "postgres://h/db?user=u&password=xxxxx&a",
 		"redis-sentinel://s:1?sentinel_password=p&master=m": "redis-sentinel://s:1?sentinel_password=xxxxx&master=m",
 		"": "",
 	} {
