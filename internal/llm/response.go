@@ -11,12 +11,20 @@ const (
 type Usage struct {
 	In       int // prompt tokens, cached ones included
 	CachedIn int // the part of In that the endpoint took from its prompt cache
-	Out      int // completion tokens, reasoning included
+	// CacheWriteIn is the part of In that was written to the prompt cache,
+	// which GPT-5.6 and later models charge for.
+	CacheWriteIn int
+	Out          int // completion tokens, reasoning included
 }
 
 // Add returns the sum of two usages.
 func (u Usage) Add(v Usage) Usage {
-	return Usage{In: u.In + v.In, CachedIn: u.CachedIn + v.CachedIn, Out: u.Out + v.Out}
+	return Usage{
+		In:           u.In + v.In,
+		CachedIn:     u.CachedIn + v.CachedIn,
+		CacheWriteIn: u.CacheWriteIn + v.CacheWriteIn,
+		Out:          u.Out + v.Out,
+	}
 }
 
 // A Response is a model's answer.

@@ -1,0 +1,273 @@
+package llm
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A classifier turns whatever went wrong with a call into one *Error. It is the
+// only place that decides a class.
+type classifier struct {
+	scrub   scrubber
+	keySent bool
+	baseURL string // to show
+	model   string
+	timeout time.Duration
+	now     time.Time
+}
+
+// classify decides a call that gave no usable answer: either err says what
+// failed below the API, or the exchange holds an error (of any status, 200
+// included) or an answer without choices.
+func (c classifier) classify(ex *exchange, err error) *Error {
+	said := parseProviderError(ex.body)
+	if ex.status == 0 || ex.readErr != nil || err != nil && ex.status < 300 && !said.found {
+		return c.transport(ex, err)
+	}
+	status := ex.status
+	if status < 300 && said.found {
+		// A gateway that had begun its answer, or that never sets a status
+		// (OpenRouter): the code in the body is the status.
+		status = 0
+		if n, err := strconv.Atoi(said.Code); err == nil && n >= 400 && n < 600 {
+			status = n
+		}
+	}
+	class, advice := c.decide(status, said)
+	out := &Error{
+		Class:   class,
+		Status:  ex.status,
+		Code:    c.scrub.clean(said.Code),
+		Message: c.message(ex, said, advice),
+	}
+	if out.Code == "" {
+		out.Code = c.scrub.clean(said.Type)
+	}
+	if class == RateLimited || class == Transient {
+		out.RetryAfter = retryAfter(ex.header, said.Message, c.now)
+	}
+	return out
+}
+
+// decide is the error table. status is 0 for an error that came with a 200.
+// What the endpoint says goes before the status it says it with: llama.cpp
+// reports a full context as 500, Together as 403, OpenAI an empty account as
+// 429.
+func (c classifier) decide(status int, p providerError) (Class, string) {
+	switch {
+	case p.tooLong(status):
+		return ContextLength, "the request does not fit the model's context window"
+	case p.refused():
+		return Refused, "the provider's content filter refused the document"
+	case status == http.StatusPaymentRequired || p.noCredit():
+		return Halted, "the account has no credit left: check plan and billing of the endpoint, then resume the run"
+	case status == http.StatusTooManyRequests || p.rateLimited():
+		return RateLimited, "the endpoint's rate limit is reached"
+	case status == http.StatusUnauthorized || p.badKey():
+		if !c.keySent {
+			return Halted, "the endpoint wants an API key: set OPENAI_API_KEY"
+		}
+		return Halted, "the endpoint refused the API key: check OPENAI_API_KEY"
+	case status == http.StatusForbidden:
+		return Halted, "the endpoint forbids this: check what OPENAI_API_KEY may do (model, project, region) and --base-url"
+	case status == http.StatusProxyAuthRequired:
+		return Halted, "a proxy wants credentials: check HTTPS_PROXY"
+	case p.unknownModel():
+		return Halted, fmt.Sprintf("the endpoint has no model %q for this key: check --model", c.model)
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone:
+		return Halted, fmt.Sprintf("there is no chat API, or no model %q, at %s: check --base-url and --model", c.model, c.baseURL)
+	case status == http.StatusMovedPermanently || status == http.StatusPermanentRedirect:
+		return Halted, fmt.Sprintf("%s has moved: check --base-url (http or https, host, path)", c.baseURL)
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly,
+		status >= 300 && status < 400, status >= 500, status < 300:
+		return Transient, "the endpoint failed"
+	}
+	return BadRequest, "the endpoint refused the request"
+}
+
+// tooLong recognizes a prompt beyond the window, and one beyond the token limit
+// of a minute, which no waiting mends. Sources of the wordings:
+//   - OpenAI, Azure, vLLM, LiteLLM: "This model's maximum context length is N
+//     tokens. However, …" (openai-python, vllm issue 20409)
+//   - vLLM: "max_tokens must be at least 1, got -186" (issue 4667)
+//   - OpenAI 429: "Request too large for gpt-4o … on tokens per min (TPM): Limit
+//     30000, Requested 30601" (aider issue 1880)
+//   - llama.cpp: type exceed_context_size_error (PR 15780), "Context size has
+//     been exceeded." as 500 (issue 19774)
+//   - llama-cpp-python: "Requested tokens (2285) exceed context window of 2048"
+//   - Ollama: "input length exceeds maximum context length"; LM Studio "greater
+//     than the context length"
+//   - Anthropic: "prompt is too long: N tokens > M maximum"; Gemini: "input token
+//     count (N) exceeds the maximum number of tokens allowed"; Groq: "Please
+//     reduce the length of the messages"; xAI: "maximum prompt length is N";
+//     Bedrock "Input is too long for requested model"; Together as 403 "Input
+//     token count + max_tokens parameter must be less than the context length"
+func (p providerError) tooLong(status int) bool {
+	switch {
+	case status == http.StatusRequestEntityTooLarge:
+		return true
+	case p.is("context_length_exceeded", "exceed_context_size_error", "string_above_max_length", "request_too_large"):
+		return true
+	case p.says("request too large for"):
+		return true
+	case status == http.StatusTooManyRequests:
+		return false // "too many tokens" is then a rate
+	}
+	return p.says(
+		"maximum context length", "max_tokens must be at least 1, got -", "context length exceeded",
+		"exceeds maximum context", "exceeds the context", "exceed context window", "exceeds context window",
+		"available context size", "context size has been exceeded", "greater than the context length",
+		"less than the context length", "exceeds the model's context", "exceeds model context",
+		"prompt is too long", "input is too long", "maximum prompt length", "exceeds the maximum number of tokens",
+		"reduce the length of the messages", "reduce the length of the prompt",
+	)
+}
+
+// refused recognizes content filters: OpenAI and Azure content_filter and
+// ResponsibleAIPolicyViolation; OpenAI's reasoning models "Invalid prompt: your
+// prompt was flagged"; OpenRouter's moderation, a 403; DashScope
+// data_inspection_failed.
+func (p providerError) refused() bool {
+	return p.is("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "invalid_prompt", "data_inspection_failed") ||
+		p.says("content management policy", "was flagged", "requires moderation", "content filter", "safety system")
+}
+
+// noCredit recognizes an empty account. The sentence "You exceeded your current
+// quota" alone does not do: Gemini says it for a rate limit too, with status
+// RESOURCE_EXHAUSTED and a time to retry.
+func (p providerError) noCredit() bool {
+	if p.is("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_exhausted",
+		"insufficient_balance", "insufficient_credits", "access_terminated") ||
+		p.says("credit balance is too low", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active") {
+		return true
+	}
+	return p.says("exceeded your current quota") && !p.is("resource_exhausted") && !p.says("retry in", "try again in")
+}
+
+// rateLimited recognizes a limit that comes with another status than 429:
+// OpenAI's 503 slow_down, Ollama's 503 when its queue is full ("maximum pending
+// requests exceeded", ollama/server/sched.go), and errors inside of a 200.
+func (p providerError) rateLimited() bool {
+	return p.is("rate_limit_exceeded", "rate_limit_error", "too_many_requests", "slow_down", "resource_exhausted", "throttling_error") ||
+		p.says("maximum pending requests exceeded", "rate limit reached", "rate limit exceeded")
+}
+
+// badKey recognizes keys refused with a 400 (Gemini API_KEY_INVALID) or in a 200.
+func (p providerError) badKey() bool {
+	return p.is("invalid_api_key", "invalid_authentication", "authentication_error", "account_deactivated", "api_key_invalid", "unauthenticated") ||
+		p.says("api key not valid", "incorrect api key", "invalid api key")
+}
+
+// unknownModel recognizes a model that is not there: OpenAI and vLLM "The model
+// `x` does not exist", Ollama "model \"x\" not found, try pulling it first",
+// Azure DeploymentNotFound, Scaleway 422 "Model Not Found", Mistral "Invalid
+// model".
+func (p providerError) unknownModel() bool {
+	if p.is("model_not_found", "deploymentnotfound", "model_not_available", "invalid_model", "unsupported_model") {
+		return true
+	}
+	return p.says("model") && p.says("does not exist", "not found, try pulling", "model not found", "invalid model", "is not a valid model")
+}
+
+// is compares code and type, which providers use for one another.
+func (p providerError) is(codes ...string) bool {
+	for _, code := range codes {
+		if strings.EqualFold(p.Code, code) || strings.EqualFold(p.Type, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p providerError) says(phrases ...string) bool {
+	message := strings.ToLower(p.Message)
+	for _, phrase := range phrases {
+		if strings.Contains(message, phrase) {
+			return true
+		}
+	}
+	return false
+}
+
+// message is our sentence, and the endpoint's own words after it.
+func (c classifier) message(ex *exchange, p providerError, advice string) string {
+	words := c.scrub.clean(p.Message)
+	if words == "" && !p.found {
+		switch {
+		case ex.status >= 200 && ex.status < 300:
+			words = "an answer without choices"
+		case looksLikeHTML(ex):
+			words = "an HTML page instead of an answer: a proxy or gateway replied"
+		default:
+			words = http.StatusText(ex.status)
+		}
+	}
+	if words == "" {
+		return advice
+	}
+	return advice + ": " + words
+}
+
+func looksLikeHTML(ex *exchange) bool {
+	return strings.Contains(strings.ToLower(ex.header.Get("Content-Type")), "html") ||
+		strings.HasPrefix(strings.TrimSpace(string(ex.body[:min(len(ex.body), 64)])), "<")
+}
+
+// transport decides what failed below the API. Its messages are our own: the
+// texts of net/http hold URLs.
+func (c classifier) transport(ex *exchange, err error) *Error {
+	out := &Error{Class: Transient, Status: ex.status}
+	var (
+		dns     *net.DNSError
+		cert    *tls.CertificateVerificationError
+		ca      x509.UnknownAuthorityError
+		wrapped *url.Error
+		network net.Error
+	)
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if errors.As(err, &wrapped) {
+		text = wrapped.Err.Error()
+	}
+	switch {
+	case errors.As(err, &cert), errors.As(err, &ca):
+		out.Class, out.Code = Halted, "tls"
+		out.Message = fmt.Sprintf("the certificate of %s is not trusted: check --base-url, or install its certificate authority", c.baseURL)
+	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
+		out.Class, out.Code = Halted, "tls"
+		out.Message = fmt.Sprintf("%s speaks HTTP, not HTTPS: check --base-url", c.baseURL)
+	case errors.Is(err, errAnswerTooLarge):
+		out.Code, out.Message = "answer_too_large", errAnswerTooLarge.Error()
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		out.Code, out.Message = "timeout", fmt.Sprintf("no answer within %s", c.timeout)
+	case errors.As(err, &dns):
+		out.Code, out.Message = "unreachable", fmt.Sprintf("cannot find the host of %s: check --base-url and the network", c.baseURL)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		out.Code, out.Message = "unreachable", fmt.Sprintf("nothing listens at %s: check --base-url, or start the server", c.baseURL)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.Contains(text, "server closed idle connection"):
+		out.Code, out.Message = "reset", "the endpoint cut the connection"
+	case ex.status != 0 && looksLikeHTML(ex):
+		out.Code, out.Message = "no_json", "an HTML page instead of an answer: a proxy or gateway replied, or --base-url is wrong"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		out.Code, out.Message = "truncated", "the answer broke off"
+	case ex.status != 0:
+		out.Code, out.Message = "no_json", "the answer is not the JSON of a chat completion"
+	default:
+		out.Code, out.Message = "network", "the connection failed"
+	}
+	return out
+}

@@ -1,0 +1,243 @@
+package llm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	openai "github.com/sashabaranov/go-openai"
+)
+
+// A Client calls one endpoint. It is safe for concurrent use.
+type Client struct {
+	cfg      Config
+	api      *openai.Client
+	doer     doer
+	endpoint string // host of the base URL
+	baseURL  string // to show
+	limiter  Limiter
+	dialects dialects
+	warned   warnings
+}
+
+// New returns a client. It makes no call. All that is wrong with the settings
+// is in the error at once.
+func New(cfg Config) (*Client, error) {
+	cfg = cfg.withDefaults()
+	base, err := parseBaseURL(cfg.BaseURL, cfg.APIVersion != "")
+	if err := errors.Join(err, cfg.validate()); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg:      cfg,
+		doer:     doer{http: cfg.HTTPClient},
+		endpoint: base.Host,
+		baseURL:  displayURL(base),
+		limiter:  cfg.Limiter,
+	}
+	if c.doer.http == nil {
+		c.doer.http = newHTTPClient(cfg.MaxConnections)
+	}
+	if c.limiter == nil {
+		c.limiter = NewLocalLimiter(cfg.MaxConnections)
+	}
+	api := openai.DefaultConfig(cfg.APIKey)
+	if cfg.APIVersion != "" {
+		api = openai.DefaultAzureConfig(cfg.APIKey, "")
+		api.APIVersion = cfg.APIVersion
+		// go-openai rewrites model names as Azure named its first deployments;
+		// a deployment is called what its owner calls it.
+		api.AzureModelMapperFunc = func(model string) string { return model }
+	}
+	api.BaseURL = base.String()
+	api.HTTPClient = c.doer
+	c.api = openai.NewClientWithConfig(api)
+	return c, nil
+}
+
+// Close drops idle connections. Calls under way go on.
+func (c *Client) Close() { c.doer.http.CloseIdleConnections() }
+
+// Endpoint is the host, and port if any, that answers.
+func (c *Client) Endpoint() string { return c.endpoint }
+
+// Complete asks the model and returns its answer, also one that was cut at the
+// output limit (FinishLength).
+//
+// After a 429 it waits with every other call of the limiter and asks again, as
+// long as its waits stay within Config.MaxWait together; then it returns class
+// RateLimited with the time that is left. It retries nothing else, except that
+// a request is rewritten when the endpoint refuses the way it is written
+// (structured output, the name of the output cap, temperature).
+//
+// Every failure is an *Error, except that of ctx: when ctx ends, its error is
+// returned as it is.
+func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
+	var (
+		waited  time.Duration
+		refused *Error // the last 429
+		key     = keyOf(r)
+		d       = c.dialects.get(key)
+	)
+	for {
+		permit, err := c.limiter.Acquire(ctx, Call{
+			Model:        r.Model,
+			InputTokens:  func() int { return CountRequest(r) },
+			OutputTokens: r.OutputCap(),
+			MaxWait:      c.cfg.MaxWait - waited,
+		})
+		if err != nil {
+			return Response{}, tooEarly(err, refused)
+		}
+		waited += permit.Waited()
+
+		resp, said, err := c.call(ctx, r, d, permit)
+		var failed *Error
+		switch {
+		case err == nil:
+			return resp, nil
+		case !errors.As(err, &failed):
+			return Response{}, err
+		case failed.Class == RateLimited:
+			refused = failed
+		case failed.Class == BadRequest:
+			next, ok := d.without(r, said)
+			if !ok {
+				return Response{}, failed
+			}
+			d = c.dialects.learn(key, d, next)
+			c.cfg.Logger.Info("endpoint refused how a request was written; writing it differently from now on",
+				slog.String("endpoint", c.endpoint), slog.String("model", r.Model),
+				slog.String("code", failed.Code), slog.String("format", d.format.String()),
+				slog.Bool("temperature", d.temperature), slog.Bool("max_completion_tokens", d.completionCap))
+		default:
+			return Response{}, failed
+		}
+	}
+}
+
+// tooEarly adds to a limiter's refusal what the endpoint said.
+func tooEarly(err error, refused *Error) error {
+	var early *Error
+	if refused == nil || !errors.As(err, &early) || early.Class != RateLimited {
+		return err
+	}
+	merged := *refused
+	merged.RetryAfter = max(early.RetryAfter, 0)
+	return &merged
+}
+
+// call makes one HTTP call and gives the permit back.
+func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) (resp Response, said providerError, err error) {
+	ex := &exchange{}
+	sent := time.Now()
+	defer func() {
+		usage := resp.Usage
+		var failed *Error
+		if errors.As(err, &failed) {
+			usage = failed.Usage
+		}
+		permit.Done(Outcome{Err: err, Usage: usage, Header: ex.header, Latency: time.Since(sent)})
+	}()
+
+	wire, zero := d.wire(r)
+	ex.zeroTemperature = zero
+	callCtx, cancel := context.WithTimeout(withExchange(ctx, ex), c.cfg.Timeout)
+	defer cancel()
+	got, err := c.api.CreateChatCompletion(callCtx, wire)
+	if ctx.Err() != nil && err != nil {
+		return Response{}, said, ctx.Err()
+	}
+	cl := classifier{
+		scrub:   scrubber{key: c.cfg.APIKey, prompt: r.Messages},
+		keySent: c.cfg.APIKey != "",
+		baseURL: c.baseURL,
+		model:   r.Model,
+		timeout: c.cfg.Timeout,
+		now:     time.Now(),
+	}
+	if local := localRefusal(err); local != nil {
+		return Response{}, said, local
+	}
+	if err != nil || len(got.Choices) == 0 {
+		return Response{}, parseProviderError(ex.body), cl.classify(ex, err)
+	}
+	resp, err = c.answer(r, d, ex, got, cl)
+	return resp, said, err
+}
+
+// localRefusal recognizes what go-openai refuses before it sends anything.
+func localRefusal(err error) *Error {
+	for _, sentinel := range []error{
+		openai.ErrChatCompletionInvalidModel,
+		openai.ErrReasoningModelMaxTokensDeprecated,
+		openai.ErrReasoningModelLimitationsOther,
+		openai.ErrReasoningSamplingUnsupported,
+		openai.ErrReasoningEffortUnsupported,
+	} {
+		if errors.Is(err, sentinel) {
+			return &Error{Class: Halted, Code: "unsupported_model", Message: "the model cannot be used: check --model: " + sentinel.Error()}
+		}
+	}
+	return nil
+}
+
+// answer turns a completion into a Response, or into an error when the model
+// declined, the generation failed half-way, or the prompt was cut.
+func (c *Client) answer(r Request, d dialect, ex *exchange, got openai.ChatCompletionResponse, cl classifier) (Response, error) {
+	choice := got.Choices[0]
+	resp := Response{
+		Content:      choice.Message.Content,
+		FinishReason: string(choice.FinishReason),
+		Model:        got.Model,
+		Endpoint:     c.endpoint,
+		Usage:        usageOf(got.Usage, ex.body),
+	}
+	if r.Schema != nil {
+		resp.Content = unfence(resp.Content)
+	}
+	switch {
+	case choice.FinishReason == openai.FinishReasonContentFilter:
+		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "content_filter",
+			Message: "the provider's content filter stopped the answer", Usage: resp.Usage}
+	case choice.Message.Refusal != "":
+		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "refusal",
+			Message: "the model declined: " + cl.scrub.clean(choice.Message.Refusal), Usage: resp.Usage}
+	case choice.FinishReason == "error":
+		// OpenRouter, when the provider behind it fails after it has begun.
+		return Response{}, &Error{Class: Transient, Status: ex.status, Code: "generation_failed",
+			Message: "the endpoint failed while it was answering", Usage: resp.Usage}
+	}
+	if cut := c.promptCut(r, d, resp.Usage); cut != nil {
+		return Response{}, cut
+	}
+	return resp, nil
+}
+
+// usageOf reads the usage, and from the body what go-openai does not know.
+func usageOf(u openai.Usage, body []byte) Usage {
+	usage := Usage{In: u.PromptTokens, Out: u.CompletionTokens}
+	if u.PromptTokensDetails != nil {
+		usage.CachedIn = u.PromptTokensDetails.CachedTokens
+	}
+	if bytes.Contains(body, []byte(`"cache_write_tokens"`)) {
+		var details struct {
+			Usage struct {
+				Prompt struct {
+					CacheWrite int `json:"cache_write_tokens"`
+				} `json:"prompt_tokens_details"`
+			} `json:"usage"`
+		}
+		if json.Unmarshal(body, &details) == nil {
+			usage.CacheWriteIn = details.Usage.Prompt.CacheWrite
+		}
+	}
+	return usage
+}
+
+// String names the endpoint, never the key.
+func (c *Client) String() string { return fmt.Sprintf("llm.Client(%s)", c.baseURL) }
