@@ -8,6 +8,8 @@
 package sentences
 
 import (
+	"iter"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -38,43 +40,60 @@ type Sentence struct {
 // Split returns the sentences of text in order. They do not overlap and every
 // character that is not space belongs to exactly one. Any byte string is accepted.
 // Time and memory are linear in the length of text; the sentences share its memory.
-func Split(text string) []Sentence {
-	var out []Sentence
-	n := 0
-	for b := range blocks(text) {
-		before := len(out)
-		switch b.kind {
-		case Heading, Table, Code:
-			out = add(out, text, b.start, b.end, b, n)
-		case Prose, Item, Quote:
-			at := b.start
-			for _, hard := range append(b.breaks, b.end) {
-				for end := range ends(text, at, hard) {
-					out = add(out, text, at, end, b, n)
-					at = end
+func Split(text string) []Sentence { return slices.Collect(All(text)) }
+
+// All yields what Split returns, one by one, for texts whose sentences should not all
+// be held in memory.
+func All(text string) iter.Seq[Sentence] {
+	return func(yield func(Sentence) bool) {
+		n := 0
+		for b := range blocks(text) {
+			any := false
+			for start, end := range b.spans(text) {
+				s, ok := sentence(text, start, end, b, n)
+				if !ok {
+					continue
 				}
-				at = hard
+				if any = true; !yield(s) {
+					return
+				}
+			}
+			if any {
+				n++
 			}
 		}
-		if len(out) > before {
-			n++
-		}
 	}
-	return out
 }
 
-func add(out []Sentence, text string, start, end int, b block, paragraph int) []Sentence {
+// spans yields the offsets of a block's sentences.
+func (b block) spans(text string) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		if b.kind == Heading || b.kind == Table || b.kind == Code {
+			yield(b.start, b.end)
+			return
+		}
+		at := b.start
+		for _, hard := range append(b.breaks, b.end) {
+			for end := range ends(text, at, hard) {
+				if !yield(at, end) {
+					return
+				}
+				at = end
+			}
+			at = hard
+		}
+	}
+}
+
+func sentence(text string, start, end int, b block, paragraph int) (Sentence, bool) {
 	s := text[start:end]
 	left := strings.TrimLeftFunc(s, unicode.IsSpace)
 	start += len(s) - len(left)
 	s = strings.TrimRightFunc(left, unicode.IsSpace)
-	if s == "" {
-		return out
-	}
-	return append(out, Sentence{
+	return Sentence{
 		Text: s, Start: start, End: start + len(s), Paragraph: paragraph,
 		Heading: b.kind == Heading, Kind: b.kind, Level: b.level,
-	})
+	}, s != ""
 }
 
 // Section is a run of sentences under one heading.
