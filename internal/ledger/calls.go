@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Intent is a call that is about to be made.
+type Intent struct {
+	Run, Document, Worker int64
+	Name                  string // of the request: what determines the answer
+	Model                 string
+	ReservedTokens        int64     // prompt + output cap
+	ReservedNano          *int64    // nil: the price is unknown
+	Since                 time.Time // answers older than this do not count (forced run); zero: all count
+}
+
+// Answer is what a call brought.
+type Answer struct {
+	Content, FinishReason, Model, Endpoint string
+	TokensIn, TokensCached, TokensOut      int64
+	CostNano                               *int64 // nil: the price is unknown
+}
+
+// BeginCall records the intent of a call before it is made, and reserves its money where the run has a cap. If the
+// answer is in the ledger already it is returned and nothing must be called. It fails with ErrBusy while another
+// call of that name is open, and with ErrBudget when the reservation does not fit.
+func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call int64, known *Answer, err error) {
+	var refusal error
+	err = l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		call, known, refusal = 0, nil, nil
+		var a Answer
+		var cost sql.NullInt64
+		err := l.row(ctx, tx, `SELECT content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, cost_nano FROM answers
+			WHERE name = $1 AND created_at >= $2`, in.Name, sinceMillis(in.Since)).
+			Scan(&a.Content, &a.FinishReason, &a.Model, &a.Endpoint, &a.TokensIn, &a.TokensCached, &a.TokensOut, &cost)
+		if err == nil {
+			if cost.Valid {
+				a.CostNano = &cost.Int64
+			}
+			known = &a
+			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		err = l.row(ctx, tx, `INSERT INTO calls (run_num, document_id, worker_id, name, model, started_at, reserved_nano, reserved_tokens)
+			VALUES ($1, $2, $3, $4, $5, @now, $6, $7) ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING id`,
+			in.Run, in.Document, in.Worker, in.Name, in.Model, nullable(in.ReservedNano), in.ReservedTokens).Scan(&call)
+		if errors.Is(err, sql.ErrNoRows) {
+			refusal = ErrBusy
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		refusal, err = l.reserve(ctx, tx, in)
+		if refusal != nil {
+			_, err = l.exec(ctx, tx, `DELETE FROM calls WHERE id = $1`, call)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("record a call: %w", err)
+	}
+	return call, known, refusal
+}
+
+// reserve takes a call's tokens and money out of what is left of the caps. A run without a cap is not touched: its
+// row would be the one that all workers wait for.
+func (l *Ledger) reserve(ctx context.Context, tx *sql.Tx, in Intent) (refusal, err error) {
+	var capped bool
+	if err := l.row(ctx, tx, `SELECT CASE WHEN budget_nano IS NULL AND budget_tokens IS NULL THEN 0 ELSE 1 END FROM runs WHERE num = $1`, in.Run).
+		Scan(&capped); err != nil || !capped {
+		return nil, err
+	}
+	n, err := l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3
+		AND (budget_nano IS NULL OR spent_nano + $4 <= budget_nano) AND (budget_tokens IS NULL OR spent_tokens + $5 <= budget_tokens)`,
+		orZero(in.ReservedNano), in.ReservedTokens, in.Run, orZero(in.ReservedNano), in.ReservedTokens)
+	if err == nil && n == 0 {
+		refusal = ErrBudget
+	}
+	return refusal, err
+}
+
+func orZero(p *int64) int64 {
+	if p == nil {
+		return 0
+	}
+	return *p
+}
+
+// EndCall books a call that brought an answer; the answer is kept under the request's name, whatever becomes of the
+// document.
+func (l *Ledger) EndCall(ctx context.Context, call int64, in Intent, a Answer) error {
+	return l.endCall(ctx, call, in, "ok", a, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := l.exec(ctx, tx, `INSERT INTO answers (name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, cost_nano, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, @now) ON CONFLICT (name) DO UPDATE SET content = excluded.content,
+			finish_reason = excluded.finish_reason, model = excluded.model, endpoint = excluded.endpoint, tokens_in = excluded.tokens_in,
+			tokens_cached = excluded.tokens_cached, tokens_out = excluded.tokens_out, cost_nano = excluded.cost_nano, created_at = excluded.created_at`,
+			in.Name, a.Content, a.FinishReason, a.Model, a.Endpoint, a.TokensIn, a.TokensCached, a.TokensOut, nullable(a.CostNano))
+		return err
+	})
+}
+
+// FailCall books a call that brought no answer. used is what it is known or, after a timeout, assumed to have cost.
+func (l *Ledger) FailCall(ctx context.Context, call int64, in Intent, class string, used Answer) error {
+	return l.endCall(ctx, call, in, class, used, nil)
+}
+
+func (l *Ledger) endCall(ctx context.Context, call int64, in Intent, class string, a Answer, keep func(context.Context, *sql.Tx) error) error {
+	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		// A lapsed worker's call is closed at its reservation; the true figures replace that when they come after all.
+		var booked, bookedTokens sql.NullInt64
+		if err := l.row(ctx, tx, `SELECT CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END,
+			CASE WHEN finished_at IS NULL THEN reserved_tokens ELSE tokens_in + tokens_out END FROM calls WHERE id = $1`, call).
+			Scan(&booked, &bookedTokens); err != nil {
+			return err
+		}
+		if _, err := l.exec(ctx, tx, `UPDATE calls SET finished_at = @now, class = $1, endpoint = $2, tokens_in = $3, tokens_cached = $4, tokens_out = $5, cost_nano = $6
+			WHERE id = $7`, class, a.Endpoint, a.TokensIn, a.TokensCached, a.TokensOut, nullable(a.CostNano), call); err != nil {
+			return err
+		}
+		if _, err := l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2
+			WHERE num = $3 AND (budget_nano IS NOT NULL OR budget_tokens IS NOT NULL)`,
+			orZero(a.CostNano)-booked.Int64, a.TokensIn+a.TokensOut-bookedTokens.Int64, in.Run); err != nil {
+			return err
+		}
+		if keep != nil {
+			return keep(ctx, tx)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("book a call: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Register adds a worker with a lease, and returns its id. name is for people: host and process.
+func (l *Ledger) Register(ctx context.Context, name string) (int64, error) {
+	var id int64
+	err := l.row(ctx, l.write, `INSERT INTO workers (name, started_at, lease_until) VALUES ($1, @now, @now + $2) RETURNING id`,
+		name, Lease.Milliseconds()).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("register the worker: %w", err)
+	}
+	return id, nil
+}
+
+// Renew extends a worker's lease, and with it all its claims that nobody has taken over.
+func (l *Ledger) Renew(ctx context.Context, worker int64) error {
+	_, err := l.exec(ctx, l.write, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker)
+	if err != nil {
+		return fmt.Errorf("renew the worker's lease: %w", err)
+	}
+	return nil
+}
+
+// Leave hands back whatever the worker still holds, without an attempt, and ends its lease.
+func (l *Ledger) Leave(ctx context.Context, worker int64) error {
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL WHERE worker_id = $1 AND state = 'claimed'`, worker); err != nil {
+			return err
+		}
+		if err := l.loseCalls(ctx, tx, worker); err != nil {
+			return err
+		}
+		_, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sign the worker off: %w", err)
+	}
+	return nil
+}
+
+// LiveWorkers counts workers whose lease holds.
+func (l *Ledger) LiveWorkers(ctx context.Context) (int64, error) {
+	var n int64
+	return n, l.row(ctx, l.read, `SELECT COUNT(*) FROM workers WHERE ended_at IS NULL AND lease_until >= @now`).Scan(&n)
+}
+
+// Claimed is a document that a worker holds.
+type Claimed struct {
+	Run, Document, Epoch  int64
+	URI, Locator, Version string
+	Size                  int64
+	Attempts              int64 // spent so far, ever
+	Tries                 int64 // spent since it was last (re-)driven; these count against the limit
+	Crashes               int64
+	Suspect               bool // its last worker died: read it in a child process
+}
+
+// PartitionView is where a partition stands.
+type PartitionView struct {
+	RunState   State
+	Generation int64
+	Open       int64     // documents pending or claimed
+	Claimed    int64     // of them, held by workers
+	NextDue    time.Time // when the first pending one may be tried; zero when none is pending
+	Closed     bool      // all done, or no such partition
+}
+
+// Look says where a partition stands.
+func (l *Ledger) Look(ctx context.Context, partition int64) (PartitionView, error) {
+	var v PartitionView
+	var due sql.NullInt64
+	var state string
+	err := l.row(ctx, l.read, `SELECT r.state, p.generation, p.state,
+		(SELECT COUNT(*) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed')),
+		(SELECT COUNT(*) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed') AND x.state = 'claimed'),
+		(SELECT MIN(due_at) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed') AND x.state = 'pending')
+		FROM partitions p JOIN runs r ON r.num = p.run_num WHERE p.id = $1`, partition).
+		Scan(&v.RunState, &v.Generation, &state, &v.Open, &v.Claimed, &due)
+	if errors.Is(err, sql.ErrNoRows) {
+		return PartitionView{Closed: true}, nil
+	}
+	if err != nil {
+		return v, fmt.Errorf("look at partition %d: %w", partition, err)
+	}
+	v.NextDue = fromMillis(due)
+	v.Closed = state == "done"
+	return v, nil
+}
+
+// Claim takes up to limit due documents of a partition of a running run for a worker, each under a new epoch.
+func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) ([]Claimed, error) {
+	var claimed []Claimed
+	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		type taken struct{ c Claimed }
+		all, err := collect(ctx, l, tx, func(rows *sql.Rows) (t taken, err error) {
+			return t, rows.Scan(&t.c.Run, &t.c.Document, &t.c.Epoch, &t.c.Attempts, &t.c.Tries, &t.c.Crashes, &t.c.Suspect)
+		}, `UPDATE run_documents SET state = 'claimed', epoch = epoch + 1, worker_id = $1
+			WHERE (run_num, document_id) IN (SELECT x.run_num, x.document_id FROM run_documents x
+			WHERE x.partition_id = $2 AND x.state IN ('pending', 'claimed') AND x.state = 'pending' AND x.due_at <= @now
+			AND EXISTS (SELECT 1 FROM partitions p JOIN runs r ON r.num = p.run_num WHERE p.id = $3 AND p.state = 'ready' AND r.state = 'running')
+			ORDER BY x.document_id LIMIT $4 @skip_locked)
+			RETURNING run_num, document_id, epoch, attempts, tries, crashes, suspect`, worker, partition, partition, limit)
+		if err != nil {
+			return err
+		}
+		claimed = make([]Claimed, 0, len(all))
+		for _, t := range all {
+			if err := l.row(ctx, tx, `SELECT uri, locator, version, size FROM documents WHERE id = $1`, t.c.Document).
+				Scan(&t.c.URI, &t.c.Locator, &t.c.Version, &t.c.Size); err != nil {
+				return err
+			}
+			claimed = append(claimed, t.c)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim documents of partition %d: %w", partition, err)
+	}
+	return claimed, nil
+}
+
+// Release hands a claimed document back: no attempt is spent, and it is not tried before after has passed.
+func (l *Ledger) Release(ctx context.Context, worker int64, c Claimed, after time.Duration) error {
+	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
+			after.Milliseconds(), c.Run, c.Document, c.Epoch, worker)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("hand back a document: %w", err)
+	}
+	return nil
+}
+
+// whereClaimed is the fence: the claim is still the one that was given out. Its parameters, from $n on, are
+// run, document, epoch and worker.
+func whereClaimed(n int) string {
+	return fmt.Sprintf(`WHERE run_num = $%d AND document_id = $%d AND epoch = $%d AND worker_id = $%d AND state = 'claimed'`, n, n+1, n+2, n+3)
+}
+
+// ClosePartition makes a partition done if it has no open document, and then its run finished if that was the
+// last one.
+func (l *Ledger) ClosePartition(ctx context.Context, partition int64) error {
+	var run int64
+	err := l.row(ctx, l.write, `UPDATE partitions SET state = 'done' WHERE id = $1 AND state = 'ready' AND NOT EXISTS
+		(SELECT 1 FROM run_documents x WHERE x.partition_id = $2 AND x.state IN ('pending', 'claimed')) RETURNING run_num`, partition, partition).Scan(&run)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("close partition %d: %w", partition, err)
+	}
+	_, err = l.FinishRun(ctx, run)
+	return err
+}
+
+// RecoverLapsed frees the claims of workers whose lease has lapsed, marks their documents as suspects, books their
+// open calls at the full reservation, and returns the partitions that have work again.
+func (l *Ledger) RecoverLapsed(ctx context.Context) ([]Partition, error) {
+	lapsed, err := collect(ctx, l, l.read, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) },
+		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)
+	if err != nil {
+		return nil, fmt.Errorf("find lapsed workers: %w", err)
+	}
+	var partitions []Partition
+	for _, worker := range lapsed {
+		var freed []Partition
+		err := l.tx(ctx, func(tx *sql.Tx) error {
+			n, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until < @now`, worker)
+			if err != nil || n == 0 {
+				return err
+			}
+			if freed, err = collect(ctx, l, tx, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p JOIN runs r ON r.num = p.run_num
+				WHERE r.state = 'running' AND p.state = 'ready' AND p.id IN (SELECT partition_id FROM run_documents WHERE worker_id = $1 AND state = 'claimed')`, worker); err != nil {
+				return err
+			}
+			if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, suspect = 1, due_at = 0 WHERE worker_id = $1 AND state = 'claimed'`, worker); err != nil {
+				return err
+			}
+			return l.loseCalls(ctx, tx, worker)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("recover worker %d: %w", worker, err)
+		}
+		partitions = append(partitions, freed...)
+	}
+	return partitions, nil
+}
+
+// loseCalls ends a worker's open calls: nobody knows what the provider charged, so the full reservation counts.
+func (l *Ledger) loseCalls(ctx context.Context, tx *sql.Tx, worker int64) error {
+	_, err := l.exec(ctx, tx, `UPDATE calls SET finished_at = @now, class = 'lost', cost_nano = reserved_nano, tokens_in = reserved_tokens
+		WHERE worker_id = $1 AND finished_at IS NULL`, worker)
+	return err
+}

@@ -1,0 +1,25 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+)
+
+// dialect is what differs between the two databases. Everything else is one SQL for both.
+type dialect interface {
+	name() string
+	now() string        // ledger time in Unix milliseconds, as an expression
+	skipLocked() string // after a SELECT whose rows are about to be updated
+	identity() string   // column type of a key that the database counts up and never uses again
+	withoutRowID() string
+	lockSchema(ctx context.Context, tx *sql.Tx) error
+	// stage makes the empty temporary table `stage` and fills it with the entries of a plan's batch, within tx.
+	stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error
+	// insertPlanned bulk-inserts new pending rows of a run.
+	insertPlanned(ctx context.Context, conn *sql.Conn, tx *sql.Tx, run, scan int64, rows []planned) error
+}
+
+// planned is a document that joins a run as pending.
+type planned struct {
+	document, partition int64
+}

@@ -1,0 +1,128 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"time"
+)
+
+// groupMost bounds the writes of one transaction, so that the first of them does not wait long.
+const groupMost = 128
+
+// group commits small writes of many goroutines together: one transaction, one sync to disk. While one is
+// written the next collects, so a lone write waits for nothing.
+type group struct {
+	ledger *Ledger
+	writes chan *groupedWrite
+	done   sync.WaitGroup
+	quit   chan struct{}
+	ended  chan struct{}
+	once   sync.Once
+}
+
+// writeTimeout bounds a transaction on a database that has stopped to answer.
+const writeTimeout = time.Minute
+
+type groupedWrite struct {
+	ctx    context.Context
+	do     func(context.Context, *sql.Tx) error
+	result chan error
+}
+
+func newGroup(l *Ledger) *group {
+	g := &group{ledger: l, writes: make(chan *groupedWrite, groupMost), quit: make(chan struct{}), ended: make(chan struct{})}
+	// PostgreSQL lets transactions run side by side; a second committer keeps a slow one from holding all.
+	committers := 1
+	if l.dialect.name() == "postgres" {
+		committers = 2
+	}
+	for range committers {
+		g.done.Go(g.run)
+	}
+	return g
+}
+
+// do runs a small write and returns when it is committed or has failed. If ctx ends before it began, it
+// is not done; once it has begun its end is waited for, so that the caller always knows the outcome.
+func (g *group) do(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+	w := &groupedWrite{ctx: context.WithoutCancel(ctx), do: f, result: make(chan error, 1)}
+	select {
+	case g.writes <- w:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.quit:
+		return sql.ErrConnDone
+	}
+	select {
+	case err := <-w.result:
+		return err
+	case <-g.ended:
+		return sql.ErrConnDone
+	}
+}
+
+func (g *group) close() {
+	g.once.Do(func() {
+		close(g.quit)
+		g.done.Wait()
+		close(g.ended)
+	})
+}
+
+func (g *group) run() {
+	for {
+		select {
+		case first := <-g.writes:
+			g.commit(g.collect(first))
+		case <-g.quit:
+			for {
+				select {
+				case w := <-g.writes:
+					w.result <- sql.ErrConnDone
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (g *group) collect(first *groupedWrite) []*groupedWrite {
+	all := []*groupedWrite{first}
+	for len(all) < groupMost {
+		select {
+		case w := <-g.writes:
+			all = append(all, w)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// commit writes all in one transaction; if one fails, each gets a transaction of its own, so that nobody
+// pays for another's error.
+func (g *group) commit(all []*groupedWrite) {
+	ctx, cancel := context.WithTimeout(all[0].ctx, writeTimeout)
+	defer cancel()
+	if len(all) > 1 {
+		err := g.ledger.tx(ctx, func(tx *sql.Tx) error {
+			for _, w := range all {
+				if err := w.do(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err == nil {
+			for _, w := range all {
+				w.result <- nil
+			}
+			return
+		}
+	}
+	for _, w := range all {
+		w.result <- g.ledger.tx(ctx, func(tx *sql.Tx) error { return w.do(ctx, tx) })
+	}
+}

@@ -1,0 +1,442 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Entry is a document as a listing met it.
+type Entry struct {
+	URI, Locator, Version string
+	Size                  int64 // bytes
+	Modified              time.Time
+	Problem               string // not empty: it can't be read, and is dead at once with this reason
+}
+
+func (e Entry) row(ord int) []any {
+	return []any{int64(ord), e.URI, e.Locator, e.Version, e.Size, e.Modified.UnixMilli(), e.Problem}
+}
+
+// Partition sizes: documents and bytes at the most (a larger document is a partition of its own).
+type PartitionSize struct {
+	Documents int
+	Bytes     int64
+}
+
+// PlanCount is what a batch of a plan found.
+type PlanCount struct {
+	Listed     int64 // entries, without repeated ids
+	Repeated   int64 // entries whose URI came before in the same listing: the first one counts
+	Pending    int64 // new or changed, to be worked on
+	Skipped    int64 // unchanged and done
+	Dead       int64 // unchanged and dead, or unreadable
+	Unfinished int64 // were in the run already
+	Bytes      int64 // of the pending
+}
+
+// Add sums up.
+func (c *PlanCount) Add(o PlanCount) {
+	c.Listed += o.Listed
+	c.Repeated += o.Repeated
+	c.Pending += o.Pending
+	c.Skipped += o.Skipped
+	c.Dead += o.Dead
+	c.Unfinished += o.Unfinished
+	c.Bytes += o.Bytes
+}
+
+// LockPlan takes or renews the planning lease of a pair for a holder, or fails with ErrPlanning. Renew it
+// at a third of PlanLease.
+func (l *Ledger) LockPlan(ctx context.Context, sourceID, profileID int64, holder string) error {
+	n, err := l.exec(ctx, l.write, `INSERT INTO planners (source_id, profile_id, holder, lease_until) VALUES ($1, $2, $3, @now + $4)
+		ON CONFLICT (source_id, profile_id) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
+		WHERE planners.holder = excluded.holder OR planners.lease_until < @now`, sourceID, profileID, holder, PlanLease.Milliseconds())
+	if err != nil {
+		return fmt.Errorf("take the planning lease: %w", err)
+	}
+	if n == 0 {
+		return ErrPlanning
+	}
+	return nil
+}
+
+// UnlockPlan gives the lease back, if the holder still has it.
+func (l *Ledger) UnlockPlan(ctx context.Context, sourceID, profileID int64, holder string) error {
+	_, err := l.exec(ctx, l.write, `DELETE FROM planners WHERE source_id = $1 AND profile_id = $2 AND holder = $3`, sourceID, profileID, holder)
+	return err
+}
+
+// resultCounts is the condition under which what became of a document still stands for run r: same version, and
+// not older than a forced run.
+const resultCounts = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
+
+// Plan adds a batch of a listing to a run, in one transaction that workers do not see yet: documents
+// are created or brought up to date, unchanged ones are skipped (or dead again), the others are put into
+// partitions in state planned. The caller holds the planning lease as holder; without it nothing is written.
+// pending, if not nil, is called for each document that will be worked on.
+func (l *Ledger) Plan(ctx context.Context, run Run, holder string, entries []Entry, size PartitionSize, pending func(Entry)) (PlanCount, error) {
+	var count PlanCount
+	entries, count.Repeated = firstOfEach(entries)
+	conn, err := l.write.Conn(ctx)
+	if err != nil {
+		return count, fmt.Errorf("plan a batch: %w", err)
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return count, fmt.Errorf("plan a batch: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	p := planBatch{Ledger: l, conn: conn, tx: tx, run: run, entries: entries, size: size, count: &count}
+	if err := p.write(ctx, holder); err != nil {
+		return count, fmt.Errorf("plan a batch: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return count, fmt.Errorf("plan a batch: %w", err)
+	}
+	if pending != nil {
+		for _, n := range p.work {
+			pending(entries[n.ord])
+		}
+	}
+	return count, nil
+}
+
+// firstOfEach drops entries whose URI came before in the batch.
+func firstOfEach(entries []Entry) (kept []Entry, repeated int64) {
+	seen := make(map[string]struct{}, len(entries))
+	kept = make([]Entry, 0, len(entries))
+	for _, e := range entries {
+		if _, ok := seen[e.URI]; ok {
+			repeated++
+			continue
+		}
+		seen[e.URI] = struct{}{}
+		kept = append(kept, e)
+	}
+	return kept, repeated
+}
+
+type planBatch struct {
+	*Ledger
+	conn    *sql.Conn
+	tx      *sql.Tx
+	run     Run
+	entries []Entry
+	size    PartitionSize
+	count   *PlanCount
+	work    []toPlan
+}
+
+// toPlan is a staged document that the set statement for unchanged ones did not settle.
+type toPlan struct {
+	ord      int
+	document int64
+	size     int64
+	state    string // in this run so far; empty: not in it
+}
+
+func (p *planBatch) write(ctx context.Context, holder string) error {
+	if err := p.keepLease(ctx, holder); err != nil {
+		return err
+	}
+	if err := p.dialect.stage(ctx, p.conn, p.tx, p.entries); err != nil {
+		return err
+	}
+	if err := p.upsertDocuments(ctx); err != nil {
+		return err
+	}
+	if err := p.carryOver(ctx); err != nil {
+		return err
+	}
+	return p.addRest(ctx)
+}
+
+// keepLease makes the batch fail if another planner has taken over, and locks the row until the commit.
+func (p *planBatch) keepLease(ctx context.Context, holder string) error {
+	n, err := p.exec(ctx, p.tx, `UPDATE planners SET lease_until = @now + $1 WHERE source_id = $2 AND profile_id = $3 AND holder = $4`,
+		PlanLease.Milliseconds(), p.run.SourceID, p.run.ProfileID, holder)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return ErrPlanning
+	}
+	return nil
+}
+
+// upsertDocuments writes what is new or differs, but for entries whose URI was met earlier in this listing.
+func (p *planBatch) upsertDocuments(ctx context.Context) error {
+	_, err := p.exec(ctx, p.tx, `INSERT INTO documents (source_id, uri, locator, version, size, modified_at)
+		SELECT $1, s.uri, s.locator, s.version, s.size, s.modified_at FROM stage s WHERE true ORDER BY s.ord
+		ON CONFLICT (source_id, uri) DO UPDATE SET locator = excluded.locator, version = excluded.version, size = excluded.size,
+		modified_at = excluded.modified_at, gone_at = NULL
+		WHERE (documents.version <> excluded.version OR documents.locator <> excluded.locator OR documents.gone_at IS NOT NULL)
+		AND NOT EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $2 AND x.document_id = documents.id AND x.scan = $3)`,
+		p.run.SourceID, p.run.Num, p.run.Scan)
+	return err
+}
+
+// carryOver puts unchanged documents into the run, done ones as skipped and dead ones as dead. It is one set
+// statement, for they are nearly all there is on most days.
+func (p *planBatch) carryOver(ctx context.Context) error {
+	carried, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
+		SELECT r.num, d.id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
+		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri JOIN runs r ON r.num = $2
+		JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id
+		WHERE `+resultCounts+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.SourceID, p.run.Num)
+	if err != nil {
+		return err
+	}
+	dead, err := p.exec(ctx, p.tx, `UPDATE results SET run_num = $1 WHERE state = 'dead' AND run_num <> $2 AND profile_id = $3
+		AND document_id IN (SELECT d.id FROM stage s JOIN documents d ON d.source_id = $4 AND d.uri = s.uri
+		JOIN run_documents x ON x.run_num = $5 AND x.document_id = d.id AND x.state = 'dead' AND x.scan = $6)`,
+		p.run.Num, p.run.Num, p.run.ProfileID, p.run.SourceID, p.run.Num, p.run.Scan)
+	if err != nil {
+		return err
+	}
+	p.count.Listed += carried
+	p.count.Dead += dead
+	p.count.Skipped += carried - dead
+	return nil
+}
+
+// addRest adds documents that are new to the run, and works again on those of it that have changed.
+func (p *planBatch) addRest(ctx context.Context) error {
+	fresh, again, err := p.sort(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.bury(ctx); err != nil {
+		return err
+	}
+	if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND scan <> $3
+		AND document_id IN (SELECT d.id FROM stage s JOIN documents d ON d.source_id = $4 AND d.uri = s.uri)`,
+		p.run.Scan, p.run.Num, p.run.Scan, p.run.SourceID); err != nil {
+		return err
+	}
+	p.work = append(append(p.work, fresh...), again...)
+	partitions, err := p.addPartitions(ctx, p.tx, p.run.Num, "planned", p.size, p.work)
+	if err != nil {
+		return err
+	}
+	rows := make([]planned, len(fresh))
+	for i, n := range fresh {
+		rows[i] = planned{document: n.document, partition: partitions[i]}
+	}
+	if err := p.dialect.insertPlanned(ctx, p.conn, p.tx, p.run.Num, p.run.Scan, rows); err != nil {
+		return err
+	}
+	for i, n := range again {
+		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET state = 'pending', partition_id = $1, tries = 0, due_at = 0, worker_id = NULL
+			WHERE run_num = $2 AND document_id = $3`, partitions[len(fresh)+i], p.run.Num, n.document); err != nil {
+			return err
+		}
+	}
+	p.count.Pending += int64(len(p.work))
+	for _, n := range p.work {
+		p.count.Bytes += n.size
+	}
+	return nil
+}
+
+// sort reads the staged documents that carryOver did not settle, and tells those that are new to the run from those
+// to be worked on again. Those that can't be read are only counted: bury settles them.
+func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error) {
+	rows, err := p.tx.QueryContext(ctx, p.sql(`SELECT s.ord, d.id, d.size, COALESCE(x.state, ''),
+		CASE WHEN `+resultCounts+` THEN 1 ELSE 0 END
+		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri JOIN runs r ON r.num = $2
+		LEFT JOIN run_documents x ON x.run_num = r.num AND x.document_id = d.id
+		LEFT JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id
+		WHERE x.scan IS NULL OR x.scan <> r.scan ORDER BY s.ord`), p.run.SourceID, p.run.Num)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	p.count.Repeated += int64(len(p.entries)) - p.count.Listed
+	for rows.Next() {
+		var n toPlan
+		var stands bool
+		if err := rows.Scan(&n.ord, &n.document, &n.size, &n.state, &stands); err != nil {
+			return nil, nil, err
+		}
+		p.count.Listed++
+		p.count.Repeated--
+		unreadable := p.entries[n.ord].Problem != ""
+		switch {
+		case unreadable && !stands:
+			p.count.Dead++
+		case n.state == "":
+			fresh = append(fresh, n)
+		case n.state == "pending", n.state == "claimed", stands:
+			p.count.Unfinished++
+		default:
+			again = append(again, n)
+		}
+	}
+	return fresh, again, rows.Err()
+}
+
+// bury makes staged documents dead that the listing found unreadable.
+func (p *planBatch) bury(ctx context.Context) error {
+	if _, err := p.exec(ctx, p.tx, `INSERT INTO results (document_id, profile_id, run_num, version, state, class, message, at)
+		SELECT d.id, r.profile_id, r.num, d.version, 'dead', 'input', s.problem, @now
+		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri AND d.version = s.version JOIN runs r ON r.num = $2
+		LEFT JOIN run_documents x ON x.run_num = r.num AND x.document_id = d.id
+		WHERE s.problem <> '' AND (x.scan IS NULL OR x.scan <> r.scan)
+		ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = 'dead',
+		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.SourceID, p.run.Num); err != nil {
+		return err
+	}
+	_, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state)
+		SELECT r.num, d.id, r.scan, 'dead' FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri JOIN runs r ON r.num = $2
+		WHERE s.problem <> ''
+		ON CONFLICT (run_num, document_id) DO UPDATE SET state = 'dead', scan = excluded.scan, worker_id = NULL, partition_id = NULL
+		WHERE run_documents.scan <> excluded.scan`, p.run.SourceID, p.run.Num)
+	return err
+}
+
+// addPartitions cuts documents, in their order, into partitions balanced by count and bytes, and returns each one's.
+func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run int64, state string, size PartitionSize, work []toPlan) ([]int64, error) {
+	type partition struct{ documents, bytes int64 }
+	var all []partition
+	of := make([]int, len(work))
+	for i, n := range work {
+		last := len(all) - 1
+		if last < 0 || all[last].documents >= int64(size.Documents) || all[last].bytes+n.size > size.Bytes {
+			all = append(all, partition{})
+			last++
+		}
+		all[last].documents++
+		all[last].bytes += n.size
+		of[i] = last
+	}
+	ids := make([]int64, len(all))
+	for start := 0; start < len(all); start += partitionRows {
+		end := min(start+partitionRows, len(all))
+		var args []any
+		for i := start; i < end; i++ {
+			args = append(args, run, i, state, all[i].documents, all[i].bytes)
+		}
+		rows, err := collect(ctx, l, tx, func(rows *sql.Rows) (r [2]int64, err error) { return r, rows.Scan(&r[0], &r[1]) },
+			`INSERT INTO partitions (run_num, seq, state, documents, bytes) VALUES `+values(end-start, 5)+` RETURNING id, seq`, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			ids[r[1]] = r[0]
+		}
+	}
+	partitions := make([]int64, len(work))
+	for i, n := range of {
+		partitions[i] = ids[n]
+	}
+	return partitions, nil
+}
+
+// partitionRows bounds a multi-row INSERT of partitions.
+const partitionRows = 500
+
+// MarkGone marks documents that this scan of a full listing did not meet and that match lets through, and returns how
+// many. Their summaries are kept.
+func (l *Ledger) MarkGone(ctx context.Context, run Run, match func(uri string, modified time.Time) bool) (int64, error) {
+	var after, total int64
+	for {
+		type missing struct {
+			id, modified int64
+			uri          string
+		}
+		batch, err := collect(ctx, l, l.read, func(rows *sql.Rows) (m missing, err error) { return m, rows.Scan(&m.id, &m.uri, &m.modified) },
+			`SELECT d.id, d.uri, d.modified_at FROM documents d WHERE d.source_id = $1 AND d.id > $2 AND d.gone_at IS NULL
+			AND NOT EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $3 AND x.document_id = d.id AND x.scan = $4) ORDER BY d.id LIMIT 1000`,
+			run.SourceID, after, run.Num, run.Scan)
+		if err != nil {
+			return total, fmt.Errorf("find documents that are gone: %w", err)
+		}
+		if len(batch) == 0 {
+			return total, nil
+		}
+		after = batch[len(batch)-1].id
+		var gone []any
+		for _, m := range batch {
+			if match(m.uri, time.UnixMilli(m.modified)) {
+				gone = append(gone, m.id)
+			}
+		}
+		if len(gone) == 0 {
+			continue
+		}
+		n, err := l.exec(ctx, l.write, `UPDATE documents SET gone_at = @now WHERE id IN (`+placeholders(1, len(gone))+`)`, gone...)
+		if err != nil {
+			return total, fmt.Errorf("mark documents gone: %w", err)
+		}
+		total += n
+	}
+}
+
+// Publish makes what is planned visible to workers and the run running, in one short transaction. It is a
+// no-op on a run that was stopped meanwhile, which it reports as ErrState.
+func (l *Ledger) Publish(ctx context.Context, run int64) error {
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		n, err := l.exec(ctx, tx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
+			WHERE num = $1 AND state <> 'stopped'`, run)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrState
+		}
+		_, err = l.exec(ctx, tx, `UPDATE partitions SET state = 'ready' WHERE run_num = $1 AND state = 'planned'`, run)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("publish the plan: %w", err)
+	}
+	return nil
+}
+
+// Partition is a part of a run that one task works on.
+type Partition struct {
+	ID, Run, Generation int64
+	Documents, Bytes    int64
+}
+
+// OpenPartitions streams the ready partitions of a running run, in the order of their ids, in pages.
+func (l *Ledger) OpenPartitions(ctx context.Context, run int64, each func([]Partition) error) error {
+	var after int64
+	for {
+		page, err := collect(ctx, l, l.read, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p
+			JOIN runs r ON r.num = p.run_num WHERE p.run_num = $1 AND p.state = 'ready' AND r.state = 'running' AND p.id > $2 ORDER BY p.id LIMIT 1000`, run, after)
+		if err != nil {
+			return fmt.Errorf("list open partitions: %w", err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		if err := each(page); err != nil {
+			return err
+		}
+		after = page[len(page)-1].ID
+	}
+}
+
+func scanPartition(rows *sql.Rows) (p Partition, err error) {
+	return p, rows.Scan(&p.ID, &p.Run, &p.Generation, &p.Documents, &p.Bytes)
+}
+
+// NextGeneration raises a partition's generation from the one given, for a task id that is taken by an ended
+// task, and returns the one in force.
+func (l *Ledger) NextGeneration(ctx context.Context, partition, from int64) (int64, error) {
+	if _, err := l.exec(ctx, l.write, `UPDATE partitions SET generation = generation + 1 WHERE id = $1 AND generation = $2`, partition, from); err != nil {
+		return 0, fmt.Errorf("raise the generation: %w", err)
+	}
+	var generation int64
+	err := l.row(ctx, l.read, `SELECT generation FROM partitions WHERE id = $1`, partition).Scan(&generation)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return generation, err
+}

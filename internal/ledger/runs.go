@@ -1,0 +1,319 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// State of a run.
+type State string
+
+// The states of a run.
+const (
+	Planning State = "planning"
+	Running  State = "running"
+	Finished State = "finished"
+	Stopped  State = "stopped"
+)
+
+// Reason why a run is stopped.
+type Reason string
+
+// The reasons of a stop. A cancelled run is over: the next run of its pair is a new one.
+const (
+	Budget    Reason = "budget"
+	Halted    Reason = "halted"
+	Paused    Reason = "paused"
+	Cancelled Reason = "cancelled"
+)
+
+// Run is one pass over a source with a profile.
+type Run struct {
+	Num        int64
+	Name       string
+	Source     string
+	SourceID   int64
+	Profile    string // hash
+	ProfileID  int64
+	Model      string
+	State      State
+	Reason     Reason // empty unless stopped
+	Message    string // why it was stopped, for people
+	Scan       int64
+	ForcedAt   time.Time // summaries older than this do not count; zero: all count
+	BudgetNano *int64    // nano-USD; nil: no cap
+	Tokens     *int64    // token cap; nil: none
+	Created    time.Time
+	Started    time.Time
+	Finished   time.Time
+}
+
+const runColumns = `r.num, r.name, s.url, r.source_id, p.hash, r.profile_id, p.model, r.state, COALESCE(r.reason, ''), r.message, r.scan,
+	r.forced_at, r.budget_nano, r.budget_tokens, r.created_at, r.started_at, r.finished_at
+	FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id`
+
+func scanRun(row interface{ Scan(...any) error }) (Run, error) {
+	var r Run
+	var forced, budget, tokens, created, started, finished sql.NullInt64
+	err := row.Scan(&r.Num, &r.Name, &r.Source, &r.SourceID, &r.Profile, &r.ProfileID, &r.Model, &r.State, &r.Reason, &r.Message, &r.Scan,
+		&forced, &budget, &tokens, &created, &started, &finished)
+	r.ForcedAt, r.Created, r.Started, r.Finished = fromMillis(forced), fromMillis(created), fromMillis(started), fromMillis(finished)
+	if budget.Valid {
+		r.BudgetNano = &budget.Int64
+	}
+	if tokens.Valid {
+		r.Tokens = &tokens.Int64
+	}
+	return r, err
+}
+
+// Run finds a run by its name, or by an unambiguous beginning of it; "" is the newest.
+func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
+	if name == "" {
+		run, err := scanRun(l.row(ctx, l.read, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
+		if errors.Is(err, sql.ErrNoRows) {
+			return run, fmt.Errorf("there is no run yet: %w", ErrNotFound)
+		}
+		return run, err
+	}
+	found, err := collect(ctx, l, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) },
+		`SELECT `+runColumns+` WHERE r.name = $1 OR substr(r.name, 1, $2) = $3 ORDER BY CASE WHEN r.name = $4 THEN 0 ELSE 1 END LIMIT 2`,
+		name, len(name), name, name)
+	switch {
+	case err != nil:
+		return Run{}, fmt.Errorf("find run %s: %w", name, err)
+	case len(found) == 0:
+		return Run{}, fmt.Errorf("run %q: %w; `gistmill runs` lists them", name, ErrNotFound)
+	case len(found) == 2 && found[0].Name != name:
+		return Run{}, fmt.Errorf("run %q: more than one begins so (%s, %s, …)", name, found[0].Name, found[1].Name)
+	}
+	return found[0], nil
+}
+
+// RunByNum finds a run by its number.
+func (l *Ledger) RunByNum(ctx context.Context, num int64) (Run, error) {
+	run, err := scanRun(l.row(ctx, l.read, `SELECT `+runColumns+` WHERE r.num = $1`, num))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return run, err
+}
+
+// Runs lists runs, the newest first; limit 0 lists all.
+func (l *Ledger) Runs(ctx context.Context, limit int) ([]Run, error) {
+	statement := `SELECT ` + runColumns + ` ORDER BY r.num DESC`
+	if limit > 0 {
+		statement += fmt.Sprintf(" LIMIT %d", limit)
+	}
+	return collect(ctx, l, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) }, statement)
+}
+
+// RunningRuns lists the runs that workers may work on.
+func (l *Ledger) RunningRuns(ctx context.Context) ([]Run, error) {
+	return collect(ctx, l, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) },
+		`SELECT `+runColumns+` WHERE r.state = 'running' ORDER BY r.num`)
+}
+
+// PutProfile stores a profile's body under its hash and returns its id. It is never changed.
+func (l *Ledger) PutProfile(ctx context.Context, hash, model, body string) (int64, error) {
+	return l.put(ctx, `INSERT INTO profiles (hash, model, body, created_at) VALUES ($1, $2, $3, @now) ON CONFLICT DO NOTHING`,
+		`SELECT id FROM profiles WHERE hash = $1`, hash, model, body)
+}
+
+// Profile returns the body of a profile by its hash.
+func (l *Ledger) Profile(ctx context.Context, hash string) (string, error) {
+	var body string
+	err := l.row(ctx, l.read, `SELECT body FROM profiles WHERE hash = $1`, hash).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("profile %.12s: %w", hash, ErrNotFound)
+	}
+	return body, err
+}
+
+// PutSource stores a source's URL and returns its id.
+func (l *Ledger) PutSource(ctx context.Context, url string) (int64, error) {
+	return l.put(ctx, `INSERT INTO sources (url, created_at) VALUES ($1, @now) ON CONFLICT DO NOTHING`,
+		`SELECT id FROM sources WHERE url = $1`, url)
+}
+
+// put inserts a row if its key, the first argument, is new, and returns its id.
+func (l *Ledger) put(ctx context.Context, insert, find string, args ...any) (int64, error) {
+	var id int64
+	err := l.row(ctx, l.read, find, args[0]).Scan(&id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, err
+	}
+	if _, err := l.exec(ctx, l.write, insert, args...); err != nil {
+		return 0, err
+	}
+	return id, l.row(ctx, l.read, find, args[0]).Scan(&id)
+}
+
+// unfinished is the condition under which a run of a pair goes on.
+const unfinished = `r.state <> 'finished' AND (r.reason IS NULL OR r.reason <> 'cancelled')`
+
+// OpenRun returns the unfinished run of a pair, or begins one in state planning; continued says which.
+// Call it under the planning lease. With force, a run that was not forced yet becomes so from now on:
+// summaries made before do not count for it. budgets, where not nil, replace those of the run.
+func (l *Ledger) OpenRun(ctx context.Context, sourceID, profileID int64, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
+	err = l.tx(ctx, func(tx *sql.Tx) error {
+		find := func() (err error) {
+			run, err = scanRun(l.row(ctx, tx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished, sourceID, profileID))
+			return err
+		}
+		err := find()
+		if errors.Is(err, sql.ErrNoRows) {
+			if _, err := l.exec(ctx, tx, `INSERT INTO runs (name, source_id, profile_id, state, created_at) VALUES ($1, $2, $3, 'planning', @now)`,
+				runName(), sourceID, profileID); err != nil {
+				return err
+			}
+		} else if err != nil {
+			return err
+		} else {
+			continued = true
+		}
+		if err := find(); err != nil {
+			return err
+		}
+		if force && run.ForcedAt.IsZero() {
+			if _, err := l.exec(ctx, tx, `UPDATE runs SET forced_at = @now WHERE num = $1`, run.Num); err != nil {
+				return err
+			}
+		}
+		if err := l.setBudget(ctx, tx, run.Num, budgetNano, budgetTokens); err != nil {
+			return err
+		}
+		if _, err := l.exec(ctx, tx, `UPDATE runs SET scan = scan + 1 WHERE num = $1`, run.Num); err != nil {
+			return err
+		}
+		return find()
+	})
+	if err != nil {
+		return run, false, fmt.Errorf("open a run: %w", err)
+	}
+	return run, continued, nil
+}
+
+// setBudget replaces the caps that are given and counts what is spent and reserved from the calls, since a
+// run without a cap does not keep that count.
+func (l *Ledger) setBudget(ctx context.Context, tx *sql.Tx, run int64, nano, tokens *int64) error {
+	if nano == nil && tokens == nil {
+		return nil
+	}
+	_, err := l.exec(ctx, tx, `UPDATE runs SET budget_nano = COALESCE(CAST($1 AS BIGINT), budget_nano), budget_tokens = COALESCE(CAST($2 AS BIGINT), budget_tokens),
+		spent_nano = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) FROM calls WHERE run_num = $3),
+		spent_tokens = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_tokens ELSE tokens_in + tokens_out END), 0) FROM calls WHERE run_num = $4)
+		WHERE num = $5`, nullable(nano), nullable(tokens), run, run, run)
+	return err
+}
+
+func nullable(p *int64) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
+// runName is short enough to type the beginning of, and sorts by day: 20261123-k7m2qd.
+func runName() string {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return time.Now().UTC().Format("20060102") + "-" +
+		strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))[:6]
+}
+
+// Stop stops a run that is planning or running, and says whether this call did it: of many workers that
+// meet the same wrong key, one reports it. A stopped run can be cancelled.
+func (l *Ledger) Stop(ctx context.Context, run int64, reason Reason, message string) (bool, error) {
+	states := `('planning', 'running')`
+	if reason == Cancelled {
+		states = `('planning', 'running', 'stopped')`
+	}
+	n, err := l.exec(ctx, l.write, `UPDATE runs SET state = 'stopped', reason = $1, message = $2
+		WHERE num = $3 AND state IN `+states+` AND COALESCE(reason, '') <> 'cancelled'`, string(reason), message, run)
+	if err != nil {
+		return false, fmt.Errorf("stop the run: %w", err)
+	}
+	return n == 1, nil
+}
+
+// Resume lets a stopped run go on, with new caps where given. Its open partitions get a new generation, since
+// tasks of the old one may still be ending. A run with nothing open is finished at once.
+func (l *Ledger) Resume(ctx context.Context, run int64, budgetNano, budgetTokens *int64) error {
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		n, err := l.exec(ctx, tx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = '' WHERE num = $1 AND state = 'stopped'
+			AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num
+			AND o.state <> 'finished' AND COALESCE(o.reason, '') <> 'cancelled')`, run)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrState
+		}
+		if err := l.setBudget(ctx, tx, run, budgetNano, budgetTokens); err != nil {
+			return err
+		}
+		_, err = l.exec(ctx, tx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, run)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("resume the run: %w", err)
+	}
+	_, err = l.FinishRun(ctx, run)
+	return err
+}
+
+// FinishRun makes a running run finished if no partition of it is open, and says whether it did.
+// Call it after the commit that closed a partition, so that of two that close at once one sees both.
+func (l *Ledger) FinishRun(ctx context.Context, run int64) (bool, error) {
+	n, err := l.exec(ctx, l.write, `UPDATE runs SET state = 'finished', reason = NULL, finished_at = @now WHERE num = $1 AND state = 'running'
+		AND NOT EXISTS (SELECT 1 FROM partitions WHERE run_num = $2 AND state <> 'done')`, run, run)
+	if err != nil {
+		return false, fmt.Errorf("finish the run: %w", err)
+	}
+	return n == 1, nil
+}
+
+// Totals are a run's documents by where they stand, each figure counted by itself from the rows.
+type Totals struct {
+	Total     int64 `json:"total"`
+	Done      int64 `json:"done"`
+	Dead      int64 `json:"dead"`
+	Skipped   int64 `json:"skipped"`
+	Remaining int64 `json:"remaining"`
+}
+
+// Balanced says whether every document is in exactly one of the figures.
+func (t Totals) Balanced() bool { return t.Total == t.Done+t.Dead+t.Skipped+t.Remaining }
+
+// Account is what a run has used: calls that ended, tokens as reported, and money.
+type Account struct {
+	Calls, TokensIn, TokensOut int64
+	CostNano                   int64
+	CostKnown                  bool // false when a paid call's price is unknown
+}
+
+// Totals counts a run's documents and calls in one snapshot.
+func (l *Ledger) Totals(ctx context.Context, run int64) (Totals, Account, error) {
+	var t Totals
+	var a Account
+	var unknown int64
+	err := l.row(ctx, l.read, `SELECT d.*, c.* FROM (SELECT COUNT(*),
+		COUNT(*) FILTER (WHERE state = 'done'), COUNT(*) FILTER (WHERE state = 'dead'),
+		COUNT(*) FILTER (WHERE state = 'skipped'), COUNT(*) FILTER (WHERE state IN ('pending', 'claimed'))
+		FROM run_documents WHERE run_num = $1) d, (SELECT COUNT(*), CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT),
+		CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), COUNT(*) FILTER (WHERE cost_nano IS NULL AND tokens_in + tokens_out > 0)
+		FROM calls WHERE run_num = $2 AND finished_at IS NOT NULL) c`, run, run).
+		Scan(&t.Total, &t.Done, &t.Dead, &t.Skipped, &t.Remaining, &a.Calls, &a.TokensIn, &a.TokensOut, &a.CostNano, &unknown)
+	if err != nil {
+		return t, a, fmt.Errorf("count the run: %w", err)
+	}
+	a.CostKnown = unknown == 0
+	return t, a, nil
+}
