@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -99,9 +101,8 @@ func (l *Ledger) Look(ctx context.Context, partition int64) (PartitionView, erro
 func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) ([]Claimed, error) {
 	var claimed []Claimed
 	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		type taken struct{ c Claimed }
-		all, err := collect(ctx, l, tx, func(rows *sql.Rows) (t taken, err error) {
-			return t, rows.Scan(&t.c.Run, &t.c.Document, &t.c.Epoch, &t.c.Attempts, &t.c.Tries, &t.c.Crashes, &t.c.Suspect)
+		claimed, err = collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
+			return c, rows.Scan(&c.Run, &c.Document, &c.Epoch, &c.Attempts, &c.Tries, &c.Crashes, &c.Suspect)
 		}, `UPDATE run_documents SET state = 'claimed', epoch = epoch + 1, worker_id = $1
 			WHERE (run_num, document_id) IN (SELECT x.run_num, x.document_id FROM run_documents x
 			WHERE x.partition_id = $2 AND x.state IN ('pending', 'claimed') AND x.state = 'pending' AND x.due_at <= @now
@@ -111,13 +112,13 @@ func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) 
 		if err != nil {
 			return err
 		}
-		claimed = make([]Claimed, 0, len(all))
-		for _, t := range all {
-			if err := l.row(ctx, tx, `SELECT uri, locator, version, size FROM documents WHERE id = $1`, t.c.Document).
-				Scan(&t.c.URI, &t.c.Locator, &t.c.Version, &t.c.Size); err != nil {
+		slices.SortFunc(claimed, func(a, b Claimed) int { return cmp.Compare(a.Document, b.Document) })
+		for i := range claimed {
+			c := &claimed[i]
+			if err := l.row(ctx, tx, `SELECT uri, locator, version, size FROM documents WHERE id = $1`, c.Document).
+				Scan(&c.URI, &c.Locator, &c.Version, &c.Size); err != nil {
 				return err
 			}
-			claimed = append(claimed, t.c)
 		}
 		return nil
 	})
