@@ -93,12 +93,12 @@ func checkHosts(rest string) string {
 		return "has no host"
 	}
 	for h := range strings.SplitSeq(hosts, ",") {
-		host, port := h, ""
+		host := h
 		if strings.HasSuffix(h, "]") { // an IPv6 address without a port
 			host = strings.Trim(h, "[]")
 		} else if i := strings.LastIndex(h, ":"); i >= 0 {
-			host, port = h[:i], h[i+1:]
-			if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			host = h[:i]
+			if n, err := strconv.Atoi(h[i+1:]); err != nil || n < 1 || n > 65535 {
 				// Not repeated: a badly escaped password can end up here.
 				return "has a port that is no number from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A)"
 			}
@@ -135,10 +135,12 @@ func isLoopback(listen string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
+var queueName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
 // checkQueue keeps the braces that Redis Cluster hashes by, and blanks, out of
 // the key names.
 func checkQueue(raw string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`).MatchString(raw) {
+	if queueName.MatchString(raw) {
 		return ""
 	}
 	return quote(raw) + " is no queue name: use letters, digits, dot, hyphen and underscore"

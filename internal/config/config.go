@@ -215,7 +215,7 @@ func (c *Config) endpointMissing() string {
 }
 
 func unreadable(path string) string {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		switch {
 		case os.IsNotExist(err):
@@ -226,7 +226,7 @@ func unreadable(path string) string {
 			return "cannot be opened"
 		}
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	if info, err := f.Stat(); err != nil || info.IsDir() {
 		return "is a folder"
 	}

@@ -21,6 +21,10 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
+// Kubernetes puts the addresses of Services into every pod's environment; a
+// Service called gistmill-server gives GISTMILL_SERVER_PORT and the like.
+var serviceAddress = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)
+
 // unknownVariables warns about GISTMILL_ variables that nothing reads: a
 // misspelt setting would otherwise be silently without effect.
 func unknownVariables(table []Setting, environ []string) []string {
@@ -28,14 +32,11 @@ func unknownVariables(table []Setting, environ []string) []string {
 	for _, s := range table {
 		names = append(names, s.Env())
 	}
-	// Kubernetes puts the addresses of Services into every pod's environment;
-	// a Service called gistmill-server gives GISTMILL_SERVER_PORT and the like.
-	service := regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)
 	var warnings []string
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		switch {
-		case !strings.HasPrefix(name, "GISTMILL_"), slices.Contains(names, name), service.MatchString(name):
+		case !strings.HasPrefix(name, "GISTMILL_"), slices.Contains(names, name), serviceAddress.MatchString(name):
 		case strings.HasPrefix(name, "GISTMILL_TEST_"): // addresses of test servers
 		case name == "GISTMILL_ACTIVE_HELP", name == "GISTMILL_COMPLETION_DESCRIPTIONS": // read by cobra
 		default:

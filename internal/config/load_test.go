@@ -27,10 +27,10 @@ func flags(t *testing.T, args ...string) *pflag.FlagSet {
 	return fs
 }
 
-// write puts text in a new file and returns its path.
-func write(t *testing.T, name, text string) string {
+// write puts text in a new configuration file and returns its path.
+func write(t *testing.T, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
+	path := filepath.Join(t.TempDir(), "gistmill.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestDefaults(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
-	file := write(t, "c.yaml", "rpm: 1\ntpm: 1\nwords: 90\nbase_url: http://file/v1\n")
+	file := write(t, "rpm: 1\ntpm: 1\nwords: 90\nbase_url: http://file/v1\n")
 	cases := []struct {
 		name    string
 		args    []string
@@ -214,7 +214,7 @@ func TestWrongValues(t *testing.T) {
 
 func TestAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
-	file := write(t, "c.yaml", "max-attempts: 3\nconcurrency: [1, 2]\nwords: 0\nelephants: 7\napi_key: hunter2\n")
+	file := write(t, "max-attempts: 3\nconcurrency: [1, 2]\nwords: 0\nelephants: 7\napi_key: hunter2\n")
 	got := problems(t, flags(t, "--rpm=x", "--retry-base=1h", "--config="+file),
 		[]string{"GISTMILL_TPM=1e6", "OPENAI_API_KEY=two words"}, "redis")
 	want := []string{
@@ -236,7 +236,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	t.Parallel()
-	file := write(t, "c.yaml", `
+	file := write(t, `
 store: postgres://me:pw@db/gist
 rpm: 500
 temperature: 0.3
@@ -261,7 +261,7 @@ fallbacks: [gpt-4o, llama@http://localhost:11434/v1/, "https://other.example/v1"
 func TestBrokenFile(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"rpm: 1\nrpm: 2\n", "rpm: [", "just words", "- a\n- b\n", "\x00"} {
-		got := problems(t, flags(t, "--config", write(t, "c.yaml", text)), nil)
+		got := problems(t, flags(t, "--config", write(t, text)), nil)
 		if len(got) != 1 || strings.Contains(got[0], "\n") || !strings.Contains(got[0], "cannot be read") {
 			t.Errorf("%q: got %q", text, got)
 		}
