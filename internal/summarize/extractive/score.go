@@ -1,0 +1,140 @@
+package extractive
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/gistmill/gistmill/internal/summarize/sentences"
+)
+
+// The weights below were found on one half of 200 scientific papers and lie on a broad
+// plateau; test/quality measures them on the other half (see its RESULTS.md).
+const (
+	centralityPower = 1.5 // how much more what many sentences say counts than its place
+	zoneBoost       = 2.0 // added to 1 in the opening and the closing of the document
+	edgeBoost       = 0.5 // added to 1 at the first and the last sentence of a section
+	edgeWidth       = 3.0 // sentences after which that has fallen to 1/e
+	leadBoost       = 1.5 // added to 1 at the first sentence of a document without headings
+	titleBoost      = 1.5 // added to 1 for all of the title's words
+	itemPenalty     = 0.7 // list items lean on what introduces them
+	quotePenalty    = 0.5 // quoted text is another's
+	pointerPenalty  = 0.5 // "Table 3" cannot be seen in a summary
+	shortest        = 15  // words; below, a sentence counts in proportion to its length
+	longish         = 35  // words; beyond, in inverse proportion
+
+	// The opening runs to the end of the section that holds the point openingAt of the
+	// document, but not past openingMost; the closing likewise from the end. Sections
+	// of fewer than realSection sentences behind it are thanks and notices.
+	openingAt, openingMost = 0.05, 0.3
+	closingAt, closingMost = 0.02, 0.2
+	realSection            = 3
+	afterPenalty           = 0.3
+)
+
+// scores ranks the candidates: centrality times what their place, their words and their
+// length say. Position in the document counts only in the last round, when all of it
+// has been read.
+func (d *document) scores(list []candidate, g *graph, last bool) []float64 {
+	out := g.centrality()
+	title := map[string]bool{}
+	for w := range terms(d.title, d.language) {
+		title[w] = true
+	}
+	opening, closing, end := d.zones()
+	before := make([]int, len(d.sections)+1) // candidates before each section
+	for i, n := range d.sections {
+		before[i+1] = before[i] + n
+	}
+	for i, c := range list {
+		x := math.Pow(out[i], centralityPower)
+		if last {
+			switch at := before[c.section] + c.place; {
+			case at >= end:
+				x *= afterPenalty
+			case at < opening || at >= closing:
+				x *= 1 + zoneBoost
+			}
+			if !d.headings {
+				x *= 1 + leadBoost*math.Exp(-float64(c.place)/edgeWidth)
+			}
+		}
+		fromEnd := float64(d.sections[c.section] - 1 - c.place)
+		x *= 1 + edgeBoost*(math.Exp(-float64(c.place)/edgeWidth)+math.Exp(-fromEnd/edgeWidth))
+		x *= length(c.words) * d.words(c, title)
+		switch c.kind {
+		case sentences.Item:
+			x *= itemPenalty
+		case sentences.Quote:
+			x *= quotePenalty
+		case sentences.Prose, sentences.Heading, sentences.Table, sentences.Code:
+		}
+		out[i] = x
+	}
+	return out
+}
+
+// zones returns, counted in candidates, where the opening ends, where the closing
+// begins and where it ends.
+func (d *document) zones() (opening, closing, end int) {
+	n := d.total
+	end = n
+	k := len(d.sections) - 1
+	for ; k > 0 && d.sections[k] < realSection; k-- {
+		end -= d.sections[k]
+	}
+	at := 0
+	for _, size := range d.sections {
+		if at+size > int(openingAt*float64(n)) {
+			opening = min(at+size, int(openingMost*float64(n)))
+			break
+		}
+		at += size
+	}
+	closing = end
+	for ; k >= 0; k-- {
+		closing -= d.sections[k]
+		if closing <= end-1-int(closingAt*float64(n)) {
+			break
+		}
+	}
+	return opening, max(closing, end-int(closingMost*float64(n))), end
+}
+
+// words weighs a sentence by the title's words in it and by references to figures.
+func (d *document) words(c candidate, title map[string]bool) float64 {
+	x := 1.0
+	if len(title) > 0 {
+		found := map[string]bool{}
+		for w := range terms(c.text, d.language) {
+			if title[w] {
+				found[w] = true
+			}
+		}
+		x += titleBoost * float64(len(found)) / float64(len(title))
+	}
+	pointer := false
+	for w := range tokens(c.text) {
+		if pointer && (unicode.IsDigit(first(w)) || len(w) == 1 || strings.Trim(w, "ivx") == "") {
+			return x * pointerPenalty
+		}
+		pointer = d.language.pointers[w]
+	}
+	return x
+}
+
+func length(words int) float64 {
+	return min(1, float64(words)/shortest) * min(1, longish/float64(words))
+}
+
+// ranking returns the indices of scores from the highest; equals stay in order.
+func ranking(scores []float64) []int {
+	order := make([]int, len(scores))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
+	return order
+}
