@@ -1,0 +1,173 @@
+package corpus
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/gabriel-vasile/mimetype"
+)
+
+// kind is a type of document: how to read it, or why that cannot be done.
+type kind struct {
+	mediaType string
+	read      func(context.Context, *Extractor, *Raw) (extracted, error)
+	// factor estimates memory: so many bytes for each byte of the document.
+	factor int64
+	// cost, when set, estimates it instead.
+	cost func(data []byte, l Limits) int64
+	// reason says why the type cannot be read; empty says why one has no text.
+	reason, empty string
+}
+
+func (k kind) weight(data []byte, l Limits) int64 {
+	const base = 256 << 10
+	if k.cost != nil {
+		return base + k.cost(data, l)
+	}
+	return base + k.factor*int64(len(data))
+}
+
+func (k kind) emptyReason() string {
+	if k.empty != "" {
+		return k.empty
+	}
+	return "empty document: it holds no text"
+}
+
+func unsupported(mediaType, hint string) kind {
+	return kind{mediaType: mediaType, reason: fmt.Sprintf("unsupported type %s (%s)", mediaType, hint)}
+}
+
+// detect finds the type of a document from its content; its name decides only between types
+// that are all text.
+func detect(raw *Raw) kind {
+	text := kind{mediaType: "text/plain", read: readPlain, factor: 3}
+	if raw.PlainText {
+		return text
+	}
+	data := raw.Data
+	if len(bytes.TrimSpace(data)) == 0 {
+		return kind{mediaType: "text/plain", reason: "empty document"}
+	}
+	ext := strings.ToLower(path.Ext(raw.Name))
+	if charset, _ := sniffUnicode(data); charset != "" {
+		return textKind(raw, ext, text)
+	}
+	found := mimetype.Detect(data)
+	for m := found; m != nil; m = m.Parent() {
+		switch base, _, _ := strings.Cut(m.String(), ";"); base {
+		case "text/html", "application/xhtml+xml":
+			return textKind(raw, ext, text)
+		case "text/rtf", "application/rtf":
+			return unsupported("text/rtf", "save it as DOCX")
+		case "application/postscript":
+			return unsupported(base, "save it as PDF")
+		case "text/plain":
+			return textKind(raw, ext, text)
+		}
+	}
+	base, _, _ := strings.Cut(found.String(), ";")
+	switch {
+	case strings.HasPrefix(base, "image/"):
+		return unsupported(base, "an image: text in pictures is not read")
+	case strings.HasPrefix(base, "audio/"), strings.HasPrefix(base, "video/"):
+		return unsupported(base, "a recording")
+	}
+	return unsupported(base, "binary")
+}
+
+// textKind tells the types apart that are text.
+func textKind(raw *Raw, ext string, text kind) kind {
+	head := decodedHead(raw.Data)
+	switch {
+	case looksLikeHTML(head):
+		return kind{mediaType: "text/html", read: readHTML, factor: 14}
+	case ext == ".md" || ext == ".markdown" || looksLikeMarkdown(head):
+		return kind{mediaType: "text/markdown", read: readMarkdown, factor: 3}
+	}
+	return text
+}
+
+// looksLikeHTML follows the idea of the WHATWG sniffing standard, 7.1: a known tag at the
+// very start, comments and white space aside.
+func looksLikeHTML(head []byte) bool {
+	rest := bytes.TrimLeft(head, " \t\r\n\f")
+	for bytes.HasPrefix(rest, []byte("<!--")) || bytes.HasPrefix(rest, []byte("<?xml")) {
+		stop := "-->"
+		if rest[1] == '?' {
+			stop = "?>"
+		}
+		i := bytes.Index(rest, []byte(stop))
+		if i < 0 {
+			return bytes.Contains(bytes.ToLower(rest), []byte("<html"))
+		}
+		rest = bytes.TrimLeft(rest[i+len(stop):], " \t\r\n\f")
+	}
+	if len(rest) == 0 || rest[0] != '<' {
+		return false
+	}
+	low := bytes.ToLower(rest[:min(len(rest), 32)])
+	for _, tag := range []string{"!doctype html", "html", "head", "body", "title", "meta", "script", "style", "div", "p", "h1", "h2",
+		"table", "article", "section", "main", "ul", "ol", "font", "br", "a ", "b", "center", "link", "nav", "header"} {
+		if after, ok := bytes.CutPrefix(low[1:], []byte(tag)); ok {
+			if len(after) == 0 || bytes.IndexByte([]byte(" \t\r\n/>"), after[0]) >= 0 || strings.HasSuffix(tag, " ") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// looksLikeMarkdown wants a heading at the start, or two different signs of Markdown.
+func looksLikeMarkdown(head []byte) bool {
+	signs, first, fence := 0, true, false
+	var heading, list, link, code bool
+	for line := range bytes.SplitSeq(head, []byte{'\n'}) {
+		line = bytes.TrimRight(line, "\r ")
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		if bytes.HasPrefix(line, []byte("```")) {
+			fence = !fence
+			code = true
+			continue
+		}
+		if fence {
+			continue
+		}
+		if level := headingLevel(line); level > 0 {
+			if first && level == 1 {
+				return true
+			}
+			heading = true
+		}
+		if bytes.HasPrefix(line, []byte("- ")) || bytes.HasPrefix(line, []byte("* ")) {
+			list = true
+		}
+		if i := bytes.Index(line, []byte("](")); i > 0 && bytes.IndexByte(line[:i], '[') >= 0 {
+			link = true
+		}
+		first = false
+	}
+	for _, s := range []bool{heading, link, code} {
+		if s {
+			signs++
+		}
+	}
+	return signs >= 2 || heading && list
+}
+
+// headingLevel is the level of an ATX heading (CommonMark 0.31, 4.2), 0 when it is none.
+func headingLevel(line []byte) int {
+	n := 0
+	for n < len(line) && line[n] == '#' {
+		n++
+	}
+	if n == 0 || n > 6 || n < len(line) && line[n] != ' ' && line[n] != '\t' || n == len(line) {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,54 @@
+package corpus
+
+import (
+	"cmp"
+	"time"
+)
+
+// Limits bound what one document may cost. A zero field takes its default.
+type Limits struct {
+	// Bytes is the size of the document as it is stored. Default 64 MiB.
+	Bytes int64 `json:"bytes,omitempty"`
+	// Text is the size of its text in bytes. Default 64 MiB.
+	Text int64 `json:"text,omitempty"`
+	// Inflated is how many bytes the parts of an archive that are read may have in all;
+	// InflatedPart is the same for one of them. Defaults 256 MiB and 64 MiB.
+	Inflated     int64 `json:"inflated,omitempty"`
+	InflatedPart int64 `json:"inflated_part,omitempty"`
+	// Ratio is how many times an archive may grow when inflated, once it exceeds RatioFloor
+	// bytes. Deflate reaches 1032:1 at the most; text reaches about 10:1. Defaults 200 and 16 MiB.
+	Ratio      int64 `json:"ratio,omitempty"`
+	RatioFloor int64 `json:"ratio_floor,omitempty"`
+	// ZipEntries is the number of files in an archive. Default 20,000.
+	ZipEntries int `json:"zip_entries,omitempty"`
+	// Depth is how deep HTML, XML, JSON or the parts of a message may nest. Default 500.
+	Depth int `json:"depth,omitempty"`
+	// Pages of a PDF. Default 5,000.
+	Pages int `json:"pages,omitempty"`
+	// Time for one document, waiting for memory not counted. Default 60 s.
+	Time time.Duration `json:"time,omitempty"`
+	// PDFMemory is the memory of one PDFium instance in bytes; PDFInstances is how many there
+	// are at the most. Defaults 192 MiB and 1.
+	PDFMemory    int64 `json:"pdf_memory,omitempty"`
+	PDFInstances int   `json:"pdf_instances,omitempty"`
+	// Memory is what all documents of an Extractor together may be estimated to need, in
+	// bytes; those beyond it wait. Default 160 MiB.
+	Memory int64 `json:"memory,omitempty"`
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Bytes = cmp.Or(l.Bytes, DefaultMaxBytes)
+	l.Text = cmp.Or(l.Text, 64<<20)
+	l.Inflated = cmp.Or(l.Inflated, 256<<20)
+	l.InflatedPart = cmp.Or(l.InflatedPart, 64<<20)
+	l.Ratio = cmp.Or(l.Ratio, 200)
+	l.RatioFloor = cmp.Or(l.RatioFloor, 16<<20)
+	l.ZipEntries = cmp.Or(l.ZipEntries, 20000)
+	l.Depth = cmp.Or(l.Depth, 500)
+	l.Pages = cmp.Or(l.Pages, 5000)
+	l.Time = cmp.Or(l.Time, time.Minute)
+	l.PDFMemory = cmp.Or(l.PDFMemory, 192<<20)
+	l.PDFInstances = cmp.Or(l.PDFInstances, 1)
+	l.Memory = cmp.Or(l.Memory, 160<<20)
+	return l
+}

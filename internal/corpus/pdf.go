@@ -1,0 +1,5 @@
+package corpus
+
+type pdfEngine struct{}
+
+func (e *pdfEngine) close() error { return nil }
