@@ -1,0 +1,152 @@
+package summarize
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+// ask sends r until accept takes the answer: once more with a larger cap when it is
+// cut, once more with what is wrong with it when it is refused. repair names the prompt
+// for that. It returns the name of the model that gave the accepted answer.
+func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func(content string) *problem) (string, error) {
+	resp, sent, err := j.uncut(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	p := accept(bare(resp.Content))
+	if p == nil {
+		return j.answeredBy(resp), nil
+	}
+	text, err := j.prompts.render(repair, map[string]any{"Problem": p.forModel})
+	if err != nil {
+		return "", err
+	}
+	again := sent[len(sent)-1]
+	again.Messages = append([]llm.Message(nil), again.Messages...)
+	// Some endpoints refuse a turn without content. What is much longer than the answer
+	// may be is no use to look at.
+	if bad := strings.TrimSpace(resp.Content); bad != "" {
+		again.Messages = append(again.Messages, llm.Message{Role: llm.RoleAssistant, Content: bad[:cut(bad, 4*r.MaxOutputTokens)]})
+	}
+	again.Messages = append(again.Messages, llm.Message{Role: llm.RoleUser, Content: text})
+	resp, repaired, err := j.uncut(ctx, again)
+	if err != nil {
+		return "", err
+	}
+	if p = accept(bare(resp.Content)); p != nil {
+		return "", &OutputError{Class: BadOutput, Message: p.forBooks + ", also when asked again", Requests: names(append(sent, repaired...))}
+	}
+	return j.answeredBy(resp), nil
+}
+
+// uncut returns a whole answer and the requests it took.
+func (j *job) uncut(ctx context.Context, r llm.Request) (llm.Response, []llm.Request, error) {
+	sent := []llm.Request{r}
+	resp, isCut, err := j.complete(ctx, r)
+	if err != nil || !isCut {
+		return resp, sent, err
+	}
+	room := j.limits.window - j.tokens(r)
+	r.MaxOutputTokens = max(min(max(4*r.MaxOutputTokens, 2048), room), r.MaxOutputTokens+r.MaxOutputTokens/4+1)
+	sent = append(sent, r)
+	resp, isCut, err = j.complete(ctx, r)
+	if err == nil && isCut {
+		err = &OutputError{Class: OutputTooLong, Requests: names(sent),
+			Message: "the answer was cut at its limit, also at a larger one: raise max-output-tokens or ask for fewer words"}
+	}
+	return resp, sent, err
+}
+
+// complete makes one call and books its usage. isCut says that the answer ended at its cap.
+func (j *job) complete(ctx context.Context, r llm.Request) (resp llm.Response, isCut bool, err error) {
+	resp, err = j.llm.Complete(ctx, r)
+	usage := resp.Usage
+	var failed *llm.Error
+	if errors.As(err, &failed) {
+		usage = usage.Add(failed.Usage)
+		if failed.Class == llm.TooLong {
+			isCut, err = true, nil
+		}
+	}
+	j.mu.Lock()
+	j.usage = j.usage.Add(usage)
+	j.mu.Unlock()
+	return resp, isCut || err == nil && resp.FinishReason == llm.FinishLength, err
+}
+
+func (j *job) answeredBy(resp llm.Response) string {
+	if resp.Model != "" {
+		return resp.Model
+	}
+	return j.profile.Model
+}
+
+func names(sent []llm.Request) []string {
+	out := make([]string, len(sent))
+	for i, r := range sent {
+		out[i] = r.Name()
+	}
+	return out
+}
+
+var (
+	// Reasoning that an endpoint leaves in the answer, as vLLM and Ollama do without a
+	// parser for the model at hand.
+	thinking = regexp.MustCompile(`(?s)^\s*<(think|thinking|reasoning)>.*?</(?:think|thinking|reasoning)>`)
+	fenced   = regexp.MustCompile("(?s)^```[\\w-]*[ \t]*\n(.*?)\n?```$")
+)
+
+// bare takes off what models put around an answer: reasoning and a fence of code.
+func bare(content string) string {
+	content = strings.TrimSpace(thinking.ReplaceAllString(content, ""))
+	if m := fenced.FindStringSubmatch(content); m != nil {
+		content = strings.TrimSpace(m[1])
+	}
+	return content
+}
+
+// object returns the JSON object in an answer if it matches the schema. Words around it
+// do no harm.
+func (s *answerSchema) object(content string) (json.RawMessage, *problem) {
+	if content == "" {
+		return nil, &problem{forModel: "it is empty", forBooks: "the answer is empty"}
+	}
+	noJSON := &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
+	at := strings.IndexByte(content, '{')
+	if at < 0 {
+		return nil, noJSON
+	}
+	var object json.RawMessage
+	if err := json.NewDecoder(strings.NewReader(content[at:])).Decode(&object); err != nil {
+		return nil, noJSON
+	}
+	return object, s.validate(object)
+}
+
+// summary cleans the strings of a valid answer and returns what people read of it and,
+// for a schema of the user's, the whole.
+func (s *answerSchema) summary(object json.RawMessage, c cleaner) (string, json.RawMessage, *problem) {
+	v, err := parseOrdered(object)
+	if err != nil {
+		return "", nil, &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
+	}
+	v = v.mapStrings(c.clean)
+	cleaned := v.json()
+	if p := s.validate(cleaned); p != nil {
+		p.forModel = "without invisible characters and without links that are not in the material " + p.forModel
+		return "", nil, p
+	}
+	text := v.summary()
+	if text == "" {
+		return "", nil, &problem{forModel: "its text is empty", forBooks: "the summary is empty"}
+	}
+	if !s.custom {
+		return text, nil, nil
+	}
+	return text, cleaned, nil
+}

@@ -1,0 +1,149 @@
+package summarize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+// caller is the engine that asks a model.
+type caller struct {
+	profile Profile
+	llm     Completer
+	options
+	count   counter
+	prompts prompts
+	user    *instruction
+	schema  *answerSchema
+	limits  limits
+}
+
+const (
+	// leastRoom in tokens for text in a request; below it a summary is not worth its
+	// prompts, and a chunk is not halved any more.
+	leastRoom = 128
+	// Longest title and address in a prompt, in bytes.
+	titleBytes, uriBytes = 300, 500
+)
+
+func newCaller(p Profile, c Completer, window int, o options) (*caller, error) {
+	e := &caller{profile: p, llm: c, options: o, count: counter(o.count)}
+	if e.count == nil {
+		e.count = llm.TokenizerFor(p.Model).Count
+	}
+	if window <= 0 {
+		window = ContextWindow(p.Model)
+	}
+	var err error
+	if e.prompts, err = loadPrompts(); err != nil {
+		return nil, err
+	}
+	if e.user, err = parseTemplate(p.Prompt); err != nil {
+		return nil, fmt.Errorf("prompt: %w", err)
+	}
+	if e.schema, err = compileSchema(p.Schema); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	if e.limits, err = e.plan(window); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Summarize implements Engine.
+func (e *caller) Summarize(ctx context.Context, d Document) (Summary, error) {
+	j, err := e.job(d)
+	if err != nil {
+		return Summary{}, err
+	}
+	s, err := j.summarize(ctx)
+	s.Usage = j.usage
+	if err != nil {
+		return Summary{Usage: j.usage, Chunks: s.Chunks}, err
+	}
+	return s, nil
+}
+
+// job is the work on one document.
+type job struct {
+	*caller
+	doc   Document // clean, and without what the profile does not use
+	clean cleaner
+	goal  string // the user's instruction as notes are told it; empty for the built-in one
+
+	mu    sync.Mutex
+	usage llm.Usage
+}
+
+func (e *caller) job(d Document) (*job, error) {
+	d = Document{Title: oneLine(d.Title, titleBytes), URI: oneLine(d.URI, uriBytes), Text: strings.TrimSpace(cleanSource(d.Text))}
+	if d.Text == "" {
+		return nil, ErrNoText
+	}
+	d = e.user.uses.restrict(d)
+	j := &job{caller: e, doc: d, clean: cleaner{d}}
+	if e.user.tmpl != nil {
+		goal, err := e.user.render(Document{Title: d.Title, URI: d.URI, Text: "…"})
+		if err != nil {
+			return nil, err
+		}
+		j.goal = goal
+	}
+	return j, nil
+}
+
+func (j *job) summarize(ctx context.Context) (Summary, error) {
+	r, err := j.wholeRequest()
+	if err != nil {
+		return Summary{}, err
+	}
+	budget := j.limits.chunk
+	if j.fits(r, j.limits.wholeInput) {
+		s, err := j.final(ctx, r)
+		if !isContextLength(err) {
+			s.Chunks = 1
+			return s, wrap(err, "summarize the document")
+		}
+		// The window is smaller than we were told.
+		if budget = min(budget, j.count.count(j.doc.Text)/2); budget < leastRoom/2 {
+			return Summary{Chunks: 1}, wrap(err, "summarize the document")
+		}
+	}
+	notes, err := j.mapChunks(ctx, budget)
+	if err != nil {
+		return Summary{Chunks: len(notes)}, err
+	}
+	s, err := j.reduce(ctx, notes)
+	s.Chunks = len(notes)
+	return s, err
+}
+
+// final asks for the summary itself.
+func (j *job) final(ctx context.Context, r llm.Request) (Summary, error) {
+	var s Summary
+	model, err := j.ask(ctx, r, "repair", func(content string) *problem {
+		object, p := j.schema.object(content)
+		if p == nil {
+			s.Text, s.Output, p = j.schema.summary(object, j.clean)
+		}
+		return p
+	})
+	s.Model = model
+	return s, err
+}
+
+func isContextLength(err error) bool {
+	var e *llm.Error
+	return errors.As(err, &e) && e.Class == llm.ContextLength
+}
+
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}

@@ -1,0 +1,47 @@
+package summarize
+
+import "github.com/gistmill/gistmill/internal/llm"
+
+// Estimate implements Engine. A document without text, or one the prompt fails on,
+// needs no call.
+func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
+	j, err := e.job(d)
+	if err != nil {
+		return 0, 0, 0
+	}
+	r, err := j.wholeRequest()
+	if err != nil {
+		return 0, 0, 0
+	}
+	if n := e.tokens(r); n <= e.limits.wholeInput {
+		return 1, n, r.MaxOutputTokens
+	}
+	book := func(r llm.Request, err error, material int) {
+		if err == nil {
+			calls, tokensIn, tokensOutMax = calls+1, tokensIn+e.tokens(r)+material, tokensOutMax+r.MaxOutputTokens
+		}
+	}
+	chunks := split(j.doc.Text, e.limits.chunk, e.count.count)
+	empty, err := j.chunkRequest("")
+	for _, c := range chunks {
+		book(empty, err, c.tokens)
+	}
+	// At most as many tokens as the cap allows come back for each.
+	notes := make([]note, len(chunks))
+	for i := range notes {
+		notes[i].tokens = e.limits.noteOutput
+	}
+	merge, err := j.mergeRequest(nil, "")
+	for len(notes) > 1 && size(notes) > e.limits.notes {
+		groups := group(notes, e.limits.notes)
+		for _, g := range groups {
+			if len(g) > 1 {
+				book(merge, err, size(g)+e.limits.evidence)
+			}
+		}
+		notes = notes[:len(groups)]
+	}
+	final, err := j.finalRequest(nil, "")
+	book(final, err, size(notes)+e.limits.evidence)
+	return calls, tokensIn, tokensOutMax
+}

@@ -1,0 +1,128 @@
+package summarize
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+// scripted is a Completer that answers like a model which repeats the beginning of what
+// it reads, unless answer says otherwise. It keeps answers by name when memo is set,
+// and refuses what does not fit its window.
+type scripted struct {
+	window int // in tokens of quarter; 0 is no limit
+	memo   bool
+	answer func(n int, r llm.Request) (llm.Response, error) // n counts calls from 1; an empty response is echoed
+
+	mu     sync.Mutex
+	calls  []llm.Request
+	stored map[string]llm.Response
+}
+
+func (m *scripted) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
+	if err := ctx.Err(); err != nil {
+		return llm.Response{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if resp, ok := m.stored[r.Name()]; ok {
+		return resp, nil
+	}
+	m.calls = append(m.calls, r)
+	in := 0
+	for _, msg := range r.Messages {
+		in += quarter(msg.Content)
+	}
+	if m.window > 0 && in+r.MaxOutputTokens > m.window {
+		return llm.Response{}, &llm.Error{Class: llm.ContextLength, Status: 400, Message: "the prompt is too long"}
+	}
+	var resp llm.Response
+	if m.answer != nil {
+		var err error
+		if resp, err = m.answer(len(m.calls), r); err != nil {
+			return resp, err
+		}
+	}
+	if resp.Content == "" && resp.FinishReason == "" {
+		resp = echo(r)
+	}
+	resp.Usage = llm.Usage{In: in, Out: quarter(resp.Content)}
+	if m.memo {
+		if m.stored == nil {
+			m.stored = map[string]llm.Response{}
+		}
+		m.stored[r.Name()] = resp
+	}
+	return resp, nil
+}
+
+// names are the names of the requests that were answered or refused, sorted.
+func (m *scripted) names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := names(m.calls)
+	slices.Sort(out)
+	return out
+}
+
+var blockText = regexp.MustCompile(`(?s)<document id="([0-9a-f]+)">\n(.*)\n</document id="([0-9a-f]+)">`)
+
+// material is what stands between the delimiters of a request.
+func material(r llm.Request) string {
+	if m := blockText.FindStringSubmatch(r.Messages[1].Content); m != nil && m[1] == m[3] {
+		return m[2]
+	}
+	return ""
+}
+
+func echo(r llm.Request) llm.Response {
+	words := strings.Fields(material(r))
+	text := strings.Join(words[:min(len(words), 60)], " ")
+	if r.Schema != nil {
+		text = object("summary", text)
+	}
+	return llm.Response{Content: text, FinishReason: llm.FinishStop, Model: "echo-1"}
+}
+
+func object(name, value string) string {
+	b, err := json.Marshal(map[string]string{name: value})
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// quarter is a cheap tokenizer: four bytes a token.
+func quarter(s string) int { return (len(s) + 3) / 4 }
+
+func profile() Profile {
+	return Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400}
+}
+
+func engine(t *testing.T, p Profile, m Completer, window int, opts ...Option) Engine {
+	t.Helper()
+	e, err := New(p, m, window, append([]Option{WithCounter(quarter)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// opticks is Newton's book, 567 KB, which every Go installation has.
+func opticks(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", "testdata", "Isaac.Newton-Opticks.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,178 @@
+package summarize
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// ordered is a JSON value that keeps the order of fields and the digits of numbers, as
+// the model wrote them.
+type ordered struct {
+	scalar any // string, json.Number, bool or nil
+	fields []field
+	items  []ordered
+	kind   byte // '{', '[' or 0 for a scalar
+}
+
+type field struct {
+	name  string
+	value ordered
+}
+
+func parseOrdered(raw []byte) (ordered, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return readOrdered(d)
+}
+
+func readOrdered(d *json.Decoder) (ordered, error) {
+	tok, err := d.Token()
+	if err != nil {
+		return ordered{}, fmt.Errorf("read JSON: %w", err)
+	}
+	delim, ok := tok.(json.Delim)
+	if !ok {
+		return ordered{scalar: tok}, nil
+	}
+	v := ordered{kind: byte(delim)}
+	for d.More() {
+		var name string
+		if v.kind == '{' {
+			if tok, err = d.Token(); err != nil {
+				return ordered{}, fmt.Errorf("read JSON: %w", err)
+			}
+			name, _ = tok.(string)
+		}
+		item, err := readOrdered(d)
+		if err != nil {
+			return ordered{}, err
+		}
+		if v.kind == '{' {
+			v.fields = append(v.fields, field{name, item})
+		} else {
+			v.items = append(v.items, item)
+		}
+	}
+	_, err = d.Token()
+	if err != nil {
+		return ordered{}, fmt.Errorf("read JSON: %w", err)
+	}
+	return v, nil
+}
+
+// mapStrings returns v with f applied to every string value; names of fields stay.
+func (v ordered) mapStrings(f func(string) string) ordered {
+	if s, ok := v.scalar.(string); ok {
+		v.scalar = f(s)
+	}
+	out := v
+	out.fields, out.items = nil, nil
+	for _, x := range v.fields {
+		out.fields = append(out.fields, field{x.name, x.value.mapStrings(f)})
+	}
+	for _, x := range v.items {
+		out.items = append(out.items, x.mapStrings(f))
+	}
+	return out
+}
+
+// json writes v without space between its tokens.
+func (v ordered) json() json.RawMessage {
+	var b bytes.Buffer
+	v.write(&b)
+	return b.Bytes()
+}
+
+func (v ordered) write(b *bytes.Buffer) {
+	switch v.kind {
+	case '{':
+		b.WriteByte('{')
+		for i, f := range v.fields {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeScalar(b, f.name)
+			b.WriteByte(':')
+			f.value.write(b)
+		}
+		b.WriteByte('}')
+	case '[':
+		b.WriteByte('[')
+		for i, x := range v.items {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			x.write(b)
+		}
+		b.WriteByte(']')
+	default:
+		writeScalar(b, v.scalar)
+	}
+}
+
+func writeScalar(b *bytes.Buffer, v any) {
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // strings, numbers, booleans and null always encode
+	b.Truncate(b.Len() - 1)
+}
+
+// summary is what people read: the field of that name when it is a string, else all
+// fields, a line each.
+func (v ordered) summary() string {
+	for _, f := range v.fields {
+		if s, ok := f.value.scalar.(string); ok && f.name == "summary" && s != "" {
+			return s
+		}
+	}
+	if !v.hasText() {
+		return ""
+	}
+	var b strings.Builder
+	v.render(&b, 0)
+	return strings.TrimSpace(b.String())
+}
+
+// hasText reports a scalar other than an empty string or null anywhere in v.
+func (v ordered) hasText() bool {
+	for _, f := range v.fields {
+		if f.value.hasText() {
+			return true
+		}
+	}
+	for _, x := range v.items {
+		if x.hasText() {
+			return true
+		}
+	}
+	return v.kind == 0 && v.scalar != nil && v.scalar != ""
+}
+
+func (v ordered) render(b *strings.Builder, depth int) {
+	indent := strings.Repeat("  ", depth)
+	for _, f := range v.fields {
+		if !f.value.hasText() {
+			continue
+		}
+		b.WriteString(indent + strings.ReplaceAll(f.name, "_", " ") + ":")
+		f.value.after(b, depth)
+	}
+	for _, x := range v.items {
+		if x.hasText() {
+			b.WriteString(indent + "-")
+			x.after(b, depth)
+		}
+	}
+}
+
+// after writes v behind a name or a bullet: on its line when it is a scalar, else below.
+func (v ordered) after(b *strings.Builder, depth int) {
+	if v.kind == 0 {
+		fmt.Fprintf(b, " %v\n", v.scalar)
+		return
+	}
+	b.WriteByte('\n')
+	v.render(b, depth+1)
+}

@@ -1,0 +1,141 @@
+package summarize
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"math"
+)
+
+// Extractive is the name of the built-in model, which selects sentences and calls
+// nothing.
+const Extractive = "extractive"
+
+const (
+	// promptVersion is the folder of the prompts in use. Raise it with any change of
+	// their wording or of the way requests are built from them.
+	promptVersion = "v1"
+	// extractiveVersion goes up with any change that lets package extractive select
+	// other sentences for the same text.
+	extractiveVersion = "1"
+)
+
+// Profile says what is asked of a model. It is all that determines a summary besides
+// the document, and travels in the ledger and in tasks as JSON.
+type Profile struct {
+	Model string `json:"model"`
+	// Prompt is a Go text template with .Text, .Title and .URI; empty for the built-in
+	// one. A document that is read whole is sent as the rendered template; without
+	// .Text in it the document follows it. A longer document is first turned into
+	// notes, chunk by chunk, by the built-in chunk prompt, which is told this
+	// instruction; the template then renders once, with the merged notes as .Text.
+	Prompt string `json:"prompt,omitempty"`
+	// Schema is a JSON schema of an object; empty for the built-in one.
+	Schema json.RawMessage `json:"schema,omitempty"`
+	// Words is the length asked for. A Prompt may ask for another one.
+	Words int `json:"words"`
+	// MaxOutputTokens caps an answer. One that is cut there is asked for once more with
+	// a larger cap.
+	MaxOutputTokens int     `json:"max_output_tokens,omitempty"`
+	Temperature     float64 `json:"temperature"`
+}
+
+// Validate reports everything that is wrong with the profile, each with what to do.
+func (p Profile) Validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if p.Model == "" {
+		fail("model is empty: name one, or %q for the built-in engine", Extractive)
+	}
+	if p.Words < 1 || p.Words > 10_000 {
+		fail("words is %d: take 1 to 10000", p.Words)
+	}
+	if p.Model == Extractive {
+		return errors.Join(errs...)
+	}
+	switch {
+	case p.MaxOutputTokens < 16:
+		fail("max-output-tokens is %d: take at least 16", p.MaxOutputTokens)
+	case p.MaxOutputTokens < p.Words:
+		fail("max-output-tokens is %d, too few for %d words: a word takes one token or more", p.MaxOutputTokens, p.Words)
+	}
+	if math.IsNaN(p.Temperature) || p.Temperature < 0 || p.Temperature > 2 {
+		fail("temperature is %v: take 0 to 2", p.Temperature)
+	}
+	if _, err := parseTemplate(p.Prompt); err != nil {
+		fail("prompt: %w", err)
+	}
+	if _, err := compileSchema(p.Schema); err != nil {
+		fail("schema: %w", err)
+	}
+	return errors.Join(errs...)
+}
+
+// Hash is the SHA-256, in hex, of what determines the answers: for the built-in engine
+// its version and the length, else also model, prompt, schema and parameters. Space
+// between the tokens of the schema does not count; the order of its fields does, since
+// models answer in that order.
+func (p Profile) Hash() string {
+	h := sha256.New()
+	writeParts(h, "gistmill/profile/1", p.Model)
+	writeNumber(h, uint64(p.Words))
+	if p.Model == Extractive {
+		writeParts(h, extractiveVersion)
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	// The version counts for a prompt of the user's too: guard and chunk prompt are ours.
+	writeParts(h, promptVersion, p.Prompt, string(compact(p.Schema)))
+	writeNumber(h, uint64(p.MaxOutputTokens))
+	writeNumber(h, math.Float64bits(p.Temperature))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Name is the name of d's summary: the SHA-256, in hex, of the profile's hash and of
+// what of d goes into the prompt. Text always does, Title and URI when the template
+// uses them; the built-in prompt and the built-in engine use the title. A profile that
+// does not validate still names documents, by all they have.
+func (p Profile) Name(d Document) string {
+	d = p.uses().restrict(d)
+	h := sha256.New()
+	writeParts(h, "gistmill/summary/1", p.Hash(), d.Title, d.URI, d.Text)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// uses tells which fields of a document reach the model.
+func (p Profile) uses() fields {
+	if p.Model == Extractive || p.Prompt == "" {
+		return fields{title: true, text: true}
+	}
+	t, err := parseTemplate(p.Prompt)
+	if err != nil {
+		return fields{title: true, uri: true, text: true}
+	}
+	return t.uses
+}
+
+// compact drops the space between the tokens of a JSON text; what is no JSON stays.
+func compact(raw json.RawMessage) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}
+
+// writeParts hashes each part after its length, so that no two lists of parts come out
+// as the same bytes.
+func writeParts(h hash.Hash, parts ...string) {
+	for _, s := range parts {
+		writeNumber(h, uint64(len(s)))
+		_, _ = h.Write([]byte(s)) // a hash never fails
+	}
+}
+
+func writeNumber(h hash.Hash, n uint64) {
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, n))
+}

@@ -1,0 +1,157 @@
+package summarize
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/template"
+	"text/template/parse"
+)
+
+// instruction is a prompt of the user's.
+type instruction struct {
+	tmpl *template.Template
+	uses fields
+}
+
+// fields tells which parts of a document a template can show.
+type fields struct{ text, title, uri bool }
+
+// restrict empties what is not used, so that it can influence neither name nor request.
+func (f fields) restrict(d Document) Document {
+	if !f.title {
+		d.Title = ""
+	}
+	if !f.uri {
+		d.URI = ""
+	}
+	return d
+}
+
+// promptData is what a user's template sees.
+type promptData struct {
+	Text       block // printed between its delimiters
+	Title, URI string
+}
+
+// parseTemplate reads a user's prompt; the empty one gives an empty template that uses
+// all of a document's text and its title.
+func parseTemplate(src string) (*instruction, error) {
+	if src == "" {
+		return &instruction{uses: fields{text: true, title: true}}, nil
+	}
+	if strings.TrimSpace(src) == "" {
+		return nil, errors.New("it is blank: write an instruction, or leave the setting out for the built-in one")
+	}
+	t, err := template.New("prompt").Option("missingkey=error").Parse(src)
+	if err != nil {
+		return nil, fmt.Errorf("%s; it is a Go template with .Text, .Title and .URI (write {{\"{{\"}} for literal braces)",
+			strings.TrimPrefix(err.Error(), "template: "))
+	}
+	w := walker{}
+	for _, part := range t.Templates() {
+		// What a defined template is given as its dot is not followed: it may be anything.
+		w.walk(part.Root, part.Name() == t.Name())
+	}
+	if w.unknown != "" {
+		return nil, fmt.Errorf("it uses .%s, but only .Text, .Title and .URI are there", w.unknown)
+	}
+	// Fields reached by other ways than by name (through with, range or define) show here.
+	for _, d := range []promptData{{}, {Text: "text", Title: "title", URI: "uri"}} {
+		if err := t.Execute(io.Discard, d); err != nil {
+			return nil, fmt.Errorf("%s; only .Text, .Title and .URI are there", strings.TrimPrefix(err.Error(), "template: "))
+		}
+	}
+	return &instruction{tmpl: t, uses: w.uses}, nil
+}
+
+// render fills the template in. Text is printed as a delimited block.
+func (t *instruction) render(d Document) (string, error) {
+	var b strings.Builder
+	if err := t.tmpl.Execute(&b, promptData{Text: block(d.Text), Title: d.Title, URI: d.URI}); err != nil {
+		return "", fmt.Errorf("fill in the prompt: %w", err)
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+// walker finds the fields a template can reach. Where the tree does not tell what the
+// dot is, everything counts as used: a name then depends on more than it has to, which
+// costs a call and is never wrong.
+type walker struct {
+	uses    fields
+	unknown string
+}
+
+// walk visits n; root tells that the dot is the document.
+func (w *walker) walk(n parse.Node, root bool) {
+	switch n := n.(type) {
+	case *parse.ListNode:
+		if n == nil {
+			return
+		}
+		for _, c := range n.Nodes {
+			w.walk(c, root)
+		}
+	case *parse.ActionNode:
+		w.walk(n.Pipe, root)
+	case *parse.PipeNode:
+		if n == nil {
+			return
+		}
+		for _, c := range n.Cmds {
+			w.walk(c, root)
+		}
+	case *parse.CommandNode:
+		for _, a := range n.Args {
+			w.walk(a, root)
+		}
+	case *parse.ChainNode:
+		w.walk(n.Node, root)
+	case *parse.FieldNode:
+		w.field(n.Ident[0], root)
+	case *parse.VariableNode:
+		switch {
+		case n.Ident[0] == "$" && len(n.Ident) > 1:
+			w.field(n.Ident[1], root)
+		case n.Ident[0] == "$":
+			w.all()
+		}
+	case *parse.DotNode:
+		w.all()
+	case *parse.IfNode:
+		w.walk(n.Pipe, root)
+		w.walk(n.List, root)
+		w.walk(n.ElseList, root)
+	case *parse.WithNode:
+		w.walk(n.Pipe, root)
+		w.walk(n.List, false)
+		w.walk(n.ElseList, root)
+	case *parse.RangeNode:
+		w.walk(n.Pipe, root)
+		w.walk(n.List, false)
+		w.walk(n.ElseList, root)
+	case *parse.TemplateNode:
+		w.walk(n.Pipe, root)
+	}
+}
+
+func (w *walker) field(name string, root bool) {
+	switch name {
+	case "Text":
+		w.uses.text = true
+	case "Title":
+		w.uses.title = true
+	case "URI":
+		w.uses.uri = true
+	default:
+		if root && w.unknown == "" {
+			w.unknown = name
+		}
+		w.all()
+	}
+}
+
+// all marks title and address as used. It does not for the text: whether that is shown
+// decides if the document is added after the prompt, and twice is better than never.
+func (w *walker) all() { w.uses.title, w.uses.uri = true, true }
