@@ -17,7 +17,6 @@ type candidate struct {
 	section int // index into document.sections
 	place   int // among the candidates of its section
 	kind    sentences.Kind
-	opens   bool // first of its paragraph, so nothing stands right before it
 }
 
 // document is what is known of a text beside its candidates.
@@ -25,6 +24,7 @@ type document struct {
 	title    string
 	language *language
 	sections []int // number of candidates in each
+	before   []int // number of candidates before each, once all are read
 	total    int   // candidates before any round
 	headings bool
 }
@@ -53,6 +53,10 @@ func readable(t string, kind sentences.Kind, words int) bool {
 	last, _ := utf8.DecodeLastRuneInString(strings.TrimRight(t, "\"'”’»)]“"))
 	if !strings.ContainsRune(".!?…。！？।॥؟۔", last) {
 		return false
+	}
+	if strings.Count(t, `"`)%2 == 1 || strings.Count(t, "«") != strings.Count(t, "»") ||
+		strings.Count(t, "“") != strings.Count(t, "”") && !strings.Contains(t, "„") {
+		return false // half of a quotation
 	}
 	runes, letters, single, open := 0, 0, 0, 0
 	alone := 0 // runes of the current word
@@ -89,14 +93,12 @@ func collect(ctx context.Context, title, text string, accept filter) ([]candidat
 	doc := &document{title: title, sections: []int{0}}
 	var kept, part []candidate
 	seen := map[string]bool{} // within a part: what stands there twice counts once
-	n, paragraph := 0, -1
+	n := 0
 	for s := range sentences.All(text) {
 		n++
 		if n%256 == 0 && ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
-		opens := s.Paragraph != paragraph
-		paragraph = s.Paragraph
 		if s.Heading {
 			doc.heading(s)
 			continue
@@ -114,7 +116,7 @@ func collect(ctx context.Context, title, text string, accept filter) ([]candidat
 		}
 		seen[t] = true
 		k := len(doc.sections) - 1
-		part = append(part, candidate{text: t, words: words, at: n, section: k, place: doc.sections[k], kind: s.Kind, opens: opens})
+		part = append(part, candidate{text: t, words: words, at: n, section: k, place: doc.sections[k], kind: s.Kind})
 		doc.sections[k]++
 		doc.total++
 		if len(part) == partSize {
@@ -139,6 +141,10 @@ func collect(ctx context.Context, title, text string, accept filter) ([]candidat
 			next = append(next, doc.best(kept[at:min(len(kept), at+partSize)])...)
 		}
 		kept = next
+	}
+	doc.before = make([]int, len(doc.sections))
+	for i := range doc.sections[1:] {
+		doc.before[i+1] = doc.before[i] + doc.sections[i]
 	}
 	return kept, doc, ctx.Err()
 }

@@ -67,6 +67,13 @@ func newGraph(list []candidate, l *language) *graph {
 				row[p.sentence] += w.value * p.value
 			}
 		}
+		n := 0
+		for _, s := range row {
+			if s > 0 {
+				n++
+			}
+		}
+		g.edges[i] = make([]edge, 0, n)
 		for j, s := range row {
 			if s > 0 && j != i {
 				g.edges[i] = append(g.edges[i], edge{int32(j), s})
@@ -89,16 +96,6 @@ func merge(v []weight) []weight {
 		out = append(out, w)
 	}
 	return out
-}
-
-// similarity is the cosine of two sentences.
-func (g *graph) similarity(i, j int) float64 {
-	for _, e := range g.edges[i] {
-		if int(e.to) == j {
-			return e.value
-		}
-	}
-	return 0
 }
 
 // centrality is continuous LexRank: the stationary probability of a walk that follows

@@ -1,6 +1,9 @@
 package extractive
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 const (
 	redundant       = 0.5 // cosine above which a sentence says what is there already
@@ -10,6 +13,9 @@ const (
 	// A sentence that fills up what is left of the words scores at least this share of
 	// the one before it; otherwise the summary stays shorter.
 	filler = 0.4
+	// A document of several rounds is a book: its sentences are spread over it by taking
+	// off a share for each one already chosen from the same region.
+	regions, crowding = 8, 0.5
 )
 
 // pick chooses sentences greedily and returns them in the document's order.
@@ -21,13 +27,15 @@ func pick(list []candidate, d *document, words int) string {
 	scores := d.scores(list, g, true)
 	back := make([]bool, len(list))
 	for i, c := range list {
-		back[i] = !c.opens && d.backward(c.text)
+		back[i] = c.at > 1 && d.backward(c.text)
 	}
 	var (
 		chosen []int
 		out    = make([]bool, len(list)) // chosen or ruled out
 		total  int
 		bottom float64
+		said   = make([]float64, len(list)) // highest similarity to a chosen sentence
+		crowd  [regions]int                 // chosen sentences of each region
 	)
 	for float64(total) < enough*float64(words) {
 		best, value := -1, 0.0
@@ -39,6 +47,10 @@ func pick(list []candidate, d *document, words int) string {
 			if back[i] && (i == 0 || list[i-1].at != c.at-1 || !slices.Contains(chosen, i-1)) {
 				v *= backwardPenalty
 			}
+			v *= 1 - said[i]
+			if d.total > partSize {
+				v *= math.Pow(crowding, float64(crowd[d.region(c)]))
+			}
 			if v > value {
 				best, value = i, v
 			}
@@ -47,9 +59,11 @@ func pick(list []candidate, d *document, words int) string {
 			break
 		}
 		out[best] = true
-		if slices.ContainsFunc(chosen, func(j int) bool { return g.similarity(best, j) > redundant }) {
-			continue
+		for _, e := range g.edges[best] {
+			said[e.to] = max(said[e.to], e.value)
+			out[e.to] = out[e.to] || e.value > redundant
 		}
+		crowd[d.region(list[best])]++
 		chosen = append(chosen, best)
 		total += list[best].words
 		bottom = value
@@ -68,4 +82,9 @@ func (d *document) backward(text string) bool {
 		return d.language.backward[w]
 	}
 	return false
+}
+
+// region is the eighth of the document that a sentence stands in.
+func (d *document) region(c candidate) int {
+	return (d.before[c.section] + c.place) * regions / d.total
 }

@@ -44,18 +44,15 @@ func (d *document) scores(list []candidate, g *graph, last bool) []float64 {
 		title[w] = true
 	}
 	opening, closing, end := d.zones()
-	before := make([]int, len(d.sections)+1) // candidates before each section
-	for i, n := range d.sections {
-		before[i+1] = before[i] + n
-	}
+	boost := zoneBoost * min(1, partSize/float64(max(1, d.total))) // a book's opening says less of the whole
 	for i, c := range list {
 		x := math.Pow(out[i], centralityPower)
 		if last {
-			switch at := before[c.section] + c.place; {
+			switch at := d.before[c.section] + c.place; {
 			case at >= end:
 				x *= afterPenalty
 			case at < opening || at >= closing:
-				x *= 1 + zoneBoost
+				x *= 1 + boost
 			}
 			if !d.headings {
 				x *= 1 + leadBoost*math.Exp(-float64(c.place)/edgeWidth)
