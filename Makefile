@@ -1,0 +1,125 @@
+# Everything that is done to gistmill. CI calls these targets and nothing else.
+# build, run and test need Go, gcc and make; each other target says what it needs.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+GO        ?= go
+BIN       := bin
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+DOCUMENTS ?= examples/documents
+OUT       ?= summaries
+PAPERS    ?= ../shared/data/papers.jsonl
+FUZZTIME  ?= 30s
+IMAGE     ?= gistmill:$(VERSION)
+TESTFLAGS ?=
+
+##@ Use it
+
+.PHONY: help
+help: ## List everything that can be done here
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, FUZZTIME, PAPERS, IMAGE, VERSION (make run OUT=/tmp/x)\n'
+
+.PHONY: build
+build: ## Build bin/gistmill, one static file
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/gistmill ./cmd/gistmill
+
+.PHONY: run
+run: build ## Summarize the sample documents into ./summaries (no network, no key)
+	$(BIN)/gistmill run $(DOCUMENTS) --out $(OUT)
+	@printf '\nOne of them, %s:\n\n' "$$(find $(OUT) -name '*.md' | sort | head -n 1)"
+	@cat "$$(find $(OUT) -name '*.md' | sort | head -n 1)"
+
+.PHONY: completion
+completion: build ## Write shell completions to bin/completion
+	@mkdir -p $(BIN)/completion
+	$(BIN)/gistmill completion bash > $(BIN)/completion/gistmill.bash
+	$(BIN)/gistmill completion zsh > $(BIN)/completion/_gistmill
+	$(BIN)/gistmill completion fish > $(BIN)/completion/gistmill.fish
+
+.PHONY: image
+image: ## Build the container image (needs Docker)
+	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+
+##@ Try it
+
+.PHONY: test
+test: ## Run all tests that need nothing but this machine, with the race detector
+	$(GO) test -race $(TESTFLAGS) ./...
+
+# Packages with tests for real servers say so by their build tag. Each is run
+# whole, one after the other, as they share the servers.
+.PHONY: integration
+integration: ## Run the tests against a real Redis and PostgreSQL (make services starts them)
+	@servers=$$(.ci/services env); eval "$$servers"; \
+	packages=$$(grep -rlE --include='*_test.go' '^//go:build .*\bintegration\b' . | xargs -r -n 1 dirname | sort -u); \
+	test -n "$$packages" || { echo 'no test has the build tag integration' >&2; exit 1; }; \
+	set -x; $(GO) test -race -count=1 -p 1 -timeout 20m -tags integration $(TESTFLAGS) $$packages
+
+.PHONY: e2e-local
+e2e-local: build ## Run the real program as separate processes over Redis and PostgreSQL (make services)
+	@servers=$$(.ci/services env); eval "$$servers"; \
+	set -x; GISTMILL_TEST_BINARY=$(CURDIR)/$(BIN)/gistmill $(GO) test -count=1 -timeout 20m -tags e2e $(TESTFLAGS) ./test/local/...
+
+.PHONY: services
+services: ## Start a Redis and a PostgreSQL for the tests on free loopback ports
+	@.ci/services start
+
+.PHONY: services-stop
+services-stop: ## Stop them and delete what they stored
+	@.ci/services stop
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME
+	@targets=$$(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]+:[0-9]+:func |\1 |' | sort); \
+	test -n "$$targets" || { echo 'there is no fuzz target' >&2; exit 1; }; \
+	while read -r dir name; do \
+	  echo "fuzz $$dir $$name for $(FUZZTIME)"; \
+	  $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+	done <<< "$$targets"
+
+.PHONY: bench
+bench: ## Run the Go benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
+
+.PHONY: bench-quality
+bench-quality: ## Compare the extractive engine with Lead and LexRank by ROUGE on PAPERS
+	$(GO) run ./test/quality -papers $(PAPERS)
+
+##@ Keep it in order
+
+# The linter is built once from the versions that tools/go.mod pins, about three
+# minutes on two cores, and again when these change.
+$(BIN)/tools/golangci-lint: tools/go.mod tools/go.sum
+	@mkdir -p $(@D)
+	cd tools && $(GO) build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/tools/govulncheck: tools/go.mod tools/go.sum
+	@mkdir -p $(@D)
+	cd tools && $(GO) build -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+.PHONY: lint
+lint: $(BIN)/tools/golangci-lint ## Check form and style: gofmt, go vet, golangci-lint, go.mod
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	test -z "$$unformatted" || { printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; }
+	$(GO) vet -tags integration ./...
+	$(BIN)/tools/golangci-lint run ./...
+	$(GO) mod tidy -diff
+
+.PHONY: fmt
+fmt: $(BIN)/tools/golangci-lint ## Format all Go files
+	$(BIN)/tools/golangci-lint fmt ./...
+
+.PHONY: vuln
+vuln: $(BIN)/tools/govulncheck ## Look for known vulnerabilities (needs the Go vulnerability database)
+	$(BIN)/tools/govulncheck ./...
+
+.PHONY: clean
+clean: ## Delete what was built and what make run wrote
+	rm -rf $(BIN) summaries .gistmill
