@@ -1,0 +1,50 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/knadh/koanf/parsers/yaml"
+
+	"github.com/gistmill/gistmill/internal/config"
+)
+
+// The compose file sets only what is a setting, to values that are right.
+func TestComposeFile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "compose", "compose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := yaml.Parser().Unmarshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// ${NAME:-value} as compose reads it where NAME is not set.
+	variable := regexp.MustCompile(`\$\{[A-Z_]+:-([^}]*)\}`)
+	seen := 0
+	for name, service := range file["services"].(map[string]any) {
+		service := service.(map[string]any)
+		if image, _ := service["image"].(string); image != "gistmill:compose" {
+			continue
+		}
+		seen++
+		var environ []string
+		for k, v := range service["environment"].(map[string]any) {
+			environ = append(environ, k+"="+variable.ReplaceAllString(fmt.Sprint(v), "$1"))
+		}
+		c, err := config.Load(nil, environ, "redis")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, w := range c.Warnings {
+			t.Errorf("%s: %s", name, w)
+		}
+	}
+	if seen != 3 {
+		t.Errorf("found %d services of gistmill, want enqueue, worker and cli", seen)
+	}
+}
