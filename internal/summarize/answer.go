@@ -1,6 +1,7 @@
 package summarize
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -135,11 +136,14 @@ func (s *answerSchema) summary(object json.RawMessage, c cleaner) (string, json.
 	if err != nil {
 		return "", nil, &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
 	}
+	written := v.json()
 	v = v.mapStrings(c.clean)
 	cleaned := v.json()
-	if p := s.validate(cleaned); p != nil {
-		p.forModel = "without invisible characters and without links that are not in the material " + p.forModel
-		return "", nil, p
+	if !bytes.Equal(written, cleaned) {
+		if p := s.validate(cleaned); p != nil {
+			p.forModel = "without invisible characters and without links that are not in the material " + p.forModel
+			return "", nil, p
+		}
 	}
 	text := v.summary()
 	if text == "" {

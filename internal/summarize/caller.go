@@ -19,6 +19,7 @@ type caller struct {
 	prompts prompts
 	user    *instruction
 	schema  *answerSchema
+	system  systems
 	limits  limits
 }
 
@@ -48,7 +49,7 @@ func newCaller(p Profile, c Completer, window int, o options) (*caller, error) {
 	if e.schema, err = compileSchema(p.Schema); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	if e.limits, err = e.plan(window); err != nil {
+	if err = e.plan(window); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -73,7 +74,6 @@ type job struct {
 	*caller
 	doc   Document // clean, and without what the profile does not use
 	clean cleaner
-	goal  string // the user's instruction as notes are told it; empty for the built-in one
 
 	mu    sync.Mutex
 	usage llm.Usage
@@ -85,15 +85,7 @@ func (e *caller) job(d Document) (*job, error) {
 		return nil, ErrNoText
 	}
 	d = e.user.uses.restrict(d)
-	j := &job{caller: e, doc: d, clean: cleaner{d}}
-	if e.user.tmpl != nil {
-		goal, err := e.user.render(Document{Title: d.Title, URI: d.URI, Text: "…"})
-		if err != nil {
-			return nil, err
-		}
-		j.goal = goal
-	}
-	return j, nil
+	return &job{caller: e, doc: d, clean: cleaner{d}}, nil
 }
 
 func (j *job) summarize(ctx context.Context) (Summary, error) {

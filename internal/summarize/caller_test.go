@@ -89,7 +89,7 @@ func TestOpticks(t *testing.T) {
 				t.Errorf("estimate of %d tokens in is far above the %d it took", in, s.Usage.In)
 			}
 			last := m.calls[len(m.calls)-1]
-			if s.Chunks > 1 && !strings.Contains(material(last), "Sentences quoted from the document:") {
+			if s.Chunks > 1 && !strings.Contains(readIn(last), "Sentences quoted from the document:") {
 				t.Error("the last merge was given no sentences of the document")
 			}
 
@@ -183,6 +183,15 @@ func TestWindowSmallerThanTold(t *testing.T) {
 			}
 			if s.Chunks < tc.fewest {
 				t.Errorf("%d chunks, want at least %d", s.Chunks, tc.fewest)
+			}
+			refused := 0
+			for _, r := range m.calls {
+				if quarter(r.Messages[0].Content)+quarter(r.Messages[1].Content)+r.MaxOutputTokens > tc.real {
+					refused++
+				}
+			}
+			if refused == 0 || refused >= s.Chunks {
+				t.Errorf("%d refused calls for %d chunks", refused, s.Chunks)
 			}
 			again := &scripted{window: tc.real}
 			if _, err := engine(t, profile(), again, tc.told, WithConcurrency(1)).Summarize(t.Context(), Document{Text: opticks(t)[:tc.bytes]}); err != nil {
@@ -360,7 +369,7 @@ func TestHostileDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := m.calls[0].Messages[1].Content
-	got := material(m.calls[0])
+	got := readIn(m.calls[0])
 	if got != strings.TrimSuffix(text, "\U000e0041\U000e0042\u202e") {
 		t.Errorf("between the delimiters stands %q", got)
 	}
@@ -431,7 +440,7 @@ func TestUserPrompt(t *testing.T) {
 	}{
 		{"with text", "List the experiments of {{.Title}}:\n{{.Text}}\nBriefly.", "Short text.", "List the experiments of Light:\n<document id=", ""},
 		{"without text", "List the experiments.", "Short text.", "List the experiments.\n\n<document id=", ""},
-		{"long", "List the experiments of {{.Title}}:\n{{.Text}}", long, "List the experiments of Light:\n<document id=", "List the experiments of Light:\n<document"},
+		{"long", "List the experiments of {{.Title}}:\n{{.Text}}", long, "List the experiments of Light:\n<document id=", "List the experiments of (title):\n(document)"},
 		{"long, without text", "List the experiments.", long, "List the experiments.\n\n<document id=", "List the experiments."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -456,8 +465,8 @@ func TestUserPrompt(t *testing.T) {
 			if s.Chunks < 2 || !strings.Contains(m.calls[0].Messages[0].Content, tc.goal) {
 				t.Errorf("%d chunks; chunk prompt:\n%s", s.Chunks, m.calls[0].Messages[0].Content)
 			}
-			if !strings.HasPrefix(material(last), "Notes on the parts of the document:") {
-				t.Errorf("the last request does not carry notes: %.200q", material(last))
+			if !strings.HasPrefix(readIn(last), "Notes on the parts of the document:") {
+				t.Errorf("the last request does not carry notes: %.200q", readIn(last))
 			}
 		})
 	}
@@ -522,5 +531,22 @@ func TestExtractive(t *testing.T) {
 	}
 	if calls, in, out := e.Estimate(d); calls+in+out != 0 {
 		t.Errorf("estimate %d calls, %d in, %d out", calls, in, out)
+	}
+}
+
+// What a document of one call costs beside the call: the aim is to leave most of 0.4 ms
+// to the ledger and the client.
+func BenchmarkSummarizeWhole(b *testing.B) {
+	m := answering(`{"summary":"A short summary of the document, in one sentence."}`)
+	e, err := New(profile(), m, 128_000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := Document{Title: "Opticks", Text: opticks(b)[:5000]}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Summarize(b.Context(), d); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

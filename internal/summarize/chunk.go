@@ -134,30 +134,23 @@ func atomize(text string, budget int, count counter) []atom {
 			start, strength = at, breakHard
 		}
 	}
-	list := sentences.Split(text)
-	if len(list) == 0 {
-		add(0, len(text), breakHard)
-		return atoms
-	}
-	for i, s := range list {
-		start, end := s.Start, len(text)
-		if i == 0 {
-			start = 0
+	// Each sentence is added when the next one tells where it ends.
+	start, before := 0, breakHeading
+	var prev sentences.Sentence
+	first := true
+	for s := range sentences.All(text) {
+		if !first {
+			add(start, s.Start, before)
+			start, before = s.Start, strength(prev, s)
 		}
-		if i+1 < len(list) {
-			end = list[i+1].Start
-		}
-		add(start, end, strength(list, i))
+		prev, first = s, false
 	}
+	add(start, len(text), before)
 	return atoms
 }
 
-// strength rates a break before sentence i.
-func strength(list []sentences.Sentence, i int) int {
-	if i == 0 {
-		return breakHeading
-	}
-	s, prev := list[i], list[i-1]
+// strength rates a break between two sentences.
+func strength(prev, s sentences.Sentence) int {
 	switch {
 	case prev.Heading && (!s.Heading || s.Level > prev.Level):
 		return breakHard // a heading goes with what it heads

@@ -1,7 +1,5 @@
 package summarize
 
-import "github.com/gistmill/gistmill/internal/llm"
-
 // Estimate implements Engine. A document without text, or one the prompt fails on,
 // needs no call.
 func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
@@ -16,32 +14,31 @@ func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
 	if n := e.tokens(r); n <= e.limits.wholeInput {
 		return 1, n, r.MaxOutputTokens
 	}
-	book := func(r llm.Request, err error, material int) {
-		if err == nil {
-			calls, tokensIn, tokensOutMax = calls+1, tokensIn+e.tokens(r)+material, tokensOutMax+r.MaxOutputTokens
-		}
+	book := func(overhead, text, output int) {
+		calls, tokensIn, tokensOutMax = calls+1, tokensIn+overhead+text, tokensOutMax+output
 	}
 	chunks := split(j.doc.Text, e.limits.chunk, e.count.count)
-	empty, err := j.chunkRequest("")
+	overhead := e.tokens(j.chunkRequest(""))
 	for _, c := range chunks {
-		book(empty, err, c.tokens)
+		book(overhead, c.tokens, e.limits.noteOutput)
 	}
 	// At most as many tokens as the cap allows come back for each.
 	notes := make([]note, len(chunks))
 	for i := range notes {
 		notes[i].tokens = e.limits.noteOutput
 	}
-	merge, err := j.mergeRequest(nil, "")
+	overhead = e.tokens(j.mergeRequest(nil, ""))
 	for len(notes) > 1 && size(notes) > e.limits.notes {
 		groups := group(notes, e.limits.notes)
 		for _, g := range groups {
 			if len(g) > 1 {
-				book(merge, err, size(g)+e.limits.evidence)
+				book(overhead, size(g)+e.limits.evidence, e.limits.noteOutput)
 			}
 		}
 		notes = notes[:len(groups)]
 	}
-	final, err := j.finalRequest(nil, "")
-	book(final, err, size(notes)+e.limits.evidence)
+	if r, err = j.finalRequest(nil, ""); err == nil {
+		book(e.tokens(r), size(notes)+e.limits.evidence, r.MaxOutputTokens)
+	}
 	return calls, tokensIn, tokensOutMax
 }

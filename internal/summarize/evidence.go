@@ -2,7 +2,10 @@ package summarize
 
 import (
 	"context"
+	"fmt"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/summarize/extractive"
 )
 
 // quotedWords is about how much of each chunk is kept word for word. Merging amplifies
@@ -12,10 +15,9 @@ const quotedWords = 60
 
 // quote selects sentences of text, word for word.
 func (j *job) quote(ctx context.Context, text string, words int) (string, error) {
-	quoted, err := selectSentences(ctx, j.doc.Title, text, words)
+	quoted, err := extractive.Summarize(ctx, j.doc.Title, text, words)
 	if err != nil {
-		// A part without sentences (figures, a list of addresses) has nothing to quote.
-		return "", context.Cause(ctx)
+		return "", fmt.Errorf("select sentences as evidence: %w", err)
 	}
 	return strings.TrimSpace(quoted), nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/summarize/extractive"
 )
 
 // extractor is the engine of the built-in model: it selects sentences and calls nothing.
@@ -16,7 +18,7 @@ func (e extractor) Summarize(ctx context.Context, d Document) (Summary, error) {
 		return Summary{}, ErrNoText
 	}
 	title := oneLine(d.Title, titleBytes)
-	s, err := selectSentences(ctx, title, text, e.words)
+	s, err := extractive.Summarize(ctx, title, text, e.words)
 	if err != nil {
 		return Summary{}, fmt.Errorf("select sentences: %w", err)
 	}

@@ -38,11 +38,7 @@ func (j *job) mapChunks(ctx context.Context, budget int) ([]note, error) {
 // too small and the chunk was halved. Halving is by this chunk alone, so that the same
 // document gives the same requests in whatever order answers come in.
 func (j *job) mapChunk(ctx context.Context, text string, tokens int) ([]note, error) {
-	r, err := j.chunkRequest(text)
-	if err != nil {
-		return nil, err
-	}
-	n, err := j.note(ctx, r)
+	n, err := j.note(ctx, j.chunkRequest(text))
 	if err == nil {
 		n.evidence, err = j.quote(ctx, text, quotedWords)
 		return []note{n}, err

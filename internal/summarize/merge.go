@@ -57,11 +57,7 @@ func (j *job) merge(ctx context.Context, notes []note) (note, error) {
 	if err != nil {
 		return note{}, err
 	}
-	r, err := j.mergeRequest(notes, evidence)
-	if err != nil {
-		return note{}, err
-	}
-	n, err := j.note(ctx, r)
+	n, err := j.note(ctx, j.mergeRequest(notes, evidence))
 	if isContextLength(err) && len(notes) > 2 {
 		halves, err := j.halve(ctx, notes)
 		if err != nil {

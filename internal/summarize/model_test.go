@@ -76,8 +76,8 @@ func (m *scripted) names() []string {
 
 var blockText = regexp.MustCompile(`(?s)<document id="([0-9a-f]+)">\n(.*)\n</document id="([0-9a-f]+)">`)
 
-// material is what stands between the delimiters of a request.
-func material(r llm.Request) string {
+// readIn is what stands between the delimiters of a request.
+func readIn(r llm.Request) string {
 	if m := blockText.FindStringSubmatch(r.Messages[1].Content); m != nil && m[1] == m[3] {
 		return m[2]
 	}
@@ -85,7 +85,7 @@ func material(r llm.Request) string {
 }
 
 func echo(r llm.Request) llm.Response {
-	words := strings.Fields(material(r))
+	words := strings.Fields(readIn(r))
 	text := strings.Join(words[:min(len(words), 60)], " ")
 	if r.Schema != nil {
 		text = object("summary", text)
@@ -125,4 +125,11 @@ func opticks(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// answering is a Completer that gives one answer to everything.
+type answering string
+
+func (a answering) Complete(context.Context, llm.Request) (llm.Response, error) {
+	return llm.Response{Content: string(a), FinishReason: llm.FinishStop}, nil
 }

@@ -10,20 +10,17 @@ import (
 	"fmt"
 	"hash"
 	"math"
+
+	"github.com/gistmill/gistmill/internal/summarize/extractive"
 )
 
 // Extractive is the name of the built-in model, which selects sentences and calls
 // nothing.
 const Extractive = "extractive"
 
-const (
-	// promptVersion is the folder of the prompts in use. Raise it with any change of
-	// their wording or of the way requests are built from them.
-	promptVersion = "v1"
-	// extractiveVersion goes up with any change that lets package extractive select
-	// other sentences for the same text.
-	extractiveVersion = "1"
-)
+// promptVersion is the folder of the prompts in use. Raise it with any change of their
+// wording or of the way requests are built from them.
+const promptVersion = "v1"
 
 // Profile says what is asked of a model. It is all that determines a summary besides
 // the document, and travels in the ledger and in tasks as JSON.
@@ -85,7 +82,7 @@ func (p Profile) Hash() string {
 	writeParts(h, "gistmill/profile/1", p.Model)
 	writeNumber(h, uint64(p.Words))
 	if p.Model == Extractive {
-		writeParts(h, extractiveVersion)
+		writeParts(h, extractive.Version)
 		return hex.EncodeToString(h.Sum(nil))
 	}
 	// The version counts for a prompt of the user's too: guard and chunk prompt are ours.

@@ -44,11 +44,22 @@ func (b block) String() string {
 
 func (b block) id() string {
 	for n := 0; ; n++ {
-		sum := sha256.Sum256(fmt.Appendf(nil, "gistmill/delimiter/%d/%s", n, string(b)))
+		h := sha256.New()
+		writeParts(h, "gistmill/delimiter/1", string(b))
+		writeNumber(h, uint64(n))
+		sum := h.Sum(nil)
 		if id := hex.EncodeToString(sum[:8]); !strings.Contains(string(b), id) {
 			return id
 		}
 	}
+}
+
+// material is a document, or notes on it, as the built-in prompts show it.
+func material(title, text, task string) string {
+	if title != "" {
+		title = "Title: " + title + "\n\n"
+	}
+	return title + block(text).String() + "\n\n" + task
 }
 
 // What stands after the material, where a model heeds it most.

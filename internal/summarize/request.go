@@ -30,51 +30,84 @@ const (
 	mostEvidence = 600
 )
 
-// plan works the limits out; the error says that the window is too small.
-func (e *caller) plan(window int) (limits, error) {
+// plan sets system and limits; the error says that the window is too small.
+func (e *caller) plan(window int) error {
 	p := e.profile
-	l := limits{window: window - window/marginShare}
+	l := &e.limits
+	l.window = window - window/marginShare
 	// An answer that is cut is asked for with a larger cap, and an invalid one is sent
 	// back: some room is kept for either.
 	input := func(output int) int { return l.window - output - min(output+200, window/8) }
-	overhead := func(build func(*job) (llm.Request, error)) (int, error) {
-		d := Document{Title: strings.Repeat("title ", titleBytes/6)}
-		j := &job{caller: e, doc: e.user.uses.restrict(d)}
-		if e.user.tmpl != nil {
-			j.goal, _ = e.user.render(d)
-		}
-		r, err := build(j)
-		return e.tokens(r), err
-	}
 	l.wholeInput = input(p.MaxOutputTokens)
 	l.noteOutput, l.noteWords = min(p.MaxOutputTokens, 2*p.Words+100), p.Words
-	e.limits = l
-	final, err := overhead(func(j *job) (llm.Request, error) { return j.finalRequest(nil, "") })
-	if err != nil {
-		return l, err
+	if err := e.renderSystems(); err != nil {
+		return err
 	}
-	merge, err := overhead(func(j *job) (llm.Request, error) { return j.mergeRequest(nil, "") })
+	// With the longest title; a template may fail on this one and not on others.
+	title := strings.Repeat("title ", titleBytes/6)
+	j := &job{caller: e, doc: e.user.uses.restrict(Document{Title: title, URI: title})}
+	final, err := j.finalRequest(nil, "")
 	if err != nil {
-		return l, err
-	}
-	chunk, err := overhead(func(j *job) (llm.Request, error) { return j.chunkRequest("") })
-	if err != nil {
-		return l, err
+		return err
 	}
 	// An answer with notes is not longer than the summary, so merging on the way has as
 	// much room as at the end.
-	room := l.wholeInput - max(final, merge)
+	room := l.wholeInput - max(estimate(final), estimate(j.mergeRequest(nil, "")))
 	l.evidence = min(mostEvidence, room/5)
 	l.notes = room - l.evidence
 	l.longestNote = l.notes/3 - perNote
 	l.noteOutput = min(l.noteOutput, l.longestNote)
 	l.noteWords = min(p.Words, l.noteOutput*2/5)
-	l.chunk = input(l.noteOutput) - chunk
+	l.chunk = input(l.noteOutput) - estimate(j.chunkRequest(""))
 	if min(room, l.chunk) < leastRoom {
-		return l, fmt.Errorf("a context window of %d tokens leaves no room for text beside the prompt and an answer of %d tokens: "+
+		return fmt.Errorf("a context window of %d tokens leaves no room for text beside the prompt and an answer of %d tokens: "+
 			"raise context-tokens, lower max-output-tokens, or shorten prompt and schema", window, p.MaxOutputTokens)
 	}
-	return l, nil
+	return e.renderSystems()
+}
+
+// systems are the system messages. Nothing of a document is in them: they cannot be
+// turned by one, and the beginning of all requests stays the same for the provider's
+// prompt cache.
+type systems struct{ whole, final, chunk, merge string }
+
+func (e *caller) renderSystems() error {
+	guard, err := e.prompts.render("guard", nil)
+	if err != nil {
+		return err
+	}
+	format, err := e.prompts.render("format", map[string]any{"Schema": string(e.schema.raw)})
+	if err != nil {
+		return err
+	}
+	fromNotes, err := e.prompts.render("fromnotes", nil)
+	if err != nil {
+		return err
+	}
+	name := "summarize"
+	if e.user.tmpl != nil {
+		name = "instructed"
+	}
+	fields := ""
+	if e.schema.custom {
+		fields = string(e.schema.raw)
+	}
+	notes := map[string]any{"Guard": guard, "Words": e.limits.noteWords, "Instruction": e.user.goal(e.profile.Prompt), "Fields": fields}
+	for _, m := range []struct {
+		to   *string
+		name string
+		data map[string]any
+	}{
+		{&e.system.whole, name, map[string]any{"Guard": guard, "Words": e.profile.Words, "Format": format}},
+		{&e.system.final, name, map[string]any{"Guard": guard, "Words": e.profile.Words, "Format": fromNotes + "\n\n" + format}},
+		{&e.system.chunk, "chunk", notes},
+		{&e.system.merge, "merge", notes},
+	} {
+		if *m.to, err = e.prompts.render(m.name, m.data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // request has what all requests of the profile share.
@@ -88,45 +121,27 @@ func (e *caller) request(system, user string, output int) llm.Request {
 }
 
 // wholeRequest asks for the summary of a document that is read at once.
-func (j *job) wholeRequest() (llm.Request, error) { return j.summaryRequest(j.doc, "") }
+func (j *job) wholeRequest() (llm.Request, error) { return j.summaryRequest(j.system.whole, j.doc) }
 
 // finalRequest asks for the summary of a document that notes stand for.
 func (j *job) finalRequest(notes []note, evidence string) (llm.Request, error) {
-	about, err := j.prompts.render("fromnotes", nil)
-	if err != nil {
-		return llm.Request{}, err
-	}
-	return j.summaryRequest(Document{URI: j.doc.URI, Title: j.doc.Title, Text: notesText(notes, evidence)}, about)
+	d := j.doc
+	d.Text = notesText(notes, evidence)
+	return j.summaryRequest(j.system.final, d)
 }
 
-func (j *job) summaryRequest(d Document, about string) (llm.Request, error) {
-	format, err := j.prompts.render("format", map[string]any{"Schema": string(j.schema.raw)})
-	if err != nil {
-		return llm.Request{}, err
-	}
-	if about != "" {
-		format = about + "\n\n" + format
-	}
-	name := "summarize"
-	if j.user.tmpl != nil {
-		name = "instructed"
-	}
-	system, err := j.system(name, map[string]any{"Words": j.profile.Words, "Format": format})
-	if err != nil {
-		return llm.Request{}, err
-	}
+func (j *job) summaryRequest(system string, d Document) (llm.Request, error) {
 	var user string
-	switch {
-	case j.user.tmpl == nil:
-		user, err = j.material(d, taskSummarize)
-	case j.user.uses.text:
-		user, err = j.user.render(d)
-	default:
-		user, err = j.user.render(d)
-		user += "\n\n" + block(d.Text).String()
-	}
-	if err != nil {
-		return llm.Request{}, err
+	if j.user.tmpl == nil {
+		user = material(d.Title, d.Text, taskSummarize)
+	} else {
+		var err error
+		if user, err = j.user.render(d); err != nil {
+			return llm.Request{}, err
+		}
+		if !j.user.uses.text {
+			user += "\n\n" + block(d.Text).String()
+		}
 	}
 	r := j.request(system, user, j.profile.MaxOutputTokens)
 	r.Schema, r.SchemaName = j.schema.raw, "summary"
@@ -135,42 +150,13 @@ func (j *job) summaryRequest(d Document, about string) (llm.Request, error) {
 
 // chunkRequest asks for notes on a part of the document. It does not say which part, so
 // that equal parts of two versions of a document are one request.
-func (j *job) chunkRequest(text string) (llm.Request, error) {
-	return j.notesRequest("chunk", text)
+func (j *job) chunkRequest(text string) llm.Request {
+	return j.request(j.system.chunk, material(j.doc.Title, text, taskNotes), j.limits.noteOutput)
 }
 
 // mergeRequest asks for one set of notes in the place of several.
-func (j *job) mergeRequest(notes []note, evidence string) (llm.Request, error) {
-	return j.notesRequest("merge", notesText(notes, evidence))
-}
-
-func (j *job) notesRequest(name, text string) (llm.Request, error) {
-	data := map[string]any{"Words": j.limits.noteWords, "Instruction": j.goal, "Fields": ""}
-	if j.schema.custom {
-		data["Fields"] = string(j.schema.raw)
-	}
-	system, err := j.system(name, data)
-	if err != nil {
-		return llm.Request{}, err
-	}
-	user, err := j.material(Document{Title: j.doc.Title, Text: text}, taskNotes)
-	return j.request(system, user, j.limits.noteOutput), err
-}
-
-// system renders a built-in instruction with the guard in it. Nothing of the document
-// is in there unless the user's prompt puts it there: the beginning of all requests
-// stays the same, for the provider's prompt cache.
-func (j *job) system(name string, data map[string]any) (string, error) {
-	guard, err := j.prompts.render("guard", nil)
-	if err != nil {
-		return "", err
-	}
-	data["Guard"] = guard
-	return j.prompts.render(name, data)
-}
-
-func (j *job) material(d Document, task string) (string, error) {
-	return j.prompts.render("document", map[string]any{"Title": d.Title, "Block": block(d.Text).String(), "Task": task})
+func (j *job) mergeRequest(notes []note, evidence string) llm.Request {
+	return j.request(j.system.merge, material(j.doc.Title, notesText(notes, evidence), taskNotes), j.limits.noteOutput)
 }
 
 // tokens counts what a request sends, with what providers add around it.
@@ -182,11 +168,23 @@ func (e *caller) tokens(r llm.Request) int {
 	return n
 }
 
-// fits reports whether a request has at most limit tokens. Short ones need no tokenizer.
+// estimate is tokens without a vocabulary, for prose on the high side. Vocabularies take
+// time and memory to load, and most runs never need one.
+func estimate(r llm.Request) int {
+	n := requestTokens + llm.EstimateTokens(string(r.Schema))
+	for _, m := range r.Messages {
+		n += messageTokens + llm.EstimateTokens(m.Content)
+	}
+	return n
+}
+
+// fits reports whether a request has at most limit tokens. It counts only where the
+// length and the estimate leave that open; text that has more tokens than estimated (keys,
+// random characters) finds the window too small when it is sent, and is read in chunks.
 func (e *caller) fits(r llm.Request, limit int) bool {
 	n := requestTokens + len(r.Schema)
 	for _, m := range r.Messages {
 		n += messageTokens + len(m.Content)
 	}
-	return n <= limit || e.tokens(r) <= limit
+	return n <= limit || estimate(r) <= limit || e.tokens(r) <= limit
 }

@@ -75,6 +75,20 @@ func (t *instruction) render(d Document) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
+// goal is the instruction as those who write notes are told it: without anything of a
+// document. src is its source.
+func (t *instruction) goal(src string) string {
+	if t.tmpl == nil {
+		return ""
+	}
+	const place = "(document)"
+	s, err := t.render(Document{Title: "(title)", URI: "(address)", Text: place})
+	if err != nil {
+		return src // it works on the parts of a title or an address
+	}
+	return strings.ReplaceAll(s, block(place).String(), place)
+}
+
 // walker finds the fields a template can reach. Where the tree does not tell what the
 // dot is, everything counts as used: a name then depends on more than it has to, which
 // costs a call and is never wrong.
