@@ -139,3 +139,13 @@ func (l *Ledger) endCall(ctx context.Context, call int64, in Intent, class strin
 	}
 	return nil
 }
+
+// ForgetAnswers drops answers that turned out to be of no use, so that a later try asks again.
+func (l *Ledger) ForgetAnswers(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if _, err := l.exec(ctx, l.write, `DELETE FROM answers WHERE name = $1`, name); err != nil {
+			return fmt.Errorf("forget an answer: %w", err)
+		}
+	}
+	return nil
+}

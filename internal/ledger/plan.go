@@ -404,12 +404,21 @@ type Partition struct {
 	Documents, Bytes    int64
 }
 
-// OpenPartitions streams the ready partitions of a running run, in the order of their ids, in pages.
+// OpenPartitions streams the ready partitions of a run that is running, in the order of their ids, in pages.
 func (l *Ledger) OpenPartitions(ctx context.Context, run int64, each func([]Partition) error) error {
+	return l.partitions(ctx, run, ` AND r.state = 'running'`, each)
+}
+
+// ReadyPartitions is OpenPartitions whatever the run's state.
+func (l *Ledger) ReadyPartitions(ctx context.Context, run int64, each func([]Partition) error) error {
+	return l.partitions(ctx, run, ``, each)
+}
+
+func (l *Ledger) partitions(ctx context.Context, run int64, and string, each func([]Partition) error) error {
 	var after int64
 	for {
 		page, err := collect(ctx, l, l.read, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p
-			JOIN runs r ON r.num = p.run_num WHERE p.run_num = $1 AND p.state = 'ready' AND r.state = 'running' AND p.id > $2 ORDER BY p.id LIMIT 1000`, run, after)
+			JOIN runs r ON r.num = p.run_num WHERE p.run_num = $1 AND p.state = 'ready' AND p.id > $2`+and+` ORDER BY p.id LIMIT 1000`, run, after)
 		if err != nil {
 			return fmt.Errorf("list open partitions: %w", err)
 		}

@@ -1,0 +1,266 @@
+// Package enqueuer turns a source into work: it lists the source, books the difference to the ledger as a run, and
+// puts a task for each partition into the queue. It also brings back work that the queue has lost.
+//
+// It refuses to own how documents are read (internal/corpus), what counts as unchanged (internal/ledger) and
+// what a task does (worker).
+package enqueuer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/tasks"
+)
+
+const (
+	// batchSize is how many entries one transaction of a plan takes: it bounds the memory, and how much is listed
+	// again after a crash.
+	batchSize = 20_000
+	// sampleSize is how many documents an estimate reads at the most.
+	sampleSize = 1000
+	// lookAgain is the time between the two looks after which a task counts as lost.
+	lookAgain = 3 * time.Second
+)
+
+// Enqueuer plans runs and keeps the queue in step with the ledger. It is safe for concurrent use.
+type Enqueuer struct {
+	Ledger *ledger.Ledger
+	Queue  *tasks.Queue
+	Log    *slog.Logger
+	// Progress, if not nil, is told now and then how many entries were listed so far.
+	Progress func(listed int64)
+}
+
+// Request is what to plan.
+type Request struct {
+	Source       *corpus.Source
+	Profile      string // hash
+	Model        string
+	ProfileBody  string // stored under the hash
+	Force        bool
+	Wait         bool // for another planner of the pair, instead of ledger.ErrPlanning
+	Partial      bool // the listing is cut (--limit): documents that it does not meet are not gone
+	BudgetNano   *int64
+	BudgetTokens *int64
+	Size         ledger.PartitionSize
+	// Confirm, if not nil, is asked before the plan is made visible; an error ends it, and the run waits stopped.
+	Confirm func(context.Context, Plan) error
+}
+
+// Plan is what came of a request.
+type Plan struct {
+	Run       ledger.Run
+	Continued bool // the run was begun before
+	Resumed   bool // it was stopped before
+	Count     ledger.PlanCount
+	Gone      int64
+	Enqueued  int
+	// Sample is a uniform choice of the documents to be worked on, of 1,000 at the most.
+	Sample []ledger.Entry
+}
+
+// Enqueue plans a run and puts its tasks into the queue. When it is killed half-way the next one finishes the job.
+func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
+	var p Plan
+	source, err := e.Ledger.PutSource(ctx, r.Source.URL())
+	if err != nil {
+		return p, fmt.Errorf("record the source: %w", err)
+	}
+	profile, err := e.Ledger.PutProfile(ctx, r.Profile, r.Model, r.ProfileBody)
+	if err != nil {
+		return p, fmt.Errorf("record the profile: %w", err)
+	}
+	held, err := e.lock(ctx, source, profile, r.Wait)
+	if err != nil {
+		return p, err
+	}
+	defer held.release()
+	if err := e.plan(held.ctx, r, source, profile, held.holder, &p); err != nil {
+		if cause := context.Cause(held.ctx); cause != nil && ctx.Err() == nil {
+			err = cause
+		}
+		return p, err
+	}
+	p.Enqueued, err = e.Put(ctx, p.Run, p.Continued)
+	return p, err
+}
+
+func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, holder string, p *Plan) (err error) {
+	if p.Run, p.Continued, err = e.Ledger.OpenRun(ctx, source, profile, r.Force, r.BudgetNano, r.BudgetTokens); err != nil {
+		return err
+	}
+	if p.Run.State == ledger.Stopped {
+		p.Resumed = true
+		if err := e.Ledger.Resume(ctx, p.Run.Num, nil, nil); err != nil {
+			return err
+		}
+	}
+	if err := e.planEntries(ctx, r, holder, p); err != nil {
+		return err
+	}
+	if !r.Partial {
+		if p.Gone, err = e.Ledger.MarkGone(ctx, p.Run, r.Source.Matches); err != nil {
+			return err
+		}
+	}
+	if r.Confirm != nil {
+		if err := r.Confirm(ctx, *p); err != nil {
+			_, stopErr := e.Ledger.Stop(context.WithoutCancel(ctx), p.Run.Num, ledger.Paused, "not confirmed")
+			return errors.Join(err, stopErr)
+		}
+	}
+	if err := e.Ledger.Publish(ctx, p.Run.Num); err != nil {
+		return err
+	}
+	if _, err := e.Ledger.FinishRun(ctx, p.Run.Num); err != nil {
+		return err
+	}
+	p.Run, err = e.Ledger.RunByNum(ctx, p.Run.Num)
+	return err
+}
+
+// planEntries books the listing batch by batch, while the next batch is listed.
+func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p *Plan) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type listed struct {
+		batch []ledger.Entry
+		err   error
+	}
+	batches := make(chan listed)
+	go func() {
+		defer close(batches)
+		for batch, err := range inBatches(r.Source.Entries(ctx)) {
+			select {
+			case batches <- listed{batch, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	defer func() {
+		cancel()
+		for range batches { //nolint:revive // waits for the lister to end
+		}
+	}()
+	sample := reservoir{}
+	for b := range batches {
+		if b.err != nil {
+			return fmt.Errorf("list the source: %w", b.err)
+		}
+		count, err := e.Ledger.Plan(ctx, p.Run, holder, b.batch, r.Size, sample.add)
+		if err != nil {
+			return err
+		}
+		p.Count.Add(count)
+		if e.Progress != nil {
+			e.Progress(p.Count.Listed)
+		}
+	}
+	p.Sample = sample.kept
+	return ctx.Err()
+}
+
+// inBatches gathers entries for the ledger; after an error it ends.
+func inBatches(entries iter.Seq2[corpus.Entry, error]) iter.Seq2[[]ledger.Entry, error] {
+	return func(yield func([]ledger.Entry, error) bool) {
+		batch := make([]ledger.Entry, 0, batchSize)
+		for entry, err := range entries {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			batch = append(batch, ledger.Entry{
+				URI: entry.URI, Locator: entry.Locator, Version: entry.Version,
+				Size: entry.Size, Modified: entry.Modified, Problem: entry.Problem,
+			})
+			if len(batch) == batchSize {
+				if !yield(batch, nil) {
+					return
+				}
+				batch = make([]ledger.Entry, 0, batchSize)
+			}
+		}
+		if len(batch) > 0 {
+			yield(batch, nil)
+		}
+	}
+}
+
+// reservoir keeps a uniform sample of a stream (Vitter's algorithm R, 1985).
+type reservoir struct {
+	seen int
+	kept []ledger.Entry
+}
+
+func (s *reservoir) add(e ledger.Entry) {
+	s.seen++
+	if len(s.kept) < sampleSize {
+		s.kept = append(s.kept, e)
+	} else if i := rand.IntN(s.seen); i < sampleSize {
+		s.kept[i] = e
+	}
+}
+
+// lease is the planning lease of a pair while it is held.
+type lease struct {
+	ctx     context.Context // ends when the lease is lost
+	holder  string
+	release func()
+}
+
+func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (*lease, error) {
+	host, _ := os.Hostname()
+	holder := fmt.Sprintf("%s-%d-%x", cmp.Or(host, "host"), os.Getpid(), rand.Uint32())
+	for {
+		err := e.Ledger.LockPlan(ctx, source, profile, holder)
+		if err == nil {
+			break
+		}
+		if !wait || !errors.Is(err, ledger.ErrPlanning) {
+			return nil, err
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return nil, err
+		}
+	}
+	held, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for sleep(held, ledger.PlanLease/3) == nil {
+			if err := e.Ledger.LockPlan(held, source, profile, holder); errors.Is(err, ledger.ErrPlanning) {
+				cancel(err)
+			} else if err != nil && held.Err() == nil {
+				e.Log.Warn("planning lease not renewed", "error", err)
+			}
+		}
+	}()
+	return &lease{ctx: held, holder: holder, release: func() {
+		cancel(nil)
+		<-done
+		if err := e.Ledger.UnlockPlan(context.WithoutCancel(ctx), source, profile, holder); err != nil {
+			e.Log.Warn("planning lease not given back", "error", err)
+		}
+	}}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
