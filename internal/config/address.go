@@ -11,30 +11,31 @@ import (
 // RedactURL replaces the password of a URL by "xxxxx", wherever drivers take
 // one: before the host and in the parameters. Text that is no URL comes back
 // as it is. Addresses with several hosts (h1:6379,h2:6379) are understood.
+//
+// A password may hold any character that its author forgot to escape, so all
+// between the first colon and the last @ is taken for it: of a malformed URL
+// rather too much is hidden than too little.
 func RedactURL(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
 		return raw
 	}
-	rest, query, hasQuery := strings.Cut(rest, "?")
-	// A password may hold any character that its author forgot to escape, so
-	// everything up to the last @ is taken for user and password.
+	if main, query, ok := strings.Cut(rest, "?"); ok {
+		params := strings.Split(query, "&")
+		for i, p := range params {
+			key, _, _ := strings.Cut(p, "=")
+			if k := strings.ToLower(key); strings.Contains(k, "password") || strings.Contains(k, "passphrase") {
+				params[i] = key + "=xxxxx"
+			}
+		}
+		rest = main + "?" + strings.Join(params, "&")
+	}
 	if at := strings.LastIndex(rest, "@"); at >= 0 {
 		if user, _, has := strings.Cut(rest[:at], ":"); has {
 			rest = user + ":xxxxx" + rest[at:]
 		}
 	}
-	if !hasQuery {
-		return scheme + "://" + rest
-	}
-	params := strings.Split(query, "&")
-	for i, p := range params {
-		key, _, _ := strings.Cut(p, "=")
-		if strings.Contains(strings.ToLower(key), "password") || strings.Contains(strings.ToLower(key), "passphrase") {
-			params[i] = key + "=xxxxx"
-		}
-	}
-	return scheme + "://" + rest + "?" + strings.Join(params, "&")
+	return scheme + "://" + rest
 }
 
 // hasPassword tells whether a URL carries one.

@@ -112,3 +112,25 @@ func TestSecretInLogs(t *testing.T) {
 		t.Error(out.String())
 	}
 }
+
+// Whatever a password is made of, it does not come through.
+func FuzzRedactURL(f *testing.F) {
+	for _, password := range []string{"plain", "a@b:c/d?e#f", "%40%2F", "://", "pass&word", " "} {
+		f.Add("user", password)
+	}
+	f.Fuzz(func(t *testing.T, user, password string) {
+		const marked = "\x01secret\x02"
+		if strings.ContainsAny(user, ":@?/&") {
+			return // no user name
+		}
+		for _, raw := range []string{
+			"redis://" + user + ":" + password + marked + "@host:6379/0",
+			"redis://" + user + ":" + marked + password + "@host:6379/0",
+			"postgres://" + user + "@host/db?password=" + marked + "&sslmode=disable",
+		} {
+			if got := config.RedactURL(raw); strings.Contains(got, marked) {
+				t.Errorf("%q became %q", raw, got)
+			}
+		}
+	})
+}
