@@ -88,8 +88,8 @@ func TestOpticks(t *testing.T) {
 			if tc.fewest > 1 && in > s.Usage.In*5/4 {
 				t.Errorf("estimate of %d tokens in is far above the %d it took", in, s.Usage.In)
 			}
-			last := m.calls[len(m.calls)-1]
-			if s.Chunks > 1 && !strings.Contains(readIn(last), "Sentences quoted from the document:") {
+			last, _ := readIn(m.calls[len(m.calls)-1])
+			if s.Chunks > 1 && !strings.Contains(last, "Sentences quoted from the document:") {
 				t.Error("the last merge was given no sentences of the document")
 			}
 
@@ -369,11 +369,10 @@ func TestHostileDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := m.calls[0].Messages[1].Content
-	got := readIn(m.calls[0])
+	got, id := readIn(m.calls[0])
 	if got != strings.TrimSuffix(text, "\U000e0041\U000e0042\u202e") {
 		t.Errorf("between the delimiters stands %q", got)
 	}
-	id := blockText.FindStringSubmatch(user)[1]
 	if strings.Contains(text, id) || strings.Count(user, id) != 2 {
 		t.Errorf("the delimiter %s stands in the document", id)
 	}
@@ -465,8 +464,8 @@ func TestUserPrompt(t *testing.T) {
 			if s.Chunks < 2 || !strings.Contains(m.calls[0].Messages[0].Content, tc.goal) {
 				t.Errorf("%d chunks; chunk prompt:\n%s", s.Chunks, m.calls[0].Messages[0].Content)
 			}
-			if !strings.HasPrefix(readIn(last), "Notes on the parts of the document:") {
-				t.Errorf("the last request does not carry notes: %.200q", readIn(last))
+			if notes, _ := readIn(last); !strings.HasPrefix(notes, "Notes on the parts of the document:") {
+				t.Errorf("the last request does not carry notes: %.200q", notes)
 			}
 		})
 	}
@@ -512,6 +511,26 @@ func TestNewSaysWhatIsMissing(t *testing.T) {
 	}
 	if _, err := New(profile(), &scripted{}, 2048, WithCounter(quarter)); err != nil {
 		t.Errorf("a window of 2048: %v", err)
+	}
+}
+
+func TestReasoningModelHasRoomToThink(t *testing.T) {
+	t.Parallel()
+	p := profile()
+	p.Model = "o3-mini"
+	m := &scripted{}
+	e := engine(t, p, m, 8192)
+	d := Document{Text: opticks(t)[:60_000]}
+	if _, err := e.Summarize(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range m.calls {
+		if in := quarter(r.Messages[0].Content) + quarter(r.Messages[1].Content); in+r.OutputCap() > 8192 {
+			t.Errorf("a request of %d tokens with %d reserved for the answer", in, r.OutputCap())
+		}
+	}
+	if _, _, out := e.Estimate(Document{Text: "A text."}); out <= p.MaxOutputTokens {
+		t.Errorf("estimate of %d tokens out leaves out reasoning", out)
 	}
 }
 

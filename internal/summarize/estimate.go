@@ -1,5 +1,7 @@
 package summarize
 
+import "github.com/gistmill/gistmill/internal/llm"
+
 // Estimate implements Engine. A document without text, or one the prompt fails on,
 // needs no call.
 func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
@@ -12,33 +14,35 @@ func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
 		return 0, 0, 0
 	}
 	if n := e.tokens(r); n <= e.limits.wholeInput {
-		return 1, n, r.MaxOutputTokens
+		return 1, n, r.OutputCap()
 	}
-	book := func(overhead, text, output int) {
-		calls, tokensIn, tokensOutMax = calls+1, tokensIn+overhead+text, tokensOutMax+output
+	book := func(r llm.Request, overhead, text int) {
+		calls, tokensIn, tokensOutMax = calls+1, tokensIn+overhead+text, tokensOutMax+r.OutputCap()
 	}
 	chunks := split(j.doc.Text, e.limits.chunk, e.count.count)
-	overhead := e.tokens(j.chunkRequest(""))
+	r = j.chunkRequest("")
+	overhead := e.tokens(r)
 	for _, c := range chunks {
-		book(overhead, c.tokens, e.limits.noteOutput)
+		book(r, overhead, c.tokens)
 	}
 	// At most as many tokens as the cap allows come back for each.
 	notes := make([]note, len(chunks))
 	for i := range notes {
 		notes[i].tokens = e.limits.noteOutput
 	}
-	overhead = e.tokens(j.mergeRequest(nil, ""))
+	r = j.mergeRequest(nil, "")
+	overhead = e.tokens(r)
 	for len(notes) > 1 && size(notes) > e.limits.notes {
 		groups := group(notes, e.limits.notes)
 		for _, g := range groups {
 			if len(g) > 1 {
-				book(overhead, size(g)+e.limits.evidence, e.limits.noteOutput)
+				book(r, overhead, size(g)+e.limits.evidence)
 			}
 		}
 		notes = notes[:len(groups)]
 	}
 	if r, err = j.finalRequest(nil, ""); err == nil {
-		book(e.tokens(r), size(notes)+e.limits.evidence, r.MaxOutputTokens)
+		book(r, e.tokens(r), size(notes)+e.limits.evidence)
 	}
 	return calls, tokensIn, tokensOutMax
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -74,19 +73,21 @@ func (m *scripted) names() []string {
 	return out
 }
 
-var blockText = regexp.MustCompile(`(?s)<document id="([0-9a-f]+)">\n(.*)\n</document id="([0-9a-f]+)">`)
-
-// readIn is what stands between the delimiters of a request.
-func readIn(r llm.Request) string {
-	if m := blockText.FindStringSubmatch(r.Messages[1].Content); m != nil && m[1] == m[3] {
-		return m[2]
+// readIn is what stands between the delimiters of a request, and id what is in them.
+func readIn(r llm.Request) (text, id string) {
+	_, text, ok := strings.Cut(r.Messages[1].Content, `<document id="`)
+	id, text, _ = strings.Cut(text, "\">\n")
+	end := strings.LastIndex(text, "\n</document id=\""+id+"\">")
+	if !ok || end < 0 {
+		return "", ""
 	}
-	return ""
+	return text[:end], id
 }
 
 func echo(r llm.Request) llm.Response {
-	words := strings.Fields(readIn(r))
-	text := strings.Join(words[:min(len(words), 60)], " ")
+	text, _ := readIn(r)
+	words := strings.Fields(text[:cut(text, 600)])
+	text = strings.Join(words[:min(len(words), 60)], " ")
 	if r.Schema != nil {
 		text = object("summary", text)
 	}

@@ -9,7 +9,7 @@ import (
 
 // limits divide the model's window, in tokens.
 type limits struct {
-	window      int // prompt and answer, less what token counts may be off by
+	window      int // prompt and answer, less reasoning and what token counts may be off by
 	wholeInput  int // of a request for the summary itself
 	chunk       int // text of a chunk
 	notes       int // notes in one merge
@@ -34,7 +34,9 @@ const (
 func (e *caller) plan(window int) error {
 	p := e.profile
 	l := &e.limits
-	l.window = window - window/marginShare
+	// A reasoning model thinks within its output cap, beyond what the answer takes.
+	thinking := llm.Request{Model: p.Model, MaxOutputTokens: 1}.OutputCap() - 1
+	l.window = window - window/marginShare - thinking
 	// An answer that is cut is asked for with a larger cap, and an invalid one is sent
 	// back: some room is kept for either.
 	input := func(output int) int { return l.window - output - min(output+200, window/8) }
