@@ -51,36 +51,65 @@ func readable(t string, kind sentences.Kind, words int) bool {
 		return false
 	}
 	last, _ := utf8.DecodeLastRuneInString(strings.TrimRight(t, "\"'”’»)]“"))
-	if !strings.ContainsRune(".!?…。！？।॥؟۔", last) {
+	if !strings.ContainsRune(".!?…。！？।॥؟۔", last) || strings.Contains(t, "://") || strings.Contains(t, "www.") {
 		return false
 	}
 	if strings.Count(t, `"`)%2 == 1 || strings.Count(t, "«") != strings.Count(t, "»") ||
 		strings.Count(t, "“") != strings.Count(t, "”") && !strings.Contains(t, "„") {
 		return false // half of a quotation
 	}
-	runes, letters, single, open := 0, 0, 0, 0
-	alone := 0 // runes of the current word
+	m := measure(t)
+	switch {
+	case m.brackets != 0: // half of a parenthesis
+	case m.letters*100 < m.runes*85 || m.single*6 >= words: // a formula or a flattened table
+	case m.separators*4 > words: // an enumeration
+	case m.capitals*10 > m.words*6: // a title, an address or an entry of a bibliography
+	default:
+		return true
+	}
+	return false
+}
+
+// makeup counts what a sentence is made of.
+type makeup struct {
+	runes, letters  int // letters with the spaces between words
+	words, capitals int // words of letters, and those of them begun with a capital
+	single          int // words of one letter
+	separators      int // commas and semicolons
+	brackets        int // opened and not closed
+}
+
+func measure(t string) makeup {
+	var m makeup
+	long := 0 // letters of the current word
 	for _, r := range t + " " {
-		runes++
-		switch {
-		case unicode.IsLetter(r) || unicode.IsMark(r):
-			letters++
-			alone++
-		case r == ' ':
-			letters++
-			if alone == 1 {
-				single++
+		m.runes++
+		if unicode.IsLetter(r) || unicode.IsMark(r) {
+			m.letters++
+			if long++; long == 1 {
+				m.words++
+				if unicode.IsUpper(r) {
+					m.capitals++
+				}
 			}
-			alone = 0
-		case r == '(' || r == '[':
-			open++
-		case r == ')' || r == ']':
-			open--
+			continue
+		}
+		if long == 1 && r == ' ' {
+			m.single++
+		}
+		long = 0
+		switch r {
+		case ' ':
+			m.letters++
+		case ',', ';':
+			m.separators++
+		case '(', '[':
+			m.brackets++
+		case ')', ']':
+			m.brackets--
 		}
 	}
-	// Formulas and tables that were flattened into text are full of digits, signs and
-	// single letters; a bracket without its partner is half a sentence.
-	return letters*100 >= runes*85 && single*6 < words && open == 0
+	return m
 }
 
 // anySentence accepts all running text; it serves documents where nothing is readable.

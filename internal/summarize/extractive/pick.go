@@ -6,7 +6,6 @@ import (
 )
 
 const (
-	redundant       = 0.5 // cosine above which a sentence says what is there already
 	backwardPenalty = 0.6 // "However, it …" without the sentence before
 	enough          = 0.9 // of the words asked for
 	most            = 1.1
@@ -31,7 +30,7 @@ func pick(list []candidate, d *document, words int) string {
 	}
 	var (
 		chosen []int
-		out    = make([]bool, len(list)) // chosen or ruled out
+		taken  = make([]bool, len(list))
 		total  int
 		bottom float64
 		said   = make([]float64, len(list)) // highest similarity to a chosen sentence
@@ -40,7 +39,7 @@ func pick(list []candidate, d *document, words int) string {
 	for float64(total) < enough*float64(words) {
 		best, value := -1, 0.0
 		for i, c := range list {
-			if out[i] || total+c.words > int(most*float64(words)) {
+			if taken[i] || total+c.words > int(most*float64(words)) {
 				continue
 			}
 			v := scores[i]
@@ -58,10 +57,9 @@ func pick(list []candidate, d *document, words int) string {
 		if best < 0 || value < filler*bottom && 2*total > words {
 			break
 		}
-		out[best] = true
+		taken[best] = true
 		for _, e := range g.edges[best] {
 			said[e.to] = max(said[e.to], e.value)
-			out[e.to] = out[e.to] || e.value > redundant
 		}
 		crowd[d.region(list[best])]++
 		chosen = append(chosen, best)

@@ -18,12 +18,12 @@ const (
 	edgeBoost       = 0.5 // added to 1 at the first and the last sentence of a section
 	edgeWidth       = 3.0 // sentences after which that has fallen to 1/e
 	leadBoost       = 1.5 // added to 1 at the first sentence of a document without headings
-	titleBoost      = 1.5 // added to 1 for all of the title's words
+	titleBoost      = 1.0 // added to 1 for all of the title's words
 	itemPenalty     = 0.7 // list items lean on what introduces them
 	quotePenalty    = 0.5 // quoted text is another's
 	pointerPenalty  = 0.5 // "Table 3" cannot be seen in a summary
-	shortest        = 15  // words; below, a sentence counts in proportion to its length
-	longish         = 35  // words; beyond, in inverse proportion
+	shortest        = 10  // words; below, a sentence counts in proportion to its length
+	longish         = 30  // words; beyond, in inverse proportion
 
 	// The opening runs to the end of the section that holds the point openingAt of the
 	// document, but not past openingMost; the closing likewise from the end. Sections
