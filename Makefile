@@ -8,13 +8,13 @@ MAKEFLAGS   += --no-print-directory
 
 GO        ?= go
 BIN       := bin
-VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 DOCUMENTS ?= examples/documents
 OUT       ?= summaries
 PAPERS    ?= ../shared/data/papers.jsonl
 FUZZTIME  ?= 30s
-IMAGE     ?= gistmill:$(VERSION)
+IMAGE     ?= gistmill:$(or $(VERSION),dev)
 TESTFLAGS ?=
 
 ##@ Use it
