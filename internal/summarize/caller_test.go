@@ -6,7 +6,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -474,19 +477,79 @@ func TestUserPrompt(t *testing.T) {
 func TestVerboseModelStillEnds(t *testing.T) {
 	t.Parallel()
 	// It heeds neither the length nor the cap.
-	m := &scripted{answer: func(_ int, r llm.Request) (llm.Response, error) {
+	verbose := func(_ int, r llm.Request) (llm.Response, error) {
 		if r.Schema == nil {
 			return llm.Response{Content: strings.Repeat("And so on and on it goes. ", 2000)}, nil
 		}
 		return llm.Response{}, nil
-	}}
+	}
+	m, again := &scripted{answer: verbose}, &scripted{answer: verbose}
 	s, err := engine(t, profile(), m, 8192).Summarize(t.Context(), Document{Text: opticks(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(m.calls) > 3*s.Chunks {
+	// Each merge takes two notes or more, so there are fewer merges than chunks.
+	if len(m.calls) <= s.Chunks+2 || len(m.calls) > 2*s.Chunks {
 		t.Errorf("%d calls for %d chunks", len(m.calls), s.Chunks)
 	}
+	for _, r := range m.calls {
+		if in := quarter(r.Messages[0].Content) + quarter(r.Messages[1].Content); in+r.MaxOutputTokens > 8192 {
+			t.Errorf("a request of %d tokens asks for %d", in, r.MaxOutputTokens)
+		}
+	}
+	if _, err := engine(t, profile(), again, 8192, WithConcurrency(1)).Summarize(t.Context(), Document{Text: opticks(t)}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(m.names(), again.names()) {
+		t.Error("merging on several levels gave other requests the second time")
+	}
+}
+
+// slow is a Completer that takes a second for a call.
+type slow struct {
+	scripted
+	inFlight, most atomic.Int64
+}
+
+func (m *slow) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
+	n := m.inFlight.Add(1)
+	defer m.inFlight.Add(-1)
+	for most := m.most.Load(); n > most && !m.most.CompareAndSwap(most, n); most = m.most.Load() {
+	}
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return llm.Response{}, ctx.Err()
+	}
+	return m.scripted.Complete(ctx, r)
+}
+
+func TestCallsInFlightAreBounded(t *testing.T) {
+	t.Parallel()
+	text := opticks(t)[:200_000]
+	synctest.Test(t, func(t *testing.T) {
+		m := &slow{}
+		start := time.Now()
+		s, err := engine(t, profile(), m, 8192, WithConcurrency(3)).Summarize(t.Context(), Document{Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.most.Load(); got != 3 {
+			t.Errorf("%d calls in flight, want 3", got)
+		}
+		if took, want := time.Since(start), time.Duration((s.Chunks+2)/3+1)*time.Second; took != want {
+			t.Errorf("%d chunks, three at a time, and a merge took %v, want %v", s.Chunks, took, want)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err := engine(t, profile(), &slow{}, 8192).Summarize(ctx, Document{Text: text})
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 1500*time.Millisecond {
+			t.Errorf("error %v after %v", err, time.Since(start))
+		}
+	})
 }
 
 func TestNewSaysWhatIsMissing(t *testing.T) {

@@ -156,6 +156,8 @@ func strength(prev, s sentences.Sentence) int {
 		return breakHard // a heading goes with what it heads
 	case s.Heading:
 		return breakHeading - s.Level
+	case s.Kind == sentences.Table && prev.Kind == sentences.Table:
+		return breakSentence // rows need the head of their table
 	case s.Paragraph != prev.Paragraph:
 		return breakParagraph
 	}

@@ -111,6 +111,12 @@ func TestSplitKeepsStructure(t *testing.T) {
 		}
 	}
 
+	// A table stays whole where there is another place to cut.
+	table := para + "\n\n" + para + "\n\n" + strings.Repeat("| a | b |\n", 40)
+	if parts := split(table, quarter(table)*3/4, quarter); len(parts) != 2 || !strings.HasPrefix(parts[1].text(table), "| a") {
+		t.Errorf("%d parts, the last begins %.20q", len(parts), parts[len(parts)-1].text(table))
+	}
+
 	// Chunks are about equal: no short rest.
 	book := opticks(t)
 	list := split(book, 6000, quarter)

@@ -110,10 +110,10 @@ func joined(r rune) bool {
 }
 
 // oneLine makes a title or an address fit for a line of a prompt: one line of at most
-// max bytes.
-func oneLine(s string, max int) string {
+// limit bytes.
+func oneLine(s string, limit int) string {
 	s = strings.Join(strings.Fields(cleanSource(s)), " ")
-	return strings.TrimSpace(s[:cut(s, max)])
+	return strings.TrimSpace(s[:cut(s, limit)])
 }
 
 // cut returns the largest index of at most n that does not split a character of s.

@@ -36,14 +36,14 @@ func (c counter) within(s string, limit int) bool {
 	return len(s) <= limit || c.count(s) <= limit
 }
 
-// hardCut returns where to end a piece of at most max bytes of s: after the last line
+// hardCut returns where to end a piece of at most limit bytes of s: after the last line
 // end, else before the last space in its second half, else between two characters. It
 // returns at least one character.
-func hardCut(s string, max int) int {
-	if len(s) <= max {
+func hardCut(s string, limit int) int {
+	if len(s) <= limit {
 		return len(s)
 	}
-	end := cut(s, max)
+	end := cut(s, limit)
 	if end == 0 {
 		_, n := utf8.DecodeRuneInString(s)
 		return n

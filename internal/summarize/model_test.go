@@ -119,11 +119,11 @@ func engine(t *testing.T, p Profile, m Completer, window int, opts ...Option) En
 }
 
 // opticks is Newton's book, 567 KB, which every Go installation has.
-func opticks(t testing.TB) string {
-	t.Helper()
+func opticks(tb testing.TB) string {
+	tb.Helper()
 	b, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", "testdata", "Isaac.Newton-Opticks.txt"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(b)
 }
