@@ -12,18 +12,27 @@ import (
 // the limit is a rate, not a queue.
 const aimdDecrease = 0.7
 
+// probeSuccesses is how many calls must succeed, one below the number in flight
+// that was refused last, before that number is tried again. It sets the share
+// of 429s that probing costs: about one in so many.
+const probeSuccesses = 64
+
 // A window bounds the calls in flight by additive increase and multiplicative
 // decrease (Chiu and Jain, 1989): it starts full, shrinks at a 429, and grows
-// by one for each window's worth of successes while it is the bound. Waiters
-// are served in the order they came.
+// by one for each window's worth of successes while it is the bound. Near the
+// number that was refused last it grows slowly, as CUBIC does: plain AIMD comes
+// back to a small limit of four every eight calls or so. Past that number the
+// limit has moved, and growth is free again. Waiters are served in the order
+// they came.
 type window struct {
 	full int
 
-	mu       sync.Mutex
-	limit    float64
-	inFlight int
-	waiters  list.List // of chan struct{}, closed when admitted
-	cut      time.Time // of the last decrease
+	mu        sync.Mutex
+	limit     float64
+	refusedAt float64 // calls in flight at the last decrease; 0: none to mind
+	inFlight  int
+	waiters   list.List // of chan struct{}, closed when admitted
+	cut       time.Time // of the last decrease
 }
 
 func newWindow(full int) *window {
@@ -72,7 +81,13 @@ func (w *window) succeeded() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.inFlight >= int(w.limit) {
-		w.limit = min(float64(w.full), w.limit+1/w.limit)
+		step := 1 / w.limit
+		if w.limit >= w.refusedAt {
+			w.refusedAt = 0
+		} else if w.limit+1 >= w.refusedAt {
+			step = min(step, 1.0/probeSuccesses)
+		}
+		w.limit = min(float64(w.full), w.limit+step)
 	}
 	w.inFlight--
 	w.admit()
@@ -85,7 +100,8 @@ func (w *window) refused(sent time.Time) {
 	defer w.mu.Unlock()
 	if !sent.Before(w.cut) {
 		// The calls in flight are what was too much, not a limit never reached.
-		w.limit = max(1, min(w.limit, float64(w.inFlight))*aimdDecrease)
+		w.refusedAt = min(w.limit, float64(w.inFlight))
+		w.limit = max(1, w.refusedAt*aimdDecrease)
 		w.cut = time.Now()
 	}
 	w.inFlight--

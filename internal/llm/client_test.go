@@ -165,6 +165,7 @@ func TestWireForm(t *testing.T) {
 		{"gpt-6.1 with prefix", func(r *Request) { r.Model = "openai/gpt-6.1-sol" }, map[string]any{"temperature": nil, "max_completion_tokens": 1424.0}},
 		{"gpt-5 chat does not reason", func(r *Request) { r.Model = "gpt-5-chat-latest" }, map[string]any{"temperature": 0.0, "max_completion_tokens": 400.0, "reasoning_effort": nil}},
 		{"gpt-oss is no GPT-5", func(r *Request) { r.Model = "gpt-oss:20b" }, map[string]any{"temperature": 0.0, "max_tokens": 400.0}},
+		{"gpt-35 is no GPT-5", func(r *Request) { r.Model = "gpt-35-turbo" }, map[string]any{"temperature": 0.0, "max_tokens": 400.0}},
 		{"olmo is no o series", func(r *Request) { r.Model = "olmo2:7b" }, map[string]any{"temperature": 0.0, "max_tokens": 400.0}},
 	}
 	for _, tt := range tests {

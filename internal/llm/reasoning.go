@@ -17,8 +17,7 @@ func isReasoningModel(model string) bool {
 		return false
 	}
 	if rest, ok := strings.CutPrefix(name, "gpt-"); ok {
-		major := leadingNumber(rest)
-		return major >= 5 && major < 100
+		return isGPT5(leadingNumber(rest))
 	}
 	rest, ok := strings.CutPrefix(name, "o")
 	return ok && leadingNumber(rest) >= 1
@@ -28,8 +27,11 @@ func isReasoningModel(model string) bool {
 // max_completion_tokens.
 func takesCompletionCap(model string) bool {
 	name := strings.ToLower(baseModel(model))
-	return isReasoningModel(model) || strings.HasPrefix(name, "gpt-") && leadingNumber(name[len("gpt-"):]) >= 5
+	return isReasoningModel(model) || strings.HasPrefix(name, "gpt-") && isGPT5(leadingNumber(name[len("gpt-"):]))
 }
+
+// isGPT5 tells GPT-5 and later from what Azure calls gpt-35-turbo.
+func isGPT5(major int) bool { return major >= 5 && major != 35 }
 
 // leadingNumber reads the digits a string begins with; 0 without any.
 func leadingNumber(s string) int {

@@ -16,16 +16,18 @@ const (
 	tokensForReply   = 3 // every answer is primed with <|start|>assistant<|message|>
 )
 
-// countPiece is how much text goes through the tokenizer at once, in bytes. The
-// splitting expression works on runes in memory, four bytes each, so pieces
-// bound what a large document takes.
+// countPiece is how much text goes through the tokenizer at once, in bytes. Its
+// splitting expression works on a copy of the text in runes, four bytes each,
+// so pieces bound the memory that is held at a time.
 const countPiece = 64 << 10
 
 // countRun is the longest run without a place to split; a longer one is cut.
+// tiktoken-go merges a run of n bytes in n log n from v0.10 on (codec.go,
+// mergePairsHeap) with some 20 bytes of memory each; before, it was quadratic.
 const countRun = 4 << 10
 
-// The vocabularies are compiled in, and turned into maps at the first count
-// (about 200,000 entries).
+// The vocabularies are compiled in, and turned into maps of 100,000 and 200,000
+// entries at the first count: 0.07 s and 6 MB on the heap.
 var (
 	o200k  = sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.O200kBase) })
 	cl100k = sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.Cl100kBase) })
@@ -147,5 +149,5 @@ func EstimateTokens(text string) int {
 			wide++
 		}
 	}
-	return letters/3 + (others*2+2)/3 + (wide*5+3)/4 + 1
+	return letters/3 + (others*3+3)/4 + (wide*5+3)/4 + 1
 }
