@@ -14,13 +14,13 @@ import (
 // plateau; test/quality measures them on the other half (see its RESULTS.md).
 const (
 	centralityPower = 1.5 // how much more what many sentences say counts than its place
-	zoneBoost       = 2.0 // added to 1 in the opening and the closing of the document
+	zoneBoost       = 1.0 // added to 1 in the opening and the closing of the document
 	edgeBoost       = 0.5 // added to 1 at the first and the last sentence of a section
 	edgeWidth       = 3.0 // sentences after which that has fallen to 1/e
-	leadBoost       = 1.5 // added to 1 at the first sentence of a document without headings
+	leadBoost       = 2.0 // added to 1 at the first sentence of a document without headings
 	titleBoost      = 1.0 // added to 1 for all of the title's words
 	itemPenalty     = 0.7 // list items lean on what introduces them
-	quotePenalty    = 0.5 // quoted text is another's
+	quotePenalty    = 0.4 // quoted text is another's
 	pointerPenalty  = 0.5 // "Table 3" cannot be seen in a summary
 	shortest        = 10  // words; below, a sentence counts in proportion to its length
 	longish         = 30  // words; beyond, in inverse proportion
@@ -49,13 +49,12 @@ func (d *document) scores(list []candidate, g *graph, last bool) []float64 {
 		x := math.Pow(out[i], centralityPower)
 		if last {
 			switch at := d.before[c.section] + c.place; {
+			case !d.headings: // news and mail: the first sentences, and no conclusion
+				x *= 1 + leadBoost*math.Exp(-float64(c.place)/edgeWidth)
 			case at >= end:
 				x *= afterPenalty
 			case at < opening || at >= closing:
 				x *= 1 + boost
-			}
-			if !d.headings {
-				x *= 1 + leadBoost*math.Exp(-float64(c.place)/edgeWidth)
 			}
 		}
 		fromEnd := float64(d.sections[c.section] - 1 - c.place)
