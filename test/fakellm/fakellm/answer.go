@@ -9,28 +9,41 @@ import (
 // extract is the summary this model writes: the first lines of the prompt that
 // look like prose, up to so many words. It depends on the prompt alone.
 func extract(prompt string, words int) string {
-	var out []string
+	var out strings.Builder
+	left := words
 	for pass := range 2 {
 		for line := range strings.Lines(prompt) {
-			fields := strings.Fields(line)
-			if pass == 0 && len(fields) < 8 && !strings.HasSuffix(strings.TrimSpace(line), ".") {
-				continue // headings, delimiters, lists
+			if pass == 0 && !isProse(line) {
+				continue
 			}
-			for _, w := range fields {
-				if len(out) == words {
-					return strings.Join(out, " ")
+			for w := range strings.FieldsSeq(line) {
+				if left == 0 {
+					return out.String()
 				}
-				out = append(out, w)
+				if out.Len() > 0 {
+					out.WriteByte(' ')
+				}
+				out.WriteString(w)
+				left--
 			}
 		}
-		if len(out) > 0 {
-			break // the second pass takes what the first found nothing in
+		if out.Len() > 0 {
+			return out.String()
+		}
+		// The second pass takes what the first found nothing in.
+	}
+	return "The document is empty."
+}
+
+// isProse leaves out headings, delimiters and lists.
+func isProse(line string) bool {
+	words := 0
+	for range strings.FieldsSeq(line) {
+		if words++; words == 8 {
+			return true
 		}
 	}
-	if len(out) == 0 {
-		return "The document is empty."
-	}
-	return strings.Join(out, " ")
+	return strings.HasSuffix(strings.TrimSpace(line), ".")
 }
 
 // cutWords shortens text to about so many bytes, at a space.

@@ -134,13 +134,17 @@ func (r *request) cap() int { return max(r.MaxTokens, r.MaxCompletionTokens) }
 
 // prompt is what the users said.
 func (r *request) prompt() string {
-	var parts []string
+	var prompt string
 	for _, m := range r.Messages {
-		if m.Role == "user" {
-			parts = append(parts, m.Content)
+		switch {
+		case m.Role != "user":
+		case prompt == "":
+			prompt = m.Content // as a rule the only one; no copy
+		default:
+			prompt += "\n" + m.Content
 		}
 	}
-	return strings.Join(parts, "\n")
+	return prompt
 }
 
 func (r *request) tokens(c *Config) int {
@@ -190,8 +194,8 @@ func (k *call) serve() {
 		k.Outcome = OutcomeAbandoned
 		return
 	}
-	var req request
-	if err := json.Unmarshal(body, &req); err != nil {
+	req, err := scanRequest(body)
+	if err != nil {
 		k.fail(http.StatusBadRequest, OutcomeBad, apiError{Message: "We could not parse the JSON body of your request.", Type: "invalid_request_error"})
 		return
 	}
