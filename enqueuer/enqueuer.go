@@ -264,3 +264,21 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// Preview lists a source and says what Enqueue would find, and writes nothing.
+func (e *Enqueuer) Preview(ctx context.Context, r Request) (Plan, error) {
+	var p Plan
+	sample := reservoir{}
+	for batch, err := range inBatches(r.Source.Entries(ctx)) {
+		if err != nil {
+			return p, fmt.Errorf("list the source: %w", err)
+		}
+		count, err := e.Ledger.Preview(ctx, r.Source.URL(), r.Profile, r.Force, batch, sample.add)
+		if err != nil {
+			return p, err
+		}
+		p.Count.Add(count)
+	}
+	p.Sample = sample.kept
+	return p, nil
+}

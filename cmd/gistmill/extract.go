@@ -1,0 +1,20 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+)
+
+// extractCommand is the child process in which a worker reads a document that may have killed another.
+func (c *cli) extractCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "extract",
+		Short:  "Read one document from standard input (for workers)",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return corpus.ServeExtract(command.Context(), c.stdin, c.stdout)
+		},
+	}
+}

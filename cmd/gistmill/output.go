@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// outputFlag is -o: text for people, or JSON.
+type outputFlag struct{ json bool }
+
+func (o *outputFlag) add(command *cobra.Command) {
+	command.Flags().VarP(o, "output", "o", "`format` of the result: text or json")
+	_ = command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+var _ pflag.Value = (*outputFlag)(nil)
+
+// String is pflag.Value.
+func (o *outputFlag) String() string {
+	if o.json {
+		return "json"
+	}
+	return "text"
+}
+
+// Set is pflag.Value.
+func (o *outputFlag) Set(s string) error {
+	switch s {
+	case "json":
+		o.json = true
+	case "text":
+		o.json = false
+	default:
+		return fmt.Errorf("want text or json")
+	}
+	return nil
+}
+
+// Type is pflag.Value.
+func (o *outputFlag) Type() string { return "format" }
+
+// write gives the value as JSON, or lets text do it.
+func (o *outputFlag) write(stdout io.Writer, v any, text func() error) error {
+	if !o.json {
+		return text()
+	}
+	e := json.NewEncoder(stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// jsonList streams a JSON array, an element at a time: a list may be longer than memory.
+type jsonList struct {
+	stdout io.Writer
+	n      int
+}
+
+func (l *jsonList) add(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	before := ",\n  "
+	if l.n == 0 {
+		before = "[\n  "
+	}
+	l.n++
+	_, err = fmt.Fprintf(l.stdout, "%s%s", before, b)
+	return err
+}
+
+func (l *jsonList) end() error {
+	after := "\n]\n"
+	if l.n == 0 {
+		after = "[]\n"
+	}
+	_, err := io.WriteString(l.stdout, after)
+	return err
+}
+
+// table writes rows in columns; the first one is the heading.
+func table(stdout io.Writer, rows ...[]string) error {
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = printable(cell)
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
+
+// printable takes out of a text what a terminal would obey.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func number(n int64) string { return humanize.Comma(n) }
+
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return number(n) + " " + noun + "s"
+}
+
+// usd shows money; nil is an unknown price.
+func usd(nano *int64) string {
+	if nano == nil {
+		return "unknown"
+	}
+	d := float64(*nano) / 1e9
+	if d != 0 && d < 0.01 {
+		return fmt.Sprintf("$%.6f", d)
+	}
+	return fmt.Sprintf("$%.2f", d)
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// round shortens a duration for people.
+func round(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gistmill/gistmill/enqueuer"
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/export"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/summarize"
+)
+
+const (
+	// askAbove is the estimate in USD above which `run` asks on a terminal.
+	askAbove = 5.0
+	// runSample is how many documents `run` reads for its estimate.
+	runSample = 100
+	// runPoll is how often the embedded queue is asked when it is empty.
+	runPoll = 50 * time.Millisecond
+)
+
+func (c *cli) runCommand() *cobra.Command {
+	var sources sourceFlags
+	var force, wait, yes bool
+	command := &cobra.Command{
+		Use:   "run SOURCE...",
+		Short: "Do the whole job here: list, summarize, write the summaries",
+		Long: `Run lists each source, summarizes what is new or changed, and writes the summaries into a folder: summaries.jsonl with a line for every
+document, and a Markdown file a document. Nothing needs to be installed: the queue is in the process and the ledger is a file in
+.gistmill. Without an API key or a base URL the built-in engine picks the summary out of the text; it needs no network and costs nothing.
+
+  gistmill run ./docs
+  OPENAI_API_KEY=… gistmill run ./docs --budget-usd 2
+  gistmill run ./docs --base-url http://localhost:11434/v1 --model llama3.2
+  gistmill run s3://bucket/reports?region=eu-central-1 --include '**/*.pdf' --out -`,
+		Args: atLeastOneSource,
+	}
+	load := c.settings(command)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		a, err := load()
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		return a.run(args, &sources, planOptions{force: force, wait: wait}, yes)
+	}
+	sources.add(command)
+	command.Flags().BoolVar(&force, "force", false, "do every document again; summaries made before do not count")
+	command.Flags().BoolVar(&wait, "wait", false, "wait while another process plans the same source and profile")
+	command.Flags().BoolVarP(&yes, "yes", "y", false, fmt.Sprintf("do not ask when the estimate is above %g USD", askAbove))
+	return command
+}
+
+// run plans the sources, works until their runs have ended, and writes the summaries.
+func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool) error {
+	begun := time.Now()
+	show := newProgress(a.stderr, begun)
+	defer show.end()
+	a.quietLog(show)
+	if err := a.open(a.stop, queueEmbedded); err != nil {
+		return err
+	}
+	if a.config.Model == summarize.Extractive {
+		a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
+	}
+	if path, ok := strings.CutPrefix(a.config.Store, "sqlite:"); ok {
+		o.spool = filepath.Join(filepath.Dir(path), "stdin")
+	}
+	o.confirm = func(ctx context.Context, source *corpus.Source, profile summarize.Profile, p enqueuer.Plan) error {
+		return a.confirm(ctx, source, profile, p, yes)
+	}
+	var runs []ledger.Run
+	for _, raw := range sources {
+		plan, err := a.plan(a.stop, raw, flags, o)
+		if err != nil {
+			return err
+		}
+		a.say("%s", describePlan(plan))
+		runs = append(runs, plan.Run)
+	}
+	views, err := a.workOn(runs, show)
+	show.end()
+	if err != nil {
+		return err
+	}
+	if err := a.writeSummaries(views, runs, time.Since(begun)); err != nil {
+		return err
+	}
+	for _, v := range views {
+		if v.State == ledger.Running { // only an interrupt leaves a run so
+			a.say("interrupted with %s to do; nothing is lost, the same command goes on", number(v.Documents.Remaining))
+			return &exitError{code: exitInterrupted}
+		}
+	}
+	return a.outcome(views)
+}
+
+// quietLog shows warnings only, above the bar, unless a level was asked for: `run` has its own voice.
+func (a *app) quietLog(out io.Writer) {
+	cfg := a.config
+	for _, e := range cfg.Explain() {
+		if e.Setting == "log-level" && e.Origin == "default" {
+			cfg.LogLevel = slog.LevelWarn
+		}
+	}
+	if cfg.LogFormat == "auto" {
+		cfg.LogFormat = "text"
+	}
+	a.log = newLog(out, cfg)
+}
+
+// confirm says what the first paid call leads to, and asks where it is much.
+func (a *app) confirm(ctx context.Context, source *corpus.Source, profile summarize.Profile, p enqueuer.Plan, yes bool) error {
+	if profile.Model == summarize.Extractive || p.Count.Pending == 0 {
+		return nil
+	}
+	e, err := a.estimate(ctx, source, profile, p.Count.Pending, p.Sample[:min(len(p.Sample), runSample)])
+	if err != nil {
+		return fmt.Errorf("estimate: %w", err)
+	}
+	endpoint := a.config.BaseURL
+	if endpoint == "" {
+		endpoint = "api.openai.com"
+	}
+	a.say("%s at %s", e.text(profile.Model), endpoint)
+	if yes || e.CostUSDMost == nil || *e.CostUSDMost <= askAbove || !isTerminal(a.stdin) {
+		return nil
+	}
+	fmt.Fprint(a.stderr, "Go on? [y/N] ")
+	answer, err := bufio.NewReader(a.stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return &exitError{exitFailed, "not begun; the plan is kept, and nothing was called"}
+}
+
+// workOn runs a worker until every run has ended or the user interrupts, and returns where they stand.
+func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
+	w, err := a.worker(0, runPoll)
+	if err != nil {
+		return nil, err
+	}
+	ended, end := context.WithCancel(a.stop)
+	defer end()
+	var working sync.WaitGroup
+	var workErr error
+	if anyRunning(runs) {
+		working.Go(func() {
+			workErr = w.Run(ended, a.abort)
+			end()
+		})
+	}
+	// What is asked of the ledger after an interrupt still has to be answered.
+	base := context.WithoutCancel(a.stop)
+	for interval := 50 * time.Millisecond; ended.Err() == nil; interval = min(2*interval, 500*time.Millisecond) {
+		views, open, err := a.look(base, runs)
+		if err != nil {
+			a.log.Warn("progress is not known", "error", err)
+		} else {
+			show.update(views, time.Now())
+			if !open {
+				break
+			}
+		}
+		_ = pause(ended, interval)
+	}
+	end()
+	working.Wait()
+	if workErr != nil {
+		return nil, workErr
+	}
+	views, _, err := a.look(base, runs)
+	return views, err
+}
+
+func anyRunning(runs []ledger.Run) bool {
+	for _, r := range runs {
+		if r.State == ledger.Running {
+			return true
+		}
+	}
+	return false
+}
+
+// look reads where runs stand, and whether any is running.
+func (a *app) look(ctx context.Context, runs []ledger.Run) (views []statusView, open bool, err error) {
+	for _, r := range runs {
+		run, err := a.ledger.RunByNum(ctx, r.Num)
+		if err != nil {
+			return nil, false, err
+		}
+		v, err := a.status(ctx, run)
+		if err != nil {
+			return nil, false, err
+		}
+		open = open || run.State == ledger.Running
+		views = append(views, v)
+	}
+	return views, open, nil
+}
+
+// writeSummaries leaves a line and a file for every document of the sources that has a summary.
+func (a *app) writeSummaries(views []statusView, runs []ledger.Run, took time.Duration) error {
+	ctx := context.WithoutCancel(a.stop)
+	each := func(yield func(ledger.Exported) error) error {
+		for _, r := range runs {
+			if err := a.ledger.Summaries(ctx, ledger.ExportFilter{SourceID: r.SourceID, ProfileID: r.ProfileID}, yield); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var n int
+	var err error
+	if a.config.Out == "-" {
+		n, err = export.JSONL(a.stdout, each)
+	} else {
+		n, err = export.Folder(ctx, a.config.Out, each)
+	}
+	if err != nil {
+		return fmt.Errorf("write the summaries: %w", err)
+	}
+	var t ledger.Totals
+	var calls int64
+	for _, v := range views {
+		t.Done += v.Documents.Done
+		t.Dead += v.Documents.Dead
+		t.Skipped += v.Documents.Skipped
+		calls += v.Calls
+	}
+	place := "in " + a.config.Out
+	if a.config.Out == "-" {
+		place = "on standard output"
+	}
+	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s %s", number(t.Done), number(t.Skipped), number(t.Dead), count(calls, "call"), round(took),
+		summaries(n), place)
+	return nil
+}
+
+func summaries(n int) string {
+	if n == 1 {
+		return "1 summary"
+	}
+	return number(int64(n)) + " summaries"
+}

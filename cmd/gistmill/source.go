@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+)
+
+// sourceFlags choose documents of a source.
+type sourceFlags struct {
+	include, exclude   []string
+	since, until       string
+	limit              int
+	hidden             bool
+	idField, textField string
+}
+
+func (f *sourceFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringArrayVar(&f.include, "include", nil, "only documents whose URI matches this `glob` (** crosses folders; may be given again)")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "no documents whose URI matches this `glob` (may be given again)")
+	flags.StringVar(&f.since, "since", "", "only documents changed at or after this `time`: 2026-01-31, 2026-01-31T12:00:00Z, or an age like 36h or 7d")
+	flags.StringVar(&f.until, "until", "", "only documents changed before this `time`")
+	flags.IntVar(&f.limit, "limit", 0, "only the first `N` documents of the listing")
+	flags.BoolVar(&f.hidden, "hidden", false, "documents whose name begins with a dot, too")
+	flags.StringVar(&f.idField, "id-field", "", "`key` of a JSON line that names it (default id)")
+	flags.StringVar(&f.textField, "text-field", "", "`key` of a JSON line that holds its text (default text)")
+}
+
+// open opens a source for listing.
+func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string) (*corpus.Source, error) {
+	o := a.sourceOptions()
+	o.Include, o.Exclude, o.Limit, o.Hidden = f.include, f.exclude, f.limit, f.hidden
+	o.IDField, o.TextField = f.idField, f.textField
+	o.Skip = a.ledgerFiles()
+	if out := a.outFolder(); out != "" {
+		o.Skip = append(o.Skip, out)
+	}
+	if raw == "-" {
+		o.Stdin, o.Spool = a.stdin, spool
+	}
+	var err error
+	if o.Since, err = parseTime("since", f.since); err != nil {
+		return nil, err
+	}
+	if o.Until, err = parseTime("until", f.until); err != nil {
+		return nil, err
+	}
+	if f.limit < 0 {
+		return nil, &usageError{fmt.Errorf("--limit is %d: give how many documents at the most", f.limit)}
+	}
+	return corpus.Open(ctx, raw, o)
+}
+
+// parseTime reads a date, a time, or an age counted back from now.
+func parseTime(flag, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly, time.DateTime} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	if age, err := parseAge(s); err == nil {
+		return time.Now().Add(-age), nil
+	}
+	return time.Time{}, &usageError{fmt.Errorf("--%s %q is no time: give 2026-01-31, 2026-01-31T12:00:00Z, or an age like 36h or 7d", flag, s)}
+}
+
+// parseAge reads a duration that may be in days.
+func parseAge(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n float64
+		if _, err := fmt.Sscanf(days+" ", "%g ", &n); err == nil && n >= 0 {
+			return time.Duration(n * float64(24*time.Hour)), nil
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is no age: give for example 36h or 30d", s)
+	}
+	return d, nil
+}

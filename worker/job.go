@@ -1,0 +1,128 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/tasks"
+)
+
+// job is what the partitions of one run share: its source, profile and engine. stopped is set as soon as this worker
+// learns that the run is not to be worked on.
+type job struct {
+	run     ledger.Run
+	profile summarize.Profile
+	engine  summarize.Engine
+	source  *corpus.Source
+	stopped atomic.Bool
+}
+
+// jobs keeps the runs in work open.
+type jobs struct {
+	mu  sync.Mutex
+	all map[int64]*job
+}
+
+// job opens what a task needs.
+func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
+	w.jobs.mu.Lock()
+	defer w.jobs.mu.Unlock()
+	if j, ok := w.jobs.all[p.RunNum]; ok && !j.stopped.Load() {
+		return j, nil
+	}
+	run, err := w.Ledger.RunByNum(ctx, p.RunNum)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{run: run}
+	if run.State != ledger.Running {
+		j.stopped.Store(true)
+		return j, nil
+	}
+	body, err := w.Ledger.Profile(ctx, run.Profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(body), &j.profile); err != nil {
+		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
+	}
+	if j.engine, err = summarize.New(j.profile, &meter{worker: w}, cmp.Or(w.ContextTokens, w.Prices.ContextWindow(j.profile.Model))); err != nil {
+		return nil, &haltError{fmt.Sprintf("this worker can't work with the run's profile: %v", err)}
+	}
+	if j.profile.Model != summarize.Extractive && w.Calls == nil {
+		return nil, &haltError{fmt.Sprintf("model %s needs an endpoint: set OPENAI_API_KEY, or --base-url for a server of your own", j.profile.Model)}
+	}
+	if old, ok := w.jobs.all[p.RunNum]; ok { // was stopped, and goes on
+		j.source = old.source
+	} else if j.source, err = w.Open(ctx, run.Source); err != nil {
+		if errors.Is(err, corpus.ErrNoSource) {
+			return nil, &haltError{fmt.Sprintf("the source can't be reached from this worker: %v", err)}
+		}
+		return nil, fmt.Errorf("open the source: %w", err)
+	}
+	if w.jobs.all == nil {
+		w.jobs.all = map[int64]*job{}
+	}
+	w.jobs.all[p.RunNum] = j
+	return j, nil
+}
+
+// watch learns which runs in work were stopped by somebody else.
+func (w *Worker) watch(ctx context.Context) {
+	w.jobs.mu.Lock()
+	open := make([]*job, 0, len(w.jobs.all))
+	for _, j := range w.jobs.all {
+		open = append(open, j)
+	}
+	w.jobs.mu.Unlock()
+	for _, j := range open {
+		run, err := w.Ledger.RunByNum(ctx, j.run.Num)
+		if err != nil {
+			w.logUnlessDone(ctx, "the run's state is not known", err)
+			continue
+		}
+		if run.State != ledger.Running && !j.stopped.Swap(true) {
+			w.Log.Info("run is not to be worked on any more", "run", run.Name, "state", run.State, "reason", run.Reason)
+		}
+	}
+}
+
+// stop stops a job's run for everyone, once.
+func (w *Worker) stop(ctx context.Context, j *job, reason ledger.Reason, message string) {
+	j.stopped.Store(true)
+	first, err := w.Ledger.Stop(ctx, j.run.Num, reason, message)
+	if err != nil {
+		w.Log.Warn("the run was not stopped", "run", j.run.Name, "error", err)
+		return
+	}
+	if !first {
+		return
+	}
+	w.Log.Error("run stopped", "run", j.run.Name, "reason", reason, "message", message)
+	if w.Withdraw != nil {
+		if err := w.Withdraw(ctx, j.run); err != nil {
+			w.Log.Warn("tasks of the stopped run stay in the queue until a worker meets them", "error", err)
+		}
+	}
+}
+
+func (js *jobs) close() error {
+	var errs []error
+	for _, j := range js.all {
+		errs = append(errs, j.source.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// haltError is a cause that no retry of a document mends.
+type haltError struct{ message string }
+
+func (e *haltError) Error() string { return e.message }

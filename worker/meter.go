@@ -1,0 +1,155 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+// meter stands before the client: it records each call in the ledger before it is made and after it has ended, gives
+// answers that are in the ledger already, and adds up what a document costs.
+type meter struct{ worker *Worker }
+
+// account is what one document's calls cost. The engine is shared by all documents of a profile, so it comes by the
+// context.
+type account struct {
+	job   *job
+	claim ledger.Claimed
+
+	mu      sync.Mutex
+	nano    int64
+	unknown bool
+}
+
+type accountKey struct{}
+
+func (a *account) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, accountKey{}, a)
+}
+
+func (a *account) add(nano *int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if nano == nil {
+		a.unknown = true
+		return
+	}
+	a.nano += *nano
+}
+
+func (a *account) cost() *int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unknown {
+		return nil
+	}
+	nano := a.nano
+	return &nano
+}
+
+// Complete is summarize.Completer.
+func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
+	w := m.worker
+	a := ctx.Value(accountKey{}).(*account)
+	reservedIn := int64(llm.EstimateTokens(string(r.Schema)))
+	for _, message := range r.Messages {
+		reservedIn += int64(llm.EstimateTokens(message.Content)) + 8
+	}
+	intent := ledger.Intent{
+		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: r.Name(), Model: r.Model,
+		ReservedTokens: reservedIn + int64(r.OutputCap()), Since: a.job.run.ForcedAt,
+		ReservedNano: nano(w.Prices.WorstCost(r.Model, int(reservedIn), r.OutputCap())),
+	}
+	call, known, err := m.begin(ctx, intent)
+	if err != nil {
+		return llm.Response{}, err
+	}
+	if known != nil {
+		a.add(known.CostNano)
+		return llm.Response{
+			Content: known.Content, FinishReason: known.FinishReason, Model: known.Model, Endpoint: known.Endpoint,
+			Usage: llm.Usage{In: int(known.TokensIn), CachedIn: int(known.TokensCached), Out: int(known.TokensOut)},
+		}, nil
+	}
+	response, err := w.Calls.Complete(ctx, r)
+	if err != nil {
+		used := m.usedBy(r, intent, err)
+		a.add(used.CostNano)
+		m.end(ctx, func(ctx context.Context) error {
+			return w.Ledger.FailCall(ctx, call, intent, callClass(err), used)
+		})
+		return llm.Response{}, err
+	}
+	w.refusals.Store(0)
+	answer := ledger.Answer{
+		Content: response.Content, FinishReason: response.FinishReason, Model: response.Model, Endpoint: response.Endpoint,
+		TokensIn: int64(response.Usage.In), TokensCached: int64(response.Usage.CachedIn), TokensOut: int64(response.Usage.Out),
+		CostNano: nano(w.Prices.Cost(r.Model, response.Usage)),
+	}
+	a.add(answer.CostNano)
+	m.end(ctx, func(ctx context.Context) error { return w.Ledger.EndCall(ctx, call, intent, answer) })
+	return response, nil
+}
+
+// begin records the intent, and waits while the ledger is away: a call that could not be stored is not made.
+func (m *meter) begin(ctx context.Context, in ledger.Intent) (int64, *ledger.Answer, error) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		call, known, err := m.worker.Ledger.BeginCall(ctx, in)
+		if err == nil || errors.Is(err, ledger.ErrBusy) || errors.Is(err, ledger.ErrBudget) || ctx.Err() != nil {
+			return call, known, err
+		}
+		m.worker.Log.Warn("no call is made: the ledger does not take its record", "error", err)
+		sleep(ctx, pause)
+	}
+}
+
+// end books the end of a call, and waits while the ledger is away.
+func (m *meter) end(ctx context.Context, book func(context.Context) error) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := book(context.WithoutCancel(ctx))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			m.worker.Log.Error("the end of a call is not booked; it counts at its reservation", "error", err)
+			return
+		}
+		m.worker.Log.Warn("the end of a call is not booked, trying again", "error", err)
+		sleep(ctx, pause)
+	}
+}
+
+// usedBy is what a failed call counts for. One without an answer (timeout, reset, given up) may have been charged in
+// full, so its reservation counts; one that was refused with a status costs what the endpoint reported.
+func (m *meter) usedBy(r llm.Request, in ledger.Intent, err error) ledger.Answer {
+	var e *llm.Error
+	if errors.As(err, &e) && (e.Status != 0 || e.Class == llm.RateLimited) {
+		return ledger.Answer{
+			TokensIn: int64(e.Usage.In), TokensCached: int64(e.Usage.CachedIn), TokensOut: int64(e.Usage.Out),
+			CostNano: nano(m.worker.Prices.Cost(r.Model, e.Usage)),
+		}
+	}
+	return ledger.Answer{TokensIn: in.ReservedTokens, CostNano: in.ReservedNano}
+}
+
+func callClass(err error) string {
+	var e *llm.Error
+	if errors.As(err, &e) {
+		return string(e.Class)
+	}
+	return "given_up"
+}
+
+// nano is USD in whole nano-USD, nil when the price is unknown.
+func nano(usd float64, known bool) *int64 {
+	if !known {
+		return nil
+	}
+	n := int64(math.Ceil(usd * 1e9))
+	return &n
+}

@@ -1,0 +1,198 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
+)
+
+// Classes of dead letters that arise here; the others are those of internal/llm and internal/summarize.
+const (
+	classInput     = "input"
+	classInputGone = "input_gone"
+	classExhausted = "exhausted"
+	classCrashing  = "crashing"
+	classTransient = "transient"
+)
+
+const (
+	// crashLimit is how often a document's reader may die.
+	crashLimit = 3
+	// busyWait is how long a document waits while an equal call is in flight.
+	busyWait = 500 * time.Millisecond
+	// refusalLimit is after how many bad requests in a row, no answer between, the settings are to blame and not the
+	// documents.
+	refusalLimit = 10
+)
+
+// outcome is what becomes of a claimed document. Exactly one is booked for each claim.
+type outcome interface {
+	book(ctx context.Context, w *Worker, c ledger.Claimed) error
+}
+
+// done: there is a summary, made now or found.
+type done struct {
+	read    ledger.Read
+	summary ledger.Summary
+}
+
+func (o done) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
+	return w.Ledger.Done(ctx, w.id, c, o.read, o.summary)
+}
+
+// failed: a later try may mend it.
+type failed struct {
+	class, message string
+	after          time.Duration
+}
+
+func (o failed) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
+	return w.Ledger.Failed(ctx, w.id, c, o.class, o.message, o.after)
+}
+
+// dead: no retry mends it, or none is left.
+type dead struct {
+	read           ledger.Read
+	class, message string
+	// answers are the names of calls whose answers were of no use.
+	answers []string
+}
+
+func (o dead) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
+	if err := w.Ledger.ForgetAnswers(ctx, o.answers); err != nil {
+		return err
+	}
+	return w.Ledger.Dead(ctx, w.id, c, o.read, o.class, o.message)
+}
+
+// crashing: the document's reader died.
+type crashing struct{ message string }
+
+func (o crashing) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
+	return w.Ledger.Crashed(ctx, w.id, c, o.message)
+}
+
+// release: handed back, no attempt spent.
+type release struct{ after time.Duration }
+
+func (o release) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
+	return w.Ledger.Release(ctx, w.id, c, o.after)
+}
+
+// book writes an outcome, and keeps trying while the ledger is away: what was paid for is not thrown away. A stale one is
+// refused by the ledger and only counted.
+func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
+	// An outcome is written also when the calls were cancelled: it is what ends the claim.
+	ctx = context.WithoutCancel(ctx)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := o.book(ctx, w, c)
+		switch {
+		case err == nil:
+			w.logOutcome(c, o)
+			return
+		case errors.Is(err, ledger.ErrStale):
+			w.Stale.Add(1)
+			w.Log.Warn("stale outcome refused: the document was taken over", "doc", c.URI)
+			return
+		case w.calls.Err() != nil:
+			w.Log.Error("outcome not booked; the claim lapses and the document is done again", "doc", c.URI, "error", err)
+			return
+		}
+		w.Log.Warn("outcome not booked, trying again", "doc", c.URI, "error", err)
+		sleep(w.calls, pause)
+	}
+}
+
+func (w *Worker) logOutcome(c ledger.Claimed, o outcome) {
+	switch o := o.(type) {
+	case done:
+		w.Log.Debug("done", "doc", c.URI, "tokens_in", o.summary.TokensIn, "tokens_out", o.summary.TokensOut)
+	case failed:
+		w.Log.Info("failed, to be tried again", "doc", c.URI, "class", o.class, "message", o.message, "attempt", c.Attempts+1, "after", o.after)
+	case dead:
+		w.Log.Warn("dead", "doc", c.URI, "class", o.class, "message", o.message, "attempt", c.Attempts+1)
+	case crashing:
+		w.Log.Warn("reader died", "doc", c.URI, "message", o.message, "crashes", c.Crashes+1)
+	case release:
+		w.Log.Debug("handed back", "doc", c.URI, "after", o.after)
+	}
+}
+
+// classify decides what an error means for a document. It is the only place that does.
+func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read ledger.Read, err error) outcome {
+	var (
+		input  *corpus.InputError
+		crash  *corpus.CrashError
+		output *summarize.OutputError
+		call   *llm.Error
+	)
+	switch {
+	case w.calls.Err() != nil:
+		return release{}
+	case errors.As(err, &input):
+		return dead{read: read, class: classInput, message: input.Reason}
+	case errors.Is(err, summarize.ErrNoText):
+		return dead{read: read, class: classInput, message: "empty document: it has no text"}
+	case errors.Is(err, corpus.ErrGone):
+		return dead{read: read, class: classInputGone, message: "the document is gone from its source"}
+	case errors.As(err, &crash):
+		return w.crashed(c, crash.Error())
+	case errors.As(err, &output):
+		return dead{read: read, class: output.Class, message: output.Message, answers: output.Requests}
+	case errors.Is(err, ledger.ErrBusy):
+		return release{after: busyWait}
+	case errors.Is(err, ledger.ErrBudget):
+		w.stop(ctx, j, ledger.Budget, "the budget of the run is reached; `gistmill resume "+j.run.Name+" --budget-usd X` raises it")
+		return release{}
+	case errors.As(err, &call):
+		return w.classifyCall(ctx, j, c, read, call)
+	default:
+		return w.tryAgain(c, read, classTransient, err.Error())
+	}
+}
+
+func (w *Worker) classifyCall(ctx context.Context, j *job, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
+	switch e.Class {
+	case llm.RateLimited:
+		return release{after: max(e.RetryAfter, time.Second)}
+	case llm.Halted:
+		w.stop(ctx, j, ledger.Halted, e.Error())
+		return release{}
+	case llm.Refused:
+		return dead{read: read, class: string(llm.Refused), message: e.Error()}
+	case llm.TooLong:
+		return dead{read: read, class: summarize.OutputTooLong, message: e.Error()}
+	case llm.ContextLength:
+		return dead{read: read, class: classInput, message: e.Error()}
+	case llm.BadRequest:
+		if w.refusals.Add(1) >= refusalLimit {
+			w.stop(ctx, j, ledger.Halted, fmt.Sprintf("the endpoint refuses every request, so the settings are to blame: %v", e))
+			return release{}
+		}
+		return dead{read: read, class: string(llm.BadRequest), message: e.Error()}
+	default:
+		return w.tryAgain(c, read, string(e.Class), e.Error())
+	}
+}
+
+func (w *Worker) tryAgain(c ledger.Claimed, read ledger.Read, class, message string) outcome {
+	tries := c.Tries + 1
+	if w.Retry.Exhausted(tries) {
+		return dead{read: read, class: classExhausted, message: fmt.Sprintf("%d attempts, the last: %s", tries, message)}
+	}
+	return failed{class: class, message: message, after: w.Retry.Delay(tries)}
+}
+
+// crashed decides about a document whose reader died: three times is enough.
+func (w *Worker) crashed(c ledger.Claimed, message string) outcome {
+	if c.Crashes+1 >= crashLimit {
+		return dead{class: classCrashing, message: fmt.Sprintf("its reader died %d times: %s", c.Crashes+1, message)}
+	}
+	return crashing{message}
+}

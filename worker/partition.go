@@ -1,0 +1,142 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/tasks"
+)
+
+// claimAtOnce bounds the documents of one partition that a worker claims before it begins them.
+const claimAtOnce = 64
+
+// handle is asynq's handler. Its context is asynq's and is not used: it ends with asynq's lease, also when only
+// Redis is away.
+func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
+	w.held.Add(1)
+	defer w.held.Add(-1)
+	p, err := tasks.Decode(t.Payload())
+	if err != nil {
+		w.Log.Error("task not understood; it stays in the queue", "error", err)
+		return &handBack{time.Minute, err.Error()}
+	}
+	err = w.partition(w.calls, p)
+	var later *handBack
+	if err != nil && !errors.As(err, &later) {
+		w.Log.Warn("partition handed back", "partition", p.ID, "run", p.Run, "error", err)
+	}
+	return err
+}
+
+// partition works on what is due in a partition until nothing of it is left, or it is better handed back.
+func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
+	j, err := w.job(ctx, p)
+	var halt *haltError
+	if errors.As(err, &halt) {
+		run, findErr := w.Ledger.RunByNum(ctx, p.RunNum)
+		if findErr != nil {
+			return findErr
+		}
+		w.stop(ctx, &job{run: run}, ledger.Halted, halt.message)
+		return nil
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		w.Log.Warn("task of a run that is not in this ledger dropped", "run", p.Run)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		if j.stopped.Load() {
+			return nil // its partitions wait in the ledger
+		}
+		if w.isDraining() {
+			return &handBack{0, "the worker is stopping"}
+		}
+		claimed, err := w.Ledger.Claim(ctx, w.id, p.ID, claimAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(claimed) > 0 {
+			w.work(ctx, j, claimed)
+			continue
+		}
+		if done, err := w.rest(ctx, p); done || err != nil {
+			return err
+		}
+	}
+}
+
+// work brings each claimed document to an outcome, as many at once as there are slots in the process.
+func (w *Worker) work(ctx context.Context, j *job, claimed []ledger.Claimed) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, c := range claimed {
+		if !w.takeSlot(ctx, j) {
+			w.book(ctx, c, release{})
+			continue
+		}
+		all.Go(func() {
+			defer func() { <-w.slots }()
+			w.book(ctx, c, w.document(ctx, j, c))
+		})
+	}
+}
+
+// takeSlot waits for a slot; false says that no document of the job is to be begun.
+func (w *Worker) takeSlot(ctx context.Context, j *job) bool {
+	select {
+	case w.slots <- struct{}{}:
+		if !j.stopped.Load() && !w.isDraining() {
+			return true
+		}
+		<-w.slots
+	case <-w.draining:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// rest decides what to do with a partition of which nothing can be claimed now. done says that the task is.
+func (w *Worker) rest(ctx context.Context, p tasks.Partition) (done bool, err error) {
+	view, err := w.Ledger.Look(ctx, p.ID)
+	switch {
+	case err != nil:
+		return false, err
+	case view.Closed, view.RunState != ledger.Running, view.Generation > p.Generation && view.Claimed == 0:
+		return true, nil
+	case view.Open == 0:
+		return true, w.Ledger.ClosePartition(ctx, p.ID)
+	case view.NextDue.IsZero(): // all that is left is in other hands
+		return false, &handBack{recoverEvery, "the rest is claimed by another worker"}
+	}
+	now, err := w.Ledger.Now(ctx)
+	if err != nil {
+		return false, err
+	}
+	if wait := view.NextDue.Sub(now); wait > holdFor {
+		return false, &handBack{wait, "a retry is due then"}
+	} else if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-w.draining:
+		case <-ctx.Done():
+		}
+	}
+	return false, nil
+}
+
+func (w *Worker) isDraining() bool {
+	select {
+	case <-w.draining:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,218 @@
+// Package worker takes partition tasks from the queue and brings each document to its end in the ledger: done, dead, or
+// due for another try.
+//
+// It owns claims, the order of steps for a document, what an error means for it (classify), shutdown, and the recovery of
+// what dead workers held. It refuses to own how a document is read (internal/corpus), summarized
+// (internal/summarize) or asked for (internal/llm), and every state change itself (internal/ledger).
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/tasks"
+)
+
+// Config of a worker. Ledger, Queue, Open and Prices are needed.
+type Config struct {
+	Ledger *ledger.Ledger
+	Queue  *tasks.Queue
+	Log    *slog.Logger
+	// Calls makes calls; nil where no endpoint is set, which only the built-in engine can do without.
+	Calls summarize.Completer
+	// Prices of calls; an unknown model's cost is unknown.
+	Prices *llm.Prices
+	// Open opens a source by the URL that the ledger has of it.
+	Open func(ctx context.Context, url string) (*corpus.Source, error)
+	// Extractor reads documents. A suspect is read alone, by a child process with the command line ReaderCommand (see
+	// corpus.ServeExtract), within Limits.
+	Extractor     *corpus.Extractor
+	ReaderCommand []string
+	Limits        corpus.Limits
+
+	Concurrency   int // documents in work at once
+	Partitions    int // tasks held at once
+	ContextTokens int // of the model; 0: by its name
+	Retry         tasks.Retry
+	Grace         time.Duration // after a stop, for calls in flight
+	// IdleExit ends the worker when there has been nothing to do for so long; 0: never.
+	IdleExit time.Duration
+	// Poll is how often an empty queue is asked; 0: 1 s.
+	Poll time.Duration
+	// Withdraw, if not nil, takes the tasks of a run that was stopped out of the queue.
+	Withdraw func(ctx context.Context, run ledger.Run) error
+}
+
+const (
+	// renewEvery leaves two more tries within a lease.
+	renewEvery = ledger.Lease / 3
+	// recoverEvery is how often lapsed claims and tasks are looked for.
+	recoverEvery = 5 * time.Second
+	// watchEvery is how often the states of the runs in work are asked for.
+	watchEvery = 2 * time.Second
+	// holdFor is the longest wait for a retry in which a partition is kept; for a longer one it goes back to the queue.
+	holdFor = 3 * time.Second
+	// rawBytes bounds the bytes of documents that were fetched and not yet read.
+	rawBytes = 192 << 20
+)
+
+// Worker runs once. Counters may be read at any time.
+type Worker struct {
+	Config
+	id       int64
+	jobs     jobs
+	slots    chan struct{}
+	bytes    *byteBudget
+	draining chan struct{} // closed when no new document is to be begun
+	calls    context.Context
+	held     atomic.Int64
+	Stale    atomic.Int64 // outcomes that were refused because the claim was another's
+	refusals atomic.Int64 // bad requests in a row, no answer between
+}
+
+// New prepares a worker and starts nothing.
+func New(c Config) *Worker {
+	c.Concurrency = cmp.Or(c.Concurrency, 16)
+	c.Partitions = cmp.Or(c.Partitions, 4)
+	c.Poll = cmp.Or(c.Poll, time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), bytes: newByteBudget(rawBytes), draining: make(chan struct{})}
+}
+
+// Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace
+// and hands back the rest without an attempt. abort cuts the grace short. It returns nil after any clean end,
+// whatever became of the documents.
+func (w *Worker) Run(stop, abort context.Context) error {
+	host, _ := os.Hostname()
+	var err error
+	if w.id, err = w.Ledger.Register(stop, fmt.Sprintf("%s/%d", cmp.Or(host, "host"), os.Getpid())); err != nil {
+		return err
+	}
+	w.Log = w.Log.With("worker", w.id)
+	base := context.WithoutCancel(abort)
+	calls, cancelCalls := context.WithCancel(abort)
+	defer cancelCalls()
+	w.calls = calls
+
+	background, stopBackground := context.WithCancel(base)
+	var loops sync.WaitGroup
+	idle := make(chan struct{})
+	loops.Go(func() { every(background, renewEvery, w.renew) })
+	loops.Go(func() { every(background, watchEvery, w.watch) })
+	loops.Go(func() { w.recoverLoop(background) })
+	loops.Go(func() { w.idleLoop(background, idle) })
+
+	server := w.server(base)
+	if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
+		stopBackground()
+		loops.Wait()
+		return fmt.Errorf("start the worker: %w", err)
+	}
+	w.Log.Info("worker started", "concurrency", w.Concurrency, "partitions", w.Partitions)
+	select {
+	case <-stop.Done():
+		w.Log.Info("stopping: no new documents are begun", "grace", w.Grace)
+	case <-idle:
+		w.Log.Info("nothing left to do")
+	}
+	close(w.draining)
+	w.shutDown(abort, server, cancelCalls)
+	stopBackground()
+	loops.Wait()
+	leave, cancel := context.WithTimeout(base, 10*time.Second)
+	defer cancel()
+	if err := w.Ledger.Leave(leave, w.id); err != nil {
+		return err
+	}
+	return w.jobs.close()
+}
+
+// shutDown gives calls in flight the grace, then cancels them. asynq waits for the handlers, and renews the leases of their
+// tasks meanwhile.
+func (w *Worker) shutDown(abort context.Context, server *asynq.Server, cancelCalls func()) {
+	ended := make(chan struct{})
+	go func() {
+		server.Shutdown()
+		close(ended)
+	}()
+	grace := time.NewTimer(w.Grace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+		return
+	case <-grace.C:
+		w.Log.Warn("the grace is over: calls in flight are given up", "partitions", w.held.Load())
+	case <-abort.Done():
+	}
+	cancelCalls()
+	<-ended
+}
+
+// server is asynq with our own outcomes: nothing is a failure to it, so no retry of its own is ever spent.
+func (w *Worker) server(base context.Context) *asynq.Server {
+	return asynq.NewServerFromRedisClient(w.Queue.Redis(), asynq.Config{
+		Concurrency:              w.Partitions,
+		Queues:                   map[string]int{w.Queue.Name(): 1},
+		BaseContext:              func() context.Context { return base },
+		TaskCheckInterval:        w.Poll,
+		DelayedTaskCheckInterval: min(5*time.Second, 2*w.Poll),
+		RetryDelayFunc: func(_ int, err error, _ *asynq.Task) time.Duration {
+			var later *handBack
+			if errors.As(err, &later) {
+				return later.after
+			}
+			return recoverEvery
+		},
+		IsFailure: func(error) bool { return false },
+		// Longer than the grace: asynq's own hand-back, which comes before a handler's end, is never needed.
+		ShutdownTimeout: w.Grace + time.Minute,
+		Logger:          asynqLog{w.Log},
+		LogLevel:        asynq.WarnLevel,
+	})
+}
+
+// handBack puts the task back into the queue, to be taken up after some time; no attempt is spent.
+type handBack struct {
+	after time.Duration
+	why   string
+}
+
+func (h *handBack) Error() string { return fmt.Sprintf("handed back for %s: %s", h.after, h.why) }
+
+// every runs f at once and then at each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func(context.Context)) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		f(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// asynqLog passes asynq's log on.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.log.Warn("queue: " + fmt.Sprint(args...)) }
+func (l asynqLog) Fatal(args ...any) { l.log.Error("queue: " + fmt.Sprint(args...)) }
