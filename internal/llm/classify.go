@@ -141,7 +141,7 @@ func (p providerError) tooLong(status int) bool {
 // data_inspection_failed.
 func (p providerError) refused() bool {
 	return p.is("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "invalid_prompt", "data_inspection_failed") ||
-		p.says("content management policy", "was flagged", "requires moderation", "content filter", "safety system")
+		p.says("content management policy", "was flagged", "requires moderation", "safety system")
 }
 
 // noCredit recognizes an empty account. The sentence "You exceeded your current

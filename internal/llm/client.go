@@ -78,10 +78,11 @@ func (c *Client) Endpoint() string { return c.endpoint }
 // returned as it is.
 func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 	var (
-		waited  time.Duration
-		refused *Error // the last 429
-		key     = keyOf(r)
-		d       = c.dialects.get(key)
+		waited   time.Duration
+		rewrites int
+		refused  *Error // the last 429
+		key      = keyOf(r)
+		d        = c.dialects.get(key)
 	)
 	for {
 		permit, err := c.limiter.Acquire(ctx, Call{
@@ -106,7 +107,7 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 			refused = failed
 		case failed.Class == BadRequest:
 			next, ok := d.without(r, said)
-			if !ok {
+			if rewrites++; !ok || rewrites > maxRewrites {
 				return Response{}, failed
 			}
 			d = c.dialects.learn(key, d, next)

@@ -362,6 +362,35 @@ func TestDialect(t *testing.T) {
 	}
 }
 
+// TestDialectEnds: a value that is refused is no question of dialect, and a
+// quarrel ends.
+func TestDialectEnds(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		message string
+		calls   int
+	}{
+		{"max_tokens is too large: 100000. This model supports at most 16384 completion tokens.", 1},
+		{"max_completion_tokens is too large: 100000.", 1},
+		{"temperature must be between 0 and 2", 1},
+		{"Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported. Use 'max_completion_tokens'. Unsupported temperature. response_format is not supported", 2 + 3},
+		{"unknown: max_completion_tokens", 1},
+	}
+	for _, tt := range tests {
+		rec := &recorder{answer: func(_ int, _ body, w http.ResponseWriter) {
+			b, _ := json.Marshal(map[string]any{"error": map[string]any{"message": tt.message}})
+			reply(w, 400, string(b))
+		}}
+		c := newClient(t, rec, Config{})
+		r := testRequest("text")
+		r.Schema = testSchema
+		_, err := c.Complete(t.Context(), r)
+		if failed := wantError(t, err); failed.Class != BadRequest || len(rec.bodies) > 1+maxRewrites || len(rec.bodies) != tt.calls {
+			t.Errorf("%s: %d calls, want %d: %v", tt.message, len(rec.bodies), tt.calls, failed)
+		}
+	}
+}
+
 // TestDialectConcurrent has many calls refused at once take one step, not one
 // each.
 func TestDialectConcurrent(t *testing.T) {

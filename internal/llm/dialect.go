@@ -20,6 +20,11 @@ func (f format) String() string {
 	return [...]string{"json_schema strict", "json_schema", "json_object", "prompt"}[f]
 }
 
+// maxRewrites bounds how often one request is written anew: every part of a
+// dialect once, and the format down all its steps. It ends a quarrel with an
+// endpoint that refuses each form with a word for the other.
+const maxRewrites = 6
+
 // A dialect is how one model on one endpoint wants to be spoken to. It starts
 // from the model's name, and is corrected by what the endpoint refuses: names
 // of Azure deployments, proxies and local servers say nothing.
@@ -113,9 +118,12 @@ func (d dialect) without(r Request, p providerError) (dialect, bool) {
 		if d.format == formatStrict && !mentions("invalid schema", "strict", "additionalproperties", "'required'") {
 			next.format = formatObject // not this schema but the kind is refused
 		}
-	case r.MaxOutputTokens > 0 && !d.completionCap && mentions("max_completion_tokens") && mentions("'max_tokens'", "max_tokens is not supported", "`max_tokens`"):
+	case !mentions("unsupported", "not support", "unrecognized", "unknown", "not permitted", "unexpected", "not allowed", "deprecated", "only the default"):
+		// A value is refused ("temperature must be at most 2", "max_tokens is too
+		// large"), not the parameter.
+	case r.MaxOutputTokens > 0 && !d.completionCap && mentions("use 'max_completion_tokens'", "use `max_completion_tokens`", "use max_completion_tokens"):
 		next.completionCap = true
-	case r.MaxOutputTokens > 0 && d.completionCap && mentions("max_completion_tokens"):
+	case r.MaxOutputTokens > 0 && d.completionCap && mentions("max_completion_tokens") && !mentions("use 'max_c", "use `max_c", "use max_c"):
 		next.completionCap = false
 	case d.effort && mentions("reasoning_effort", "reasoning.effort"):
 		next.effort = false

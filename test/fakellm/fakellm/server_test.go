@@ -372,17 +372,17 @@ func TestFaultRates(t *testing.T) {
 	t.Parallel()
 	run := func(seed int64) []string {
 		s := newServer(t, func(c *fakellm.Config) {
-			c.Seed, c.Rate500, c.RateError200, c.RateNoChoice = seed, 0.05, 0.02, 0.01
+			c.Seed, c.Rate500, c.RateError200, c.RateNoChoice = seed, 0.1, 0.05, 0.05
 		})
 		var outcomes []string
-		for range 4000 {
+		for range 1000 {
 			ask(t, s, prose, "")
 		}
 		for _, c := range s.Calls() {
 			outcomes = append(outcomes, c.Outcome)
 		}
 		st := s.Stats()
-		for outcome, want := range map[string]int64{fakellm.OutcomeFault500: 200, fakellm.OutcomeError200: 80, fakellm.OutcomeNoChoice: 40} {
+		for outcome, want := range map[string]int64{fakellm.OutcomeFault500: 100, fakellm.OutcomeError200: 50, fakellm.OutcomeNoChoice: 50} {
 			if got := st.Outcomes[outcome]; got < want*6/10 || got > want*14/10 {
 				t.Errorf("%s: %d times, want about %d", outcome, got, want)
 			}
