@@ -14,7 +14,7 @@ import (
 type kind struct {
 	mediaType string
 	read      func(context.Context, *Extractor, *Raw) (extracted, error)
-	// factor estimates memory: so many bytes for each byte of the document.
+	// factor estimates memory: so many bytes for each byte of the document, beside the document.
 	factor int64
 	// cost, when set, estimates it instead.
 	cost func(data []byte, l Limits) int64
@@ -44,7 +44,7 @@ func unsupported(mediaType, hint string) kind {
 // detect finds the type of a document from its content; its name decides only between types
 // that are all text.
 func detect(raw *Raw) kind {
-	text := kind{mediaType: "text/plain", read: readPlain, factor: 3}
+	text := kind{mediaType: "text/plain", read: readPlain, factor: 2}
 	if raw.PlainText {
 		return text
 	}
@@ -71,6 +71,13 @@ func detect(raw *Raw) kind {
 	}
 	base, _, _ := strings.Cut(found.String(), ";")
 	switch {
+	case isPDF(data):
+		return kind{mediaType: "application/pdf", read: readPDF, empty: "no text (scanned?): the PDF has pages but no text layer",
+			cost: func(data []byte, l Limits) int64 { return min(l.PDFMemory, 48<<20+2*int64(len(data))) }}
+	case bytes.HasPrefix(data, []byte("PK\x03\x04")), bytes.HasPrefix(data, []byte("PK\x05\x06")):
+		return zipKind(raw, ext)
+	case bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")):
+		return oldOfficeKind(data, base)
 	case strings.HasPrefix(base, "image/"):
 		return unsupported(base, "an image: text in pictures is not read")
 	case strings.HasPrefix(base, "audio/"), strings.HasPrefix(base, "video/"):
@@ -79,14 +86,35 @@ func detect(raw *Raw) kind {
 	return unsupported(base, "binary")
 }
 
+// isPDF looks for the header where PDFium looks for it, too: within the first 1024 bytes.
+func isPDF(data []byte) bool { return bytes.Contains(data[:min(len(data), 1024)], []byte("%PDF-")) }
+
+// oldOfficeKind tells an encrypted DOCX, which is wrapped in the container of the old Office
+// formats (MS-OFFCRYPTO 2.3.1), from those formats.
+func oldOfficeKind(data []byte, mediaType string) kind {
+	if bytes.Contains(data, []byte("E\x00n\x00c\x00r\x00y\x00p\x00t\x00e\x00d\x00P\x00a\x00c\x00k\x00a\x00g\x00e\x00")) {
+		return kind{mediaType: "application/x-ole-storage", reason: "encrypted DOCX: it opens only with a password"}
+	}
+	return unsupported(mediaType, "an old Office format: save it as DOCX or PDF")
+}
+
 // textKind tells the types apart that are text.
 func textKind(raw *Raw, ext string, text kind) kind {
 	head := decodedHead(raw.Data)
 	switch {
+	case looksLikeEmail(head, ext):
+		return kind{mediaType: "message/rfc822", read: readEmail, factor: 8}
 	case looksLikeHTML(head):
 		return kind{mediaType: "text/html", read: readHTML, factor: 14}
+	case looksLikeXML(head):
+		return kind{mediaType: "text/xml", read: readXMLText, factor: 3}
+	case looksLikeJSON(raw.Data, head, ext):
+		return kind{mediaType: "application/json", read: readJSON, factor: 13}
+	case looksLikeCSV(head, len(head) < len(raw.Data), ext):
+		return kind{mediaType: "text/csv", read: readCSV,
+			cost: func(data []byte, l Limits) int64 { return 2 * min(l.Text, 14*int64(len(data))) }}
 	case ext == ".md" || ext == ".markdown" || looksLikeMarkdown(head):
-		return kind{mediaType: "text/markdown", read: readMarkdown, factor: 3}
+		return kind{mediaType: "text/markdown", read: readMarkdown, factor: 2}
 	}
 	return text
 }

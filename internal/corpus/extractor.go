@@ -16,17 +16,40 @@ import (
 type Extractor struct {
 	limits Limits
 	memory *semaphore.Weighted
+	raw    *semaphore.Weighted
 	pdf    pdfEngine
 }
 
 // NewExtractor makes an Extractor; nothing is started.
 func NewExtractor(l Limits) *Extractor {
 	l = l.withDefaults()
-	return &Extractor{limits: l, memory: semaphore.NewWeighted(l.Memory)}
+	return &Extractor{limits: l, memory: semaphore.NewWeighted(l.Memory), raw: semaphore.NewWeighted(l.RawMemory)}
 }
 
 // Close stops the PDF engine. No Extract may be under way.
 func (x *Extractor) Close() error { return x.pdf.close() }
+
+// Read fetches a document and extracts its text. However many documents are read at once,
+// their bytes stay within Limits.RawMemory: further ones wait before they are fetched. The Raw
+// that comes back has no Data; it is given together with an error of Extract, too.
+func (x *Extractor) Read(ctx context.Context, s *Source, ref Ref) (*Raw, *Document, error) {
+	size, err := s.size(ctx, ref)
+	if err != nil {
+		return nil, nil, fmt.Errorf("fetch %s: %w", ref.URI, err)
+	}
+	weight := min(size+4096, x.limits.RawMemory)
+	if err := x.raw.Acquire(ctx, weight); err != nil {
+		return nil, nil, fmt.Errorf("fetch %s: %w", ref.URI, err)
+	}
+	defer x.raw.Release(weight)
+	raw, err := s.Fetch(ctx, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, err := x.Extract(ctx, raw)
+	raw.Data = nil
+	return raw, doc, err
+}
 
 // Extract gives the text of a document. Where the document is at fault (broken, encrypted,
 // empty, of an unsupported type, beyond a limit) the error is an *InputError; it is ctx's
@@ -52,6 +75,11 @@ func (x *Extractor) extract(ctx context.Context, raw *Raw) (_ *Document, err err
 	kind := detect(raw)
 	if kind.read == nil {
 		return nil, &InputError{Reason: kind.reason}
+	}
+	if kind.mediaType == "application/pdf" {
+		if err := x.pdf.start(ctx, x.limits, x.memory); err != nil {
+			return nil, err
+		}
 	}
 	weight := min(kind.weight(raw.Data, x.limits), x.limits.Memory)
 	if err := x.memory.Acquire(ctx, weight); err != nil {

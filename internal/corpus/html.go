@@ -95,7 +95,7 @@ func (x *Extractor) htmlTree(ctx context.Context, root *html.Node) (extracted, e
 	}
 	var main htmlText
 	if err == nil && article.Node != nil {
-		main = htmlText{blocks: blocks{max: x.limits.Text}}
+		main = htmlText{blocks: blocks{max: x.limits.Text}, chrome: true}
 		main.walk(article.Node)
 	}
 	chosen := whole

@@ -22,6 +22,7 @@ type htmlText struct {
 	skipDepth int
 	// chrome drops navigation and the like, too.
 	chrome bool
+	xml    bool
 	cells  int // of the row so far
 }
 
@@ -172,6 +173,9 @@ func (h *htmlText) stream(r io.Reader, more func() error) (title string, err err
 			h.start(a, attrs && !endsByItself(a) && tokenHidden(z))
 		case html.SelfClosingTagToken:
 			name, _ := z.TagName()
+			if h.xml { // where <script/> and <title/> really are closed
+				z.NextIsNotRawText()
+			}
 			if a := atom.Lookup(name); isVoid(a) {
 				h.start(a, false)
 			}

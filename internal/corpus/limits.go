@@ -31,9 +31,14 @@ type Limits struct {
 	// are at the most. Defaults 192 MiB and 1.
 	PDFMemory    int64 `json:"pdf_memory,omitempty"`
 	PDFInstances int   `json:"pdf_instances,omitempty"`
-	// Memory is what all documents of an Extractor together may be estimated to need, in
-	// bytes; those beyond it wait. Default 160 MiB.
-	Memory int64 `json:"memory,omitempty"`
+	// Memory is what reading all documents of an Extractor at once may be estimated to need,
+	// in bytes; those beyond it wait. RawMemory is the same for the documents' own bytes, which
+	// Extractor.Read holds. Defaults 128 MiB and 96 MiB.
+	Memory    int64 `json:"memory,omitempty"`
+	RawMemory int64 `json:"raw_memory,omitempty"`
+	// ChildMemory is how much address space ExtractInChild's process may take beyond what it
+	// has when it starts, in bytes. Default 768 MiB: compiling PDFium takes 340 MiB of memory.
+	ChildMemory int64 `json:"child_memory,omitempty"`
 }
 
 func (l Limits) withDefaults() Limits {
@@ -49,6 +54,8 @@ func (l Limits) withDefaults() Limits {
 	l.Time = cmp.Or(l.Time, time.Minute)
 	l.PDFMemory = cmp.Or(l.PDFMemory, 192<<20)
 	l.PDFInstances = cmp.Or(l.PDFInstances, 1)
-	l.Memory = cmp.Or(l.Memory, 160<<20)
+	l.Memory = cmp.Or(l.Memory, 128<<20)
+	l.RawMemory = cmp.Or(l.RawMemory, 96<<20)
+	l.ChildMemory = cmp.Or(l.ChildMemory, 768<<20)
 	return l
 }

@@ -266,6 +266,16 @@ func (s *Source) Fetch(ctx context.Context, ref Ref) (*Raw, error) {
 	return raw, nil
 }
 
+// size is how many bytes Fetch will read, or the limit if that is less.
+func (s *Source) size(ctx context.Context, ref Ref) (int64, error) {
+	if ref.Locator != "" {
+		l, err := parseLocator(ref.Locator, ref.URI)
+		return min(2*l.length, s.max), err // the line and its decoded text
+	}
+	it, err := s.tree.item(ctx, ref.URI)
+	return min(it.size, s.max), err
+}
+
 func (s *Source) fetch(ctx context.Context, ref Ref) (*Raw, error) {
 	if ref.Locator != "" {
 		return s.fetchLine(ctx, ref)
