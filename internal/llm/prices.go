@@ -64,7 +64,7 @@ func LoadPrices(path string) (*Prices, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prices: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	p, err := NewPrices(f)
 	if err != nil {
 		return nil, fmt.Errorf("prices in %s: %w", path, err)

@@ -76,7 +76,7 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	ex.status, ex.header = resp.StatusCode, resp.Header
 	ex.body, err = readBounded(resp.Body, resp.ContentLength)
 	if err != nil {

@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "fakellm: base URL http://%s/v1\n", l.Addr())
+	_, _ = fmt.Fprintf(stderr, "fakellm: base URL http://%s/v1\n", l.Addr())
 
 	// Hangs end with the server; Shutdown would wait for them.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -353,7 +353,7 @@ func (k *call) healthy(prompt string) bool {
 		k.Status, k.Outcome = http.StatusBadGateway, OutcomeFault502
 		k.w.Header().Set("Content-Type", "text/html")
 		k.w.WriteHeader(k.Status)
-		io.WriteString(k.w, "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n")
+		_, _ = io.WriteString(k.w, "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n")
 	case hit(c.RateError200):
 		k.fail(http.StatusOK, OutcomeError200, apiError{Message: "The server had an error while processing your request.", Type: "server_error", Code: c.Error200})
 	case hit(c.RateNoChoice):
@@ -384,7 +384,7 @@ func (k *call) truncate() {
 	k.w.Header().Set("Content-Type", "application/json")
 	k.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	k.w.WriteHeader(k.Status)
-	k.w.Write(body[:len(body)/2])
+	_, _ = k.w.Write(body[:len(body)/2])
 	_ = http.NewResponseController(k.w).Flush()
 	panic(http.ErrAbortHandler)
 }
@@ -480,7 +480,7 @@ func (k *call) send(body []byte) {
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	k.w.WriteHeader(k.Status)
-	k.w.Write(body)
+	_, _ = k.w.Write(body)
 }
 
 func (k *call) fail(status int, outcome string, e apiError) {
@@ -507,7 +507,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(append(body, '\n'))
+	_, _ = w.Write(append(body, '\n'))
 }
 
 func readBody(r *http.Request) ([]byte, error) {
