@@ -29,26 +29,7 @@ func TestImports(t *testing.T) {
 func read(t *testing.T, root string) []pkg {
 	t.Helper()
 	byPath := make(map[string]*pkg)
-	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, name)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			base := d.Name()
-			_, err := os.Stat(filepath.Join(name, "go.mod"))
-			ignored := base == "testdata" || strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".")
-			if rel != "." && (ignored || err == nil) { // a go.mod begins another module
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if filepath.Ext(name) != ".go" {
-			return nil
-		}
+	walk(t, root, func(name, rel string) error {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
 		if err != nil {
 			return err
@@ -72,14 +53,40 @@ func read(t *testing.T, root string) []pkg {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatalf("read the module's imports: %v", err)
-	}
 	pkgs := make([]pkg, 0, len(byPath))
 	for _, p := range byPath {
 		pkgs = append(pkgs, *p)
 	}
 	return pkgs
+}
+
+// walk calls visit with every Go file of the module, by name and relative to root.
+func walk(t *testing.T, root string, visit func(name, rel string) error) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			_, err := os.Stat(filepath.Join(name, "go.mod"))
+			ignored := d.Name() == "testdata" || strings.HasPrefix(d.Name(), "_") || strings.HasPrefix(d.Name(), ".")
+			if rel != "." && (ignored || err == nil) { // a go.mod begins another module
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(name) != ".go" {
+			return nil
+		}
+		return visit(name, rel)
+	})
+	if err != nil {
+		t.Fatalf("read the module's source: %v", err)
+	}
 }
 
 // The rules find what they are there to find.
