@@ -167,7 +167,7 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	if err != nil || len(got.Choices) == 0 {
 		return Response{}, parseProviderError(ex.body), cl.classify(ex, err)
 	}
-	resp, err = c.answer(r, d, ex, got, cl)
+	resp, err = c.answer(r, ex, got, cl)
 	return resp, said, err
 }
 
@@ -189,7 +189,7 @@ func localRefusal(err error) *Error {
 
 // answer turns a completion into a Response, or into an error when the model
 // declined, the generation failed half-way, or the prompt was cut.
-func (c *Client) answer(r Request, d dialect, ex *exchange, got openai.ChatCompletionResponse, cl classifier) (Response, error) {
+func (c *Client) answer(r Request, ex *exchange, got openai.ChatCompletionResponse, cl classifier) (Response, error) {
 	choice := got.Choices[0]
 	resp := Response{
 		Content:      choice.Message.Content,
@@ -213,7 +213,7 @@ func (c *Client) answer(r Request, d dialect, ex *exchange, got openai.ChatCompl
 		return Response{}, &Error{Class: Transient, Status: ex.status, Code: "generation_failed",
 			Message: "the endpoint failed while it was answering", Usage: resp.Usage}
 	}
-	if cut := c.promptCut(r, d, resp.Usage); cut != nil {
+	if cut := c.promptCut(r, resp.Usage); cut != nil {
 		return Response{}, cut
 	}
 	return resp, nil

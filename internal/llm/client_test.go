@@ -644,3 +644,59 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 		t.Errorf("String shows the key: %s", text)
 	}
 }
+
+// TestHTTP2 speaks to an endpoint as OpenAI's is: HTTP/2 over TLS, many calls on
+// one connection.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	fake, err := fakellm.New(fakellm.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var opened atomic.Int64
+	srv := httptest.NewUnstartedServer(fake)
+	srv.EnableHTTP2 = true
+	srv.Config.ConnState = connCounter(&opened)
+	srv.StartTLS()
+	defer srv.Close()
+	client := newHTTPClient(16)
+	client.Transport.(*http.Transport).TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	c, err := New(Config{BaseURL: srv.URL, HTTPClient: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ask := func() error {
+		_, err := c.Complete(t.Context(), testRequest("text"))
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			if err := ask(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := opened.Load(); n > 3 {
+		t.Errorf("%d connections", n)
+	}
+	for what, change := range map[string]func(*fakellm.Config){
+		"truncated": func(f *fakellm.Config) { f.RateTruncate = 1 },
+		"reset":     func(f *fakellm.Config) { f.RateTruncate, f.RateReset = 0, 1 },
+	} {
+		if err := fake.Set(change); err != nil {
+			t.Fatal(err)
+		}
+		if failed := wantError(t, ask()); failed.Class != Transient {
+			t.Errorf("%s: %+v", what, failed)
+		}
+		if err := fake.Set(func(f *fakellm.Config) { *f = fakellm.Defaults() }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

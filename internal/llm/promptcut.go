@@ -22,7 +22,7 @@ const (
 // rest of the document, and answers 200 (ollama issues 4967 and 3839). Its own
 // usage gives it away. Such an answer is a summary of a part; class
 // ContextLength has the caller send smaller pieces.
-func (c *Client) promptCut(r Request, d dialect, u Usage) *Error {
+func (c *Client) promptCut(r Request, u Usage) *Error {
 	if u.In < cutMinTokens {
 		return nil
 	}

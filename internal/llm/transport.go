@@ -37,6 +37,9 @@ func newHTTPClient(connections int) *http.Client {
 			ExpectContinueTimeout:  time.Second,
 			MaxResponseHeaderBytes: 256 << 10,
 			WriteBufferSize:        64 << 10, // prompts are long
+			// Without pings a dead HTTP/2 connection takes every call that is put on
+			// it into its timeout, until the kernel gives up after minutes.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		},
 		// A redirected POST becomes a GET, and a redirect here means a wrong
 		// base URL.
