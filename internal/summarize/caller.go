@@ -36,9 +36,6 @@ func newCaller(p Profile, c Completer, window int, o options) (*caller, error) {
 	if e.count == nil {
 		e.count = llm.TokenizerFor(p.Model).Count
 	}
-	if window <= 0 {
-		window = ContextWindow(p.Model)
-	}
 	var err error
 	if e.prompts, err = loadPrompts(); err != nil {
 		return nil, err

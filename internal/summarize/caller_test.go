@@ -111,7 +111,7 @@ func TestOpticks(t *testing.T) {
 func TestOpticksWithTheModelsTokenizer(t *testing.T) {
 	t.Parallel()
 	m := &scripted{}
-	e, err := New(profile(), m, defaultWindow)
+	e, err := New(profile(), m, 8192)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestOpticksWithTheModelsTokenizer(t *testing.T) {
 	}
 	c := e.(*caller)
 	for i, r := range m.calls {
-		if n := c.count(r.Messages[0].Content) + c.count(r.Messages[1].Content); n+r.MaxOutputTokens > defaultWindow {
+		if n := c.count(r.Messages[0].Content) + c.count(r.Messages[1].Content); n+r.MaxOutputTokens > 8192 {
 			t.Errorf("request %d of %d has %d tokens and asks for %d: more than the window", i, len(m.calls), n, r.MaxOutputTokens)
 		}
 	}

@@ -97,8 +97,8 @@ func WithConcurrency(n int) Option { return func(o *options) { o.concurrency = m
 func WithCounter(count func(string) int) Option { return func(o *options) { o.count = count } }
 
 // New returns the engine for p. contextTokens is the window of the model, prompt and
-// answer together; 0 takes ContextWindow. The
-// built-in model Extractive needs no Completer.
+// answer together (llm.Prices knows those of many models). The built-in model Extractive
+// needs neither window nor Completer.
 func New(p Profile, c Completer, contextTokens int, opts ...Option) (Engine, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
