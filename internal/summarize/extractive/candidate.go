@@ -117,10 +117,10 @@ func anySentence(_ string, kind sentences.Kind, words int) bool {
 	return words >= 2 && words <= mostWords && (kind == sentences.Prose || kind == sentences.Item || kind == sentences.Quote)
 }
 
-// collect reads the candidates of text and thins them out to what one round can rank.
+// collect reads the candidates of text and sieves them down to what one round can rank.
 func collect(ctx context.Context, title, text string, accept filter) ([]candidate, *document, error) {
 	doc := &document{title: title, sections: []int{0}}
-	var kept, part []candidate
+	var rounds sieve
 	seen := map[string]bool{} // within a part: what stands there twice counts once
 	n := 0
 	for s := range sentences.All(text) {
@@ -137,45 +137,23 @@ func collect(ctx context.Context, title, text string, accept filter) ([]candidat
 		}
 		t := clean(s)
 		words := count(t)
-		if t == "" || !accept(t, s.Kind, words) {
+		if seen[t] || !accept(t, s.Kind, words) {
 			continue
 		}
-		if seen[t] {
-			continue
+		if len(seen) == partSize {
+			clear(seen)
 		}
 		seen[t] = true
 		k := len(doc.sections) - 1
-		part = append(part, candidate{text: t, words: words, at: n, section: k, place: doc.sections[k], kind: s.Kind})
+		rounds.add(doc, candidate{text: t, words: words, at: n, section: k, place: doc.sections[k], kind: s.Kind})
 		doc.sections[k]++
 		doc.total++
-		if len(part) == partSize {
-			kept = append(kept, doc.best(part)...)
-			part = part[:0]
-			clear(seen)
-		}
-	}
-	if len(kept) > 0 && len(part) > 0 {
-		part = doc.best(part)
-	}
-	kept = append(kept, part...)
-	if doc.language == nil {
-		doc.language = detect(kept)
-	}
-	for len(kept) > partSize {
-		var next []candidate
-		for at := 0; at < len(kept); at += partSize {
-			if ctx.Err() != nil {
-				return nil, nil, ctx.Err()
-			}
-			next = append(next, doc.best(kept[at:min(len(kept), at+partSize)])...)
-		}
-		kept = next
 	}
 	doc.before = make([]int, len(doc.sections))
 	for i := range doc.sections[1:] {
 		doc.before[i+1] = doc.before[i] + doc.sections[i]
 	}
-	return kept, doc, ctx.Err()
+	return rounds.finish(doc), doc, ctx.Err()
 }
 
 // heading opens a section, unless the current one has no candidate yet.
@@ -187,25 +165,4 @@ func (d *document) heading(s sentences.Sentence) {
 		d.sections = append(d.sections, 0)
 	}
 	d.headings = true
-}
-
-// best returns the part's best candidates in order, one in survivors.
-func (d *document) best(part []candidate) []candidate {
-	if d.language == nil {
-		d.language = detect(part)
-	}
-	g := newGraph(part, d.language)
-	scores := d.scores(part, g, false)
-	order := ranking(scores)
-	keep := make([]bool, len(part))
-	for _, i := range order[:(len(order)+survivors-1)/survivors] {
-		keep[i] = true
-	}
-	var out []candidate
-	for i, c := range part {
-		if keep[i] {
-			out = append(out, c)
-		}
-	}
-	return out
 }

@@ -23,7 +23,7 @@ const (
 	// Sentences that are ranked against each other at once. LexRank is quadratic, so a
 	// longer document is ranked in parts of this size, whose best go into the next round.
 	partSize = 600
-	// One in so many sentences of a part reaches the next round.
+	// One in so many sentences of a part reaches the next round; divides partSize.
 	survivors = 3
 )
 
@@ -31,8 +31,9 @@ const (
 // document, joined by spaces, never more than a tenth above words unless no sentence is
 // that short. title may be empty. A document that is no longer than asked comes back
 // whole, without headings, tables and code; one without a single usable sentence gives
-// its first words. The result is empty only when text has no word, and is the same on
-// every machine. Time is linear in the length of text, memory beside it bounded. It is
+// its first words. From a book come some hundred sentences at most, however many words
+// are asked for. The result is empty only when text has no word, and is always the same.
+// Time is linear in the length of text, memory beside it bounded by its headings. It is
 // safe for concurrent use. The only error is that of ctx.
 func Summarize(ctx context.Context, title, text string, words int) (string, error) {
 	if words <= 0 {

@@ -22,6 +22,10 @@ type edge struct {
 	value float64
 }
 
+// noise is the cosine below which two sentences have only common words in common. As in
+// LexRank with a threshold, such pairs are not connected.
+const noise = 0.03
+
 // newGraph compares all candidates of one part; the idf is of that part.
 func newGraph(list []candidate, l *language) *graph {
 	g := &graph{vectors: make([][]weight, len(list)), edges: make([][]edge, len(list))}
@@ -69,13 +73,13 @@ func newGraph(list []candidate, l *language) *graph {
 		}
 		n := 0
 		for _, s := range row {
-			if s > 0 {
+			if s > noise {
 				n++
 			}
 		}
 		g.edges[i] = make([]edge, 0, n)
 		for j, s := range row {
-			if s > 0 && j != i {
+			if s > noise && j != i {
 				g.edges[i] = append(g.edges[i], edge{int32(j), s})
 			}
 			row[j] = 0
@@ -98,48 +102,22 @@ func merge(v []weight) []weight {
 	return out
 }
 
-// centrality is continuous LexRank: the stationary probability of a walk that follows
-// similarity and starts anew with probability 0.15. The mean of the result is 1.
+// centrality is LexRank without restarts: on a symmetric graph the walk along similarities
+// comes to rest in proportion to the sum of a sentence's similarities, so there is
+// nothing to iterate. On papers it is as good as damping 0.85, which gives every cluster
+// the same mass however little the document cares about it. The mean of the result is 1.
 func (g *graph) centrality() []float64 {
-	const (
-		damping = 0.85
-		rounds  = 30
-		enough  = 1e-4 // change of a round, of a total of 1
-	)
-	n := len(g.edges)
-	out := make([]float64, n) // sum of similarities
-	p, q := make([]float64, n), make([]float64, n)
+	out := make([]float64, len(g.edges))
+	total := 0.0
 	for i, row := range g.edges {
 		for _, e := range row {
 			out[i] += e.value
 		}
-		p[i] = 1 / float64(n)
+		out[i] += noise // nothing is worth nothing
+		total += out[i]
 	}
-	for range rounds {
-		loose := 0.0 // of sentences like no other: spread evenly
-		clear(q)
-		for i, row := range g.edges {
-			if out[i] == 0 {
-				loose += p[i]
-				continue
-			}
-			share := damping * p[i] / out[i]
-			for _, e := range row {
-				q[e.to] += share * e.value
-			}
-		}
-		change := 0.0
-		for i := range q {
-			q[i] += (1 - damping + damping*loose) / float64(n)
-			change += math.Abs(q[i] - p[i])
-		}
-		p, q = q, p
-		if change < enough {
-			break
-		}
+	for i := range out {
+		out[i] *= float64(len(out)) / total
 	}
-	for i := range p {
-		p[i] *= float64(n)
-	}
-	return p
+	return out
 }

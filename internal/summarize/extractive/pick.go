@@ -66,6 +66,15 @@ func pick(list []candidate, d *document, words int) string {
 		total += list[best].words
 		bottom = value
 	}
+	if len(chosen) == 0 { // all are longer than what was asked for
+		best := 0
+		for i, c := range list {
+			if scores[i]/float64(c.words) > scores[best]/float64(list[best].words) {
+				best = i
+			}
+		}
+		chosen = append(chosen, best)
+	}
 	slices.Sort(chosen)
 	parts := make([]string, 0, len(chosen))
 	for _, i := range chosen {

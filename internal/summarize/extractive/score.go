@@ -13,17 +13,16 @@ import (
 // The weights below were found on one half of 200 scientific papers and lie on a broad
 // plateau; test/quality measures them on the other half (see its RESULTS.md).
 const (
-	centralityPower = 1.5 // how much more what many sentences say counts than its place
-	zoneBoost       = 1.0 // added to 1 in the opening and the closing of the document
-	edgeBoost       = 0.5 // added to 1 at the first and the last sentence of a section
-	edgeWidth       = 3.0 // sentences after which that has fallen to 1/e
-	leadBoost       = 2.0 // added to 1 at the first sentence of a document without headings
-	titleBoost      = 1.0 // added to 1 for all of the title's words
-	itemPenalty     = 0.7 // list items lean on what introduces them
-	quotePenalty    = 0.4 // quoted text is another's
-	pointerPenalty  = 0.5 // "Table 3" cannot be seen in a summary
-	shortest        = 10  // words; below, a sentence counts in proportion to its length
-	longish         = 30  // words; beyond, in inverse proportion
+	zoneBoost      = 1.0 // added to 1 in the opening and the closing of the document
+	edgeBoost      = 0.5 // added to 1 at the first and the last sentence of a section
+	edgeWidth      = 3.0 // sentences after which that has fallen to 1/e
+	leadBoost      = 2.0 // added to 1 at the first sentence of a document without headings
+	titleBoost     = 1.0 // added to 1 for all of the title's words
+	itemPenalty    = 0.7 // list items lean on what introduces them
+	quotePenalty   = 0.4 // quoted text is another's
+	pointerPenalty = 0.5 // "Table 3" cannot be seen in a summary
+	shortest       = 10  // words; below, a sentence counts in proportion to its length
+	longish        = 30  // words; beyond, in inverse proportion
 
 	// The opening runs to the end of the section that holds the point openingAt of the
 	// document, but not past openingMost; the closing likewise from the end. Sections
@@ -43,10 +42,13 @@ func (d *document) scores(list []candidate, g *graph, last bool) []float64 {
 	for w := range terms(d.title, d.language) {
 		title[w] = true
 	}
-	opening, closing, end := d.zones()
+	var opening, closing, end int
+	if last {
+		opening, closing, end = d.zones()
+	}
 	boost := zoneBoost * min(1, partSize/float64(max(1, d.total))) // a book's opening says less of the whole
 	for i, c := range list {
-		x := math.Pow(out[i], centralityPower)
+		x := out[i]
 		if last {
 			switch at := d.before[c.section] + c.place; {
 			case !d.headings: // news and mail: the first sentences, and no conclusion
