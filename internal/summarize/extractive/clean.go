@@ -52,7 +52,7 @@ func clean(s sentences.Sentence) string {
 		t = p.citation.ReplaceAllString(t, "")
 	}
 	t = emphasis(strings.Join(strings.Fields(t), " "))
-	return balanceQuotes(t)
+	return strings.Join(strings.Fields(balanceQuotes(t)), " ")
 }
 
 // trimMarker takes off the bullet or number of a list item.

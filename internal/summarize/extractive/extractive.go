@@ -54,8 +54,14 @@ func Summarize(ctx context.Context, title, text string, words int) (string, erro
 	return firstWords(text, words), nil
 }
 
+// wordBytes bounds a word where a text comes back unread: what is longer is data.
+const wordBytes = 64
+
 // short returns the whole of a text that has no more words than asked for.
 func short(text string, words int) (string, bool) {
+	if len(text)/wordBytes > words {
+		return "", false
+	}
 	n := 0
 	var parts, heads []string
 	for s := range sentences.All(text) {
@@ -66,7 +72,7 @@ func short(text string, words int) (string, bool) {
 		case sentences.Prose, sentences.Item, sentences.Quote:
 			parts = append(parts, clean(s))
 		case sentences.Heading, sentences.Table, sentences.Code:
-			heads = append(heads, strings.Join(strings.Fields(s.Text), " "))
+			heads = append(heads, strings.Trim(strings.Join(strings.Fields(s.Text), " "), "#=- "))
 		}
 	}
 	if len(parts) == 0 {
@@ -79,6 +85,9 @@ func short(text string, words int) (string, bool) {
 func firstWords(text string, words int) string {
 	var b strings.Builder
 	for w := range strings.FieldsSeq(text) {
+		if len(w) > wordBytes {
+			w = strings.ToValidUTF8(w[:wordBytes], "")
+		}
 		n := count(w)
 		if words -= n; words < 0 {
 			break

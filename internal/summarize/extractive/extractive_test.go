@@ -84,7 +84,7 @@ func TestSummarizeTakesNotesAndCitationsOut(t *testing.T) {
 		"> It was\n> so.":                             "It was so.",
 		"- One thing.\n- Another thing.":              "One thing. Another thing.",
 		"\"We are done. It is over.\" Then she left.": "We are done. It is over. Then she left.",
-		"# Only\n\n## Headings":                       "# Only ## Headings",
+		"# Only\n\n## Headings":                       "Only Headings",
 		"那是一天。他来了。":                                   "那是一天。他来了。",
 		"  ":                                          "",
 	} {
@@ -101,11 +101,12 @@ func TestSummarizeWithoutSentences(t *testing.T) {
 		words int
 		want  string
 	}{
-		"a list of words": {strings.Repeat("alpha beta gamma ", 100), 4, "alpha beta gamma alpha"},
-		"a table":         {strings.Repeat("| a | b |\n", 100), 4, "| a | b"},
-		"no words wanted": {report, 0, ""},
-		"small letters":   {strings.Repeat("so we talk like this in the chat. and nobody minds at all. ", 20), 8, "so we talk like this in the chat."},
-		"one long":        {"The mill " + strings.Repeat("of the village ", 10) + "is old. " + "No" + strings.Repeat(" no", 300), 5, "The mill " + strings.Repeat("of the village ", 10) + "is old."},
+		"a list of words":  {strings.Repeat("alpha beta gamma ", 100), 4, "alpha beta gamma alpha"},
+		"a table":          {strings.Repeat("| a | b |\n", 100), 4, "| a | b"},
+		"one word of data": {strings.Repeat("x", 1<<20), 150, strings.Repeat("x", 64)},
+		"no words wanted":  {report, 0, ""},
+		"small letters":    {strings.Repeat("so we talk like this in the chat. and nobody minds at all. ", 20), 8, "so we talk like this in the chat."},
+		"one long":         {"The mill " + strings.Repeat("of the village ", 10) + "is old. " + "No" + strings.Repeat(" no", 300), 5, "The mill " + strings.Repeat("of the village ", 10) + "is old."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
