@@ -129,6 +129,9 @@ type planBatch struct {
 	size    PartitionSize
 	count   *PlanCount
 	work    []toPlan
+
+	met        bool // some documents were in the run before
+	unreadable bool // some can't be read, and are not dead for that already
 }
 
 // toPlan is a staged document that the set statement for unchanged ones did not settle.
@@ -171,12 +174,13 @@ func (p *planBatch) keepLease(ctx context.Context, holder string) error {
 // upsertDocuments writes what is new or differs, but for entries whose URI was met earlier in this listing.
 func (p *planBatch) upsertDocuments(ctx context.Context) error {
 	_, err := p.exec(ctx, p.tx, `INSERT INTO documents (source_id, uri, locator, version, size, modified_at)
-		SELECT $1, s.uri, s.locator, s.version, s.size, s.modified_at FROM stage s WHERE true ORDER BY s.ord
+		SELECT $1, s.uri, s.locator, s.version, s.size, s.modified_at FROM stage s LEFT JOIN documents d ON d.source_id = $4 AND d.uri = s.uri
+		WHERE d.id IS NULL OR d.version <> s.version OR d.locator <> s.locator OR d.gone_at IS NOT NULL ORDER BY s.ord
 		ON CONFLICT (source_id, uri) DO UPDATE SET locator = excluded.locator, version = excluded.version, size = excluded.size,
 		modified_at = excluded.modified_at, gone_at = NULL
 		WHERE (documents.version <> excluded.version OR documents.locator <> excluded.locator OR documents.gone_at IS NOT NULL)
 		AND NOT EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $2 AND x.document_id = documents.id AND x.scan = $3)`,
-		p.run.SourceID, p.run.Num, p.run.Scan)
+		p.run.SourceID, p.run.Num, p.run.Scan, p.run.SourceID)
 	return err
 }
 
@@ -210,13 +214,17 @@ func (p *planBatch) addRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.bury(ctx); err != nil {
-		return err
+	if p.unreadable {
+		if err := p.bury(ctx); err != nil {
+			return err
+		}
 	}
-	if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND scan <> $3
-		AND document_id IN (SELECT d.id FROM stage s JOIN documents d ON d.source_id = $4 AND d.uri = s.uri)`,
-		p.run.Scan, p.run.Num, p.run.Scan, p.run.SourceID); err != nil {
-		return err
+	if p.met {
+		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND scan <> $3
+			AND document_id IN (SELECT d.id FROM stage s JOIN documents d ON d.source_id = $4 AND d.uri = s.uri)`,
+			p.run.Scan, p.run.Num, p.run.Scan, p.run.SourceID); err != nil {
+			return err
+		}
 	}
 	p.work = append(append(p.work, fresh...), again...)
 	partitions, err := p.addPartitions(ctx, p.tx, p.run.Num, "planned", p.size, p.work)
@@ -265,9 +273,10 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 		}
 		p.count.Listed++
 		p.count.Repeated--
-		unreadable := p.entries[n.ord].Problem != ""
+		p.met = p.met || n.state != ""
 		switch {
-		case unreadable && !stands:
+		case p.entries[n.ord].Problem != "" && !stands:
+			p.unreadable = true
 			p.count.Dead++
 		case n.state == "":
 			fresh = append(fresh, n)

@@ -69,6 +69,13 @@ func (postgresDialect) lockSchema(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (postgresDialect) stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error {
+	// A batch is joined with tables that may be a thousand times as large, on their keys: index look-ups are right, and a
+	// merge join would read the index from its beginning for every batch. LOCAL ends with the transaction.
+	for _, plan := range []string{"SET LOCAL enable_mergejoin = off", "SET LOCAL enable_hashjoin = off"} {
+		if _, err := tx.ExecContext(ctx, plan); err != nil {
+			return err
+		}
+	}
 	if _, err := tx.ExecContext(ctx, `CREATE TEMP TABLE stage (ord BIGINT, uri TEXT, locator TEXT, version TEXT,
 		size BIGINT, modified_at BIGINT, problem TEXT) ON COMMIT DROP`); err != nil {
 		return err
