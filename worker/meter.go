@@ -86,6 +86,9 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 		return llm.Response{}, err
 	}
 	w.refusals.Store(0)
+	if response.Usage == (llm.Usage{}) { // some endpoints report none, and the books must not say it was free
+		response.Usage = llm.Usage{In: llm.CountRequest(r), Out: llm.TokenizerFor(r.Model).Count(response.Content)}
+	}
 	answer := ledger.Answer{
 		Content: response.Content, FinishReason: response.FinishReason, Model: response.Model, Endpoint: response.Endpoint,
 		TokensIn: int64(response.Usage.In), TokensCached: int64(response.Usage.CachedIn), TokensOut: int64(response.Usage.Out),
