@@ -1,0 +1,406 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gistmill/gistmill/enqueuer"
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/tasks"
+	"github.com/gistmill/gistmill/worker"
+)
+
+// model is a scripted endpoint: what it answers depends on the prompt, and it counts.
+type model struct {
+	mu     sync.Mutex
+	calls  map[string]int
+	answer func(ctx context.Context, prompt string, n int) (llm.Response, error)
+}
+
+func (m *model) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
+	prompt := r.Messages[len(r.Messages)-1].Content
+	m.mu.Lock()
+	if m.calls == nil {
+		m.calls = map[string]int{}
+	}
+	m.calls[prompt]++
+	n := m.calls[prompt]
+	m.mu.Unlock()
+	if m.answer != nil {
+		if response, err := m.answer(ctx, prompt, n); response.Content != "" || err != nil {
+			return response, err
+		}
+	}
+	return good(), nil
+}
+
+func (m *model) total() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.calls {
+		n += c
+	}
+	return n
+}
+
+func good() llm.Response {
+	return llm.Response{Content: `{"summary":"Short."}`, FinishReason: llm.FinishStop, Model: "m", Usage: llm.Usage{In: 10, Out: 3}}
+}
+
+// bench is a pipeline in one process: SQLite, miniredis, a folder, a scripted model.
+type bench struct {
+	*testing.T
+	docs    string
+	ledger  *ledger.Ledger
+	queue   *tasks.Queue
+	enqueue *enqueuer.Enqueuer
+	model   *model
+	retry   tasks.Retry
+	budget  *int64
+}
+
+func setUp(t *testing.T, documents map[string]string) *bench {
+	t.Helper()
+	b := &bench{T: t, docs: t.TempDir(), model: &model{}, retry: tasks.Retry{Base: time.Millisecond, Cap: 5 * time.Millisecond, MaxAttempts: 3}}
+	for name, text := range documents {
+		b.write(name, text)
+	}
+	var err error
+	b.ledger, err = ledger.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{})
+	b.ok(err)
+	t.Cleanup(func() { b.ok(b.ledger.Close()) })
+	redis := miniredis.RunT(t)
+	client, err := tasks.Dial("redis://" + redis.Addr())
+	b.ok(err)
+	t.Cleanup(func() { b.ok(client.Close()) })
+	b.queue = tasks.NewQueue(client, "documents")
+	b.enqueue = &enqueuer.Enqueuer{Ledger: b.ledger, Queue: b.queue, Log: slog.New(slog.DiscardHandler)}
+	return b
+}
+
+func (b *bench) ok(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) write(name, text string) {
+	b.Helper()
+	b.ok(os.WriteFile(filepath.Join(b.docs, name), []byte(text), 0o600))
+}
+
+// plan plans the folder and returns its run.
+func (b *bench) plan() ledger.Run {
+	b.Helper()
+	source, err := corpus.Open(b.Context(), b.docs, corpus.Options{})
+	b.ok(err)
+	defer source.Close()
+	profile := summarize.Profile{Model: "gpt-4o-mini", Words: 50, MaxOutputTokens: 100}
+	body, err := json.Marshal(profile)
+	b.ok(err)
+	p, err := b.enqueue.Enqueue(b.Context(), enqueuer.Request{
+		Source: source, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
+		Size: ledger.PartitionSize{Documents: 4, Bytes: 1 << 20}, BudgetNano: b.budget,
+	})
+	b.ok(err)
+	return p.Run
+}
+
+func (b *bench) worker() *worker.Worker {
+	b.Helper()
+	prices, err := llm.NewPrices(nil)
+	b.ok(err)
+	extractor := corpus.NewExtractor(corpus.Limits{})
+	b.Cleanup(func() { b.ok(extractor.Close()) })
+	return worker.New(worker.Config{
+		Ledger: b.ledger, Queue: b.queue, Calls: b.model, Prices: prices, Extractor: extractor, Retry: b.retry,
+		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
+			return corpus.Open(ctx, url, corpus.Options{})
+		},
+		ReaderCommand: []string{"false"}, // dies at once
+		Grace:         5 * time.Second, Poll: 10 * time.Millisecond, Withdraw: b.enqueue.Withdraw,
+	})
+}
+
+// work runs a worker until the run is not running any more, and returns the run.
+func (b *bench) work(run ledger.Run) ledger.Run {
+	b.Helper()
+	stop, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	w := b.worker()
+	go func() { ended <- w.Run(stop, b.Context()) }()
+	run = b.until(run, func(r ledger.Run) bool { return r.State != ledger.Running })
+	cancel()
+	b.ok(<-ended)
+	return run
+}
+
+func (b *bench) until(run ledger.Run, ready func(ledger.Run) bool) ledger.Run {
+	b.Helper()
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		now, err := b.ledger.RunByNum(b.Context(), run.Num)
+		b.ok(err)
+		if ready(now) {
+			return now
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			totals, _, _ := b.ledger.Totals(b.Context(), run.Num)
+			b.Fatalf("the run is still %s after a minute: %+v", now.State, totals)
+		}
+	}
+}
+
+func (b *bench) totals(run ledger.Run, want ledger.Totals) {
+	b.Helper()
+	got, _, err := b.ledger.Totals(b.Context(), run.Num)
+	b.ok(err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		b.Errorf("totals (-want +got):\n%s", diff)
+	}
+}
+
+func (b *bench) dead() map[string]string {
+	b.Helper()
+	all := map[string]string{}
+	b.ok(b.ledger.DeadLetters(b.Context(), ledger.DeadFilter{}, func(page []ledger.DeadLetter) error {
+		for _, d := range page {
+			all[d.URI] = fmt.Sprintf("%s after %d", d.Class, d.Attempts)
+		}
+		return nil
+	}))
+	return all
+}
+
+func documents(n int) map[string]string {
+	all := map[string]string{}
+	for i := range n {
+		all[fmt.Sprintf("doc%02d.txt", i)] = fmt.Sprintf("This is the text of document %d. It says little.", i)
+	}
+	return all
+}
+
+func TestEveryContentIsPaidOnce(t *testing.T) {
+	t.Parallel()
+	docs := documents(10)
+	docs["copy.txt"] = docs["doc00.txt"]
+	docs["copy2.txt"] = docs["doc00.txt"]
+	b := setUp(t, docs)
+	run := b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 12, Done: 12})
+	if n := b.model.total(); n != 10 {
+		t.Errorf("%d calls for 10 contents", n)
+	}
+	again := b.plan()
+	b.totals(again, ledger.Totals{Total: 12, Skipped: 12})
+	if again.State != ledger.Finished || b.model.total() != 10 {
+		t.Errorf("second run is %s, %d calls", again.State, b.model.total())
+	}
+}
+
+func TestOnlyWhatFailedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(6))
+	b.model.answer = func(_ context.Context, prompt string, n int) (llm.Response, error) {
+		switch {
+		case strings.Contains(prompt, "document 3.") && n < 3:
+			return llm.Response{}, &llm.Error{Class: llm.Transient, Status: 500, Message: "out of order"}
+		case strings.Contains(prompt, "document 4."):
+			return llm.Response{}, &llm.Error{Class: llm.Transient, Status: 500, Message: "out of order"}
+		case strings.Contains(prompt, "document 5."):
+			return llm.Response{}, &llm.Error{Class: llm.Refused, Message: "content filter"}
+		}
+		return llm.Response{}, nil
+	}
+	run := b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 6, Done: 4, Dead: 2})
+	if diff := cmp.Diff(map[string]string{"doc04.txt": "exhausted after 3", "doc05.txt": "refused after 1"}, b.dead()); diff != "" {
+		t.Error(diff)
+	}
+	if n := b.model.total(); n != 3+3+3+1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+func TestRateLimitSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(1))
+	b.retry.MaxAttempts = 1
+	b.model.answer = func(_ context.Context, _ string, n int) (llm.Response, error) {
+		if n < 3 {
+			return llm.Response{}, &llm.Error{Class: llm.RateLimited, Status: 429, RetryAfter: time.Millisecond}
+		}
+		return llm.Response{}, nil
+	}
+	run := b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 1, Done: 1})
+}
+
+func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(20))
+	b.model.answer = func(context.Context, string, int) (llm.Response, error) {
+		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong: check OPENAI_API_KEY"}
+	}
+	run := b.work(b.plan())
+	if run.State != ledger.Stopped || run.Reason != ledger.Halted || !strings.Contains(run.Message, "OPENAI_API_KEY") {
+		t.Fatalf("run is %s (%s): %s", run.State, run.Reason, run.Message)
+	}
+	b.totals(run, ledger.Totals{Total: 20, Remaining: 20})
+	info, err := b.queue.Info(t.Context())
+	b.ok(err)
+	if info != (tasks.Info{}) {
+		t.Errorf("a stopped run has tasks in the queue: %+v", info)
+	}
+	b.model.answer = nil
+	before := b.model.total()
+	resumed := b.plan()
+	if resumed.Num != run.Num {
+		t.Error("a new run was begun")
+	}
+	run = b.work(resumed)
+	b.totals(run, ledger.Totals{Total: 20, Done: 20})
+	if n := b.model.total() - before; n != 20 {
+		t.Errorf("%d calls after the key was mended", n)
+	}
+}
+
+func TestBudgetStopsBeforeSpending(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(20))
+	budget := int64(300_000) // nano-USD: a few reservations of about 100,000
+	b.budget = &budget
+	run := b.work(b.plan())
+	if run.Reason != ledger.Budget {
+		t.Fatalf("run is %s (%s)", run.State, run.Reason)
+	}
+	totals, account, err := b.ledger.Totals(t.Context(), run.Num)
+	b.ok(err)
+	if account.CostNano > budget || totals.Done == 0 || !totals.Balanced() {
+		t.Errorf("spent %d of %d, %+v", account.CostNano, budget, totals)
+	}
+	b.budget = nil
+	more := int64(1e9)
+	b.ok(b.ledger.Resume(t.Context(), run.Num, &more, nil))
+	run = b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 20, Done: 20})
+}
+
+func TestUnreadableDocumentsAreDead(t *testing.T) {
+	t.Parallel()
+	docs := documents(2)
+	docs["empty.txt"] = ""
+	docs["binary.bin"] = "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x3e\x00"
+	b := setUp(t, docs)
+	run := b.plan()
+	b.ok(os.Remove(filepath.Join(b.docs, "doc01.txt")))
+	b.work(run)
+	b.totals(run, ledger.Totals{Total: 4, Done: 1, Dead: 3})
+	if diff := cmp.Diff(map[string]string{"empty.txt": "input after 1", "binary.bin": "input after 1", "doc01.txt": "input_gone after 1"}, b.dead()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStopHandsBackWithoutAnAttempt(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(12))
+	run := b.plan()
+	began := make(chan struct{}, 100)
+	b.model.answer = func(ctx context.Context, _ string, _ int) (llm.Response, error) {
+		began <- struct{}{}
+		<-ctx.Done()
+		return llm.Response{}, ctx.Err()
+	}
+	stop, cancel := context.WithCancel(t.Context())
+	abort, cancelAbort := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.worker().Run(stop, abort) }()
+	<-began
+	cancel()
+	cancelAbort()
+	b.ok(<-ended)
+	b.totals(run, ledger.Totals{Total: 12, Remaining: 12})
+	b.model.answer = nil
+	b.work(run)
+	b.totals(run, ledger.Totals{Total: 12, Done: 12})
+	views, err := b.ledger.Documents(t.Context(), "doc00.txt", 1)
+	b.ok(err)
+	if views[0].Attempts != 1 || len(views[0].History) != 0 {
+		t.Errorf("the hand-back left a trace: %+v", views[0])
+	}
+}
+
+func TestCallsInFlightEndWithinTheGrace(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(1))
+	run := b.plan()
+	began, goOn := make(chan struct{}), make(chan struct{})
+	b.model.answer = func(context.Context, string, int) (llm.Response, error) {
+		close(began)
+		<-goOn
+		return good(), nil
+	}
+	stop, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.worker().Run(stop, t.Context()) }()
+	<-began
+	cancel()
+	close(goOn)
+	b.ok(<-ended)
+	b.totals(run, ledger.Totals{Total: 1, Done: 1})
+}
+
+func TestLostTasksComeBack(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(8))
+	run := b.plan()
+	b.ok(b.queue.Redis().FlushAll(t.Context()).Err())
+	n, err := b.enqueue.Reconcile(t.Context())
+	b.ok(err)
+	if n != 2 {
+		t.Errorf("%d of 2 tasks came back", n)
+	}
+	if n, err = b.enqueue.Put(t.Context(), run, true); err != nil || n != 0 {
+		t.Errorf("enqueued twice: %d %v", n, err)
+	}
+	b.work(run)
+	b.totals(run, ledger.Totals{Total: 8, Done: 8})
+}
+
+func TestPanicIsTheDocumentsFailure(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(3))
+	b.model.answer = func(_ context.Context, prompt string, _ int) (llm.Response, error) {
+		if strings.Contains(prompt, "document 1.") {
+			panic("a bug")
+		}
+		return llm.Response{}, nil
+	}
+	run := b.plan()
+	// What panicked is read by a child process the next time, which dies here.
+	b.work(run)
+	b.totals(run, ledger.Totals{Total: 3, Done: 2, Dead: 1})
+	if got := b.dead()["doc01.txt"]; !strings.HasPrefix(got, "crashing") {
+		t.Errorf("dead as %q", got)
+	}
+}
