@@ -1,0 +1,255 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// writePage renders a summary as Markdown: its title, the summary, the other fields of a custom schema, and where it
+// comes from. A page depends on the record alone, so that what has not changed is the same bytes.
+func writePage(b *bytes.Buffer, r Record) {
+	title := r.Title
+	if strings.TrimSpace(title) == "" {
+		title = r.URI
+	}
+	fmt.Fprintf(b, "# %s\n", literal(title))
+	fields := fieldsOf(r.Output)
+	if !isRendering(r.Summary, fields) {
+		fmt.Fprintf(b, "\n%s\n", prose(r.Summary))
+	}
+	for _, f := range fields {
+		if text, ok := f.text(); ok && f.name == "summary" && text == r.Summary {
+			continue
+		}
+		f.write(b)
+	}
+	writeFindings(b, r.Checks)
+	fmt.Fprintf(b, "\n---\n\nSource: %s in %s  \n", code(r.URI), code(r.Source))
+	fmt.Fprintf(b, "Summary by %s from %s, %d tokens in, %d out, cost %s\n", code(r.Model), chunks(r.Chunks), r.TokensIn, r.TokensOut, cost(r.CostUSD))
+}
+
+// isRendering says whether the summary is only the fields as text: that of a schema without a field "summary" is.
+func isRendering(summary string, fields []field) bool {
+	for _, f := range fields {
+		if text, ok := f.text(); ok && f.name == "summary" && text == summary {
+			return false
+		}
+	}
+	return len(fields) > 0
+}
+
+func chunks(n int64) string {
+	if n == 1 {
+		return "1 chunk"
+	}
+	return fmt.Sprintf("%d chunks", n)
+}
+
+func cost(usd *float64) string {
+	if usd == nil {
+		return "unknown"
+	}
+	return "$" + strconv.FormatFloat(*usd, 'f', -1, 64)
+}
+
+// field is one of an object's, in its order.
+type field struct {
+	name  string
+	value json.RawMessage
+}
+
+// fieldsOf reads an object; what is none has no fields.
+func fieldsOf(object json.RawMessage) []field {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil
+	}
+	var fields []field
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return fields
+		}
+		f := field{name: fmt.Sprint(name)}
+		if err := d.Decode(&f.value); err != nil {
+			return fields
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func (f field) text() (string, bool) {
+	var s *string
+	if json.Unmarshal(f.value, &s) != nil || s == nil {
+		return "", false
+	}
+	return *s, true
+}
+
+// write renders a field as a section: text as it is, a list of plain values as one, anything deeper as JSON.
+func (f field) write(b *bytes.Buffer) {
+	var v any
+	if json.Unmarshal(f.value, &v) != nil || v == nil || v == "" {
+		return
+	}
+	fmt.Fprintf(b, "\n## %s\n\n", literal(strings.ReplaceAll(f.name, "_", " ")))
+	if text, ok := v.(string); ok {
+		fmt.Fprintf(b, "%s\n", prose(text))
+		return
+	}
+	if items, ok := plainItems(f.value); ok {
+		for _, item := range items {
+			fmt.Fprintf(b, "- %s\n", strings.ReplaceAll(prose(item), "\n", "\n  "))
+		}
+		return
+	}
+	if isPlain(f.value) {
+		fmt.Fprintf(b, "%s\n", bytes.TrimSpace(f.value))
+		return
+	}
+	var indented bytes.Buffer
+	if json.Indent(&indented, f.value, "", "  ") == nil {
+		fence(b, "json", indented.String())
+	}
+}
+
+// plainItems are the items of a list without lists and objects in it.
+func plainItems(value json.RawMessage) ([]string, bool) {
+	var items []json.RawMessage
+	if json.Unmarshal(value, &items) != nil || len(items) == 0 {
+		return nil, false
+	}
+	texts := make([]string, len(items))
+	for i, item := range items {
+		if !isPlain(item) {
+			return nil, false
+		}
+		if text, ok := (field{value: item}).text(); ok {
+			texts[i] = text
+		} else {
+			texts[i] = string(bytes.TrimSpace(item))
+		}
+	}
+	return texts, true
+}
+
+func isPlain(value json.RawMessage) bool {
+	value = bytes.TrimSpace(value)
+	return len(value) > 0 && value[0] != '[' && value[0] != '{'
+}
+
+// writeFindings lists what the checks of a summary found.
+func writeFindings(b *bytes.Buffer, checks json.RawMessage) {
+	var findings []json.RawMessage
+	if json.Unmarshal(checks, &findings) != nil || len(findings) == 0 {
+		return
+	}
+	b.WriteString("\n## Checks\n\n")
+	for _, finding := range findings {
+		if text, ok := (field{value: finding}).text(); ok {
+			fmt.Fprintf(b, "- %s\n", strings.ReplaceAll(prose(text), "\n", "\n  "))
+			continue
+		}
+		var one bytes.Buffer
+		if json.Compact(&one, finding) == nil {
+			fmt.Fprintf(b, "- %s\n", code(one.String()))
+		}
+	}
+}
+
+// prose is text of a model or a document for Markdown: its lists and emphasis stay, but it holds no character that a
+// terminal obeys, no HTML, and no image, since a viewer would fetch that from wherever the text says.
+func prose(s string) string {
+	var b strings.Builder
+	s = strings.TrimSpace(Inert(s))
+	for i, r := range s {
+		switch {
+		case r == '<' && opensTag(s[i+1:]), r == '!' && strings.HasPrefix(s[i+1:], "["):
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// opensTag says whether a < before this begins HTML or an autolink (CommonMark 0.31, 6.5 and 6.6).
+func opensTag(after string) bool {
+	if after == "" {
+		return false
+	}
+	c := after[0]
+	return c == '/' || c == '!' || c == '?' || c|0x20 >= 'a' && c|0x20 <= 'z'
+}
+
+// literal is a line of text that Markdown shows as it is.
+func literal(s string) string {
+	s = strings.Join(strings.Fields(Inert(s)), " ")
+	var b strings.Builder
+	before := ' '
+	for i, r := range s {
+		next, _ := utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
+		// An underscore within a word means nothing (CommonMark 0.31, 6.2).
+		closes := r == '#' && i == len(s)-1 // of a heading (CommonMark 0.31, 4.2)
+		if closes || strings.ContainsRune("\\`*[]<", r) || r == '_' && !(letter(before) && letter(next)) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+		before = r
+	}
+	return b.String()
+}
+
+func letter(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// code is a code span.
+func code(s string) string {
+	s = strings.Join(strings.Fields(Inert(s)), " ")
+	ticks := strings.Repeat("`", longest(s)+1)
+	if s == "" || s[0] == '`' || s[len(s)-1] == '`' {
+		return ticks + " " + s + " " + ticks
+	}
+	return ticks + s + ticks
+}
+
+func fence(b *bytes.Buffer, language, s string) {
+	s = Inert(s)
+	ticks := strings.Repeat("`", max(3, longest(s)+1))
+	fmt.Fprintf(b, "%s%s\n%s\n%s\n", ticks, language, s, ticks)
+}
+
+// longest is the length of the longest run of backquotes.
+func longest(s string) int {
+	most, now := 0, 0
+	for _, r := range s {
+		if r == '`' {
+			now++
+			most = max(most, now)
+		} else {
+			now = 0
+		}
+	}
+	return most
+}
+
+// Inert takes out of a text of several lines what a terminal would obey and what makes a line read otherwise than it is
+// stored: control characters but tab and newline, and marks that override the direction of writing.
+func Inert(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return r
+		case r == '\r', r == '\v', r == '\f', r == '\u2028', r == '\u2029':
+			return '\n'
+		case unicode.IsControl(r), r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+}

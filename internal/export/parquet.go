@@ -1,0 +1,102 @@
+package export
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+)
+
+const (
+	// parquetBatch is how many rows are handed to the encoder at once.
+	parquetBatch = 64
+	// A row group ends at this many rows or bytes of text: the encoder holds one in memory.
+	parquetGroupRows  = 50_000
+	parquetGroupBytes = 32 << 20
+)
+
+// row is a Record as columns of Parquet. Output and Checks are columns of text, not of the logical type JSON: an optional
+// one of that type is lost or makes the writer panic (parquet-go v0.32.0, accumulateAndAppendPageLevelHistogram).
+type row struct {
+	URI           string   `parquet:"uri"`
+	Source        string   `parquet:"source,dict"`
+	Run           string   `parquet:"run,dict"`
+	ContentSHA256 string   `parquet:"content_sha256"`
+	Title         string   `parquet:"title"`
+	Summary       string   `parquet:"summary"`
+	Output        *string  `parquet:"output,optional"`
+	Model         string   `parquet:"model,dict"`
+	Profile       string   `parquet:"profile,dict"`
+	TokensIn      int64    `parquet:"tokens_in"`
+	TokensOut     int64    `parquet:"tokens_out"`
+	CostUSD       *float64 `parquet:"cost_usd,optional"`
+	Chunks        int64    `parquet:"chunks"`
+	Checks        string   `parquet:"checks"`
+}
+
+func rowOf(r Record) row {
+	p := row{
+		URI: r.URI, Source: r.Source, Run: r.Run, ContentSHA256: r.ContentSHA256, Title: r.Title, Summary: r.Summary, Model: r.Model,
+		Profile: r.Profile, TokensIn: r.TokensIn, TokensOut: r.TokensOut, CostUSD: r.CostUSD, Chunks: r.Chunks, Checks: string(r.Checks),
+	}
+	if len(r.Output) > 0 {
+		output := string(r.Output)
+		p.Output = &output
+	}
+	return p
+}
+
+func (p row) bytes() int {
+	n := len(p.URI) + len(p.Title) + len(p.Summary) + len(p.Checks)
+	if p.Output != nil {
+		n += len(*p.Output)
+	}
+	return n
+}
+
+// Parquet writes a Parquet file, compressed with Zstandard, with the columns of Record (output and checks hold JSON), and
+// returns how many rows that were.
+func Parquet(w io.Writer, each Stream) (n int, err error) {
+	file := parquet.NewGenericWriter[row](w, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("gistmill", "", ""))
+	batch := make([]row, 0, parquetBatch)
+	groupRows, groupBytes := 0, 0
+	write := func() error {
+		if _, err := file.Write(batch); err != nil {
+			return fmt.Errorf("write rows: %w", err)
+		}
+		n += len(batch)
+		batch = batch[:0]
+		return nil
+	}
+	err = each(func(e ledger.Exported) error {
+		p := rowOf(RecordOf(e))
+		batch = append(batch, p)
+		groupRows++
+		groupBytes += p.bytes()
+		full := groupRows >= parquetGroupRows || groupBytes >= parquetGroupBytes
+		if len(batch) == parquetBatch || full {
+			if err := write(); err != nil {
+				return err
+			}
+		}
+		if full {
+			groupRows, groupBytes = 0, 0
+			if err := file.Flush(); err != nil {
+				return fmt.Errorf("write a row group: %w", err)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = write()
+	}
+	if err != nil {
+		return n, err
+	}
+	if err := file.Close(); err != nil {
+		return n, fmt.Errorf("end the file: %w", err)
+	}
+	return n, nil
+}
