@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand"
+	"math/rand" //nolint:depguard // the weights were found on the half that it draws
 	"os"
 	"unicode"
 )

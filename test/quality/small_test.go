@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +25,7 @@ func TestEngineBeatsTheBaselines(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range methods() {
-			s, err := m.summarize(context.Background(), p.Title, p.Text, words)
+			s, err := m.summarize(t.Context(), p.Title, p.Text, words)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,7 +16,7 @@ type markup struct {
 	image, link, tag, note, citation, quoteMark *regexp.Regexp
 }
 
-var patterns = sync.OnceValue(func() markup {
+var patterns = sync.OnceValue(func() markup { //nolint:gochecknoglobals // compiled once, never changed
 	const (
 		name = `\p{Lu}[\p{L}'’.-]*`
 		// One work: names, then a year, as in "Erkan and Radev, 2004a, p. 3".

@@ -15,7 +15,7 @@ import (
 
 func summarize(t *testing.T, title, text string, words int) string {
 	t.Helper()
-	s, err := extractive.Summarize(context.Background(), title, text, words)
+	s, err := extractive.Summarize(t.Context(), title, text, words)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestSummarizeIsAlwaysTheSame(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 4 {
 		wait.Go(func() {
-			if got, err := extractive.Summarize(context.Background(), "The mill", text, 150); err != nil || got != want {
+			if got, err := extractive.Summarize(t.Context(), "The mill", text, 150); err != nil || got != want {
 				t.Errorf("got %q, %v, want %q", got, err, want)
 			}
 		})
@@ -180,7 +180,7 @@ func TestSummarizeSaysNothingTwice(t *testing.T) {
 
 func TestSummarizeEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := extractive.Summarize(ctx, "", essay(4, 5000), 150); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
@@ -212,7 +212,7 @@ func FuzzSummarize(f *testing.F) {
 	f.Add("", "> q. Q\n\n- (a, 1999) [1] \"x", 3)
 	f.Add("他", "日本。語\xff！ \"a", 1)
 	f.Fuzz(func(t *testing.T, title, text string, words int) {
-		s, err := extractive.Summarize(context.Background(), title, text, words)
+		s, err := extractive.Summarize(t.Context(), title, text, words)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ type language struct {
 }
 
 // languages reads the embedded files once; they are only read afterwards.
-var languages = sync.OnceValue(func() []*language {
+var languages = sync.OnceValue(func() []*language { //nolint:gochecknoglobals // read once, never changed
 	files, err := languageFiles.ReadDir("languages")
 	if err != nil {
 		panic("extractive: embedded languages: " + err.Error())

@@ -17,7 +17,9 @@ const (
 	regions, crowding = 8, 0.5
 )
 
-// pick chooses sentences greedily and returns them in the document's order.
+// pick chooses sentences greedily, each discounted by its likeness to those chosen before
+// (maximal marginal relevance, Carbonell and Goldstein 1998), and returns them in the
+// document's order.
 func pick(list []candidate, d *document, words int) string {
 	if len(list) == 0 {
 		return ""

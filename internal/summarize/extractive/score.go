@@ -10,6 +10,8 @@ import (
 	"github.com/gistmill/gistmill/internal/summarize/sentences"
 )
 
+// What stands near a boundary of the document or of a section counts more, as in HipoRank
+// (Dong et al., EACL 2021); the title's words are Edmundson's cue of 1969.
 // The weights below were found on one half of 200 scientific papers and lie on a broad
 // plateau; test/quality measures them on the other half (see its RESULTS.md).
 const (

@@ -18,6 +18,7 @@ import (
 // Kind says what sort of block a sentence stands in.
 type Kind uint8
 
+// The kinds of blocks.
 const (
 	Prose   Kind = iota // running text
 	Heading             // a heading, whole
