@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gistmill": main})
+}
+
+// TestScripts runs the real program. A script has $LLM, an endpoint of its own, and $QUEUE, a Redis of its own.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// newest sets $RUN to the name of the newest run.
+			"newest": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(ts.Exec("gistmill", "runs", "--limit", "1", "-o", "json"))
+				var runs []struct{ Run string }
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &runs))
+				ts.Setenv("RUN", runs[0].Run)
+			},
+		},
+		Setup: func(env *testscript.Env) error {
+			endpoint, err := fakellm.New(fakellm.Defaults())
+			if err != nil {
+				return err
+			}
+			model := httptest.NewServer(endpoint)
+			env.Defer(model.Close)
+			redis := miniredis.NewMiniRedis()
+			if err := redis.Start(); err != nil {
+				return err
+			}
+			env.Defer(redis.Close)
+			env.Setenv("LLM", model.URL+"/v1")
+			env.Setenv("QUEUE", "redis://"+redis.Addr())
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+	})
+}
