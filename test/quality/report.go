@@ -30,6 +30,10 @@ type side struct {
 
 // compare adds the examples.
 func (r *report) compare(ctx context.Context) error {
+	var err error
+	if r.long, err = long(ctx, r.words); err != nil { // first, while little memory is in use
+		return err
+	}
 	examples, err := loadExamples(ctx)
 	if err != nil {
 		return err
@@ -43,8 +47,7 @@ func (r *report) compare(ctx context.Context) error {
 		s.took = time.Since(start)
 		r.sides = append(r.sides, s)
 	}
-	r.long, err = long(ctx, r.words)
-	return err
+	return nil
 }
 
 // table is Markdown that also reads well on a terminal.
