@@ -1,7 +1,7 @@
 // Command quality measures the built-in engine against summaries that people wrote,
 // beside Lead and plain LexRank at the same length, and writes test/quality/RESULTS.md.
 //
-//	go run ./test/quality -papers ../shared/data/papers.jsonl
+//	go run ./test/quality -papers papers.jsonl
 //
 // It owns the comparison: the two baselines, the halves of the set, the examples. It
 // refuses to own the engine and the score (package rouge), and shows no wording of the

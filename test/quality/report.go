@@ -87,6 +87,8 @@ or bound on redundancy.
 the other half says what they are worth on papers not seen. It was looked at during the work, but no choice was made by it.
 A paired difference of less than about half a point is noise at this size.
 
+**Times** are of the wall clock, taken while other programs ran on the machine.
+
 ## Other text
 
 Nobody wrote summaries for these, so they are here to be read: what the engine picks, then plain LexRank at the same length.
@@ -106,7 +108,7 @@ func quoted(s string) string {
 
 func commit() string {
 	c := output("git", "rev-parse", "--short", "HEAD")
-	if output("git", "status", "--porcelain", "internal/summarize", "test/quality/*.go") != "" {
+	if output("git", "status", "--porcelain", "internal/summarize/extractive", "internal/summarize/sentences", "test/quality/*.go") != "" {
 		c += " with changes"
 	}
 	return c
