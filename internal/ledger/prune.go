@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Pruned says how much Prune took away.
+type Pruned struct {
+	Runs      int64 `json:"runs"`
+	Documents int64 `json:"run_documents"` // rows of runs; the documents themselves stay
+	Calls     int64 `json:"calls"`
+	Answers   int64 `json:"answers"`
+	Workers   int64 `json:"workers"`
+	Events    int64 `json:"events"` // of documents' histories
+}
+
+// Prune deletes runs that finished (or were cancelled) before the given age, with their rows and call records, and
+// answers of calls as old as that. Documents, results, summaries and the newest run of each pair stay.
+func (l *Ledger) Prune(ctx context.Context, age time.Duration) (Pruned, error) {
+	var p Pruned
+	err := l.tx(ctx, func(tx *sql.Tx) (err error) {
+		p, err = prune(func(from, where string) (int64, error) {
+			return l.exec(ctx, tx, `DELETE FROM `+from+` WHERE `+where, age.Milliseconds())
+		})
+		return err
+	})
+	if err != nil {
+		return p, fmt.Errorf("prune: %w", err)
+	}
+	return p, nil
+}
+
+// Prunable counts what Prune would take away.
+func (l *Ledger) Prunable(ctx context.Context, age time.Duration) (Pruned, error) {
+	p, err := prune(func(from, where string) (n int64, err error) {
+		return n, l.row(ctx, l.read, `SELECT COUNT(*) FROM `+from+` WHERE `+where, age.Milliseconds()).Scan(&n)
+	})
+	if err != nil {
+		return p, fmt.Errorf("count what is to be pruned: %w", err)
+	}
+	return p, nil
+}
+
+// prune goes through the tables, the runs last; $1 is the age in milliseconds.
+func prune(each func(from, where string) (int64, error)) (Pruned, error) {
+	const old = `SELECT r.num FROM runs r WHERE (r.state = 'finished' OR r.reason = 'cancelled') AND COALESCE(r.finished_at, r.created_at) < @now - $1
+		AND EXISTS (SELECT 1 FROM runs n WHERE n.source_id = r.source_id AND n.profile_id = r.profile_id AND n.num > r.num)
+		AND NOT EXISTS (SELECT 1 FROM results res WHERE res.run_num = r.num AND res.state = 'dead')`
+	var p Pruned
+	var partitions int64
+	for _, step := range []struct {
+		n           *int64
+		from, where string
+	}{
+		{&p.Documents, `run_documents`, `run_num IN (` + old + `)`},
+		{&partitions, `partitions`, `run_num IN (` + old + `)`},
+		{&p.Calls, `calls`, `finished_at IS NOT NULL AND run_num IN (` + old + `)`},
+		{&p.Answers, `answers`, `created_at < @now - $1`},
+		{&p.Workers, `workers`, `ended_at < @now - $1`},
+		{&p.Events, `history`, `at < @now - $1 AND document_id NOT IN (SELECT document_id FROM results WHERE state = 'dead')`},
+		// The names of old runs stay readable in results; their rows go when no result names them.
+		{&p.Runs, `runs`, `num IN (` + old + `) AND num NOT IN (SELECT run_num FROM results)`},
+	} {
+		n, err := each(step.from, step.where)
+		if err != nil {
+			return p, fmt.Errorf("%s: %w", step.from, err)
+		}
+		*step.n = n
+	}
+	return p, nil
+}
