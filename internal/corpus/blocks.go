@@ -85,7 +85,8 @@ func (b *blocks) item(mark string) {
 // cell separates what follows from the cell before it in the same row.
 func (b *blocks) cell() {
 	if b.gap == 0 && len(b.out) > 0 {
-		b.word([]byte("|"))
+		b.soft = true
+		b.word([]byte{'|'})
 		b.soft = true
 	}
 }

@@ -3,6 +3,7 @@ package corpus
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"unicode/utf8"
 
 	"github.com/gogs/chardet"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/encoding/unicode/utf32"
+	"golang.org/x/text/transform"
 )
 
 // headBytes is how much of a document its type is judged by.
@@ -142,11 +144,21 @@ func guess(data []byte) encoding.Encoding {
 	return charmap.Windows1252
 }
 
-// mustDecode decodes what can be: the decoders of x/text replace what is invalid.
+// mustDecode decodes what can be: the decoders of x/text replace what is invalid. The result
+// grows in small steps, for the document may be large.
 func mustDecode(enc encoding.Encoding, data []byte) []byte {
-	out, err := enc.NewDecoder().Bytes(data)
-	if err != nil {
-		return data
+	d := enc.NewDecoder()
+	out := make([]byte, 0, len(data)+len(data)/8+64)
+	for {
+		written, read, err := d.Transform(out[len(out):cap(out)], data, true)
+		out, data = out[:len(out)+written], data[read:]
+		switch {
+		case err == nil:
+			return out
+		case errors.Is(err, transform.ErrShortDst):
+			out = append(make([]byte, 0, cap(out)+cap(out)/4+64), out...)
+		default:
+			return append(out, data...) // clean replaces what is left
+		}
 	}
-	return out
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gabriel-vasile/mimetype"
 )
@@ -27,7 +28,11 @@ func (k kind) weight(data []byte, l Limits) int64 {
 	if k.cost != nil {
 		return base + k.cost(data, l)
 	}
-	return base + k.factor*int64(len(data))
+	factor := k.factor
+	if !utf8.Valid(data) {
+		factor += 2 // it is decoded first
+	}
+	return base + factor*int64(len(data))
 }
 
 func (k kind) emptyReason() string {
@@ -71,6 +76,8 @@ func detect(raw *Raw) kind {
 	}
 	base, _, _ := strings.Cut(found.String(), ";")
 	switch {
+	case base == "application/octet-stream" && nearlyText(data):
+		return textKind(raw, ext, text)
 	case isPDF(data):
 		return kind{mediaType: "application/pdf", read: readPDF, empty: "no text (scanned?): the PDF has pages but no text layer",
 			cost: func(data []byte, l Limits) int64 { return min(l.PDFMemory, 48<<20+2*int64(len(data))) }}
@@ -84,6 +91,22 @@ func detect(raw *Raw) kind {
 		return unsupported(base, "a recording")
 	}
 	return unsupported(base, "binary")
+}
+
+// nearlyText forgives a text some control characters: what was printed to a terminal, or a
+// stray form of an old program. mimetype takes a single one for binary data.
+func nearlyText(data []byte) bool {
+	head := data[:min(len(data), headBytes)]
+	controls := 0
+	for _, c := range head {
+		switch {
+		case c == 0:
+			return false
+		case c < 0x20 && !isSpace(c) && c != 0x1b, c == 0x7f:
+			controls++
+		}
+	}
+	return controls*50 <= len(head) || controls == 1
 }
 
 // isPDF looks for the header where PDFium looks for it, too: within the first 1024 bytes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -80,12 +81,17 @@ func (x *Extractor) extract(ctx context.Context, raw *Raw) (_ *Document, err err
 		if err := x.pdf.start(ctx, x.limits, x.memory); err != nil {
 			return nil, err
 		}
+		// Before the memory, which a PDF that waits for its turn must not hold.
+		if err := x.pdf.places.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		defer x.pdf.places.Release(1)
 	}
 	weight := min(kind.weight(raw.Data, x.limits), x.limits.Memory)
 	if err := x.memory.Acquire(ctx, weight); err != nil {
 		return nil, err
 	}
-	defer x.memory.Release(weight)
+	defer x.release(weight)
 	ctx, cancel := context.WithTimeout(ctx, x.limits.Time)
 	defer cancel()
 	defer func() {
@@ -111,6 +117,15 @@ func (x *Extractor) extract(ctx context.Context, raw *Raw) (_ *Document, err err
 	}
 	title, _ := clean([]byte(got.title), true)
 	return &Document{Title: title, Text: text, MediaType: kind.mediaType}, nil
+}
+
+// release gives memory back that was estimated for a document. After a large one the garbage
+// is collected at once: otherwise the next ones would come on top of what it left.
+func (x *Extractor) release(weight int64) {
+	if weight >= 32<<20 {
+		runtime.GC()
+	}
+	x.memory.Release(weight)
 }
 
 func (x *Extractor) tooMuchText() error {

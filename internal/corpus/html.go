@@ -31,7 +31,7 @@ func readHTML(ctx context.Context, x *Extractor, raw *Raw) (extracted, error) {
 }
 
 func (x *Extractor) html(ctx context.Context, page []byte) (extracted, error) {
-	page = dropBase64(page)
+	page = divideText(dropBase64(page))
 	nodes, err := countNodes(ctx, page)
 	if err != nil {
 		return extracted{}, err

@@ -298,3 +298,38 @@ func dropBase64(data []byte) []byte {
 func isBase64(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '=' || c == '%'
 }
+
+// divideText puts a <wbr>, which changes nothing, into text that runs on for megabytes without
+// any tag, so that it does not exceed maxToken. It returns page itself where there is none.
+func divideText(page []byte) []byte {
+	const run, mark = maxToken / 4, "<wbr>"
+	var out []byte
+	for rest := page; len(rest) > run; {
+		if i := bytes.LastIndexByte(rest[:run], '<'); i >= 0 {
+			if out != nil {
+				out = append(out, rest[:i+1]...)
+			}
+			rest = rest[i+1:]
+			if len(rest) <= run && out != nil {
+				out = append(out, rest...)
+			}
+			continue
+		}
+		i := bytes.LastIndexByte(rest[:run], ' ')
+		if i < 0 {
+			i = run - 1 // no words to be divided
+		}
+		if out == nil {
+			out = append(make([]byte, 0, len(page)+len(page)/run*2*len(mark)), page[:len(page)-len(rest)]...)
+		}
+		out = append(append(out, rest[:i+1]...), mark...)
+		rest = rest[i+1:]
+		if len(rest) <= run {
+			out = append(out, rest...)
+		}
+	}
+	if out == nil {
+		return page
+	}
+	return out
+}

@@ -33,7 +33,8 @@ type Limits struct {
 	PDFInstances int   `json:"pdf_instances,omitempty"`
 	// Memory is what reading all documents of an Extractor at once may be estimated to need,
 	// in bytes; those beyond it wait. RawMemory is the same for the documents' own bytes, which
-	// Extractor.Read holds. Defaults 128 MiB and 96 MiB.
+	// Extractor.Read holds. Defaults 96 MiB and 72 MiB; the heap then stays within some twice
+	// their sum, as the garbage collector lets it double.
 	Memory    int64 `json:"memory,omitempty"`
 	RawMemory int64 `json:"raw_memory,omitempty"`
 	// ChildMemory is how much address space ExtractInChild's process may take beyond what it
@@ -54,8 +55,8 @@ func (l Limits) withDefaults() Limits {
 	l.Time = cmp.Or(l.Time, time.Minute)
 	l.PDFMemory = cmp.Or(l.PDFMemory, 192<<20)
 	l.PDFInstances = cmp.Or(l.PDFInstances, 1)
-	l.Memory = cmp.Or(l.Memory, 128<<20)
-	l.RawMemory = cmp.Or(l.RawMemory, 96<<20)
+	l.Memory = cmp.Or(l.Memory, 96<<20)
+	l.RawMemory = cmp.Or(l.RawMemory, 72<<20)
 	l.ChildMemory = cmp.Or(l.ChildMemory, 768<<20)
 	return l
 }

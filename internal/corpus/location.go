@@ -96,7 +96,7 @@ func (l location) url(f lineFields) string {
 		q.Set(textFieldParam, f.text)
 	}
 	u := url.URL{Scheme: l.scheme, Host: l.bucket, Path: filepath.ToSlash(l.path), RawQuery: q.Encode()}
-	if !strings.HasPrefix(u.Path, "/") {
+	if l.scheme != "file" || !strings.HasPrefix(u.Path, "/") { // a key may begin with a slash of its own
 		u.Path = "/" + u.Path
 	}
 	return u.String()

@@ -33,7 +33,7 @@ type pdfEngine struct {
 	pool    pdfium.Pool
 	cache   wazero.CompilationCache
 	memory  *wasmMemory
-	places  *semaphore.Weighted
+	places  *semaphore.Weighted // one for each document being read
 	failure error
 }
 
@@ -101,10 +101,6 @@ func (e *pdfEngine) close() error {
 
 // with runs do on a fresh instance. When ctx ends the instance is killed and ctx's error comes back.
 func (e *pdfEngine) with(ctx context.Context, do func(pdfium.Pdfium) error) (err error) {
-	if err := e.places.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer e.places.Release(1)
 	e.mu.Lock()
 	instance, err := e.pool.GetInstanceWithContext(ctx)
 	memory := e.memory.taken()

@@ -16,7 +16,7 @@ type pdfPages []string
 func (p pdfPages) join() []byte {
 	lines := make([][]string, len(p))
 	for i, page := range p {
-		for line := range strings.SplitSeq(strings.ReplaceAll(page, "\r\n", "\n"), "\n") {
+		for line := range strings.SplitSeq(mendHyphens(strings.ReplaceAll(page, "\r\n", "\n")), "\n") {
 			if line = strings.TrimSpace(line); line != "" {
 				lines[i] = append(lines[i], line)
 			}
@@ -39,38 +39,40 @@ func (p pdfPages) join() []byte {
 	return out.Bytes()
 }
 
-// writeLine appends a line. PDFium marks a hyphen that divides a word with U+0002 or U+FFFE;
-// a plain one is taken for such where a lower-case letter stands on both sides.
+// writeLine appends a line. A word that was divided at the end of the line before is put
+// together: its hyphen goes where a lower-case letter stands on both sides.
 func writeLine(out *bytes.Buffer, line string) {
-	b := out.Bytes()
-	if n := len(b); n > 1 && b[n-1] == '\n' {
-		before := strings.TrimRight(string(b[max(0, n-16):n-1]), " ")
-		for _, mark := range []string{"\x02", "\ufffe", "\u00ad", "-"} {
-			word, ok := strings.CutSuffix(before, mark)
-			if !ok {
-				continue
-			}
-			left, _ := utf8.DecodeLastRuneInString(word)
-			right, _ := utf8.DecodeRuneInString(line)
-			if mark != "-" || unicode.IsLower(left) && unicode.IsLower(right) {
-				trailing := n - 1 - len(bytes.TrimRight(b[:n-1], " "))
-				out.Truncate(n - 1 - trailing - len(mark))
-			}
-			break
+	if b := out.Bytes(); len(b) > 1 && b[len(b)-1] == '\n' {
+		word, ok := bytes.CutSuffix(bytes.TrimRight(b, " \n"), []byte{'-'})
+		left, _ := utf8.DecodeLastRune(word)
+		right, _ := utf8.DecodeRuneInString(line)
+		if ok && unicode.IsLower(left) && unicode.IsLower(right) {
+			out.Truncate(len(word))
 		}
 	}
-	// Within a line the marks are hyphens that stayed.
-	line = strings.NewReplacer("\x02", "-", "\ufffe", "-").Replace(line[:len(line)-markLength(line)]) + line[len(line)-markLength(line):]
 	out.WriteString(line)
 }
 
-func markLength(line string) int {
-	for _, mark := range []string{"\x02", "\ufffe"} {
-		if strings.HasSuffix(line, mark) {
-			return len(mark)
+// mendHyphens treats the marks that PDFium puts where it joined two lines at a hyphen, U+0002
+// or U+FFFE, in the same way.
+func mendHyphens(page string) string {
+	if !strings.ContainsAny(page, "\x02\ufffe") {
+		return page
+	}
+	var b strings.Builder
+	last := rune(0)
+	for i, r := range page {
+		if r != 0x02 && r != 0xfffe {
+			b.WriteRune(r)
+			last = r
+			continue
+		}
+		next, _ := utf8.DecodeRuneInString(page[i+utf8.RuneLen(r):])
+		if !unicode.IsLower(last) || !unicode.IsLower(next) {
+			b.WriteByte('-')
 		}
 	}
-	return 0
+	return b.String()
 }
 
 func endsSentence(b []byte) bool {
