@@ -168,15 +168,15 @@ func TestPauseGrowsWithoutRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Full jitter, at its upper end.
 		g := gate{jitter: func(d time.Duration) time.Duration { return d }}
-		want := []time.Duration{1, 2, 4, 8, 16, 30, 30}
+		want := []int{1, 2, 4, 8, 16, 30, 30}
 		for i, seconds := range want {
-			sent := time.Now()
-			if got := g.pause(sent, 0); got != seconds*time.Second {
+			sent, pause := time.Now(), time.Duration(seconds)*time.Second
+			if got := g.pause(sent, 0); got != pause {
 				t.Fatalf("pause %d is %s, want %ds", i+1, got, seconds)
 			}
 			// The other calls of the same volley change nothing.
 			for range 5 {
-				if got := g.pause(sent.Add(-time.Millisecond), 0); got != seconds*time.Second {
+				if got := g.pause(sent.Add(-time.Millisecond), 0); got != pause {
 					t.Fatalf("an echo of pause %d made it %s", i+1, got)
 				}
 			}

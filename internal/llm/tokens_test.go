@@ -3,8 +3,8 @@ package llm
 import (
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -61,8 +61,8 @@ func TestCountKnown(t *testing.T) {
 }
 
 // corpus is real text: Newton's Opticks and Go source come with every Go.
-func corpus(t testing.TB) map[string]string {
-	t.Helper()
+func corpus(tb testing.TB) map[string]string {
+	tb.Helper()
 	out := map[string]string{
 		"french":  strings.Repeat("Les élèves ont été très étonnés par la réponse du maître d'école, dont l'âge était déjà avancé. ", 50),
 		"german":  strings.Repeat("Die Donaudampfschifffahrtsgesellschaft fährt über die grüne Brücke bei Österreichs größter Stadt. ", 50),
@@ -76,19 +76,30 @@ func corpus(t testing.TB) map[string]string {
 		"table":   strings.Repeat("2024-01-17 | 1,284.50 | 0.0031 | EUR | -12.7% |\n", 200),
 		"csv":     strings.Repeat("100234,\"Smith, J.\",4.25,17,,NULL,8f3a\n", 200),
 	}
+	goroot := goRoot(tb)
 	for name, path := range map[string]string{
 		"opticks": "src/testdata/Isaac.Newton-Opticks.txt",
 		"source":  "src/net/http/server.go",
 		"json":    "src/cmd/go/testdata/script/README",
 	} {
-		b, err := os.ReadFile(filepath.Join(runtime.GOROOT(), path))
+		b, err := os.ReadFile(filepath.Join(goroot, path))
 		if err != nil {
-			t.Logf("%s is not installed: %v", path, err)
+			tb.Logf("%s is not installed: %v", path, err)
 			continue
 		}
 		out[name] = string(b[:min(len(b), 200<<10)])
 	}
 	return out
+}
+
+// goRoot is where the Go installation is that runs the tests.
+func goRoot(tb testing.TB) string {
+	tb.Helper()
+	out, err := exec.CommandContext(tb.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		tb.Fatalf("find the Go installation: %v", err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // TestCountOfPieces: cutting a text into pieces changes its count by next to

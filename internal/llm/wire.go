@@ -24,7 +24,7 @@ func (d dialect) wire(r Request) (openai.ChatCompletionRequest, bool) {
 	if d.completionCap {
 		out.MaxCompletionTokens = r.OutputCap()
 	} else {
-		out.MaxTokens = r.OutputCap()
+		out.MaxTokens = r.OutputCap() //nolint:staticcheck // deprecated by OpenAI; the only cap that many other servers know
 	}
 	if d.effort {
 		// A summary needs little thought, and "low" is the one effort that every
