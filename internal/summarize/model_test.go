@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -121,7 +121,11 @@ func engine(t *testing.T, p Profile, m Completer, window int, opts ...Option) En
 // opticks is Newton's book, 567 KB, which every Go installation has.
 func opticks(tb testing.TB) string {
 	tb.Helper()
-	b, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", "testdata", "Isaac.Newton-Opticks.txt"))
+	root, err := exec.CommandContext(tb.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		tb.Fatalf("find the Go installation: %v", err)
+	}
+	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "src", "testdata", "Isaac.Newton-Opticks.txt"))
 	if err != nil {
 		tb.Fatal(err)
 	}
