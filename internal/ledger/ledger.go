@@ -85,8 +85,7 @@ func Open(ctx context.Context, url string, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	if err := l.migrate(ctx); err != nil {
-		l.closeDB()
-		return nil, err
+		return nil, errors.Join(err, l.closeDB())
 	}
 	l.group = newGroup(l)
 	return l, nil
@@ -181,7 +180,7 @@ func (l *Ledger) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; before it, f's error counts
+	defer tx.Rollback()
 	if err := f(tx); err != nil {
 		return err
 	}
@@ -220,11 +219,4 @@ func fromMillis(ms sql.NullInt64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms.Int64).UTC()
-}
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

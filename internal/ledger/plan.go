@@ -20,7 +20,8 @@ func (e Entry) row(ord int) []any {
 	return []any{int64(ord), e.URI, e.Locator, e.Version, e.Size, e.Modified.UnixMilli(), e.Problem}
 }
 
-// Partition sizes: documents and bytes at the most (a larger document is a partition of its own).
+// PartitionSize is how many documents and bytes a partition has at the most; a larger document is a partition of its
+// own.
 type PartitionSize struct {
 	Documents int
 	Bytes     int64
@@ -89,7 +90,7 @@ func (l *Ledger) Plan(ctx context.Context, run Run, holder string, entries []Ent
 	if err != nil {
 		return count, fmt.Errorf("plan a batch: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	defer tx.Rollback()
 	p := planBatch{Ledger: l, conn: conn, tx: tx, run: run, entries: entries, size: size, count: &count}
 	if err := p.write(ctx, holder); err != nil {
 		return count, fmt.Errorf("plan a batch: %w", err)
