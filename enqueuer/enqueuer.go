@@ -149,7 +149,7 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 	}()
 	defer func() {
 		cancel()
-		for range batches { //nolint:revive // waits for the lister to end
+		for range batches { // until the lister has ended
 		}
 	}()
 	sample := reservoir{}
