@@ -132,6 +132,8 @@ func (q *Queue) States(ctx context.Context, ids []string) ([]State, error) {
 
 // requeue moves an active task whose lease is missing or has lapsed back to pending, at its head; asynq would do so after
 // up to 125 s. KEYS: active, lease, pending, task. ARGV: id, lapsed before (Unix seconds).
+//
+//nolint:gochecknoglobals // a constant; its hash is made once
 var requeue = redis.NewScript(`
 local lease = redis.call("ZSCORE", KEYS[2], ARGV[1])
 if lease and tonumber(lease) >= tonumber(ARGV[2]) then return 0 end
