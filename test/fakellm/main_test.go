@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestRun starts the command on a free port, asks it, and stops it.
@@ -32,7 +33,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := regexp.MustCompile(`http://\S+`).FindString(string(line[:n]))
-	resp, err := http.Post(url+"/chat/completions", "application/json", strings.NewReader(`{"model":"m","messages":[{"role":"user","content":"one two three four"}]}`))
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Post(url+"/chat/completions", "application/json", strings.NewReader(`{"model":"m","messages":[{"role":"user","content":"one two three four"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,6 +113,7 @@ func (c *Config) resetText(d time.Duration) string {
 	return d.Round(time.Millisecond).String()
 }
 
+//nolint:gochecknoglobals // a constant; Go has none of this type
 var limitHeaderNames = [6]string{
 	"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests",
 	"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens",
