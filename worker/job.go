@@ -86,7 +86,7 @@ func (w *Worker) watch(ctx context.Context) {
 	for _, j := range open {
 		run, err := w.Ledger.RunByNum(ctx, j.run.Num)
 		if err != nil {
-			w.logUnlessDone(ctx, "the run's state is not known", err)
+			w.logUnlessDone(ctx, "look at the run's state", err)
 			continue
 		}
 		if run.State != ledger.Running && !j.stopped.Swap(true) {

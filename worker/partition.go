@@ -23,10 +23,10 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 	p, err := tasks.Decode(t.Payload())
 	if err != nil {
 		w.Log.Error("task not understood; it stays in the queue", "error", err)
-		return &handBack{time.Minute, err.Error()}
+		return &handBackError{time.Minute, err.Error()}
 	}
 	err = w.partition(w.calls, p)
-	var later *handBack
+	var later *handBackError
 	if err != nil && !errors.As(err, &later) {
 		w.Log.Warn("partition handed back", "partition", p.ID, "run", p.Run, "error", err)
 	}
@@ -57,7 +57,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 			return nil // its partitions wait in the ledger
 		}
 		if w.isDraining() {
-			return &handBack{0, "the worker is stopping"}
+			return &handBackError{0, "the worker is stopping"}
 		}
 		claimed, err := w.Ledger.Claim(ctx, w.id, p.ID, claimAtOnce)
 		if err != nil {
@@ -114,14 +114,14 @@ func (w *Worker) rest(ctx context.Context, p tasks.Partition) (done bool, err er
 	case view.Open == 0:
 		return true, w.Ledger.ClosePartition(ctx, p.ID)
 	case view.NextDue.IsZero(): // all that is left is in other hands
-		return false, &handBack{recoverEvery, "the rest is claimed by another worker"}
+		return false, &handBackError{recoverEvery, "the rest is claimed by another worker"}
 	}
 	now, err := w.Ledger.Now(ctx)
 	if err != nil {
 		return false, err
 	}
 	if wait := view.NextDue.Sub(now); wait > holdFor {
-		return false, &handBack{wait, "a retry is due then"}
+		return false, &handBackError{wait, "a retry is due then"}
 	} else if wait > 0 {
 		select {
 		case <-time.After(wait):

@@ -26,7 +26,7 @@ func (w *Worker) recoverLoop(ctx context.Context) {
 	every(ctx, recoverEvery, func(ctx context.Context) {
 		freed, err := w.Ledger.RecoverLapsed(ctx)
 		if err != nil {
-			w.logUnlessDone(ctx, "lapsed claims were not looked for", err)
+			w.logUnlessDone(ctx, "look for lapsed claims", err)
 		}
 		for _, p := range freed {
 			w.Log.Info("claims of a dead worker freed", "partition", p.ID)
@@ -38,7 +38,7 @@ func (w *Worker) recoverLoop(ctx context.Context) {
 		})
 		leaseless = seen
 		if err != nil {
-			w.logUnlessDone(ctx, "lapsed tasks were not looked for", err)
+			w.logUnlessDone(ctx, "look for lapsed tasks", err)
 		}
 		if n > 0 {
 			w.Log.Info("tasks of a dead worker put back", "tasks", n)
@@ -70,9 +70,10 @@ func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
 	}
 }
 
-func (w *Worker) logUnlessDone(ctx context.Context, message string, err error) {
+// logUnlessDone logs that a step which is done again and again has failed.
+func (w *Worker) logUnlessDone(ctx context.Context, step string, err error) {
 	if ctx.Err() == nil {
-		w.Log.Warn(message, "error", err)
+		w.Log.Warn("failed, and tried again soon", "step", step, "error", err)
 	}
 }
 

@@ -172,7 +172,7 @@ func (w *Worker) server(base context.Context) *asynq.Server {
 		TaskCheckInterval:        w.Poll,
 		DelayedTaskCheckInterval: min(5*time.Second, 2*w.Poll),
 		RetryDelayFunc: func(_ int, err error, _ *asynq.Task) time.Duration {
-			var later *handBack
+			var later *handBackError
 			if errors.As(err, &later) {
 				return later.after
 			}
@@ -186,13 +186,13 @@ func (w *Worker) server(base context.Context) *asynq.Server {
 	})
 }
 
-// handBack puts the task back into the queue, to be taken up after some time; no attempt is spent.
-type handBack struct {
+// handBackError puts the task back into the queue, to be taken up after some time; no attempt is spent.
+type handBackError struct {
 	after time.Duration
 	why   string
 }
 
-func (h *handBack) Error() string { return fmt.Sprintf("handed back for %s: %s", h.after, h.why) }
+func (h *handBackError) Error() string { return fmt.Sprintf("handed back for %s: %s", h.after, h.why) }
 
 // every runs f at once and then at each interval until ctx ends.
 func every(ctx context.Context, interval time.Duration, f func(context.Context)) {
@@ -208,11 +208,13 @@ func every(ctx context.Context, interval time.Duration, f func(context.Context))
 	}
 }
 
-// asynqLog passes asynq's log on.
+// asynqLog passes asynq's log on, which comes in sentences.
 type asynqLog struct{ log *slog.Logger }
 
-func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
-func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
-func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
-func (l asynqLog) Error(args ...any) { l.log.Warn("queue: " + fmt.Sprint(args...)) }
-func (l asynqLog) Fatal(args ...any) { l.log.Error("queue: " + fmt.Sprint(args...)) }
+const fromQueue = "queue"
+
+func (l asynqLog) Debug(args ...any) { l.log.Debug(fromQueue, "message", fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.log.Info(fromQueue, "message", fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn(fromQueue, "message", fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.log.Warn(fromQueue, "message", fmt.Sprint(args...)) }
+func (l asynqLog) Fatal(args ...any) { l.log.Error(fromQueue, "message", fmt.Sprint(args...)) }
