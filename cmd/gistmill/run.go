@@ -28,6 +28,8 @@ const (
 	runSample = 100
 	// runPoll is how often the embedded queue is asked when it is empty.
 	runPoll = 50 * time.Millisecond
+	// runPutEvery is how often partitions that this process's queue lacks are put into it.
+	runPutEvery = 5 * time.Second
 )
 
 func (c *cli) runCommand() *cobra.Command {
@@ -164,6 +166,7 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 			workErr = w.Run(ended, a.abort)
 			end()
 		})
+		working.Go(func() { a.keepEnqueued(ended, runs) })
 	}
 	// What is asked of the ledger after an interrupt still has to be answered.
 	base := context.WithoutCancel(a.stop)
@@ -186,6 +189,18 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 	}
 	views, _, err := a.look(base, runs)
 	return views, err
+}
+
+// keepEnqueued puts into the queue what another process held when the runs were planned, and holds no more: it was killed,
+// or interrupted. Its own queue may have ended with it.
+func (a *app) keepEnqueued(ctx context.Context, runs []ledger.Run) {
+	for pause(ctx, runPutEvery) == nil {
+		for _, r := range runs {
+			if _, err := a.enqueuer().Put(ctx, r, true); err != nil && ctx.Err() == nil {
+				a.log.Warn("work that nobody holds was not enqueued, trying again", "run", r.Name, "error", err)
+			}
+		}
+	}
 }
 
 func anyRunning(runs []ledger.Run) bool {

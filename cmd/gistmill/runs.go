@@ -170,6 +170,9 @@ func (c *cli) resumeCommand() *cobra.Command {
 				tokens = positive(a.config.BudgetTokens)
 			}
 			if err := a.ledger.Resume(ctx, run.Num, usd, tokens); err != nil {
+				if errors.Is(err, ledger.ErrState) && run.Reason == ledger.Cancelled {
+					return "", fmt.Errorf("run %s is cancelled, which ends it for good: `gistmill run` or `gistmill enqueue` with its source begins a new one", run.Name)
+				}
 				if errors.Is(err, ledger.ErrState) {
 					return "", fmt.Errorf("run %s is %s and can't be resumed: only a stopped run can, and only while no newer one of its source and profile is open", run.Name, run.State)
 				}

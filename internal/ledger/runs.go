@@ -243,12 +243,13 @@ func (l *Ledger) Stop(ctx context.Context, run int64, reason Reason, message str
 	return n == 1, nil
 }
 
-// Resume lets a stopped run go on, with new caps where given. Its open partitions get a new generation, since
-// tasks of the old one may still be ending. A run with nothing open is finished at once.
+// Resume lets a stopped run go on, with new caps where given. A cancelled one is over, which it reports as ErrState. The
+// open partitions get a new generation, since tasks of the old one may still be ending. A run with nothing open is
+// finished at once.
 func (l *Ledger) Resume(ctx context.Context, run int64, budgetNano, budgetTokens *int64) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
-		n, err := l.exec(ctx, tx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = '' WHERE num = $1 AND state = 'stopped'
-			AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num
+		n, err := l.exec(ctx, tx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = ''
+			WHERE num = $1 AND state = 'stopped' AND reason <> 'cancelled' AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num
 			AND o.state <> 'finished' AND COALESCE(o.reason, '') <> 'cancelled')`, run)
 		if err != nil {
 			return err

@@ -1,0 +1,142 @@
+//go:build integration
+
+package acceptance
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+// document is what `show -o json` says of one.
+type document struct {
+	URI      string  `json:"uri"`
+	State    string  `json:"state"`
+	Attempts int64   `json:"attempts"`
+	History  []event `json:"history"`
+}
+
+type event struct {
+	At      time.Time `json:"at"`
+	Event   string    `json:"event"`
+	Attempt int64     `json:"attempt"`
+	Class   string    `json:"class"`
+	Message string    `json:"message"`
+}
+
+func (u *user) show(uri string) document {
+	u.t.Helper()
+	var d document
+	u.run("show", uri, "-o", "json").wantCode(0).decode(&d)
+	return d
+}
+
+// events are the names of a document's history, in order.
+func (d document) events() string {
+	var names []string
+	for _, e := range d.History {
+		names = append(names, e.Event)
+	}
+	return strings.Join(names, " ")
+}
+
+// What could not be done is listed with its reason; once the cause is mended, `dead retry` brings it back with its past.
+func TestDeadRetry(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	u.notes(0, 10)
+	u.write("refused.txt", []byte(note(100)+"FAKELLM-FILTER\n"))
+	u.write("failing.txt", []byte(note(101)+"FAKELLM-FAIL\n"))
+	u.write("edited.txt", []byte(note(102)+"FAKELLM-REFUSE\n"))
+	retries := []string{"--max-attempts", "3", "--retry-base", "20ms"}
+
+	u.summarize(retries...).wait().wantCode(3).says("3 documents dead", "gistmill dead list")
+	u.books("finished", totals{Total: 13, Done: 10, Dead: 3})
+	dead := u.dead()
+	for uri, want := range map[string]deadLetter{
+		"refused.txt": {Class: "refused", Attempts: 1}, "failing.txt": {Class: "exhausted", Attempts: 3}, "edited.txt": {Class: "refused", Attempts: 1},
+	} {
+		got := dead[uri]
+		if got.Class != want.Class || got.Attempts != want.Attempts || got.Message == "" || got.At.IsZero() || got.Run == "" {
+			t.Errorf("%s: dead letter %+v, want class %s after %d attempts", uri, got, want.Class, want.Attempts)
+		}
+	}
+	if strings.Contains(u.run("dead", "list").wantCode(0).stdout, "Observer") {
+		t.Error("the dead list shows text of a document")
+	}
+
+	// Nothing is tried again by itself, but for what has changed.
+	before := u.fake.Stats().Calls
+	u.write("edited.txt", []byte(note(102)))
+	u.summarize(retries...).wait().wantCode(3)
+	u.books("finished", totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
+	if calls := u.fake.Stats().Calls - before; calls != 1 {
+		t.Errorf("%d calls, want 1", calls)
+	}
+
+	// Not mended: dead again, with one more past.
+	u.run("dead", "retry", "--class", "refused").wantCode(0)
+	u.books("running", totals{Total: 13, Done: 1, Dead: 1, Skipped: 10, Remaining: 1})
+	u.summarize(retries...).wait().wantCode(3)
+	u.books("finished", totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
+	if got := u.dead()["refused.txt"]; got.Attempts != 2 {
+		t.Errorf("refused.txt has %d attempts, want 2", got.Attempts)
+	}
+
+	// Mended.
+	u.set(func(c *fakellm.Config) { c.FilterMarker, c.FailMarker = "", "" })
+	u.run("dead", "retry").wantCode(0)
+	u.books("running", totals{Total: 13, Done: 1, Skipped: 10, Remaining: 2})
+	if left := u.dead(); len(left) != 0 {
+		t.Errorf("still dead: %v", left)
+	}
+	u.summarize(retries...).wait().wantCode(0)
+	u.books("finished", totals{Total: 13, Done: 3, Skipped: 10})
+	for uri, want := range map[string]struct {
+		attempts int64
+		events   string
+	}{
+		"refused.txt": {3, "dead retried dead retried done"},
+		"failing.txt": {4, "failed failed dead retried done"},
+	} {
+		d := u.show(uri)
+		if d.State != "done" || d.Attempts != want.attempts || d.events() != want.events {
+			t.Errorf("%s is %s after %d attempts with history %q, want done, %d, %q", uri, d.State, d.Attempts, d.events(), want.attempts, want.events)
+		}
+		if !slices.IsSortedFunc(d.History, func(a, b event) int { return a.At.Compare(b.At) }) {
+			t.Errorf("%s: the history is not in order: %+v", uri, d.History)
+		}
+	}
+	if stats := u.fake.Stats(); stats.Outcomes[fakellm.OutcomeOK] != 13 {
+		t.Errorf("%d answers, want 13", stats.Outcomes[fakellm.OutcomeOK])
+	}
+	if got := len(u.summaries()); got != 13 {
+		t.Errorf("%d summaries, want 13", got)
+	}
+}
+
+// A loss that is accepted is not said again.
+func TestDeadDrop(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	u.notes(0, 3)
+	u.write("refused.txt", []byte(note(100)+"FAKELLM-FILTER\n"))
+	u.summarize().wait().wantCode(3)
+	u.run("dead", "drop", "--uri", "nothing-like-it").wantCode(0)
+	if len(u.dead()) != 1 {
+		t.Error("the filter does not filter")
+	}
+	u.run("dead", "drop", "--uri", "refused.*").wantCode(0)
+	if left := u.dead(); len(left) != 0 {
+		t.Errorf("still dead: %v", left)
+	}
+	before := u.fake.Stats().Calls
+	u.summarize().wait().wantCode(0)
+	u.books("finished", totals{Total: 4, Skipped: 4})
+	if calls := u.fake.Stats().Calls - before; calls != 0 {
+		t.Errorf("%d calls, want none", calls)
+	}
+}

@@ -1,0 +1,49 @@
+//go:build integration
+
+// Package acceptance runs the real program as a user does, on one machine and with no server but the project's own fake
+// endpoint, and looks at what a user sees: exit codes, both outputs, `status -o json`, and the endpoint's count of calls.
+//
+// It owns what the whole must show. It refuses to own what a package can show by itself, and what needs a real Redis or
+// PostgreSQL.
+package acceptance
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// atOnce is how many tests run side by side: many of them wait for a lease or a deadline, not for the processor.
+const atOnce = "4"
+
+// binary is the program under test.
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set(atOnce)
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "gistmill-acceptance-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "gistmill")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "github.com/gistmill/gistmill/cmd/gistmill")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the program:", err)
+		return 1
+	}
+	return m.Run()
+}

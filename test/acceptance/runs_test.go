@@ -1,0 +1,450 @@
+//go:build integration
+
+package acceptance
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+// latency makes answers take so long.
+func latency(text string) func(*fakellm.Config) {
+	return func(c *fakellm.Config) {
+		l, err := fakellm.ParseLatency(text)
+		if err != nil {
+			panic(err)
+		}
+		c.Latency = l
+	}
+}
+
+// linesWith counts the lines of a text that have a part.
+func linesWith(text, part string) int {
+	n := 0
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// paidOnce checks that the endpoint answered each of n contents exactly once.
+func (u *user) paidOnce(n int) {
+	u.t.Helper()
+	if stats := u.fake.Stats(); stats.Distinct != n || stats.Duplicates != 0 {
+		u.t.Errorf("%d contents were paid for, %d of them again; want %d and none", stats.Distinct, stats.Duplicates, n)
+	}
+}
+
+// A budget is never exceeded, and a higher one goes on where it stopped.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	const n = 120
+	for name, resume := range map[string]func(u *user, run string){
+		"by the same command": func(u *user, _ string) { u.summarize("--budget-usd", "1").wait().wantCode(0) },
+		"by resume": func(u *user, run string) {
+			u.run("resume", run, "--budget-usd", "1").wantCode(0)
+			if s := u.status(); s.state() != "running" {
+				u.t.Errorf("the resumed run is %s", s.state())
+			}
+			u.summarize().wait().wantCode(0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t, latency("5ms"))
+			u.notes(0, n)
+			const budget = 0.01
+			u.summarize("--budget-usd", "0.01").wait().wantCode(5).says("budget")
+			s := u.status()
+			paid := u.paid()
+			if s.state() != "stopped:budget" || s.Documents != (totals{Total: n, Done: paid, Remaining: n - paid}) || paid == 0 || paid == n {
+				t.Fatalf("after the budget: %s, %+v, %d paid", s.state(), s.Documents, paid)
+			}
+			if s.CostUSD == nil || *s.CostUSD <= budget/2 || *s.CostUSD > budget {
+				t.Errorf("spent %v of %v", s.CostUSD, budget)
+			}
+			// The same budget again is still spent; hardly anything fits into what is left of it.
+			u.summarize("--budget-usd", "0.01").wait().wantCode(5)
+			if s := u.status(); s.CostUSD == nil || *s.CostUSD > budget {
+				t.Errorf("spent %v of %v at the second try", s.CostUSD, budget)
+			}
+			resume(u, s.Run)
+			if again := u.books("finished", totals{Total: n, Done: n}); again.Run != s.Run {
+				t.Errorf("run %s was not continued but %s begun", s.Run, again.Run)
+			}
+			u.paidOnce(n)
+		})
+	}
+}
+
+// A cap on tokens works like one on money, without a price.
+func TestTokenBudget(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("5ms"))
+	const n, budget = 60, 20_000
+	u.notes(0, n)
+	u.summarize("--model", "nobody-knows-its-price", "--budget-tokens", "20000").wait().wantCode(5)
+	s := u.status()
+	if used := s.Tokens.In + s.Tokens.Out; used == 0 || used > budget {
+		t.Errorf("%d tokens used of %d", used, budget)
+	}
+	if s.CostUSD != nil {
+		t.Errorf("the cost is said to be %v, and nobody knows it", *s.CostUSD)
+	}
+	u.summarize("--model", "nobody-knows-its-price", "--budget-usd", "1").wait().wantCode(2).says("nobody-knows-its-price")
+	u.summarize("--model", "nobody-knows-its-price", "--budget-tokens", "10000000").wait().wantCode(0)
+	u.books("finished", totals{Total: n, Done: n})
+	u.paidOnce(n)
+}
+
+// A run is paused from another process, and goes on with the same command.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("100ms"))
+	const n = 80
+	u.notes(0, n)
+	p := u.summarize("--concurrency", "4")
+	p.until("some are done", func() bool { return u.paid() >= 8 })
+	run := u.status()
+	if run.state() != "running" || run.Documents.Total != n {
+		t.Errorf("in mid-run: %s, %+v", run.state(), run.Documents)
+	}
+	u.run("pause", run.Run).wantCode(0)
+	r := p.wait().wantCode(1).says("paused")
+	paid := u.paid()
+	if paid == n {
+		t.Fatal("the run was over before it was paused")
+	}
+	u.books("stopped:paused", totals{Total: n, Done: paid, Remaining: n - paid})
+	if stats := u.fake.Stats(); stats.Outcomes[fakellm.OutcomeAbandoned] != 0 {
+		t.Errorf("%d calls in flight were given up:\n%s", stats.Outcomes[fakellm.OutcomeAbandoned], r.stderr)
+	}
+	u.run("pause", run.Run).wantCode(1).says(run.Run)
+	u.set(latency("0s"))
+	u.summarize().wait().wantCode(0)
+	if s := u.books("finished", totals{Total: n, Done: n}); s.Run != run.Run {
+		t.Errorf("run %s was not continued but %s begun", run.Run, s.Run)
+	}
+	u.paidOnce(n)
+}
+
+// A cancelled run is over: the next one is new, and pays only for the rest.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("100ms"))
+	const n = 60
+	u.notes(0, n)
+	p := u.summarize("--concurrency", "4")
+	p.until("some are done", func() bool { return u.paid() >= 8 })
+	run := u.status()
+	u.run("cancel", run.Run).wantCode(0)
+	p.wait().wantCode(1).says("cancelled")
+	paid := u.paid()
+	u.books("stopped:cancelled", totals{Total: n, Done: paid, Remaining: n - paid})
+	u.run("resume", run.Run).wantCode(1).says(run.Run)
+	u.set(latency("0s"))
+	u.summarize().wait().wantCode(0)
+	if s := u.books("finished", totals{Total: n, Done: n - paid, Skipped: paid}); s.Run == run.Run {
+		t.Error("the cancelled run was continued")
+	}
+	u.paidOnce(n)
+}
+
+// interrupt starts a run that does four documents at a time, and ends it by SIGINT when so many more are paid.
+func (u *user) interrupt(more int64, args ...string) {
+	u.t.Helper()
+	u.set(latency("50ms"))
+	before := u.paid()
+	p := u.summarize(append([]string{"--concurrency", "4"}, args...)...)
+	p.until("some are done", func() bool { return u.paid() >= before+more })
+	p.signal(os.Interrupt)
+	p.wait().wantCode(130)
+	u.set(latency("0s"))
+}
+
+// A source that grows, shrinks and changes while its run is unfinished, and after it.
+func TestChangingSource(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	const n = 60
+	u.notes(0, n)
+	u.interrupt(10)
+	paid := u.paid()
+	first := u.books("running", totals{Total: n, Done: paid, Remaining: n - paid})
+
+	// It grows by ten, and one that was done changes: all are of the same run.
+	u.notes(n, n+10)
+	changed := u.doneNote(n)
+	u.write(noteName(changed), []byte(note(1000+changed)))
+	u.interrupt(10)
+	s := u.status()
+	if s.Run != first.Run || s.Documents.Total != n+10 || s.Documents.Done+s.Documents.Remaining != n+10 || s.Documents.Done != u.paid() && s.Documents.Done != u.paid()-1 {
+		t.Errorf("grown: run %s with %+v after %d calls; want run %s with a total of %d", s.Run, s.Documents, u.paid(), first.Run, n+10)
+	}
+	u.summarize().wait().wantCode(0)
+	if s := u.books("finished", totals{Total: n + 10, Done: n + 10}); s.Run != first.Run {
+		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
+	}
+	u.paidOnce(n + 11)
+	if got := len(u.summaries()); got != n+10 {
+		t.Errorf("%d summaries, want %d", got, n+10)
+	}
+
+	// A document is deleted after its run: it is left out of the next one and of what is written, and stays known.
+	if err := os.Remove(u.path("docs/" + noteName(3))); err != nil {
+		t.Fatal(err)
+	}
+	u.summarize().wait().wantCode(0).says("1 gone")
+	u.books("finished", totals{Total: n + 9, Skipped: n + 9})
+	if _, there := u.summaries()[noteName(3)]; there {
+		t.Error("the deleted document is among the summaries")
+	}
+	if d := u.show(noteName(3)); d.State != "done" {
+		t.Errorf("the deleted document is %s", d.State)
+	}
+	// It comes back: known, so not paid again.
+	u.write(noteName(3), []byte(note(3)))
+	u.summarize().wait().wantCode(0)
+	u.books("finished", totals{Total: n + 10, Done: u.status().Documents.Done, Skipped: n + 10 - u.status().Documents.Done})
+	u.paidOnce(n + 11)
+}
+
+// doneNote finds a note that is done already.
+func (u *user) doneNote(n int) int {
+	u.t.Helper()
+	for i := range n {
+		if u.show(noteName(i)).State == "done" {
+			return i
+		}
+	}
+	u.t.Fatal("no document is done")
+	return 0
+}
+
+// Documents that are deleted while their run is unfinished: those that were done stay so, those that were not end in
+// the books too.
+func TestDeletedDuringRun(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	const n = 40
+	u.notes(0, n)
+	u.interrupt(8)
+	paid := u.paid()
+	before := u.books("running", totals{Total: n, Done: paid, Remaining: n - paid})
+	var done, open string
+	for i := range n {
+		if state := u.show(noteName(i)).State; state == "done" && done == "" {
+			done = noteName(i)
+		} else if state != "done" && open == "" {
+			open = noteName(i)
+		}
+	}
+	for _, name := range []string{done, open} {
+		if err := os.Remove(u.path("docs/" + name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := u.summarize().wait()
+	s := u.status()
+	if s.Run != before.Run || s.state() != "finished" || s.Documents.Remaining != 0 || s.Documents.Done+s.Documents.Dead != s.Documents.Total {
+		t.Errorf("run %s is %s with %+v", s.Run, s.state(), s.Documents)
+	}
+	// What could not be done since it is gone is said to be so, as class input_gone.
+	if s.Documents.Total != n || s.Documents.Done != n-1 || s.Documents.Dead != 1 {
+		t.Errorf("%+v, want %d done and one dead (input_gone)", s.Documents, n-1)
+	}
+	r.wantCode(3)
+	if d := u.show(open); d.State != "dead" {
+		t.Errorf("%s is %s, want dead", open, d.State)
+	}
+	u.paidOnce(n - 1)
+	// In the next run neither is a document any more.
+	u.summarize().wait().wantCode(0)
+	u.books("finished", totals{Total: n - 2, Skipped: n - 2})
+}
+
+// A forced run that is interrupted goes on as what it is, whether by the same command or without --force: everything
+// is made anew, each once.
+func TestForceInterrupted(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{"with --force again": {"--force"}, "without it": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t, nil)
+			const n = 60
+			u.notes(0, n)
+			u.write("copy.txt", []byte(note(0)))
+			u.summarize().wait().wantCode(0)
+			first := u.books("finished", totals{Total: n + 1, Done: n + 1})
+			u.paidOnce(n)
+
+			u.fake.Reset()
+			u.interrupt(10, "--force")
+			forced := u.status()
+			paid := u.paid()
+			d := forced.Documents
+			if forced.Run == first.Run || forced.state() != "running" || d.Total != n+1 || d.Skipped != 0 || d.Dead != 0 || d.Done != paid && d.Done != paid+1 {
+				t.Errorf("interrupted: run %s is %s with %+v after %d calls", forced.Run, forced.state(), d, paid)
+			}
+			u.summarize(args...).wait().wantCode(0)
+			if s := u.books("finished", totals{Total: n + 1, Done: n + 1}); s.Run != forced.Run {
+				t.Errorf("run %s was not continued but %s begun", forced.Run, s.Run)
+			}
+			u.paidOnce(n)
+			u.summarize().wait().wantCode(0)
+			u.books("finished", totals{Total: n + 1, Skipped: n + 1})
+			u.paidOnce(n)
+		})
+	}
+}
+
+// Two processes with the same source and ledger: all is done once, whoever does it.
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("40ms"))
+	const n = 300
+	u.notes(0, n)
+	one := u.summarize("--concurrency", "4", "--partition-documents", "10")
+	one.until("it has begun", func() bool { return u.paid() >= 4 })
+	two := u.summarize("--concurrency", "4", "--partition-documents", "10")
+	one.wait().wantCode(0)
+	two.wait().wantCode(0)
+	u.books("finished", totals{Total: n, Done: n})
+	u.paidOnce(n)
+	if stats := u.fake.Stats(); stats.MaxInFlight <= 4 {
+		t.Errorf("%d calls in flight at the most: the second process did nothing", stats.MaxInFlight)
+	}
+}
+
+// Of two that plan at the same moment one works and the other exits 4, or comes when the planning is over and helps.
+func TestTwoPlanAtOnce(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("20ms"))
+	const n = 100
+	u.notes(0, n)
+	one, two := u.summarize(), u.summarize()
+	a, b := one.wait(), two.wait()
+	for _, r := range []result{a, b} {
+		if r.code != 0 && r.code != 4 {
+			t.Errorf("exit code %d:\n%s", r.code, r.stderr)
+		}
+		if r.code == 4 {
+			r.says("--wait")
+		}
+	}
+	if a.code == 4 && b.code == 4 {
+		t.Error("both left it to the other")
+	}
+	u.books("finished", totals{Total: n, Done: n})
+	u.paidOnce(n)
+}
+
+// A killed process costs no finished document a second call: what it had in flight is all that is asked again.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("100ms"))
+	const n, inFlight = 80, 8
+	u.notes(0, n)
+	p := u.summarize("--concurrency", "8")
+	p.until("some are done", func() bool { return u.paid() >= 20 })
+	p.signal(syscall.SIGKILL)
+	p.wait().wantCode(-1)
+	killed := u.status()
+	if killed.state() != "running" || killed.Documents.Done < 20-inFlight || killed.Documents.Total != n {
+		t.Errorf("after the kill: %s, %+v", killed.state(), killed.Documents)
+	}
+	u.set(latency("5ms"))
+	u.summarize().wait().wantCode(0)
+	if s := u.books("finished", totals{Total: n, Done: n}); s.Run != killed.Run {
+		t.Errorf("run %s was not continued but %s begun", killed.Run, s.Run)
+	}
+	stats := u.fake.Stats()
+	if stats.Distinct != n || stats.Duplicates > inFlight {
+		t.Errorf("%d contents paid, %d again; want %d and %d at the most", stats.Distinct, stats.Duplicates, n, inFlight)
+	}
+	if s := u.dead(); len(s) != 0 {
+		t.Errorf("being in flight when a process dies is no fault: %v", s)
+	}
+}
+
+// A process that is killed while it plans leaves nothing behind that hinders the next.
+func TestKillWhilePlanning(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	const n = 5000
+	u.lines(n)
+	p := u.summarize()
+	p.until("a run is being planned", func() bool {
+		return u.run("status", "-o", "json").code == 0
+	})
+	p.signal(syscall.SIGKILL)
+	p.wait()
+	killed := u.status()
+	// Another profile is not in the way.
+	u.run("run", "docs", "--model", "extractive", "--limit", "5").wantCode(0)
+	u.summarize("--wait", "--concurrency", "64").wait().wantCode(0)
+	if s := u.status(killed.Run); s.state() != "finished" || s.Documents != (totals{Total: n, Done: n}) {
+		t.Errorf("run %s is %s with %+v, want all of %d done", s.Run, s.state(), s.Documents, n)
+	}
+	if stats := u.fake.Stats(); stats.Distinct != n {
+		t.Errorf("%d contents paid, want %d", stats.Distinct, n)
+	}
+}
+
+// Ctrl-C once finishes what is in flight; twice gives it up; either way nothing is lost.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("1s"))
+	const n = 30
+	u.notes(0, n)
+	p := u.summarize("--concurrency", "4")
+	p.until("calls are in flight", func() bool { return u.paid() >= 4 && u.fake.Stats().InFlight == 4 })
+	p.signal(os.Interrupt)
+	r := p.wait().wantCode(130).says("stopping", "nothing is lost")
+	stats := u.fake.Stats()
+	if stats.Outcomes[fakellm.OutcomeAbandoned] != 0 || stats.Completed < 8 {
+		t.Errorf("%d calls were given up, %d finished; want those in flight to be finished\n%s", stats.Outcomes[fakellm.OutcomeAbandoned], stats.Completed, r.stderr)
+	}
+	u.books("running", totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})
+	if got := len(u.summaries()); int64(got) != stats.Completed {
+		t.Errorf("%d summaries were written, want the %d that are done", got, stats.Completed)
+	}
+
+	u.set(latency("1m"))
+	p = u.summarize("--concurrency", "4", "--request-timeout", "5m")
+	p.until("calls are in flight", func() bool { return u.fake.Stats().InFlight == 4 })
+	p.signal(os.Interrupt)
+	p.until("it says that it waits", func() bool { return strings.Contains(p.err.String(), "interrupt again") })
+	p.signal(os.Interrupt)
+	p.wait().wantCode(130)
+	u.books("running", totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})
+
+	u.set(latency("0s"))
+	u.summarize().wait().wantCode(0)
+	u.books("finished", totals{Total: n, Done: n})
+	u.paidOnce(n)
+	if d := u.show(noteName(n - 1)); d.Attempts != 1 {
+		t.Errorf("an interrupt cost attempts: %d", d.Attempts)
+	}
+}
+
+// SIGTERM is the way a scheduler asks: the same as Ctrl-C.
+func TestTerminate(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("300ms"))
+	const n = 30
+	u.notes(0, n)
+	p := u.summarize("--concurrency", "4")
+	p.until("calls are in flight", func() bool { return u.paid() >= 4 })
+	p.signal(syscall.SIGTERM)
+	p.wait().wantCode(130)
+	paid := u.paid()
+	u.books("running", totals{Total: n, Done: paid, Remaining: n - paid})
+	u.paidOnce(int(paid))
+}
