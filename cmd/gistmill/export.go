@@ -1,0 +1,250 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gistmill/gistmill/internal/export"
+	"github.com/gistmill/gistmill/internal/ledger"
+)
+
+// The formats of an export.
+const (
+	formatJSONL    = "jsonl"
+	formatParquet  = "parquet"
+	formatMarkdown = "markdown"
+)
+
+// exportFlags choose summaries and how they are written.
+type exportFlags struct {
+	format, run            string
+	source, profile, model string
+	allProfiles, gone      bool
+}
+
+func (c *cli) exportCommand() *cobra.Command {
+	var flags exportFlags
+	command := &cobra.Command{
+		Use:   "export DEST",
+		Short: "Write summaries into a file or a folder",
+		Long: `Export writes the summaries of the ledger to DEST: JSON lines, a Parquet file, or a folder with a Markdown file for each document. Without
+--format the name decides: .parquet is Parquet, a folder (or a name that ends with /) is Markdown, anything else is JSON lines; - is JSON
+lines on standard output. A file appears when it is whole; Markdown files that have not changed are left alone.
+
+Of each source the summaries made with one profile (model, prompt, schema and parameters) are written, that of its newest finished run;
+--all-profiles writes all, --run those of one run's documents. Documents that are gone from their source are left out, but for --gone.
+
+  gistmill export summaries.parquet
+  gistmill export - --source ./docs | jq .summary
+  gistmill export pages/ --format markdown --model gpt-4o-mini`,
+		Args: oneDestination,
+	}
+	load := c.settings(command)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if err := flags.check(args[0]); err != nil {
+			return err
+		}
+		a, err := load()
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		if err := a.open(command.Context(), queueNone); err != nil {
+			return err
+		}
+		return a.export(command.Context(), args[0], flags)
+	}
+	flags.add(c, command)
+	return command
+}
+
+func oneDestination(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one destination: a file, a folder, or - for standard output")
+	}
+	return nil
+}
+
+func (f *exportFlags) add(c *cli, command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.format, "format", "", "`format`: jsonl, parquet or markdown (default by the name of DEST)")
+	flags.StringVar(&f.run, "run", "", "only documents of this `run`")
+	flags.StringVar(&f.source, "source", "", "only documents of this source: its `URL` or path")
+	flags.StringVar(&f.profile, "profile", "", "only summaries of the profile whose `hash` begins so")
+	flags.StringVar(&f.model, "model", "", "only summaries of profiles with this `model`")
+	flags.BoolVar(&f.allProfiles, "all-profiles", false, "of each source the summaries of all profiles, not of the newest only")
+	flags.BoolVar(&f.gone, "gone", false, "documents that are gone from their source, too")
+	completeFlag(command, "format", fixed(formatJSONL, formatParquet, formatMarkdown))
+	completeFlag(command, "run", c.runNames)
+	completeFlag(command, "source", c.pairValues(func(p ledger.Pair) string { return p.Source }))
+	completeFlag(command, "profile", c.pairValues(func(p ledger.Pair) string { return p.Profile + "\t" + p.Model }))
+	completeFlag(command, "model", c.pairValues(func(p ledger.Pair) string { return p.Model }))
+}
+
+// check decides the format and refuses what does not go together.
+func (f *exportFlags) check(dest string) error {
+	if f.format == "" {
+		f.format = formatOf(dest)
+	}
+	switch f.format {
+	case formatJSONL:
+	case formatParquet, formatMarkdown:
+		if dest == "-" {
+			return &usageError{fmt.Errorf("%s can't go to standard output: name a file or a folder, or take --format jsonl", f.format)}
+		}
+	default:
+		return &usageError{fmt.Errorf("--format %q: want jsonl, parquet or markdown", f.format)}
+	}
+	if f.run != "" && (f.source != "" || f.profile != "" || f.model != "" || f.allProfiles) {
+		return &usageError{errors.New("--run says source and profile already: leave out --source, --profile, --model and --all-profiles")}
+	}
+	return nil
+}
+
+func formatOf(dest string) string {
+	if strings.EqualFold(filepath.Ext(dest), ".parquet") {
+		return formatParquet
+	}
+	if info, err := os.Stat(dest); strings.HasSuffix(dest, "/") || err == nil && info.IsDir() {
+		return formatMarkdown
+	}
+	return formatJSONL
+}
+
+func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
+	filters, left, err := f.choose(ctx, a.ledger)
+	if err != nil {
+		return err
+	}
+	each := func(yield func(ledger.Exported) error) error {
+		for _, filter := range filters {
+			if err := a.ledger.Summaries(ctx, filter, yield); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var n int
+	write := func(to func(io.Writer, export.Stream) (int, error)) error {
+		return export.File(dest, func(w io.Writer) (err error) {
+			n, err = to(w, each)
+			return err
+		})
+	}
+	place := "to " + dest
+	switch {
+	case dest == "-":
+		place = "to standard output"
+		n, err = export.JSONL(a.stdout, each)
+	case f.format == formatJSONL:
+		err = write(export.JSONL)
+	case f.format == formatParquet:
+		err = write(export.Parquet)
+	default:
+		n, err = export.Markdown(dest, each)
+	}
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if left > 0 {
+		place += fmt.Sprintf("; %s left out (--all-profiles)", count(int64(left), "older profile"))
+	}
+	a.say("%s %s", summaries(n), place)
+	return nil
+}
+
+// choose turns the flags into filters, and counts the profiles that are left out because a newer one stands for the source.
+func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []ledger.ExportFilter, left int, err error) {
+	if f.run != "" {
+		run, err := l.Run(ctx, f.run)
+		return []ledger.ExportFilter{{SourceID: run.SourceID, ProfileID: run.ProfileID, Run: run.Num, Gone: f.gone}}, 0, err
+	}
+	all, err := l.Pairs(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	pairs, err := f.match(all)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !f.allProfiles {
+		before := len(pairs)
+		pairs = slices.CompactFunc(pairs, func(a, b ledger.Pair) bool { return a.SourceID == b.SourceID })
+		left = before - len(pairs)
+	}
+	slices.SortFunc(pairs, func(a, b ledger.Pair) int {
+		return cmp.Or(cmp.Compare(a.SourceID, b.SourceID), cmp.Compare(a.ProfileID, b.ProfileID))
+	})
+	for _, p := range pairs {
+		filters = append(filters, ledger.ExportFilter{SourceID: p.SourceID, ProfileID: p.ProfileID, Gone: f.gone})
+	}
+	return filters, left, nil
+}
+
+// match applies the flags one by one, to say which of them lets nothing through.
+func (f *exportFlags) match(pairs []ledger.Pair) ([]ledger.Pair, error) {
+	for _, flag := range []struct {
+		name, value string
+		of          func(ledger.Pair) string
+		match       func(have, want string) bool
+	}{
+		{"source", f.source, func(p ledger.Pair) string { return p.Source }, isSource},
+		{"profile", f.profile, func(p ledger.Pair) string { return p.Profile }, strings.HasPrefix},
+		{"model", f.model, func(p ledger.Pair) string { return p.Model }, func(have, want string) bool { return have == want }},
+	} {
+		if flag.value == "" {
+			continue
+		}
+		var known []string
+		var kept []ledger.Pair
+		for _, p := range pairs {
+			known = append(known, flag.of(p))
+			if flag.match(flag.of(p), flag.value) {
+				kept = append(kept, p)
+			}
+		}
+		if len(kept) == 0 {
+			return nil, fmt.Errorf("--%s %s: nothing in the ledger has it%s", flag.name, flag.value, someOf(known))
+		}
+		pairs = kept
+	}
+	return pairs, nil
+}
+
+// someOf names what there is instead.
+func someOf(known []string) string {
+	const most = 5
+	slices.Sort(known)
+	known = slices.Compact(known)
+	switch n := len(known); {
+	case n == 0:
+		return "; it is empty"
+	case n > most:
+		return fmt.Sprintf("; there are %s and %d more", printable(strings.Join(known[:most], ", ")), n-most)
+	}
+	return "; there is " + printable(strings.Join(known, ", "))
+}
+
+// isSource says whether a source is meant by what a user writes: its URL, with or without the query, or its path.
+func isSource(sourceURL, written string) bool {
+	bare, _, _ := strings.Cut(sourceURL, "?")
+	if sourceURL == written || bare == strings.TrimRight(written, "/") || bare == written {
+		return true
+	}
+	u, err := url.Parse(sourceURL)
+	if err != nil || u.Scheme != "file" || strings.Contains(written, "://") {
+		return false
+	}
+	abs, err := filepath.Abs(written)
+	return err == nil && u.Path == filepath.ToSlash(abs)
+}

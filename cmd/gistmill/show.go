@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/gistmill/gistmill/internal/export"
+	"github.com/gistmill/gistmill/internal/ledger"
+)
+
+// viewsMost bounds how many sources and profiles of one document are looked at.
+const viewsMost = 1000
+
+func (c *cli) showCommand() *cobra.Command {
+	var output outputFlag
+	var all bool
+	command := &cobra.Command{
+		Use:   "show URI",
+		Short: "Show one document: its summary, checks and history",
+		Long: `Show says all that the ledger knows of one document. It is named by its URI as listed (sub/a.pdf, data.jsonl#id7), by its path here, or by the
+URL of its source, a slash and its URI. Where several sources or profiles have it, the newest outcome is shown; --all shows each (as a
+list with -o json).
+
+  gistmill show sub/a.pdf
+  gistmill show s3://bucket/reports/2026/q1.pdf -o json`,
+		Args: oneDocument,
+	}
+	load := c.settings(command)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		ctx := command.Context()
+		a, err := load()
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		if err := a.open(ctx, queueNone); err != nil {
+			return err
+		}
+		views, err := a.documents(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if all {
+			return a.showAll(views, output)
+		}
+		if len(views) > 1 {
+			c.say("%s more under other sources or profiles; --all shows them", count(int64(len(views)-1), "result"))
+		}
+		return output.write(c.stdout, documentViewOf(views[0]), func() error { return describeDocument(c.stdout, views[0]) })
+	}
+	output.add(command)
+	command.Flags().BoolVar(&all, "all", false, "every source and profile that has the document")
+	return command
+}
+
+func oneDocument(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one document: its URI, its path, or its source's URL, a slash and its URI")
+	}
+	return nil
+}
+
+func (a *app) showAll(views []ledger.DocumentView, output outputFlag) error {
+	rows := make([]documentView, len(views))
+	for i, v := range views {
+		rows[i] = documentViewOf(v)
+	}
+	return output.write(a.stdout, rows, func() error {
+		for i, v := range views {
+			if i > 0 {
+				fmt.Fprintln(a.stdout)
+			}
+			if err := describeDocument(a.stdout, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// documents finds what a user names; there is at least one, or an error with a hint.
+func (a *app) documents(ctx context.Context, name string) ([]ledger.DocumentView, error) {
+	views, err := a.ledger.Documents(ctx, name, viewsMost)
+	if err != nil || len(views) > 0 {
+		return views, err
+	}
+	if !strings.Contains(name, "://") {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return nil, fmt.Errorf("find %s: %w", name, err)
+		}
+		if views, err = a.ledger.Documents(ctx, filepath.ToSlash(path), viewsMost); err != nil || len(views) > 0 {
+			return views, err
+		}
+	}
+	return nil, fmt.Errorf("document %q: %w%s", name, ledger.ErrNotFound, a.near(ctx, name))
+}
+
+// near suggests documents with the same name elsewhere. It is only a hint: it may take a moment of an error's time, and
+// an error of its own is none.
+func (a *app) near(ctx context.Context, name string) string {
+	const most = 3
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	last := name[strings.LastIndexByte(strings.TrimRight(name, "/"), '/')+1:]
+	found, err := a.ledger.Near(ctx, last, most)
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	return "; did you mean " + printable(strings.Join(found, " or ")) + "?"
+}
+
+// documentView is a document as `show` gives it. Its JSON fields are relied on.
+type documentView struct {
+	URI           string          `json:"uri"`
+	Source        string          `json:"source"`
+	Run           string          `json:"run"`
+	State         string          `json:"state"`
+	Gone          bool            `json:"gone"`
+	Profile       string          `json:"profile"`
+	Model         string          `json:"model"`
+	ContentSHA256 string          `json:"content_sha256"`
+	Size          int64           `json:"size"`
+	Modified      *time.Time      `json:"modified_at"`
+	At            *time.Time      `json:"at"`
+	Attempts      int64           `json:"attempts"`
+	Class         string          `json:"class"`
+	Message       string          `json:"message"`
+	Title         string          `json:"title"`
+	Summary       *string         `json:"summary"`
+	Output        json.RawMessage `json:"output,omitempty"`
+	Checks        json.RawMessage `json:"checks"`
+	TokensIn      int64           `json:"tokens_in"`
+	TokensOut     int64           `json:"tokens_out"`
+	CostUSD       *float64        `json:"cost_usd"`
+	Chunks        int64           `json:"chunks"`
+	History       []ledger.Event  `json:"history"`
+}
+
+func documentViewOf(v ledger.DocumentView) documentView {
+	d := documentView{
+		URI: v.URI, Source: v.Source, Run: v.Run, State: v.State, Gone: v.Gone, Profile: v.Profile, Model: v.Model, ContentSHA256: v.ContentSHA256,
+		Size: v.Size, Modified: notZero(v.Modified), At: notZero(v.At), Attempts: v.Attempts, Class: v.Class, Message: v.Message,
+		Checks: json.RawMessage("[]"), History: v.History,
+	}
+	if d.History == nil {
+		d.History = []ledger.Event{}
+	}
+	if s := v.Summary; s != nil {
+		d.Title, d.Summary, d.Output, d.TokensIn, d.TokensOut, d.Chunks = s.Title, &s.Text, s.Output, s.TokensIn, s.TokensOut, s.Chunks
+		d.CostUSD = export.USD(s.CostNano)
+		if len(s.Checks) > 0 {
+			d.Checks = s.Checks
+		}
+	}
+	return d
+}
+
+// describeDocument shows a document to people.
+func describeDocument(stdout io.Writer, v ledger.DocumentView) error {
+	state := v.State
+	if v.Gone {
+		state += ", gone from its source"
+	}
+	rows := [][]string{
+		{"URI:", v.URI},
+		{"Source:", v.Source},
+		{"State:", state},
+		{"Run:", orDash(v.Run)},
+		{"Model:", v.Model},
+		{"Profile:", v.Profile},
+		{"Size:", fmt.Sprintf("%s, changed %s", humanize.Bytes(uint64(max(v.Size, 0))), when(v.Modified))},
+		{"Content:", orDash(v.ContentSHA256)},
+		{"Attempts:", fmt.Sprintf("%d, the last outcome %s", v.Attempts, when(v.At))},
+	}
+	if v.Class != "" {
+		rows = append(rows, []string{"Class:", v.Class}, []string{"Message:", v.Message})
+	}
+	if s := v.Summary; s != nil {
+		rows = append(rows, []string{"Tokens:", fmt.Sprintf("%s in, %s out, %s", number(s.TokensIn), number(s.TokensOut), count(s.Chunks, "chunk"))},
+			[]string{"Cost:", usd(s.CostNano)}, []string{"Title:", orDash(s.Title)})
+	}
+	if err := table(stdout, rows...); err != nil {
+		return err
+	}
+	if err := describeSummary(stdout, v); err != nil {
+		return err
+	}
+	return describeHistory(stdout, v.History)
+}
+
+func describeSummary(stdout io.Writer, v ledger.DocumentView) error {
+	s := v.Summary
+	if s == nil {
+		return nil
+	}
+	heading := "Summary:"
+	if v.State != "done" {
+		heading = "Summary (the last one made):"
+	}
+	text := heading + "\n" + indented(s.Text)
+	if len(s.Output) > 0 {
+		text += "Output:\n" + indented(pretty(s.Output))
+	}
+	if len(s.Checks) > 0 && string(s.Checks) != "[]" {
+		text += "Checks:\n" + indented(pretty(s.Checks))
+	}
+	_, err := io.WriteString(stdout, text)
+	return err
+}
+
+func pretty(raw json.RawMessage) string {
+	b, err := json.MarshalIndent(raw, "", "  ")
+	if err != nil {
+		return string(raw)
+	}
+	return string(b)
+}
+
+// indented is a text of several lines that a terminal does not obey.
+func indented(s string) string {
+	s = strings.TrimSpace(export.Inert(s))
+	return "  " + strings.ReplaceAll(s, "\n", "\n  ") + "\n"
+}
+
+func describeHistory(stdout io.Writer, history []ledger.Event) error {
+	if len(history) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "History:")
+	for _, e := range history {
+		attempt := "-"
+		if e.Attempt > 0 {
+			attempt = fmt.Sprintf("attempt %d", e.Attempt)
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\n", when(e.At), e.Run, e.Event, attempt, orDash(e.Class), printable(e.Message))
+	}
+	return w.Flush()
+}
