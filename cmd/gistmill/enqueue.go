@@ -44,16 +44,16 @@ into the queue, for workers to take up. An unfinished run of the same source and
 			}
 			return a.dryRun(command.Context(), args, &sources, force, output)
 		}
+		for _, raw := range args {
+			if raw == "-" {
+				return &usageError{errors.New("enqueue can't take standard input, which workers could not read: write it to a file or bucket they can reach, or use `gistmill run -`")}
+			}
+		}
 		if err := a.open(command.Context(), queueRequired); err != nil {
 			return err
 		}
 		if _, err := a.enqueuer().Reconcile(command.Context()); err != nil {
 			return err
-		}
-		for _, raw := range args {
-			if raw == "-" {
-				return &usageError{errors.New("enqueue can't take standard input, which workers could not read: write it to a file or bucket they can reach, or use `gistmill run -`")}
-			}
 		}
 		var plans []enqueuer.Plan
 		for _, raw := range args {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,9 +91,20 @@ func (c *cli) report(command *cobra.Command, err error) int {
 		c.say("%v; --wait waits for it", err)
 		return exitPlanning
 	default:
-		c.say("%v", err)
+		c.say("%s", oneLine(err))
 		return exitFailed
 	}
+}
+
+// oneLine joins the lines that some libraries' errors have, and leaves out what is said twice.
+func oneLine(err error) string {
+	var parts []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(parts, line) {
+			parts = append(parts, line)
+		}
+	}
+	return strings.ReplaceAll(strings.Join(parts, "; "), ":;", ":")
 }
 
 // say writes a line to stderr.

@@ -48,7 +48,7 @@ document, and a Markdown file a document. Nothing needs to be installed: the que
   gistmill run s3://bucket/reports?region=eu-central-1 --include '**/*.pdf' --out -`,
 		Args: atLeastOneSource,
 	}
-	load := c.settings(command)
+	load := c.settings(command, "api-key")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		a, err := load()
 		if err != nil {
@@ -73,9 +73,6 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	if err := a.open(a.stop, queueEmbedded); err != nil {
 		return err
 	}
-	if a.config.Model == summarize.Extractive {
-		a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
-	}
 	if path, ok := strings.CutPrefix(a.config.Store, "sqlite:"); ok {
 		o.spool = filepath.Join(filepath.Dir(path), "stdin")
 	}
@@ -83,10 +80,13 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 		return a.confirm(ctx, source, profile, p, yes)
 	}
 	var runs []ledger.Run
-	for _, raw := range sources {
+	for i, raw := range sources {
 		plan, err := a.plan(a.stop, raw, flags, o)
 		if err != nil {
 			return err
+		}
+		if i == 0 && a.config.Model == summarize.Extractive {
+			a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
 		}
 		a.say("%s", describePlan(plan))
 		runs = append(runs, plan.Run)

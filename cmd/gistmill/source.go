@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/corpus"
@@ -43,6 +45,11 @@ func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string
 	}
 	if raw == "-" {
 		o.Stdin, o.Spool = a.stdin, spool
+	}
+	for _, glob := range slices.Concat(f.include, f.exclude) {
+		if !doublestar.ValidatePattern(glob) {
+			return nil, &usageError{fmt.Errorf("%q is not a valid glob (--include, --exclude)", glob)}
+		}
 	}
 	var err error
 	if o.Since, err = parseTime("since", f.since); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -105,6 +106,8 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		a.closes = append(a.closes, func() error { embedded.Close(); return nil })
 		address = "redis://" + embedded.Addr()
 	}
+	// What go-redis writes to stderr by itself is said in our own words, once.
+	redis.SetLogger(redisLog{a.log})
 	client, err := tasks.Dial(address)
 	if err != nil {
 		return err
@@ -115,6 +118,14 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
 	return nil
+}
+
+// redisLog passes the Redis client's log on.
+type redisLog struct{ log *slog.Logger }
+
+// Printf is go-redis' only method of a logger.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis client", "message", fmt.Sprintf(format, args...))
 }
 
 func (a *app) close() {

@@ -1,0 +1,133 @@
+//go:build integration
+
+package acceptance
+
+import (
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// closedPort is a loopback address that nobody listens on.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// What is wrong with a command line or the world around it is said in a line that says what to do, with the documented exit
+// code and nothing on stdout.
+func TestWrongInput(t *testing.T) {
+	t.Parallel()
+	closed := closedPort(t)
+	cases := []struct {
+		name  string
+		args  []string
+		env   []string
+		code  int
+		says  []string
+		never string // must not be said
+		lines int    // of stderr at the most; 0: 1
+	}{
+		{name: "unknown flag", args: []string{"run", "docs", "--nope"}, code: 2, says: []string{"--nope", "--help"}, lines: 2},
+		{name: "unknown command", args: []string{"rnu", "docs"}, code: 2, says: []string{"rnu", "run"}, lines: 2},
+		{name: "unknown command of dead", args: []string{"dead", "lsit"}, code: 2, says: []string{"lsit", "list"}, lines: 2},
+		{name: "no source given", args: []string{"run"}, code: 2, says: []string{"source", "folder"}, lines: 2},
+		{name: "no such source", args: []string{"run", "dosc"}, code: 1, says: []string{"dosc"}},
+		{name: "no such source to enqueue", args: []string{"enqueue", "dosc", "--dry-run"}, code: 1, says: []string{"dosc"}},
+		{name: "no such scheme", args: []string{"run", "ftp://host/docs"}, code: 1, says: []string{"ftp", "s3://"}},
+		{name: "wrong number", args: []string{"run", "docs", "--words", "many"}, code: 2, says: []string{"--words", "many"}},
+		{
+			name: "all wrong settings at once", args: []string{"run", "docs", "--words", "0", "--retry-base", "soon"}, env: []string{"GISTMILL_CONCURRENCY=-1"},
+			code: 2, says: []string{"--words", "--retry-base", "GISTMILL_CONCURRENCY"}, lines: 3,
+		},
+		{name: "wrong time", args: []string{"run", "docs", "--since", "yesterday"}, code: 2, says: []string{"--since", "36h"}, lines: 2},
+		{name: "wrong glob", args: []string{"run", "docs", "--include", "[a"}, code: 2, says: []string{"[a"}, lines: 2},
+		{name: "wrong format", args: []string{"status", "-o", "yaml"}, code: 2, says: []string{"json"}, lines: 2},
+		{name: "no config file", args: []string{"run", "docs", "--config", "missing.yaml"}, code: 2, says: []string{"missing.yaml"}},
+		{name: "config is a folder", args: []string{"run", "docs", "--config", "docs"}, code: 2, says: []string{"docs"}},
+		{name: "config is no YAML", args: []string{"run", "docs", "--config", "broken.yaml"}, code: 2, says: []string{"broken.yaml"}},
+		{name: "unknown key in the config", args: []string{"run", "docs", "--config", "unknown.yaml"}, code: 2, says: []string{"unknown.yaml", "wrods"}},
+		{name: "no prompt file", args: []string{"run", "docs", "--model", "m", "--base-url", "http://" + closed, "--prompt", "missing.md"}, code: 2, says: []string{"missing.md"}},
+		{name: "broken prompt", args: []string{"run", "docs", "--model", "m", "--base-url", "http://" + closed, "--prompt", "broken.md"}, code: 2, says: []string{"prompt"}},
+		{name: "broken schema", args: []string{"run", "docs", "--model", "m", "--base-url", "http://" + closed, "--schema", "broken.yaml"}, code: 2, says: []string{"schema"}},
+		{name: "a model without an endpoint", args: []string{"run", "docs", "--model", "gpt-4o-mini"}, code: 2, says: []string{"OPENAI_API_KEY", "base-url"}},
+		{name: "enqueue without a queue", args: []string{"enqueue", "docs"}, code: 2, says: []string{"--redis"}},
+		{name: "worker without a queue", args: []string{"worker"}, code: 2, says: []string{"--redis"}},
+		{name: "standard input for a queue", args: []string{"enqueue", "-", "--redis", "redis://" + closed}, code: 2, says: []string{"gistmill run -"}, lines: 2},
+		{name: "store of no kind", args: []string{"status", "--store", "mysql://host/db"}, code: 2, says: []string{"--store", "sqlite:", "postgres://"}},
+		{name: "store is no SQLite file", args: []string{"run", "docs", "--store", "sqlite:notes.txt"}, code: 1, says: []string{"notes.txt", "--store"}},
+		{name: "store is a folder", args: []string{"run", "docs", "--store", "sqlite:docs"}, code: 1, says: []string{"docs", "--store"}},
+		{
+			name: "no PostgreSQL", args: []string{"run", "docs"}, env: []string{"GISTMILL_STORE=postgres://me:sesame@" + closed + "/gistmill"},
+			code: 1, says: []string{closed, "GISTMILL_STORE"}, never: "sesame",
+		},
+		{
+			name: "no Redis for enqueue", args: []string{"enqueue", "docs"}, env: []string{"GISTMILL_REDIS=redis://:sesame@" + closed},
+			code: 1, says: []string{closed, "GISTMILL_REDIS"}, never: "sesame",
+		},
+		{name: "no Redis for a worker", args: []string{"worker", "--redis", "redis://" + closed, "--exit-when-idle"}, code: 1, says: []string{closed, "--redis"}},
+		{name: "no Redis for status", args: []string{"status", "--redis", "redis://" + closed}, code: 1, says: []string{closed, "--redis"}},
+		{name: "no run yet", args: []string{"status"}, code: 1, says: []string{"no run"}},
+		{name: "unknown run", args: []string{"status", "nobody"}, code: 1, says: []string{"nobody", "gistmill runs"}},
+		{name: "unknown run to pause", args: []string{"pause", "nobody"}, code: 1, says: []string{"nobody", "gistmill runs"}},
+		{name: "no run named", args: []string{"cancel"}, code: 2, says: []string{"gistmill runs"}, lines: 2},
+		{name: "unknown document", args: []string{"show", "nobody.txt"}, code: 1, says: []string{"nobody.txt"}},
+		{name: "unknown age", args: []string{"prune", "--older-than", "soon"}, code: 2, says: []string{"soon"}, lines: 2},
+		{name: "export nowhere", args: []string{"export"}, code: 2, says: []string{"export"}, lines: 2},
+		{name: "export to no format", args: []string{"export", "out.x", "--format", "csv"}, code: 2, says: []string{"csv", "jsonl", "parquet", "markdown"}, lines: 2},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t, nil)
+			u.notes(0, 1)
+			u.env = tc.env
+			for name, text := range map[string]string{
+				"notes.txt": strings.Repeat("This is no database. ", 100), "broken.yaml": "words: [1, 2\nmodel: {", "unknown.yaml": "wrods: 100\n",
+				"broken.md": "Summarize {{.Text",
+			} {
+				if err := os.WriteFile(u.path(name), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := u.run(tc.args...).wantCode(tc.code).says(tc.says...)
+			if r.stdout != "" {
+				t.Errorf("stdout is not empty:\n%s", r.stdout)
+			}
+			lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
+			if len(lines) > max(tc.lines, 1) {
+				t.Errorf("%d lines, want %d at the most:\n%s", len(lines), max(tc.lines, 1), r.stderr)
+			}
+			for _, line := range lines {
+				if !strings.HasPrefix(line, "gistmill: ") {
+					t.Errorf("a line of another kind: %q", line)
+				}
+			}
+			if tc.never != "" && strings.Contains(r.stderr, tc.never) {
+				t.Errorf("says a secret:\n%s", r.stderr)
+			}
+			// Redis and the ledger are tried for 15 s; the rest is for starting on a loaded machine.
+			if r.took > 20*time.Second {
+				t.Errorf("took %s", r.took)
+			}
+			if _, err := os.Stat(u.path("summaries")); err == nil {
+				t.Error("there is an output folder")
+			}
+		})
+	}
+}
+
+// An empty source is no fault, but worth a warning.
+func TestEmptySource(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	u.run("run", "docs").wantCode(0).says("warning", "no documents")
+	u.books("finished", totals{})
+}
