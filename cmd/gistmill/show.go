@@ -8,7 +8,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -78,7 +77,9 @@ func (a *app) showAll(views []ledger.DocumentView, output outputFlag) error {
 	return output.write(a.stdout, rows, func() error {
 		for i, v := range views {
 			if i > 0 {
-				fmt.Fprintln(a.stdout)
+				if _, err := fmt.Fprintln(a.stdout); err != nil {
+					return err
+				}
 			}
 			if err := describeDocument(a.stdout, v); err != nil {
 				return err
@@ -237,14 +238,16 @@ func describeHistory(stdout io.Writer, history []ledger.Event) error {
 	if len(history) == 0 {
 		return nil
 	}
-	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "History:")
+	if _, err := io.WriteString(stdout, "History:\n"); err != nil {
+		return err
+	}
+	var rows [][]string
 	for _, e := range history {
 		attempt := "-"
 		if e.Attempt > 0 {
 			attempt = fmt.Sprintf("attempt %d", e.Attempt)
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\n", when(e.At), e.Run, e.Event, attempt, orDash(e.Class), printable(e.Message))
+		rows = append(rows, []string{"  " + when(e.At), e.Run, e.Event, attempt, orDash(e.Class), e.Message})
 	}
-	return w.Flush()
+	return table(stdout, rows...)
 }

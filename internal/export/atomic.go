@@ -36,7 +36,7 @@ func File(path string, write func(io.Writer) error) error {
 	if folder == "" {
 		folder = "."
 	}
-	if err := os.MkdirAll(folder, folderMode); err != nil { //nolint:gosec // the umask decides
+	if err := os.MkdirAll(folder, folderMode); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
 	root, err := os.OpenRoot(folder)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -328,7 +327,7 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("no")
-	if err := File(path, func(w io.Writer) error { fmt.Fprint(w, "half"); return broken }); !errors.Is(err, broken) {
+	if err := File(path, func(w io.Writer) error { return errors.Join(hello(w), broken) }); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 	link := filepath.Join(dir, "link")

@@ -59,7 +59,7 @@ func Markdown(dir string, each Stream) (n int, err error) {
 }
 
 func openFolder(dir string) (*os.Root, error) {
-	if err := os.MkdirAll(dir, folderMode); err != nil { //nolint:gosec // the umask decides
+	if err := os.MkdirAll(dir, folderMode); err != nil {
 		return nil, fmt.Errorf("make the output folder: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
