@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -81,6 +80,12 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"BooksBalanceWhileWorking": testBooksBalanceWhileWorking,
 		"Prune":                    testPrune,
 		"PartitionsAreBalanced":    testPartitionsAreBalanced,
+		"DocumentsAreFound":        testDocumentsAreFound,
+		"DocumentUnderTwoProfiles": testDocumentUnderTwoProfiles,
+		"PairsNewestFinishedFirst": testPairsNewestFinishedFirst,
+		"SummariesByFilter":        testSummariesByFilter,
+		"PrunableIsWhatPruneTakes": testPrunableIsWhatPruneTakes,
+		"DeadLettersInPages":       testDeadLettersInPages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -230,7 +235,7 @@ func testMigrateAtOnce(t *testing.T, db database) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			l, err := ledger.Open(context.Background(), db.url, ledger.Options{})
+			l, err := ledger.Open(t.Context(), db.url, ledger.Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -736,7 +741,7 @@ func testRedriveKeepsAttempts(t *testing.T, db database) {
 	for _, e := range views[0].History {
 		events = append(events, e.Event)
 	}
-	if diff := cmp.Diff([]string{"failed", "dead", "retried"}, events); diff != "" {
+	if diff := cmp.Diff([]string{"failed", "dead", "retried", "done"}, events); diff != "" {
 		t.Error(diff)
 	}
 }

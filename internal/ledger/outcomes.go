@@ -76,7 +76,11 @@ func (l *Ledger) Done(ctx context.Context, worker int64, c Claimed, read Read, s
 		}
 		return l.putSummary(ctx, tx, c, s)
 	}, `state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0`, func(ctx context.Context, tx *sql.Tx) error {
-		return l.putResult(ctx, tx, c, read, "done", s.Name, "", "")
+		if err := l.putResult(ctx, tx, c, read, "done", s.Name, "", ""); err != nil || c.Attempts == 0 {
+			return err
+		}
+		// Only a history that has begun is ended: most documents have none.
+		return l.remember(ctx, tx, c, "done", c.Attempts+1, "", "")
 	})
 }
 

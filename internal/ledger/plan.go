@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -74,6 +75,10 @@ func (l *Ledger) UnlockPlan(ctx context.Context, sourceID, profileID int64, hold
 // not older than a forced run.
 const resultCounts = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
 
+// notSeen is the condition that document d was not met in this scan of run r. It is a scalar look-up, which no planner
+// turns into a join: for a run that has just begun there are no statistics, and a join would be planned for one row.
+const notSeen = `COALESCE((SELECT x.scan FROM run_documents x WHERE x.run_num = r.num AND x.document_id = d.id), -1) <> r.scan`
+
 // Plan adds a batch of a listing to a run, in one transaction that workers do not see yet: documents
 // are created or brought up to date, unchanged ones are skipped (or dead again), the others are put into
 // partitions in state planned. The caller holds the planning lease as holder; without it nothing is written.
@@ -131,8 +136,8 @@ type planBatch struct {
 	count   *PlanCount
 	work    []toPlan
 
-	met        bool // some documents were in the run before
-	unreadable bool // some can't be read, and are not dead for that already
+	met        []int64 // documents that were in the run before
+	unreadable bool    // some can't be read, and are not dead for that already
 }
 
 // toPlan is a staged document that the set statement for unchanged ones did not settle.
@@ -197,9 +202,8 @@ func (p *planBatch) carryOver(ctx context.Context) error {
 		return err
 	}
 	dead, err := p.exec(ctx, p.tx, `UPDATE results SET run_num = $1 WHERE state = 'dead' AND run_num <> $2 AND profile_id = $3
-		AND document_id IN (SELECT d.id FROM stage s JOIN documents d ON d.source_id = $4 AND d.uri = s.uri
-		JOIN run_documents x ON x.run_num = $5 AND x.document_id = d.id AND x.state = 'dead' AND x.scan = $6)`,
-		p.run.Num, p.run.Num, p.run.ProfileID, p.run.SourceID, p.run.Num, p.run.Scan)
+		AND (SELECT x.state FROM run_documents x WHERE x.run_num = $4 AND x.document_id = results.document_id) = 'dead'`,
+		p.run.Num, p.run.Num, p.run.ProfileID, p.run.Num)
 	if err != nil {
 		return err
 	}
@@ -220,12 +224,8 @@ func (p *planBatch) addRest(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.met {
-		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND scan <> $3
-			AND document_id IN (SELECT d.id FROM stage s JOIN documents d ON d.source_id = $4 AND d.uri = s.uri)`,
-			p.run.Scan, p.run.Num, p.run.Scan, p.run.SourceID); err != nil {
-			return err
-		}
+	if err := p.markSeen(ctx); err != nil {
+		return err
 	}
 	p.work = append(append(p.work, fresh...), again...)
 	partitions, err := p.addPartitions(ctx, p.tx, p.run.Num, "planned", p.size, p.work)
@@ -255,12 +255,12 @@ func (p *planBatch) addRest(ctx context.Context) error {
 // sort reads the staged documents that carryOver did not settle, and tells those that are new to the run from those
 // to be worked on again. Those that can't be read are only counted: bury settles them.
 func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error) {
-	rows, err := p.tx.QueryContext(ctx, p.sql(`SELECT s.ord, d.id, d.size, COALESCE(x.state, ''),
+	rows, err := p.tx.QueryContext(ctx, p.sql(`SELECT s.ord, d.id, d.size,
+		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = d.id), ''),
 		CASE WHEN `+resultCounts+` THEN 1 ELSE 0 END
 		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri JOIN runs r ON r.num = $2
-		LEFT JOIN run_documents x ON x.run_num = r.num AND x.document_id = d.id
 		LEFT JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id
-		WHERE x.scan IS NULL OR x.scan <> r.scan ORDER BY s.ord`), p.run.SourceID, p.run.Num)
+		WHERE `+notSeen+` ORDER BY s.ord`), p.run.SourceID, p.run.Num)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -274,7 +274,9 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 		}
 		p.count.Listed++
 		p.count.Repeated--
-		p.met = p.met || n.state != ""
+		if n.state != "" {
+			p.met = append(p.met, n.document)
+		}
 		switch {
 		case p.entries[n.ord].Problem != "" && !stands:
 			p.unreadable = true
@@ -290,13 +292,26 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 	return fresh, again, rows.Err()
 }
 
+// markSeen notes that documents that were in the run before are still in the source.
+func (p *planBatch) markSeen(ctx context.Context) error {
+	for some := range slices.Chunk(p.met, 1000) {
+		args := []any{p.run.Scan, p.run.Num}
+		for _, document := range some {
+			args = append(args, document)
+		}
+		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND document_id IN (`+placeholders(3, len(some))+`)`, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bury makes staged documents dead that the listing found unreadable.
 func (p *planBatch) bury(ctx context.Context) error {
 	if _, err := p.exec(ctx, p.tx, `INSERT INTO results (document_id, profile_id, run_num, version, state, class, message, at)
 		SELECT d.id, r.profile_id, r.num, d.version, 'dead', 'input', s.problem, @now
 		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri AND d.version = s.version JOIN runs r ON r.num = $2
-		LEFT JOIN run_documents x ON x.run_num = r.num AND x.document_id = d.id
-		WHERE s.problem <> '' AND (x.scan IS NULL OR x.scan <> r.scan)
+		WHERE s.problem <> '' AND `+notSeen+`
 		ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = 'dead',
 		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.SourceID, p.run.Num); err != nil {
 		return err
@@ -360,9 +375,8 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, match func(uri string, m
 			uri          string
 		}
 		batch, err := collect(ctx, l, l.read, func(rows *sql.Rows) (m missing, err error) { return m, rows.Scan(&m.id, &m.uri, &m.modified) },
-			`SELECT d.id, d.uri, d.modified_at FROM documents d WHERE d.source_id = $1 AND d.id > $2 AND d.gone_at IS NULL
-			AND NOT EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $3 AND x.document_id = d.id AND x.scan = $4) ORDER BY d.id LIMIT 1000`,
-			run.SourceID, after, run.Num, run.Scan)
+			`SELECT d.id, d.uri, d.modified_at FROM documents d JOIN runs r ON r.num = $1 WHERE d.source_id = $2 AND d.id > $3 AND d.gone_at IS NULL
+			AND `+notSeen+` ORDER BY d.id LIMIT 1000`, run.Num, run.SourceID, after)
 		if err != nil {
 			return total, fmt.Errorf("find documents that are gone: %w", err)
 		}

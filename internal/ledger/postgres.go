@@ -69,10 +69,10 @@ func (postgresDialect) lockSchema(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (postgresDialect) stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error {
-	// A batch is joined with tables that may be a thousand times as large, on their keys: index look-ups are right, and a
-	// merge join would read the index from its beginning for every batch. LOCAL ends with the transaction.
-	for _, plan := range []string{"SET LOCAL enable_mergejoin = off", "SET LOCAL enable_hashjoin = off"} {
-		if _, err := tx.ExecContext(ctx, plan); err != nil {
+	// A batch is joined, on their keys, with tables that may be a thousand times as large: look-ups are right, where the
+	// planner would read a whole table or index for every batch. LOCAL ends with the transaction.
+	for _, setting := range []string{"SET LOCAL enable_mergejoin = off", "SET LOCAL enable_hashjoin = off"} {
+		if _, err := tx.ExecContext(ctx, setting); err != nil {
 			return err
 		}
 	}
