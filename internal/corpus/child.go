@@ -124,7 +124,7 @@ func parseReply(b []byte) (*Document, error) {
 // deathOf puts the end of a process into words. What Go writes when it dies names the cause in
 // its first line and holds no text of the document.
 func deathOf(exit *exec.ExitError, stderr []byte) string {
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to reserve"} {
+	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to reserve", "address space collisions"} {
 		if bytes.Contains(stderr, []byte(sign)) {
 			return "out of memory"
 		}
