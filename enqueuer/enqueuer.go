@@ -8,12 +8,15 @@ package enqueuer
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gistmill/gistmill/internal/corpus"
@@ -104,11 +107,14 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, h
 			return err
 		}
 	}
-	if err := e.planEntries(ctx, r, holder, p); err != nil {
+	var unread unlisted
+	if err := e.planEntries(ctx, r, holder, p, &unread); err != nil {
 		return err
 	}
 	if !r.Partial {
-		if p.Gone, err = e.Ledger.MarkGone(ctx, p.Run, r.Source.Matches); err != nil {
+		if p.Gone, err = e.Ledger.MarkGone(ctx, p.Run, func(uri string, modified time.Time) bool {
+			return r.Source.Matches(uri, modified) && !unread.covers(uri)
+		}); err != nil {
 			return err
 		}
 	}
@@ -129,7 +135,7 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, h
 }
 
 // planEntries books the listing batch by batch, while the next batch is listed.
-func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p *Plan) error {
+func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p *Plan, unread *unlisted) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type listed struct {
@@ -157,6 +163,7 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 		if b.err != nil {
 			return fmt.Errorf("list the source: %w", b.err)
 		}
+		unread.add(b.batch)
 		count, err := e.Ledger.Plan(ctx, p.Run, holder, b.batch, r.Size, sample.add)
 		if err != nil {
 			return err
@@ -179,10 +186,7 @@ func inBatches(entries iter.Seq2[corpus.Entry, error]) iter.Seq2[[]ledger.Entry,
 				yield(nil, err)
 				return
 			}
-			batch = append(batch, ledger.Entry{
-				URI: entry.URI, Locator: entry.Locator, Version: entry.Version,
-				Size: entry.Size, Modified: entry.Modified, Problem: entry.Problem,
-			})
+			batch = append(batch, toLedger(entry))
 			if len(batch) == batchSize {
 				if !yield(batch, nil) {
 					return
@@ -194,6 +198,39 @@ func inBatches(entries iter.Seq2[corpus.Entry, error]) iter.Seq2[[]ledger.Entry,
 			yield(batch, nil)
 		}
 	}
+}
+
+// longestURI in bytes: PostgreSQL's index on URIs takes some 2,700.
+const longestURI = 2000
+
+func toLedger(entry corpus.Entry) ledger.Entry {
+	e := ledger.Entry{
+		URI: entry.URI, Locator: entry.Locator, Version: entry.Version,
+		Size: entry.Size, Modified: entry.Modified, Problem: entry.Problem,
+	}
+	if len(e.URI) > longestURI {
+		e.Problem = fmt.Sprintf("its path of %d bytes is too long, the limit is %d: move or rename it", len(e.URI), longestURI)
+		e.URI = fmt.Sprintf("%s~%x", strings.ToValidUTF8(e.URI[:longestURI/2], ""), sha256.Sum256([]byte(e.URI)))
+	}
+	return e
+}
+
+// unlisted are entries that could not be read. One may be a folder: what lies below it was not listed, and is not gone.
+type unlisted struct{ uris []string }
+
+// mostUnlisted bounds the memory; with more, nothing is taken for gone.
+const mostUnlisted = 10_000
+
+func (u *unlisted) add(batch []ledger.Entry) {
+	for _, e := range batch {
+		if e.Problem != "" && !strings.Contains(e.URI, "#") && len(u.uris) <= mostUnlisted {
+			u.uris = append(u.uris, e.URI+"/")
+		}
+	}
+}
+
+func (u *unlisted) covers(uri string) bool {
+	return len(u.uris) > mostUnlisted || slices.ContainsFunc(u.uris, func(folder string) bool { return strings.HasPrefix(uri, folder) })
 }
 
 // reservoir keeps a uniform sample of a stream (Vitter's algorithm R, 1985).

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/summarize"
@@ -46,41 +44,27 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 	}}
 }
 
-// read fetches a document and extracts its text. The bytes in flight in the process are bounded.
+// read fetches a document and extracts its text. A suspect is read by a child process, one at a time.
 func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Read, *corpus.Document, error) {
-	free, err := w.bytes.take(ctx, c.Size)
-	if err != nil {
-		return ledger.Read{}, nil, err
-	}
-	defer free()
-	raw, err := j.source.Fetch(ctx, corpus.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version})
-	if err != nil {
-		return ledger.Read{}, nil, err
-	}
-	read := ledger.Read{Version: raw.Version, SHA256: raw.SHA256}
-	var doc *corpus.Document
+	ref := corpus.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version}
+	read := w.Extractor.Read
 	if c.Suspect {
-		doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
-	} else {
-		doc, err = w.Extractor.Extract(ctx, raw)
+		read = w.readAlone
 	}
-	return read, doc, err
-}
-
-// byteBudget bounds the bytes of documents in memory.
-type byteBudget struct {
-	most int64
-	free *semaphore.Weighted
-}
-
-func newByteBudget(most int64) *byteBudget {
-	return &byteBudget{most, semaphore.NewWeighted(most)}
-}
-
-func (b *byteBudget) take(ctx context.Context, n int64) (release func(), err error) {
-	n = min(max(n, 0), b.most)
-	if err := b.free.Acquire(ctx, n); err != nil {
-		return nil, err
+	raw, doc, err := read(ctx, j.source, ref)
+	if raw == nil {
+		return ledger.Read{}, nil, err
 	}
-	return func() { b.free.Release(n) }, nil
+	return ledger.Read{Version: raw.Version, SHA256: raw.SHA256}, doc, err
+}
+
+func (w *Worker) readAlone(ctx context.Context, source *corpus.Source, ref corpus.Ref) (*corpus.Raw, *corpus.Document, error) {
+	w.alone.Lock()
+	defer w.alone.Unlock()
+	raw, err := source.Fetch(ctx, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, err := corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
+	return raw, doc, err
 }

@@ -65,8 +65,6 @@ const (
 	watchEvery = 2 * time.Second
 	// holdFor is the longest wait for a retry in which a partition is kept; for a longer one it goes back to the queue.
 	holdFor = 3 * time.Second
-	// rawBytes bounds the bytes of documents that were fetched and not yet read.
-	rawBytes = 192 << 20
 )
 
 // Worker runs once. Counters may be read at any time.
@@ -75,7 +73,7 @@ type Worker struct {
 	id       int64
 	jobs     jobs
 	slots    chan struct{}
-	bytes    *byteBudget
+	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
 	calls    context.Context
 	held     atomic.Int64
@@ -91,7 +89,7 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), bytes: newByteBudget(rawBytes), draining: make(chan struct{})}
+	return &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
 }
 
 // Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace

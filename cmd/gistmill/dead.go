@@ -227,6 +227,8 @@ type retriedRun struct {
 	State     ledger.State `json:"state"`
 	Documents int64        `json:"documents"`
 	Tasks     *int         `json:"tasks"` // enqueued; null without a Redis
+
+	reason ledger.Reason
 }
 
 func (c *cli) deadRetryCommand() *cobra.Command {
@@ -278,7 +280,7 @@ func (a *app) retryDead(ctx context.Context, f ledger.DeadFilter) (total int64, 
 		if lookErr != nil {
 			return total, runs, errors.Join(err, lookErr)
 		}
-		r := retriedRun{Run: run.Name, Source: run.Source, State: run.State, Documents: redriven[num]}
+		r := retriedRun{Run: run.Name, Source: run.Source, State: run.State, Documents: redriven[num], reason: run.Reason}
 		if a.queue != nil && run.State == ledger.Running {
 			n, putErr := a.enqueuer().Put(ctx, run, true)
 			if putErr != nil {
@@ -297,7 +299,7 @@ func (r retriedRun) text() string {
 	switch {
 	case r.Tasks != nil:
 		return s + count(int64(*r.Tasks), "task") + " enqueued"
-	case r.State == ledger.Stopped:
+	case r.State == ledger.Stopped && r.reason != ledger.Cancelled:
 		return s + fmt.Sprintf("once it goes on: it is stopped, `gistmill resume %s`", r.Run)
 	}
 	return s + fmt.Sprintf("by the next `gistmill run` or `gistmill enqueue` of %s", printable(r.Source))

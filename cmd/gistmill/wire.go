@@ -68,7 +68,24 @@ func (c *cli) settingsOf(command *cobra.Command, required ...string) (*app, erro
 	if err != nil {
 		return nil, err
 	}
+	if problems := notYet(cfg); len(problems) > 0 {
+		return nil, &config.InvalidError{Problems: problems}
+	}
+	if cfg.RPM > 0 || cfg.TPM > 0 {
+		c.say("warning: --rpm and --tpm are used for estimates only; calls back off at the first 429")
+	}
 	return &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}, nil
+}
+
+// notYet refuses settings that nothing obeys: somebody would rely on them.
+func notYet(cfg config.Config) (problems []string) {
+	if cfg.BudgetUSDDay > 0 {
+		problems = append(problems, "--budget-usd-day is not there yet: cap each run with --budget-usd")
+	}
+	if len(cfg.Fallbacks) > 0 {
+		problems = append(problems, "--fallbacks is not there yet: give one endpoint with --base-url")
+	}
+	return problems
 }
 
 func newLog(stderr io.Writer, cfg config.Config) *slog.Logger {

@@ -1,0 +1,180 @@
+package enqueuer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/gistmill/gistmill/enqueuer"
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/tasks"
+)
+
+type bench struct {
+	*testing.T
+	docs   string
+	ledger *ledger.Ledger
+	queue  *tasks.Queue
+	*enqueuer.Enqueuer
+}
+
+func setUp(t *testing.T, n int) *bench {
+	t.Helper()
+	b := &bench{T: t, docs: t.TempDir()}
+	for i := range n {
+		b.write(fmt.Sprintf("doc%03d.txt", i), fmt.Sprint("text ", i))
+	}
+	var err error
+	b.ledger, err = ledger.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{})
+	b.ok(err)
+	t.Cleanup(func() { b.ok(b.ledger.Close()) })
+	client, err := tasks.Dial("redis://" + miniredis.RunT(t).Addr())
+	b.ok(err)
+	t.Cleanup(func() { b.ok(client.Close()) })
+	b.queue = tasks.NewQueue(client, "documents")
+	b.Enqueuer = &enqueuer.Enqueuer{Ledger: b.ledger, Queue: b.queue, Log: slog.New(slog.DiscardHandler)}
+	return b
+}
+
+func (b *bench) ok(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) write(name, text string) {
+	b.Helper()
+	path := filepath.Join(b.docs, name)
+	b.ok(os.MkdirAll(filepath.Dir(path), 0o750))
+	b.ok(os.WriteFile(path, []byte(text), 0o600))
+}
+
+func (b *bench) request(o corpus.Options) enqueuer.Request {
+	b.Helper()
+	source, err := corpus.Open(b.Context(), b.docs, o)
+	b.ok(err)
+	b.Cleanup(func() { b.ok(source.Close()) })
+	return enqueuer.Request{
+		Source: source, Profile: "hash", Model: "m", ProfileBody: "{}", Partial: o.Limit > 0,
+		Size: ledger.PartitionSize{Documents: 5, Bytes: 1 << 20},
+	}
+}
+
+func (b *bench) enqueue(o corpus.Options) enqueuer.Plan {
+	b.Helper()
+	p, err := b.Enqueue(b.Context(), b.request(o))
+	b.ok(err)
+	return p
+}
+
+func (b *bench) pending() int64 {
+	b.Helper()
+	info, err := b.queue.Info(b.Context())
+	b.ok(err)
+	return info.Pending
+}
+
+func TestEachPartitionHasOneTask(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, 12)
+	p := b.enqueue(corpus.Options{})
+	if p.Enqueued != 3 || b.pending() != 3 || p.Run.State != ledger.Running {
+		t.Errorf("%d enqueued, %d pending, run %s", p.Enqueued, b.pending(), p.Run.State)
+	}
+	b.write("new.txt", "more")
+	again := b.enqueue(corpus.Options{})
+	if again.Run.Num != p.Run.Num || !again.Continued || again.Enqueued != 1 || b.pending() != 4 {
+		t.Errorf("continued: %d enqueued, %d pending", again.Enqueued, b.pending())
+	}
+}
+
+func TestPreviewWritesNothing(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, 7)
+	p, err := b.Preview(t.Context(), b.request(corpus.Options{}))
+	b.ok(err)
+	if p.Count.Pending != 7 || len(p.Sample) != 7 {
+		t.Errorf("preview %+v", p.Count)
+	}
+	if _, err := b.ledger.Run(t.Context(), ""); !errors.Is(err, ledger.ErrNotFound) || b.pending() != 0 {
+		t.Errorf("a preview left a run or a task: %v", err)
+	}
+}
+
+func TestSecondPlannerIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, 2)
+	r := b.request(corpus.Options{})
+	second := b.request(corpus.Options{})
+	r.Confirm = func(ctx context.Context, _ enqueuer.Plan) error {
+		_, err := b.Enqueue(ctx, second)
+		if !errors.Is(err, ledger.ErrPlanning) {
+			t.Errorf("the second planner got %v", err)
+		}
+		return nil
+	}
+	_, err := b.Enqueue(t.Context(), r)
+	b.ok(err)
+}
+
+func TestUnconfirmedPlanWaits(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, 2)
+	r := b.request(corpus.Options{})
+	no := errors.New("no")
+	r.Confirm = func(context.Context, enqueuer.Plan) error { return no }
+	if _, err := b.Enqueue(t.Context(), r); !errors.Is(err, no) {
+		t.Errorf("got %v", err)
+	}
+	run, err := b.ledger.Run(t.Context(), "")
+	b.ok(err)
+	if run.State != ledger.Stopped || b.pending() != 0 {
+		t.Errorf("run is %s, %d tasks", run.State, b.pending())
+	}
+	if p := b.enqueue(corpus.Options{}); p.Run.Num != run.Num || !p.Resumed || b.pending() != 1 {
+		t.Errorf("went on as %+v", p.Run)
+	}
+}
+
+func TestOnlyWhatIsKnownToBeGoneIsGone(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, 4)
+	b.write("notes/a.md", "a")
+	b.enqueue(corpus.Options{})
+	b.ok(os.Remove(filepath.Join(b.docs, "doc000.txt")))
+	b.ok(os.Remove(filepath.Join(b.docs, "notes/a.md")))
+	for name, test := range map[string]struct {
+		o    corpus.Options
+		gone int64
+	}{
+		"limited":  {corpus.Options{Limit: 2}, 0},
+		"filtered": {corpus.Options{Include: []string{"*.md"}}, 1},
+	} {
+		if p := b.enqueue(test.o); p.Gone != test.gone {
+			t.Errorf("%s: %d gone, want %d", name, p.Gone, test.gone)
+		}
+	}
+	if p := b.enqueue(corpus.Options{}); p.Gone != 1 {
+		t.Errorf("full: %d gone, want the other one", p.Gone)
+	}
+}
+
+func TestPathThatNoIndexTakesIsDead(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, 1)
+	deep := strings.Repeat(strings.Repeat("d", 200)+"/", 12) + "x.txt"
+	b.write(deep, "deep")
+	p := b.enqueue(corpus.Options{})
+	if p.Count.Dead != 1 || p.Count.Pending != 1 {
+		t.Errorf("count %+v", p.Count)
+	}
+}
