@@ -117,7 +117,7 @@ func TestParquetRowGroupsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(f.RowGroups()); n != 3 || f.NumRows() != 70 {
+	if n := len(f.RowGroups()); n != 5 || f.NumRows() != 70 {
 		t.Errorf("%d row groups, %d rows", n, f.NumRows())
 	}
 }

@@ -22,7 +22,7 @@ const (
 
 // namer gives each document a path of its own under an output folder, from the document's URI. Two paths differ in more
 // than case and Unicode normalization, and none is a folder of another, so that the output can be copied to any
-// file system. It remembers 8 bytes a path. Names depend on the order of calls only where two would collide: the first
+// file system. It remembers about 36 bytes a path. Names depend on the order of calls only where two would collide: the first
 // keeps the plain one.
 type namer struct {
 	files   map[uint64]struct{}

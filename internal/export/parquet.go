@@ -13,8 +13,8 @@ const (
 	// parquetBatch is how many rows are handed to the encoder at once.
 	parquetBatch = 64
 	// A row group ends at this many rows or bytes of text: the encoder holds one in memory.
-	parquetGroupRows  = 50_000
-	parquetGroupBytes = 32 << 20
+	parquetGroupRows  = 20_000
+	parquetGroupBytes = 16 << 20
 )
 
 // row is a Record as columns of Parquet. Output and Checks are columns of text, not of the logical type JSON: an optional

@@ -86,6 +86,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"SummariesByFilter":        testSummariesByFilter,
 		"PrunableIsWhatPruneTakes": testPrunableIsWhatPruneTakes,
 		"DeadLettersInPages":       testDeadLettersInPages,
+		"RedriveWhilePlanning":     testRedriveWhilePlanning,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -113,38 +113,59 @@ func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) 
 
 func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run int64, letters []DeadLetter, size PartitionSize) (int64, error) {
 	in, args := inDocuments(2, letters)
-	changed, err := collect(ctx, l, tx, func(rows *sql.Rows) (n toPlan, err error) { return n, rows.Scan(&n.document) },
-		`UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
-		due_at = 0, worker_id = NULL WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`) RETURNING document_id`,
-		append([]any{run}, args...)...)
-	if err != nil || len(changed) == 0 {
+	args = append([]any{run}, args...)
+	var superseded bool
+	if err := l.row(ctx, tx, `SELECT CASE WHEN runs.state = 'finished' AND EXISTS (SELECT 1 FROM runs o WHERE `+otherUnfinished+`) THEN 1 ELSE 0 END
+		FROM runs WHERE num = $1`, run).Scan(&superseded); err != nil {
 		return 0, err
 	}
-	for i := range changed {
-		if err := l.row(ctx, tx, `SELECT size FROM documents WHERE id = $1`, changed[i].document).Scan(&changed[i].size); err != nil {
+	if !superseded {
+		if err := l.reopen(ctx, tx, run, in, args, size); err != nil {
 			return 0, err
 		}
 	}
-	partitions, err := l.addPartitions(ctx, tx, run, "ready", size, changed)
+	// Where a newer run is being planned and has not come to these documents yet, it will take them for new ones.
+	if _, err := l.exec(ctx, tx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, 'retried' FROM results res
+		WHERE res.state = 'dead' AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND res.document_id IN (`+in+`)`, args...); err != nil {
+		return 0, err
+	}
+	return l.exec(ctx, tx, `UPDATE results SET state = 'retry' WHERE state = 'dead' AND profile_id = (SELECT profile_id FROM runs WHERE num = $1)
+		AND document_id IN (`+in+`)`, args...)
+}
+
+// otherUnfinished is the condition under which o is an unfinished run of the same pair as that in runs.
+const otherUnfinished = `o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num
+	AND o.state <> 'finished' AND COALESCE(o.reason, '') <> 'cancelled'`
+
+// reopen puts dead documents of a run into new partitions, and lets the run go on if it was finished.
+func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run int64, in string, args []any, size PartitionSize) error {
+	if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
+		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
+		return err
+	}
+	work, err := collect(ctx, l, tx, func(rows *sql.Rows) (n toPlan, err error) { return n, rows.Scan(&n.document, &n.size) },
+		`SELECT d.id, d.size FROM run_documents x JOIN documents d ON d.id = x.document_id
+		WHERE x.run_num = $1 AND x.state = 'pending' AND x.partition_id IS NULL AND x.document_id IN (`+in+`) ORDER BY d.id`, args...)
+	if err != nil || len(work) == 0 {
+		return err
+	}
+	partitions, err := l.addPartitions(ctx, tx, run, "ready", size, work)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	for i, n := range changed {
-		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND document_id = $3`, partitions[i], run, n.document); err != nil {
-			return 0, err
-		}
-		if _, err := l.exec(ctx, tx, `INSERT INTO history (document_id, run_num, at, event) VALUES ($1, $2, @now, 'retried')`, n.document, run); err != nil {
-			return 0, err
-		}
+	documents := map[int64][]any{}
+	for i, n := range work {
+		documents[partitions[i]] = append(documents[partitions[i]], n.document)
 	}
-	if _, err := l.exec(ctx, tx, `UPDATE results SET state = 'retry' WHERE state = 'dead' AND profile_id = (SELECT profile_id FROM runs WHERE num = $1)
-		AND document_id IN (`+in+`)`, append([]any{run}, args...)...); err != nil {
-		return 0, err
+	for partition, ids := range documents {
+		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND document_id IN (`+placeholders(3, len(ids))+`)`,
+			append([]any{partition, run}, ids...)...); err != nil {
+			return err
+		}
 	}
 	_, err = l.exec(ctx, tx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
-		WHERE num = $1 AND state = 'finished' AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id
-		AND o.num <> runs.num AND o.state <> 'finished' AND COALESCE(o.reason, '') <> 'cancelled')`, run)
-	return int64(len(changed)), err
+		WHERE num = $1 AND state = 'finished' AND NOT EXISTS (SELECT 1 FROM runs o WHERE `+otherUnfinished+`)`, run)
+	return err
 }
 
 func inDocuments(from int, letters []DeadLetter) (string, []any) {

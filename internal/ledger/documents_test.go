@@ -201,3 +201,33 @@ func testDeadLettersInPages(t *testing.T, db database) {
 	}
 	f.totals(run, ledger.Totals{Total: 5000, Remaining: 5000})
 }
+
+// A dead letter that is re-driven while a newer run is being planned belongs to that run, and the finished one's books
+// stay balanced.
+func testRedriveWhilePlanning(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	first, _ := f.plan(false, entries(2))
+	for _, c := range f.claimAll(first) {
+		f.ok(f.Dead(ctx, f.worker, c, ledger.Read{}, "exhausted", "status 500"))
+	}
+	f.closeAll(first)
+	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
+	second, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, nil)
+	f.ok(err)
+	if diff := cmp.Diff(map[int64]int64{first.Num: 2}, must(f.Redrive(ctx, ledger.DeadFilter{}, size))(t)); diff != "" {
+		t.Error(diff)
+	}
+	f.state(first, ledger.Finished)
+	f.totals(first, ledger.Totals{Total: 2, Dead: 2})
+	if count := must(f.Plan(ctx, second, "planner", entries(2), size, nil))(t); count.Pending != 2 {
+		t.Errorf("the newer run found %+v", count)
+	}
+	f.ok(f.Publish(ctx, second.Num))
+	f.work(second)
+	f.totals(second, ledger.Totals{Total: 2, Done: 2})
+	view := must(f.Documents(ctx, "doc000.txt", 1))(t)[0]
+	if view.State != "done" || len(view.History) != 2 || view.History[1].Event != "retried" {
+		t.Errorf("view %+v", view)
+	}
+}
