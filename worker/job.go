@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -92,6 +93,22 @@ func (w *Worker) watch(ctx context.Context) {
 		if run.State != ledger.Running && !j.stopped.Swap(true) {
 			w.Log.Info("run is not to be worked on any more", "run", run.Name, "state", run.State, "reason", run.Reason)
 		}
+		if run.State == ledger.Finished {
+			w.jobs.forget(w.Log, j)
+		}
+	}
+}
+
+// forget closes a finished run's source: a worker may live for years.
+func (js *jobs) forget(log *slog.Logger, j *job) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if js.all[j.run.Num] != j {
+		return
+	}
+	delete(js.all, j.run.Num)
+	if err := j.source.Close(); err != nil {
+		log.Warn("source not closed", "run", j.run.Name, "error", err)
 	}
 }
 
