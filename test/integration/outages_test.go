@@ -1,0 +1,130 @@
+//go:build integration
+
+package integration
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Redis loses everything in mid-run: the next enqueue brings it back from the ledger.
+func TestFlushedRedis(t *testing.T) {
+	t.Parallel()
+	const documents = 800
+	server := newRedis(t)
+	s := newSite(t, server.address(), latency(t, "uniform:20ms-60ms"))
+	s.write("notes.jsonl", lines(0, documents))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+	worker := s.worker("--concurrency", "8")
+	worker.until("work has begun", func() bool { return s.done() >= 50 })
+	if err := server.client.FlushAll(background()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if s.done() == documents {
+		t.Fatal("flushed too late")
+	}
+	p := s.enqueue("notes.jsonl", "--partition-documents", "20")[0]
+	if p.Run != run || !p.Continued || p.New != 0 {
+		t.Errorf("enqueue after the flush says %s", describe(p))
+	}
+	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.paidOnce(documents)
+	worker.running()
+	worker.stop()
+}
+
+// outage is how long Redis is away, and quiet when in it a worker's processor time is counted: by then it has run out
+// of work.
+const (
+	outage = 10 * time.Second
+	quiet  = 5 * time.Second
+)
+
+// Redis is away for a while, in the two ways there are: it does not answer, or nobody listens.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]struct{ leave, back func(*redisServer) }{
+		"silent": {
+			func(s *redisServer) { s.signal(syscall.SIGSTOP) },
+			func(s *redisServer) { s.signal(syscall.SIGCONT) },
+		},
+		"dead": {
+			func(s *redisServer) { s.end() },
+			func(s *redisServer) {
+				if !s.begin() {
+					s.t.Fatal("redis-server does not start again")
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const documents = 800
+			server := newRedis(t)
+			s := newSite(t, server.address(), latency(t, "uniform:20ms-60ms"))
+			s.write("notes.jsonl", lines(0, documents))
+			run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+			workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+			workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+			away.leave(server)
+			pass(outage - quiet)
+			var before []time.Duration
+			for _, w := range workers {
+				before = append(before, w.processor())
+			}
+			pass(quiet)
+			for i, w := range workers {
+				w.running()
+				if used := w.processor() - before[i]; used > quiet/5 {
+					t.Errorf("without Redis a worker used %s of processor time in %s", used, quiet)
+				} else {
+					t.Logf("without Redis a worker used %s of processor time in %s", used, quiet)
+				}
+			}
+			if s.done() == documents {
+				t.Error("all was done before the outage")
+			}
+			away.back(server)
+			came := time.Now()
+			s.finish(run, patience, totals{Total: documents, Done: documents})
+			// A dequeue that Redis ran and nobody heard of leaves a task to a lease of 30 s.
+			t.Logf("all done and the queue empty %s after Redis came back", time.Since(came).Round(time.Second))
+			s.paidOnce(documents)
+			for _, w := range workers {
+				w.running()
+				w.stop()
+			}
+		})
+	}
+}
+
+// pass is for what a test is about lasting a while, never for waiting until something has happened.
+func pass(d time.Duration) { <-time.After(d) }
+
+// PostgreSQL ends all connections of the workers, again and again.
+func TestLostConnections(t *testing.T) {
+	t.Parallel()
+	const documents = 800
+	s := newSite(t, "", latency(t, "uniform:20ms-60ms"))
+	s.write("notes.jsonl", lines(0, documents))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+	workers := []*process{s.worker("--concurrency", "8"), s.worker("--concurrency", "8")}
+	ended := int64(0)
+	for _, at := range []int64{50, 200, 350, 500, 650} {
+		workers[0].until("more is done", func() bool { return s.done() >= at })
+		ended += s.count(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1`, s.schema)
+	}
+	if ended < 5 {
+		t.Errorf("only %d connections were there to be ended", ended)
+	}
+	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.paidOnce(documents)
+	for _, w := range workers {
+		w.running()
+		w.stop()
+	}
+	if n := s.count(`SELECT count(*) FROM calls WHERE finished_at IS NULL`); n != 0 {
+		t.Errorf("%d calls are open for ever", n)
+	}
+}

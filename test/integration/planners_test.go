@@ -1,0 +1,171 @@
+//go:build integration
+
+package integration
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// While one process plans, another of the same pair ends with 4, or waits if told to; of another pair it works.
+func TestPlannersAtOnce(t *testing.T) {
+	t.Parallel()
+	const documents = 400
+	s := newSite(t, "", latency(t, "5ms"))
+	b := s.newBucket()
+	b.put("notes.jsonl", lines(0, documents))
+	b.put("other.jsonl", lines(documents, documents+10))
+	held := b.holdAfter("notes.jsonl", 0)
+	first := s.start("enqueue", b.url("notes.jsonl"), "-o", "json")
+	first.until("it lists", isClosed(held.reached))
+
+	second := s.run("enqueue", b.url("notes.jsonl"))
+	second.wantCode(4)
+	second.says("--wait")
+	other := s.enqueue(b.url("other.jsonl"))
+	waiting := s.start("enqueue", b.url("notes.jsonl"), "--wait", "-o", "json")
+	// Longer than the lease: the heartbeat of the first holds it.
+	pass(17 * time.Second)
+	first.running()
+	waiting.running()
+	s.run("enqueue", b.url("notes.jsonl")).wantCode(4)
+
+	b.let(held)
+	var plans, repeated []planned
+	first.wait().wantCode(0).decode(&plans)
+	waiting.wait().wantCode(0).decode(&repeated)
+	if p := plans[0]; p.New != documents || p.Continued {
+		t.Errorf("the first planner says %s", describe(p))
+	}
+	if p := repeated[0]; p.Run != plans[0].Run || !p.Continued || p.New != 0 || p.Tasks != 0 {
+		t.Errorf("the one that waited says %s", describe(p))
+	}
+	s.eachOnce(plans[0].Run, documents)
+	worker := s.worker()
+	s.finish(plans[0].Run, patience, totals{Total: documents, Done: documents})
+	s.finish(other[0].Run, patience, totals{Total: 10, Done: 10})
+	s.paidOnce(documents + 10)
+	worker.stop()
+}
+
+func isClosed(c <-chan struct{}) func() bool {
+	return func() bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// eachOnce checks a plan before any worker has begun: each document is in one partition, and each partition has one task.
+func (s *site) eachOnce(run string, documents int64) {
+	s.t.Helper()
+	const ofRun = ` JOIN runs r ON r.num = x.run_num WHERE r.name = $1`
+	if n := s.count(`SELECT count(*) FROM run_documents x`+ofRun+` AND x.state = 'pending' AND x.partition_id IS NOT NULL`, run); n != documents {
+		s.t.Errorf("%d documents wait in partitions, want %d", n, documents)
+	}
+	if n := s.count(`SELECT COALESCE(sum(documents), 0) FROM partitions x`+ofRun+` AND x.state = 'ready'`, run); n != documents {
+		s.t.Errorf("partitions have %d documents in all, want %d", n, documents)
+	}
+	rows, err := s.db.Query(`SELECT x.id FROM partitions x`+ofRun+` AND x.state = 'ready'`, run)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer rows.Close()
+	var want []string
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			s.t.Fatal(err)
+		}
+		want = append(want, run+":"+strconv.FormatInt(id, 10)+":1")
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	var got []string
+	for _, id := range s.redis.LRange(background(), "asynq:{"+s.queue+"}:pending", 0, -1).Val() {
+		if strings.HasPrefix(id, run+":") {
+			got = append(got, id)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		s.t.Errorf("%d tasks are pending, %d partitions are ready, and they differ", len(got), len(want))
+	}
+}
+
+// A planner is killed while it lists: what it has booked is kept, and no worker has seen it. The next one finishes the job.
+func TestKilledWhileListing(t *testing.T) {
+	t.Parallel()
+	const documents = 25_000
+	s := newSite(t, "", nil)
+	b := s.newBucket()
+	data := make([]byte, 0, documents*100)
+	for n := range documents {
+		data = append(data, line(strconv.Itoa(n), "Line "+strconv.Itoa(n)+" of the register of barges, in which nothing else is written.")...)
+	}
+	b.put("register.jsonl", data)
+	held := b.holdAfter("register.jsonl", int64(len(data))*9/10)
+	killed := s.start("enqueue", b.url("register.jsonl"))
+	killed.until("the first batch is booked", func() bool {
+		var there bool
+		if err := s.db.QueryRow(`SELECT to_regclass('documents') IS NOT NULL`).Scan(&there); err != nil || !there {
+			return false
+		}
+		return s.count(`SELECT count(*) FROM documents`) >= 20_000
+	})
+	killed.kill()
+	at := time.Now()
+	b.let(held)
+	if n := len(s.keys("t:*")); n != 0 {
+		t.Errorf("%d tasks of a plan that was not published", n)
+	}
+	before := s.runs()[0]
+	if before.State != "planning" {
+		t.Errorf("the killed plan's run is %s", describe(before))
+	}
+	s.run("enqueue", b.url("register.jsonl")).wantCode(4) // its lease holds
+	p := s.enqueue(b.url("register.jsonl"), "--wait")[0]
+	t.Logf("planned again %s after the kill", time.Since(at).Round(time.Second))
+	if p.Run != before.Run || !p.Continued || p.Listed != documents {
+		t.Errorf("the next planner says %s", describe(p))
+	}
+	s.eachOnce(p.Run, documents)
+	if v := s.status(p.Run); v.Documents != (totals{Total: documents, Remaining: documents}) {
+		t.Errorf("planned: %s", describe(v))
+	}
+}
+
+// A planner is killed while it fills the queue. The next one puts in what is missing.
+func TestKilledWhileEnqueuing(t *testing.T) {
+	t.Parallel()
+	const documents = 600
+	s := newSite(t, "", latency(t, "5ms"))
+	s.write("notes.jsonl", lines(0, documents))
+	v := newValve(t, s.redis.Options().Addr, 300_000)
+	address := s.env["GISTMILL_REDIS"]
+	s.env["GISTMILL_REDIS"] = "redis://" + v.address
+	killed := s.start("enqueue", "notes.jsonl", "--partition-documents", "1")
+	killed.until("the queue is half full", isClosed(v.shut))
+	killed.kill()
+	s.env["GISTMILL_REDIS"] = address
+	if n := len(s.keys("t:*")); n == 0 || n == documents {
+		t.Fatalf("killed with %d tasks in the queue", n)
+	}
+	p := s.enqueue("notes.jsonl", "--wait")[0]
+	if !p.Continued || p.New != 0 || p.Unfinished != documents {
+		t.Errorf("the next planner says %s", describe(p))
+	}
+	s.eachOnce(p.Run, documents)
+	worker := s.worker()
+	s.finish(p.Run, patience, totals{Total: documents, Done: documents})
+	s.paidOnce(documents)
+	worker.stop()
+}

@@ -1,0 +1,162 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// redisServer is a Redis that belongs to one test, which may flush, stop and kill it.
+type redisServer struct {
+	t       *testing.T
+	dir     string
+	port    int
+	command *exec.Cmd
+	client  *redis.Client
+}
+
+// newRedis starts a Redis on a free port. What it acknowledged survives its death.
+func newRedis(t *testing.T) *redisServer {
+	t.Helper()
+	s := &redisServer{t: t, dir: t.TempDir()}
+	t.Cleanup(func() {
+		s.end()
+		s.client.Close()
+	})
+	for range 3 { // the port may be lost to another process
+		s.port = freePort(t)
+		s.client = redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", s.port)})
+		if s.begin() {
+			return s
+		}
+		s.client.Close()
+	}
+	t.Fatal("redis-server does not start")
+	return nil
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// begin starts the server, with the data of the one before, and says whether it answers.
+func (s *redisServer) begin() bool {
+	s.t.Helper()
+	s.command = exec.Command("redis-server", "--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
+		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction")
+	if err := s.command.Start(); err != nil {
+		s.t.Fatalf("start redis-server (apt-get install redis-server): %v", err)
+	}
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for s.client.Ping(background()).Err() != nil {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			s.end()
+			return false
+		}
+	}
+	return true
+}
+
+// end kills the server.
+func (s *redisServer) end() {
+	if s.command != nil && s.command.Process != nil {
+		_ = s.command.Process.Kill()
+		_ = s.command.Wait()
+	}
+	s.command = nil
+}
+
+func (s *redisServer) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.command.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// address is its URL.
+func (s *redisServer) address() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
+
+// valve passes on connections to a server until so many bytes have gone there; then it holds everything, and says so.
+type valve struct {
+	address string
+	shut    chan struct{}
+}
+
+func newValve(t *testing.T, target string, after int64) *valve {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &valve{address: l.Addr().String(), shut: make(chan struct{})}
+	quota := make(chan int64, 1)
+	quota <- after
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		l.Close()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", target)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(from, to) }()
+			go func() {
+				defer to.Close()
+				v.pass(from, to, quota)
+			}()
+		}
+	}()
+	return v
+}
+
+func (v *valve) pass(from, to net.Conn, quota chan int64) {
+	defer from.Close()
+	b := make([]byte, 4096)
+	for {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		left := <-quota
+		before := left
+		left -= int64(n)
+		quota <- left
+		if left <= 0 {
+			if before > 0 {
+				close(v.shut)
+			}
+			continue // swallowed: the sender waits for an answer
+		}
+		if _, err := to.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,298 @@
+//go:build integration
+
+package integration
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+// patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
+const patience = 2 * time.Minute
+
+// site is one deployment: a schema and a queue of its own on the servers, an endpoint, and a folder.
+type site struct {
+	t       *testing.T
+	dir     string
+	schema  string
+	store   string
+	queue   string
+	redis   *redis.Client
+	db      *sql.DB // for looking into the ledger
+	fake    *fakellm.Server
+	baseURL string
+	env     map[string]string
+}
+
+// newSite uses the shared Redis, unless another's URL is given.
+func newSite(t *testing.T, redisURL string, change func(*fakellm.Config)) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), schema: "test_" + strings.ToLower(rand.Text())}
+	s.queue = s.schema
+	if redisURL == "" {
+		redisURL = shared.redis
+	}
+	options, err := redis.ParseURL(redisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.redis = redis.NewClient(options)
+	t.Cleanup(func() { s.redis.Close() })
+	if redisURL == shared.redis {
+		t.Cleanup(s.sweep)
+	}
+	s.openStore()
+	cfg := fakellm.Defaults()
+	if change != nil {
+		change(&cfg)
+	}
+	if s.fake, err = fakellm.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s.fake)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	s.baseURL = server.URL + "/v1"
+	s.env = map[string]string{
+		"PATH": os.Getenv("PATH"), "HOME": s.dir, "TMPDIR": t.TempDir(),
+		"GISTMILL_STORE": s.store, "GISTMILL_REDIS": redisURL, "GISTMILL_QUEUE": s.queue, "GISTMILL_BASE_URL": s.baseURL,
+	}
+	return s
+}
+
+// openStore makes the schema. Connections of the site's programs carry its name.
+func (s *site) openStore() {
+	s.t.Helper()
+	admin, err := sql.Open("pgx", shared.store)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { admin.Close() })
+	if _, err := admin.Exec(`CREATE SCHEMA "` + s.schema + `"`); err != nil {
+		s.t.Fatalf("reach PostgreSQL: %v", err)
+	}
+	s.t.Cleanup(func() {
+		if _, err := admin.Exec(`DROP SCHEMA "` + s.schema + `" CASCADE`); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.store = withQuery(s.t, shared.store, "search_path", s.schema, "application_name", s.schema)
+	if s.db, err = sql.Open("pgx", withQuery(s.t, shared.store, "search_path", s.schema)); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { s.db.Close() })
+}
+
+func withQuery(t *testing.T, raw string, pairs ...string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	for i := 0; i < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// sweep deletes the queue from a Redis that others use.
+func (s *site) sweep() {
+	for _, key := range s.keys("*") {
+		s.redis.Del(background(), key)
+	}
+	s.redis.SRem(background(), "asynq:queues", s.queue)
+}
+
+// keys of the queue in Redis.
+func (s *site) keys(pattern string) []string {
+	s.t.Helper()
+	var all []string
+	walk := s.redis.Scan(background(), 0, "asynq:{"+s.queue+"}:"+pattern, 1000).Iterator()
+	for walk.Next(background()) {
+		all = append(all, walk.Val())
+	}
+	if err := walk.Err(); err != nil {
+		s.t.Errorf("list the keys of the queue: %v", err)
+	}
+	return all
+}
+
+// set changes the endpoint from now on.
+func (s *site) set(change func(*fakellm.Config)) {
+	s.t.Helper()
+	if err := s.fake.Set(change); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// count asks the ledger for a number.
+func (s *site) count(query string, args ...any) int64 {
+	s.t.Helper()
+	var n int64
+	if err := s.db.QueryRow(query, args...).Scan(&n); err != nil {
+		s.t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// done counts the documents that are done, of all runs.
+func (s *site) done() int64 {
+	s.t.Helper()
+	return s.count(`SELECT count(*) FROM run_documents WHERE state = 'done'`)
+}
+
+// path is in the site's folder.
+func (s *site) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
+
+// totals are the books of a run.
+type totals struct {
+	Total     int64 `json:"total"`
+	Done      int64 `json:"done"`
+	Dead      int64 `json:"dead"`
+	Skipped   int64 `json:"skipped"`
+	Remaining int64 `json:"remaining"`
+}
+
+// tasksIn is how many tasks are where in the queue.
+type tasksIn struct {
+	Pending, Active, Retry, Scheduled, Archived int64
+}
+
+// status is what `status -o json` says of a run.
+type status struct {
+	Run       string   `json:"run"`
+	State     string   `json:"state"`
+	Reason    *string  `json:"reason"`
+	Documents totals   `json:"documents"`
+	Calls     int64    `json:"calls"`
+	Queue     *tasksIn `json:"queue"`
+	Workers   int64    `json:"workers"`
+	Balanced  bool     `json:"balanced"`
+}
+
+// check fails when the books do not balance.
+func (v status) check(t *testing.T) {
+	t.Helper()
+	d := v.Documents
+	if d.Total != d.Done+d.Dead+d.Skipped+d.Remaining || !v.Balanced {
+		t.Fatalf("the books of run %s do not balance: %+v", v.Run, d)
+	}
+}
+
+// state is "finished", or "stopped:paused" and the like.
+func (v status) state() string {
+	if v.Reason != nil {
+		return v.State + ":" + *v.Reason
+	}
+	return v.State
+}
+
+// runs is what the program says of all runs, the newest first; each has to balance.
+func (s *site) runs() []status {
+	s.t.Helper()
+	var all []status
+	s.run("runs", "-o", "json").wantCode(0).decode(&all)
+	for _, v := range all {
+		v.check(s.t)
+	}
+	return all
+}
+
+// status is what the program says of a run.
+func (s *site) status(run string) status {
+	s.t.Helper()
+	var v status
+	s.run("status", run, "-o", "json").wantCode(0).decode(&v)
+	v.check(s.t)
+	return v
+}
+
+// finish waits for the end of a run, with balanced books at every look, and checks that nothing is left in the queue.
+func (s *site) finish(run string, within time.Duration, want totals) status {
+	s.t.Helper()
+	var v status
+	await(s.t, "the end of run "+run, within, func() bool {
+		v = s.status(run)
+		return v.State == "finished"
+	}, func() string { return describe(v) })
+	if v.Documents != want {
+		s.t.Fatalf("run %s ended with %+v, want %+v", run, v.Documents, want)
+	}
+	s.emptyQueue()
+	return v
+}
+
+// emptyQueue waits until the queue has no task in any state: the run ends a moment before its last task does.
+func (s *site) emptyQueue() {
+	s.t.Helper()
+	var all []string
+	await(s.t, "an empty queue", patience, func() bool {
+		all = s.keys("t:*")
+		for _, list := range []string{"pending", "active"} {
+			all = append(all, s.redis.LRange(background(), "asynq:{"+s.queue+"}:"+list, 0, -1).Val()...)
+		}
+		for _, set := range []string{"retry", "scheduled", "archived", "completed", "lease"} {
+			all = append(all, s.redis.ZRange(background(), "asynq:{"+s.queue+"}:"+set, 0, -1).Val()...)
+		}
+		return len(all) == 0
+	}, func() string { return strings.Join(all, " ") })
+}
+
+// paidOnce checks that each distinct content was asked for, and none twice.
+func (s *site) paidOnce(distinct int64) {
+	s.t.Helper()
+	if stats := s.fake.Stats(); stats.Completed != distinct || stats.Duplicates != 0 {
+		s.t.Errorf("%d calls were answered, %d of them for a second time, want %d and 0", stats.Completed, stats.Duplicates, distinct)
+	}
+}
+
+// planned is a row of `enqueue -o json`.
+type planned struct {
+	Run        string `json:"run"`
+	State      string `json:"state"`
+	Continued  bool   `json:"continued"`
+	Listed     int64  `json:"listed"`
+	New        int64  `json:"new"`
+	Skipped    int64  `json:"skipped"`
+	Unfinished int64  `json:"unfinished"`
+	Tasks      int64  `json:"tasks"`
+}
+
+// enqueue plans sources, with flags, and says what was planned.
+func (s *site) enqueue(args ...string) []planned {
+	s.t.Helper()
+	var rows []planned
+	s.run(append([]string{"enqueue", "-o", "json"}, args...)...).wantCode(0).decode(&rows)
+	return rows
+}
+
+// worker starts a worker and waits until it works.
+func (s *site) worker(args ...string) *process {
+	s.t.Helper()
+	p := s.start(append([]string{"worker"}, args...)...)
+	p.until("it has started", func() bool { return strings.Contains(p.err.String(), "worker started") })
+	return p
+}
+
+func describe(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
