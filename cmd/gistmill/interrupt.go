@@ -6,38 +6,38 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
 // interrupts turns the first SIGINT or SIGTERM into the end of stop, and the second into that of abort.
 func interrupts(ctx context.Context, stderr io.Writer) (stop, abort context.Context, release func()) {
-	abort, cancelAbort := context.WithCancel(ctx)
-	stop, cancelStop := context.WithCancel(abort)
+	hard, cancelHard := context.WithCancel(ctx)
+	soft, cancelSoft := context.WithCancel(hard)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range 2 {
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
 			select {
+			case <-hard.Done():
+				return
 			case s := <-signals:
-				if stop.Err() != nil {
-					cancelAbort()
+				if soft.Err() != nil {
+					cancelHard()
 					return
 				}
 				if s == os.Interrupt {
 					fmt.Fprintln(stderr, "\ngistmill: stopping; calls in flight are finished first (interrupt again to give them up)")
 				}
-				cancelStop()
-			case <-abort.Done():
-				return
+				cancelSoft()
 			}
 		}
-	}()
-	return stop, abort, func() {
+	})
+	return soft, hard, func() {
 		signal.Stop(signals)
-		cancelAbort()
-		<-done
-		cancelStop()
+		cancelSoft()
+		cancelHard()
+		watching.Wait()
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
-	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
@@ -186,13 +185,10 @@ func suggestion(command *cobra.Command, name string) string {
 	return ""
 }
 
-// oneSource explains a missing argument.
+// atLeastOneSource explains a missing argument.
 func atLeastOneSource(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return errors.New("name a source: a folder, a file, a .jsonl file, a bucket URL, or - for standard input")
 	}
 	return nil
 }
-
-// noSource tells a missing source from other errors, for its exit code.
-func noSource(err error) bool { return errors.Is(err, corpus.ErrNoSource) }
