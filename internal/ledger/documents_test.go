@@ -170,12 +170,12 @@ func testPrunableIsWhatPruneTakes(t *testing.T, db database) {
 // Dead letters come in pages; none is met twice or left out.
 func testDeadLettersInPages(t *testing.T, db database) {
 	f := setUp(t, db)
-	all := entries(5000)
+	all := entries(2100)
 	for i := range all {
 		all[i].Problem = "broken"
 	}
 	run, count := f.plan(false, all)
-	if count.Dead != 5000 {
+	if count.Dead != 2100 {
 		t.Fatalf("count %+v", count)
 	}
 	seen := map[string]int{}
@@ -187,7 +187,7 @@ func testDeadLettersInPages(t *testing.T, db database) {
 		}
 		return nil
 	}))
-	if len(seen) != 5000 || pages < 2 {
+	if len(seen) != 2100 || pages < 2 {
 		t.Errorf("%d dead letters in %d pages", len(seen), pages)
 	}
 	for uri, n := range seen {
@@ -196,10 +196,10 @@ func testDeadLettersInPages(t *testing.T, db database) {
 		}
 	}
 	redriven := must(f.Redrive(t.Context(), ledger.DeadFilter{}, size))(t)
-	if diff := cmp.Diff(map[int64]int64{run.Num: 5000}, redriven); diff != "" {
+	if diff := cmp.Diff(map[int64]int64{run.Num: 2100}, redriven); diff != "" {
 		t.Error(diff)
 	}
-	f.totals(run, ledger.Totals{Total: 5000, Remaining: 5000})
+	f.totals(run, ledger.Totals{Total: 2100, Remaining: 2100})
 }
 
 // A dead letter that is re-driven while a newer run is being planned belongs to that run, and the finished one's books
