@@ -191,12 +191,13 @@ func (p *planBatch) upsertDocuments(ctx context.Context) error {
 }
 
 // carryOver puts unchanged documents into the run, done ones as skipped and dead ones as dead. It is one set
-// statement, for they are nearly all there is on most days.
+// statement, for they are nearly all there is on most days. The document is a scalar look-up, so that SQLite can't
+// begin with the documents of the source and scan the stage for each.
 func (p *planBatch) carryOver(ctx context.Context) error {
 	carried, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
-		SELECT r.num, d.id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
-		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri JOIN runs r ON r.num = $2
-		JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id
+		SELECT r.num, s.document_id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
+		FROM (SELECT s.version, (SELECT d.id FROM documents d WHERE d.source_id = $1 AND d.uri = s.uri) AS document_id FROM stage s) s
+		JOIN runs r ON r.num = $2 JOIN results res ON res.document_id = s.document_id AND res.profile_id = r.profile_id
 		WHERE `+resultCounts+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.SourceID, p.run.Num)
 	if err != nil {
 		return err

@@ -140,3 +140,22 @@ func TestDeadDrop(t *testing.T) {
 		t.Errorf("%d calls, want none", calls)
 	}
 }
+
+// A forced run tries the dead too.
+func TestForceTriesDead(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	u.notes(0, 3)
+	u.write("refused.txt", []byte(note(100)+"FAKELLM-FILTER\n"))
+	u.write("empty.txt", nil)
+	u.summarize().wait().wantCode(3)
+	u.set(func(c *fakellm.Config) { c.FilterMarker = "" })
+	u.summarize("--force").wait().wantCode(3)
+	u.books("finished", totals{Total: 5, Done: 4, Dead: 1})
+	if dead := u.dead(); len(dead) != 1 || dead["empty.txt"].Class != "input" {
+		t.Errorf("dead: %v, want empty.txt", dead)
+	}
+	if d := u.show("refused.txt"); d.State != "done" || !strings.HasPrefix(d.events(), "dead") {
+		t.Errorf("refused.txt is %s with history %q", d.State, d.events())
+	}
+}

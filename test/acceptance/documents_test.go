@@ -4,8 +4,8 @@ package acceptance
 
 import (
 	"archive/zip"
-	"bufio"
 	"bytes"
+	"compress/flate"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,13 +54,19 @@ func (u *user) lines(n int) {
 	u.t.Helper()
 	var b bytes.Buffer
 	for i := range n {
-		line, err := json.Marshal(map[string]string{"id": fmt.Sprint(i), "text": note(i)})
-		if err != nil {
-			u.t.Fatal(err)
-		}
-		b.Write(append(line, '\n'))
+		b.WriteString(jsonLine(u.t, fmt.Sprint(i), note(i)))
 	}
 	u.write("notes.jsonl", b.Bytes())
+}
+
+// jsonLine is a document of a JSONL file.
+func jsonLine(t *testing.T, id, text string) string {
+	t.Helper()
+	line, err := json.Marshal(map[string]string{"id": id, "text": text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(line) + "\n"
 }
 
 // example reads a document that the repository ships.
@@ -111,11 +117,12 @@ func encryptedPDF() []byte {
 	return b.Bytes()
 }
 
-// bomb is a DOCX whose text is 400 MiB long and whose file is not.
+// bomb is a DOCX whose text is 300 MiB long and whose file is not.
 func bomb(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	part := func(name string) io.Writer {
 		w, err := z.Create(name)
 		if err != nil {
@@ -131,7 +138,7 @@ func bomb(t *testing.T) []byte {
 	w := part("word/document.xml")
 	_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r><w:t>`)
 	block := bytes.Repeat([]byte("boom "), 1<<20/5)
-	for range 400 {
+	for range 300 {
 		if _, err := w.Write(block); err != nil {
 			t.Fatal(err)
 		}
@@ -143,23 +150,21 @@ func bomb(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// writeLarge writes a text of so many bytes, without holding it.
+// writeLarge writes a text of about so many bytes, without holding it.
 func (u *user) writeLarge(name string, size int) {
 	u.t.Helper()
+	var block bytes.Buffer
+	for n := 0; block.Len() < 1<<20; n++ {
+		block.WriteString(note(n))
+	}
 	f, err := os.Create(u.path("docs/" + name))
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	w := bufio.NewWriter(f)
-	for written, n := 0, 0; written < size; n++ {
-		m, err := w.WriteString(note(n))
-		if err != nil {
+	for written := 0; written < size; written += block.Len() {
+		if _, err := f.Write(block.Bytes()); err != nil {
 			u.t.Fatal(err)
 		}
-		written += m
-	}
-	if err := w.Flush(); err != nil {
-		u.t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
 		u.t.Fatal(err)

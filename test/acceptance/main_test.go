@@ -37,7 +37,11 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
 	binary = filepath.Join(dir, "gistmill")
 	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "github.com/gistmill/gistmill/cmd/gistmill")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr

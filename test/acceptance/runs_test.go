@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"syscall"
@@ -211,8 +212,50 @@ func TestChangingSource(t *testing.T) {
 	// It comes back: known, so not paid again.
 	u.write(noteName(3), []byte(note(3)))
 	u.summarize().wait().wantCode(0)
-	u.books("finished", totals{Total: n + 10, Done: u.status().Documents.Done, Skipped: n + 10 - u.status().Documents.Done})
+	u.books("finished", totals{Total: n + 10, Done: 1, Skipped: n + 9})
 	u.paidOnce(n + 11)
+	// What came later has not changed the books of the first run.
+	if s := u.status(first.Run); s.state() != "finished" || s.Documents != (totals{Total: n + 10, Done: n + 10}) {
+		t.Errorf("the first run is now %s with %+v", s.state(), s.Documents)
+	}
+}
+
+// A file of many documents that changes under its run: lines move, one is edited, some are new. The rest is found where it
+// is now, and not paid for again.
+func TestChangingLines(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	const n = 60
+	u.lines(n)
+	u.interrupt(10)
+	paid := u.paid()
+	first := u.books("running", totals{Total: n, Done: paid, Remaining: n - paid})
+
+	before, err := os.ReadFile(u.path("docs/notes.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := append([]byte(jsonLine(t, "new", note(500))), before...)
+	after = append(after, jsonLine(t, "newer", note(501))...)
+	after = append(after, jsonLine(t, "7", note(502))...) // an id that there is already: the first one counts
+	u.write("notes.jsonl", after)
+	u.summarize().wait().wantCode(0)
+	if s := u.books("finished", totals{Total: n + 2, Done: n + 2}); s.Run != first.Run {
+		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
+	}
+	u.paidOnce(n + 2)
+
+	u.write("notes.jsonl", append([]byte(jsonLine(t, "0", note(503))), after...)) // now this one is the first with its id
+	u.summarize().wait().wantCode(0)
+	u.books("finished", totals{Total: n + 2, Done: 1, Skipped: n + 1})
+	u.paidOnce(n + 3)
+	summaries := u.summaries()
+	if got := summaries["notes.jsonl#0"].Summary; !strings.Contains(got, "Observer 503 ") {
+		t.Errorf("notes.jsonl#0 has the summary of another text: %q", got)
+	}
+	if got := summaries["notes.jsonl#59"].Summary; !strings.Contains(got, "Observer 59 ") {
+		t.Errorf("notes.jsonl#59 has the summary of another text: %q", got)
+	}
 }
 
 // doneNote finds a note that is done already.
@@ -300,6 +343,11 @@ func TestForceInterrupted(t *testing.T) {
 			u.summarize().wait().wantCode(0)
 			u.books("finished", totals{Total: n + 1, Skipped: n + 1})
 			u.paidOnce(n)
+			for run, want := range map[string]totals{first.Run: first.Documents, forced.Run: {Total: n + 1, Done: n + 1}} {
+				if s := u.status(run); s.state() != "finished" || s.Documents != want {
+					t.Errorf("in the end run %s is %s with %+v, want %+v", run, s.state(), s.Documents, want)
+				}
+			}
 		})
 	}
 }
@@ -373,28 +421,39 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// A process that is killed while it plans leaves nothing behind that hinders the next.
+// A process that is killed as it begins, and another one while it plans, leave nothing behind that hinders the next.
 func TestKillWhilePlanning(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
-	const n = 5000
+	// Broken lines are dead as they are listed: much to plan and nothing to do.
+	const n, broken = 200, 60_000
 	u.lines(n)
+	u.write("broken.jsonl", bytes.Repeat([]byte("{\n"), broken))
 	p := u.summarize()
-	p.until("a run is being planned", func() bool {
-		return u.run("status", "-o", "json").code == 0
+	p.until("there is a ledger", func() bool {
+		_, err := os.Stat(u.path(".gistmill/ledger.db"))
+		return err == nil
+	})
+	p.signal(syscall.SIGKILL)
+	p.wait()
+	p = u.summarize("--wait")
+	p.until("documents are planned", func() bool {
+		r := u.run("status", "-o", "json")
+		return r.code == 0 && !strings.Contains(r.stdout, `"total": 0`)
 	})
 	p.signal(syscall.SIGKILL)
 	p.wait()
 	killed := u.status()
+	if killed.state() != "planning" || u.fake.Stats().Calls != 0 {
+		t.Errorf("the run is %s, %d calls were made; want it planning and none", killed.state(), u.fake.Stats().Calls)
+	}
 	// Another profile is not in the way.
-	u.run("run", "docs", "--model", "extractive", "--limit", "5").wantCode(0)
-	u.summarize("--wait", "--concurrency", "64").wait().wantCode(0)
-	if s := u.status(killed.Run); s.state() != "finished" || s.Documents != (totals{Total: n, Done: n}) {
-		t.Errorf("run %s is %s with %+v, want all of %d done", s.Run, s.state(), s.Documents, n)
+	u.run("run", "docs", "--model", "extractive", "--limit", "1").wantCode(3)
+	u.summarize("--wait").wait().wantCode(3)
+	if s := u.status(killed.Run); s.state() != "finished" || s.Documents != (totals{Total: n + broken, Done: n, Dead: broken}) {
+		t.Errorf("run %s is %s with %+v, want %d done and %d dead", s.Run, s.state(), s.Documents, n, broken)
 	}
-	if stats := u.fake.Stats(); stats.Distinct != n {
-		t.Errorf("%d contents paid, want %d", stats.Distinct, n)
-	}
+	u.paidOnce(n)
 }
 
 // Ctrl-C once finishes what is in flight; twice gives it up; either way nothing is lost.

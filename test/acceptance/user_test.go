@@ -290,10 +290,10 @@ type deadLetter struct {
 }
 
 // dead lists the dead letters by URI.
-func (u *user) dead(filter ...string) map[string]deadLetter {
+func (u *user) dead() map[string]deadLetter {
 	u.t.Helper()
 	var list []deadLetter
-	u.run(append([]string{"dead", "list", "-o", "json"}, filter...)...).wantCode(0).decode(&list)
+	u.run("dead", "list", "-o", "json").wantCode(0).decode(&list)
 	dead := map[string]deadLetter{}
 	for _, letter := range list {
 		if _, ok := dead[letter.URI]; ok {
