@@ -158,7 +158,7 @@ func (p *partReader) Read(b []byte) (int, error) {
 	if p.n > l.InflatedPart || p.archive.left < 0 || p.n > l.RatioFloor && p.n/l.Ratio > p.size {
 		return n, p.archive.tooLarge(p.size)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !atEnd(err) {
 		err = p.archive.broken(err)
 	}
 	return n, err

@@ -60,7 +60,7 @@ func newBucketTree(ctx context.Context, b *blob.Bucket, l location) (*bucketTree
 			return t, l, nil
 		}
 		t.prefix = l.path + "/"
-		if _, err := b.List(&blob.ListOptions{Prefix: t.prefix}).Next(ctx); err == io.EOF {
+		if _, err := b.List(&blob.ListOptions{Prefix: t.prefix}).Next(ctx); atEnd(err) {
 			return nil, l, fmt.Errorf("%w: there is no object %q and nothing below it in %s", ErrNoSource, l.path, where)
 		} else if err != nil {
 			return nil, l, bucketProblem(where, err)
@@ -69,7 +69,7 @@ func newBucketTree(ctx context.Context, b *blob.Bucket, l location) (*bucketTree
 		return t, l, nil
 	}
 	// Asked for one object so that a wrong name or missing rights show now.
-	if _, err := b.List(&blob.ListOptions{Prefix: t.prefix}).Next(ctx); err != nil && err != io.EOF {
+	if _, err := b.List(&blob.ListOptions{Prefix: t.prefix}).Next(ctx); err != nil && !atEnd(err) {
 		return nil, l, bucketProblem(where, err)
 	}
 	return t, l, nil
@@ -99,7 +99,7 @@ func (t *bucketTree) list(ctx context.Context, f *filter, yield func(item) bool)
 	objects := t.bucket.List(&blob.ListOptions{Prefix: t.prefix})
 	for {
 		o, err := objects.Next(ctx)
-		if err == io.EOF {
+		if atEnd(err) {
 			return nil
 		}
 		if err != nil {

@@ -75,11 +75,11 @@ func runChild(ctx context.Context, argv []string, raw *Raw, l Limits) (*Document
 	limit := l.Time + childGrace
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the command is the program's own binary
 	out, complaint := &boundedBuffer{max: l.Text + maxChildHeader, stop: cancel}, &headBuffer{max: 8 << 10}
 	cmd.Stdin = io.MultiReader(bytes.NewReader(append(head, '\n')), bytes.NewReader(raw.Data))
 	cmd.Stdout, cmd.Stderr = out, complaint
-	cmd.Env = childEnvironment(os.Environ())
+	cmd.Env = childEnvironment(os.Environ()) //nolint:forbidigo // the child gets this process's environment, filtered
 	cmd.WaitDelay = 5 * time.Second
 	dieWithParent(cmd)
 	err = cmd.Run()

@@ -239,7 +239,6 @@ type docxText struct {
 	skip            string // element whose content is dropped
 	skipDepth       int
 	tables, cells   int
-	item            bool
 }
 
 func (d *docxText) event(e xmlEvent) error {

@@ -157,7 +157,7 @@ func (w *mailWalk) entity(e *message.Entity, depth int) error {
 	case kind == "message/rfc822":
 		inner, err := message.Read(e.Body)
 		if err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err) {
-			return nil //nolint:nilerr // a forwarded message that is broken is left out
+			return nil // a forwarded message that is broken is left out
 		}
 		if s := headerText(mail.Header{Header: inner.Header}, "Subject"); s != "" {
 			w.plain = append(append(append(w.plain, "\n\nForwarded: "...), s...), '\n')
@@ -175,11 +175,11 @@ func (w *mailWalk) multipart(parts message.MultipartReader, depth int) error {
 	for {
 		part, err := parts.NextPart()
 		switch {
-		case err == io.EOF:
+		case atEnd(err):
 			return nil
 		case err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err):
 			if len(w.plain)+len(w.html) > 0 {
-				return nil //nolint:nilerr // cut off within the attachments: the text is there
+				return nil // cut off within the attachments: the text is there
 			}
 			return &InputError{Reason: "broken e-mail: its parts cannot be told apart (it may be truncated)"}
 		}

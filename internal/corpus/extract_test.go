@@ -95,6 +95,7 @@ func TestExtractFormats(t *testing.T) {
 	x := newExtractor(t, Limits{})
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			doc, err := extract(t, x, c.name, c.data)
 			if err != nil {
 				t.Fatal(err)
@@ -156,6 +157,7 @@ func TestExtractRefuses(t *testing.T) {
 	x := newExtractor(t, Limits{})
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			doc, err := extract(t, x, c.name, c.data)
 			bad := (*InputError)(nil)
 			if !errors.As(err, &bad) || !strings.Contains(bad.Reason, c.reason) {

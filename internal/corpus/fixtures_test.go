@@ -82,8 +82,8 @@ func makePDF(o pdfOptions, pages ...string) []byte {
 // part is one file of an archive.
 type part struct{ name, data string }
 
-func makeZip(t testing.TB, parts ...part) []byte {
-	t.Helper()
+func makeZip(tb testing.TB, parts ...part) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, p := range parts {
@@ -92,11 +92,11 @@ func makeZip(t testing.TB, parts ...part) []byte {
 			_, err = io.WriteString(w, p.data)
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := z.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }
@@ -107,8 +107,8 @@ const (
 )
 
 // makeDOCX builds a DOCX with this body and, unless empty, styles and title.
-func makeDOCX(t testing.TB, body, styles, title string) []byte {
-	t.Helper()
+func makeDOCX(tb testing.TB, body, styles, title string) []byte {
+	tb.Helper()
 	parts := []part{
 		{"[Content_Types].xml", contentTypes},
 		{"_rels/.rels", `<Relationships><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="word/document.xml"/></Relationships>`},
@@ -120,28 +120,28 @@ func makeDOCX(t testing.TB, body, styles, title string) []byte {
 	if title != "" {
 		parts = append(parts, part{"docProps/core.xml", `<cp:coreProperties xmlns:dc="x"><dc:title>` + title + `</dc:title></cp:coreProperties>`})
 	}
-	return makeZip(t, parts...)
+	return makeZip(tb, parts...)
 }
 
 func wordParagraph(text string) string { return "<w:p><w:r><w:t>" + text + "</w:t></w:r></w:p>" }
 
 // makeBomb builds an archive whose one part inflates to so many zero bytes. The size that the
 // archive declares for it is a lie when declared is not zero.
-func makeBomb(t testing.TB, name string, inflated int64, declared uint64) []byte {
-	t.Helper()
+func makeBomb(tb testing.TB, name string, inflated int64, declared uint64) []byte {
+	tb.Helper()
 	var packed bytes.Buffer
 	f, err := flate.NewWriter(&packed, flate.BestCompression)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	zeros := make([]byte, 1<<20)
 	for left := inflated; left > 0; left -= int64(len(zeros)) {
 		if _, err := f.Write(zeros[:min(int64(len(zeros)), left)]); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := f.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if declared == 0 {
 		declared = uint64(inflated)
@@ -149,9 +149,9 @@ func makeBomb(t testing.TB, name string, inflated int64, declared uint64) []byte
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	if w, err := z.Create("[Content_Types].xml"); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	} else if _, err := io.WriteString(w, contentTypes); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	w, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(packed.Len()), UncompressedSize64: declared})
 	if err == nil {
@@ -161,15 +161,15 @@ func makeBomb(t testing.TB, name string, inflated int64, declared uint64) []byte
 		err = z.Close()
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }
 
 // makeEPUB builds a book of chapters named c0.xhtml, c1.xhtml, …, whose spine is in that order
 // while the archive holds them the other way round.
-func makeEPUB(t testing.TB, title string, extra []part, chapters ...string) []byte {
-	t.Helper()
+func makeEPUB(tb testing.TB, title string, extra []part, chapters ...string) []byte {
+	tb.Helper()
 	parts := []part{
 		{"mimetype", "application/epub+zip"},
 		{"META-INF/container.xml", `<container><rootfiles><rootfile full-path="OPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>`},
@@ -181,5 +181,5 @@ func makeEPUB(t testing.TB, title string, extra []part, chapters ...string) []by
 		spine = fmt.Sprintf(`<itemref idref="i%d"/>`, i) + spine
 	}
 	parts = append(parts, part{"OPS/book.opf", `<package><metadata xmlns:dc="x"><dc:title>` + title + `</dc:title></metadata><manifest>` + manifest + `</manifest><spine>` + spine + `</spine></package>`})
-	return makeZip(t, append(parts, extra...)...)
+	return makeZip(tb, append(parts, extra...)...)
 }

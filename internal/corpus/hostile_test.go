@@ -67,8 +67,8 @@ func TestABadFolder(t *testing.T) {
 }
 
 // hostileDocuments each try to take much memory or time.
-func hostileDocuments(t testing.TB) map[string][]byte {
-	t.Helper()
+func hostileDocuments(tb testing.TB) map[string][]byte {
+	tb.Helper()
 	const mb = 1 << 20 / hostileScale
 	page := func(s string) []byte { return []byte("<html><body>" + s) }
 	return map[string][]byte{
@@ -85,11 +85,11 @@ func hostileDocuments(t testing.TB) map[string][]byte {
 		"nested.json":   []byte(strings.Repeat(`{"a":`, 400) + strings.Repeat(`1`, 6*mb) + strings.Repeat("}", 400)),
 		"wide.csv":      []byte(strings.Repeat("n,", 2*mb) + "\n" + strings.Repeat("1,", 2*mb)),
 		"quote.csv":     []byte("a,b\n\"" + strings.Repeat("x,\n", 4*mb)),
-		"bomb.docx":     makeBomb(t, "word/document.xml", 30*mb, 0),
-		"lying.docx":    makeBomb(t, "word/document.xml", 30*mb, 4096),
-		"text.docx":     makeDOCX(t, strings.Repeat(wordParagraph("words of the document 12345 67890 abc"), 60_000), "", ""),
-		"token.docx":    makeDOCX(t, "<!--"+strings.Repeat("<", 20*mb)+"-->", "", ""),
-		"token.epub":    makeEPUB(t, "T", nil, "<p "+strings.Repeat("a ", 10*mb)+">"),
+		"bomb.docx":     makeBomb(tb, "word/document.xml", 30*mb, 0),
+		"lying.docx":    makeBomb(tb, "word/document.xml", 30*mb, 4096),
+		"text.docx":     makeDOCX(tb, strings.Repeat(wordParagraph("words of the document 12345 67890 abc"), 60_000), "", ""),
+		"token.docx":    makeDOCX(tb, "<!--"+strings.Repeat("<", 20*mb)+"-->", "", ""),
+		"token.epub":    makeEPUB(tb, "T", nil, "<p "+strings.Repeat("a ", 10*mb)+">"),
 		"pages.pdf":     makePDF(pdfOptions{}, slices.Repeat([]string{"text"}, 6000)...),
 		"kids.pdf":      []byte("%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[2 0 R 2 0 R]/Count 4000>>\nendobj\ntrailer<</Root 1 0 R>>\n%%EOF"),
 		"padded.pdf":    append(makePDF(pdfOptions{}, "text"), make([]byte, 20*mb)...),

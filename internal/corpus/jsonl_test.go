@@ -284,7 +284,7 @@ func FuzzLineReader(f *testing.F) {
 		r.buf = make([]byte, 16) // small, so that moving and growing happen
 		for {
 			ln, err := r.next()
-			if err == io.EOF {
+			if atEnd(err) {
 				return
 			}
 			if err != nil {
@@ -321,6 +321,7 @@ func BenchmarkListLines(b *testing.B) {
 	const n = 1_000_000
 	path := millionLines(b, n)
 	rate := func(b *testing.B, start time.Time) {
+		b.Helper()
 		b.ReportMetric(float64(n)*float64(b.N)/time.Since(start).Seconds(), "lines/s")
 	}
 	b.Run("corpus", func(b *testing.B) {
@@ -346,6 +347,7 @@ func BenchmarkListLines(b *testing.B) {
 		rate(b, start)
 	})
 	each := func(b *testing.B, do func([]byte)) {
+		b.Helper()
 		start := time.Now()
 		for b.Loop() {
 			f, err := os.Open(path)

@@ -86,7 +86,7 @@ func (s *Source) lineAt(ctx context.Context, file item, offset int64, id string)
 	r := &rangeReader{read: func(at, n int64) ([]byte, error) { return s.tree.readRange(ctx, file, at, n) }, offset: offset, chunk: 16 << 10}
 	scan := newLineReader(r, s.max)
 	ln, err := scan.next()
-	if err == io.EOF {
+	if atEnd(err) {
 		return line{}, nil, nil
 	}
 	if err != nil {
@@ -150,8 +150,8 @@ func (s *Source) index(ctx context.Context, file item) (*lineIndex, error) {
 	}
 	kept = slices.DeleteFunc(kept, func(old *lineIndex) bool { return old.file == x.file })
 	kept = append(kept, x)
-	for total := 8 * len(x.words); ; {
-		total = 0
+	for {
+		total := 0
 		for _, k := range kept {
 			total += 8 * len(k.words)
 		}
@@ -176,7 +176,7 @@ func (s *Source) makeIndex(ctx context.Context, file item) (*lineIndex, error) {
 	var scratch []byte
 	for {
 		ln, err := scan.next()
-		if err == io.EOF || ln.offset>>x.offsetBits > 0 {
+		if atEnd(err) || ln.offset>>x.offsetBits > 0 {
 			break
 		}
 		if err != nil {

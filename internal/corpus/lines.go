@@ -49,7 +49,7 @@ func (l *lineReader) next() (line, error) {
 		}
 		seen = l.end - l.start
 		if l.err != nil {
-			if l.err != io.EOF {
+			if !atEnd(l.err) {
 				return line{}, l.err
 			}
 			if seen == 0 {
@@ -105,7 +105,7 @@ func (l *lineReader) skip() (line, error) {
 			l.offset++
 			break
 		}
-		if l.err == io.EOF {
+		if atEnd(l.err) {
 			break
 		}
 		if l.err != nil {

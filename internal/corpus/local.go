@@ -171,7 +171,7 @@ func (t *localTree) readRange(ctx context.Context, it item, offset, length int64
 	}
 	b := make([]byte, length)
 	n, err := r.(*os.File).ReadAt(b, offset)
-	if err != nil && err != io.EOF {
+	if err != nil && !atEnd(err) {
 		return nil, fmt.Errorf("read: %w", cause(err))
 	}
 	return b[:n], nil

@@ -99,10 +99,10 @@ func (s *nameSorter) sorted() iter.Seq2[string, error] {
 			if !yield(h[0].name, nil) {
 				return
 			}
-			switch err := h[0].next(); err {
-			case nil:
+			switch err := h[0].next(); {
+			case err == nil:
 				heap.Fix(&h, 0)
-			case io.EOF:
+			case atEnd(err):
 				heap.Pop(&h)
 			default:
 				yield("", err)
@@ -125,7 +125,7 @@ type nameRun struct {
 
 func (r *nameRun) next() error {
 	n, err := binary.ReadUvarint(r.r)
-	if err == io.EOF {
+	if atEnd(err) {
 		return io.EOF
 	}
 	if err != nil {

@@ -94,7 +94,7 @@ func (e *pdfEngine) close() error {
 	if e.pool == nil {
 		return nil
 	}
-	err := errors.Join(e.pool.Close(), e.cache.Close(context.Background()))
+	err := errors.Join(e.pool.Close(), e.cache.Close(context.Background())) //nolint:forbidigo // closing must happen whatever has ended
 	e.pool, e.failure = nil, errors.New("the PDF engine is closed")
 	return err
 }

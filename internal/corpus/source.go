@@ -184,7 +184,7 @@ func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) erro
 	var scratch, made []byte
 	for {
 		ln, err := scan.next()
-		if err == io.EOF {
+		if atEnd(err) {
 			return nil
 		}
 		if err != nil {
@@ -332,7 +332,7 @@ func readBounded(r io.Reader, size, max int64) ([]byte, error) {
 		if int64(len(buf)) > max {
 			return nil, &InputError{Reason: fmt.Sprintf("too large: more than %s (--max-document-bytes)", humanize.IBytes(uint64(max)))}
 		}
-		if err == io.EOF {
+		if atEnd(err) {
 			return buf, nil
 		}
 		if err != nil {

@@ -65,7 +65,6 @@ type jsonText struct {
 type jsonLevel struct {
 	object bool
 	key    bool // the next token of an object is a key
-	inline bool // the line of the value has been begun
 }
 
 // maxIndent keeps deep documents from growing by their white space: text has at most six times
