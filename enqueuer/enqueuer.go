@@ -66,6 +66,7 @@ type Plan struct {
 	Resumed   bool // it was stopped before
 	Count     ledger.PlanCount
 	Gone      int64
+	Remaining int64 // documents of the run that are to be done, earlier plans' included
 	Enqueued  int
 	// Sample is a uniform choice of the documents to be worked on, of 1,000 at the most.
 	Sample []ledger.Entry
@@ -130,6 +131,11 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, h
 	if _, err := e.Ledger.FinishRun(ctx, p.Run.Num); err != nil {
 		return err
 	}
+	totals, _, err := e.Ledger.Totals(ctx, p.Run.Num)
+	if err != nil {
+		return err
+	}
+	p.Remaining = totals.Remaining
 	p.Run, err = e.Ledger.RunByNum(ctx, p.Run.Num)
 	return err
 }

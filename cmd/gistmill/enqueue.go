@@ -153,18 +153,18 @@ func positive(n int64) *int64 {
 
 // planRow is a plan as JSON.
 type planRow struct {
-	Run        string       `json:"run"`
-	Source     string       `json:"source"`
-	State      ledger.State `json:"state"`
-	Continued  bool         `json:"continued"`
-	Listed     int64        `json:"listed"`
-	Pending    int64        `json:"new"`
-	Skipped    int64        `json:"skipped"`
-	Dead       int64        `json:"dead"`
-	Unfinished int64        `json:"unfinished"`
-	Repeated   int64        `json:"repeated"`
-	Gone       int64        `json:"gone"`
-	Tasks      int          `json:"tasks"`
+	Run       string       `json:"run"`
+	Source    string       `json:"source"`
+	State     ledger.State `json:"state"`
+	Continued bool         `json:"continued"`
+	Listed    int64        `json:"listed"`
+	Pending   int64        `json:"new"`
+	Skipped   int64        `json:"skipped"`
+	Dead      int64        `json:"dead"`
+	Remaining int64        `json:"remaining"`
+	Repeated  int64        `json:"repeated"`
+	Gone      int64        `json:"gone"`
+	Tasks     int          `json:"tasks"`
 }
 
 func planRows(plans []enqueuer.Plan) []planRow {
@@ -172,7 +172,7 @@ func planRows(plans []enqueuer.Plan) []planRow {
 	for i, p := range plans {
 		rows[i] = planRow{
 			Run: p.Run.Name, Source: p.Run.Source, State: p.Run.State, Continued: p.Continued, Listed: p.Count.Listed, Pending: p.Count.Pending,
-			Skipped: p.Count.Skipped, Dead: p.Count.Dead, Unfinished: p.Count.Unfinished, Repeated: p.Count.Repeated, Gone: p.Gone, Tasks: p.Enqueued,
+			Skipped: p.Count.Skipped, Dead: p.Count.Dead, Remaining: p.Remaining, Repeated: p.Count.Repeated, Gone: p.Gone, Tasks: p.Enqueued,
 		}
 	}
 	return rows
@@ -188,7 +188,7 @@ func describePlan(p enqueuer.Plan) string {
 		verb = "continued run"
 	}
 	s := fmt.Sprintf("%s %s: %s listed, %s to do, %s unchanged", verb, p.Run.Name, count(p.Count.Listed, "document"),
-		number(p.Count.Pending+p.Count.Unfinished), number(p.Count.Skipped))
+		number(p.Remaining), number(p.Count.Skipped))
 	if p.Count.Dead > 0 {
 		s += fmt.Sprintf(", %s dead", number(p.Count.Dead))
 	}

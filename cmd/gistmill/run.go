@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,6 +90,7 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 			a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
 		}
 		a.say("%s", describePlan(plan))
+		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.Num == plan.Run.Num }) // a source that is given twice
 		runs = append(runs, plan.Run)
 	}
 	views, err := a.workOn(runs, show)

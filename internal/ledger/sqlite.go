@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"modernc.org/sqlite"
 )
@@ -102,12 +103,12 @@ func inRows(ctx context.Context, tx *sql.Tx, insert string, columns, n int, fill
 			fill(start+i, args[i*columns:(i+1)*columns])
 		}
 		if count < sqliteRows {
-			_, err := tx.ExecContext(ctx, insert+values(count, columns), args...)
+			_, err := tx.ExecContext(ctx, insert+marks(count, columns), args...)
 			return err
 		}
 		if full == nil {
 			var err error
-			if full, err = tx.PrepareContext(ctx, insert+values(count, columns)); err != nil {
+			if full, err = tx.PrepareContext(ctx, insert+marks(count, columns)); err != nil {
 				return err
 			}
 			defer full.Close()
@@ -117,4 +118,10 @@ func inRows(ctx context.Context, tx *sql.Tx, insert string, columns, n int, fill
 		}
 	}
 	return nil
+}
+
+// marks is "(?,?),(?,?)…". SQLite takes $1 for a name, and its time to find names grows with the square of their number.
+func marks(rows, columns int) string {
+	row := "(" + strings.Repeat("?,", columns-1) + "?)"
+	return strings.Repeat(row+",", rows-1) + row
 }
