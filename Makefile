@@ -14,6 +14,7 @@ DOCUMENTS ?= examples/documents
 OUT       ?= summaries
 PAPERS    ?= ../shared/data/papers.jsonl
 FUZZTIME  ?= 30s
+LINES     ?= 1000000
 IMAGE     ?= gistmill:$(or $(VERSION),dev)
 TESTFLAGS ?=
 
@@ -24,7 +25,7 @@ help: ## List everything that can be done here
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, FUZZTIME, PAPERS, IMAGE, VERSION (make run OUT=/tmp/x)\n'
+	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, FUZZTIME, PAPERS, LINES, IMAGE, VERSION (make run OUT=/tmp/x)\n'
 
 .PHONY: build
 build: ## Build bin/gistmill, one static file
@@ -91,6 +92,11 @@ bench: ## Run the Go benchmarks
 .PHONY: bench-quality
 bench-quality: ## Compare the extractive engine with Lead and LexRank by ROUGE on PAPERS
 	$(GO) run ./test/quality -papers $(PAPERS)
+
+.PHONY: bench-enqueue
+bench-enqueue: ## Measure enqueue of a .jsonl file with LINES documents (make services)
+	@servers=$$(.ci/services env); eval "$$servers"; \
+	set -x; $(GO) run ./test/bench/enqueue -lines $(LINES)
 
 ##@ Keep it in order
 
