@@ -224,11 +224,11 @@ func (a *app) outcome(all []statusView) error {
 			failed = append(failed, fmt.Sprintf("run %s: the books do not balance; please report this with `gistmill status %s -o json`", v.Run, v.Run))
 		case v.Reason == nil:
 		case *v.Reason == ledger.Budget:
-			budget = append(budget, fmt.Sprintf("run %s stopped at its budget, %s wait; go on with a higher one: --budget-usd or --budget-tokens",
-				v.Run, count(v.Documents.Remaining, "document")))
+			budget = append(budget, fmt.Sprintf("run %s stopped at its budget, %s; go on with a higher one: --budget-usd or --budget-tokens",
+				v.Run, waiting(v.Documents.Remaining)))
 		default:
-			failed = append(failed, fmt.Sprintf("run %s was stopped (%s): %s; %s wait, the same command goes on with them",
-				v.Run, *v.Reason, orDash(v.Message), count(v.Documents.Remaining, "document")))
+			failed = append(failed, fmt.Sprintf("run %s was stopped (%s): %s; %s, and the same command goes on with what waits",
+				v.Run, *v.Reason, orDash(v.Message), waiting(v.Documents.Remaining)))
 		}
 	}
 	switch {
@@ -240,6 +240,13 @@ func (a *app) outcome(all []statusView) error {
 		return &exitError{exitDead, fmt.Sprintf("%s dead: `gistmill dead list` says why, `gistmill dead retry` tries again", count(dead, "document"))}
 	}
 	return nil
+}
+
+func waiting(documents int64) string {
+	if documents == 1 {
+		return "1 document waits"
+	}
+	return number(documents) + " documents wait"
 }
 
 func orDash(s string) string {
