@@ -75,9 +75,11 @@ func (l *Ledger) UnlockPlan(ctx context.Context, sourceID, profileID int64, hold
 // not older than a forced run.
 const resultCounts = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
 
-// notSeen is the condition that document d was not met in this scan of run r. It is a scalar look-up, which no planner
+// notSeen is the condition that a document was not met in this scan of run r. It is a scalar look-up, which no planner
 // turns into a join: for a run that has just begun there are no statistics, and a join would be planned for one row.
-const notSeen = `COALESCE((SELECT x.scan FROM run_documents x WHERE x.run_num = r.num AND x.document_id = d.id), -1) <> r.scan`
+func notSeen(document string) string {
+	return `COALESCE((SELECT x.scan FROM run_documents x WHERE x.run_num = r.num AND x.document_id = ` + document + `), -1) <> r.scan`
+}
 
 // Plan adds a batch of a listing to a run, in one transaction that workers do not see yet: documents
 // are created or brought up to date, unchanged ones are skipped (or dead again), the others are put into
@@ -177,28 +179,40 @@ func (p *planBatch) keepLease(ctx context.Context, holder string) error {
 	return nil
 }
 
-// upsertDocuments writes what is new or differs, but for entries whose URI was met earlier in this listing.
+// upsertDocuments writes what is new or differs, but for entries whose URI was met earlier in this listing, and puts
+// each document's id into the stage, so that it is looked up by its URI once.
 func (p *planBatch) upsertDocuments(ctx context.Context) error {
-	_, err := p.exec(ctx, p.tx, `INSERT INTO documents (source_id, uri, locator, version, size, modified_at)
-		SELECT $1, s.uri, s.locator, s.version, s.size, s.modified_at FROM stage s LEFT JOIN documents d ON d.source_id = $4 AND d.uri = s.uri
+	if err := p.findDocuments(ctx); err != nil {
+		return err
+	}
+	if _, err := p.exec(ctx, p.tx, `INSERT INTO documents (source_id, uri, locator, version, size, modified_at)
+		SELECT $1, s.uri, s.locator, s.version, s.size, s.modified_at FROM stage s LEFT JOIN documents d ON d.id = s.document_id
 		WHERE d.id IS NULL OR d.version <> s.version OR d.locator <> s.locator OR d.gone_at IS NOT NULL ORDER BY s.ord
 		ON CONFLICT (source_id, uri) DO UPDATE SET locator = excluded.locator, version = excluded.version, size = excluded.size,
 		modified_at = excluded.modified_at, gone_at = NULL
 		WHERE (documents.version <> excluded.version OR documents.locator <> excluded.locator OR documents.gone_at IS NOT NULL)
 		AND NOT EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $2 AND x.document_id = documents.id AND x.scan = $3)`,
-		p.run.SourceID, p.run.Num, p.run.Scan, p.run.SourceID)
+		p.run.SourceID, p.run.Num, p.run.Scan); err != nil {
+		return err
+	}
+	return p.findDocuments(ctx)
+}
+
+func (p *planBatch) findDocuments(ctx context.Context) error {
+	_, err := p.exec(ctx, p.tx, `UPDATE stage SET document_id = (SELECT d.id FROM documents d WHERE d.source_id = $1 AND d.uri = stage.uri)
+		WHERE document_id IS NULL`, p.run.SourceID)
 	return err
 }
 
 // carryOver puts unchanged documents into the run, done ones as skipped and dead ones as dead. It is one set
-// statement, for they are nearly all there is on most days. The document is a scalar look-up, so that SQLite can't
-// begin with the documents of the source and scan the stage for each.
+// statement, for they are nearly all there is on most days. CROSS JOIN keeps SQLite from beginning with the results and
+// scanning the stage for each.
 func (p *planBatch) carryOver(ctx context.Context) error {
 	carried, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
 		SELECT r.num, s.document_id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
-		FROM (SELECT s.version, (SELECT d.id FROM documents d WHERE d.source_id = $1 AND d.uri = s.uri) AS document_id FROM stage s) s
-		JOIN runs r ON r.num = $2 JOIN results res ON res.document_id = s.document_id AND res.profile_id = r.profile_id
-		WHERE `+resultCounts+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.SourceID, p.run.Num)
+		FROM runs r CROSS JOIN stage s CROSS JOIN results res
+		WHERE r.num = $1 AND res.document_id = s.document_id AND res.profile_id = $2
+		AND `+resultCounts+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.Num, p.run.ProfileID)
 	if err != nil {
 		return err
 	}
@@ -256,12 +270,11 @@ func (p *planBatch) addRest(ctx context.Context) error {
 // sort reads the staged documents that carryOver did not settle, and tells those that are new to the run from those
 // to be worked on again. Those that can't be read are only counted: bury settles them.
 func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error) {
-	rows, err := p.tx.QueryContext(ctx, p.sql(`SELECT s.ord, d.id, d.size,
-		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = d.id), ''),
+	rows, err := p.tx.QueryContext(ctx, p.sql(`SELECT s.ord, s.document_id, s.size,
+		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = s.document_id), ''),
 		CASE WHEN `+resultCounts+` THEN 1 ELSE 0 END
-		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri JOIN runs r ON r.num = $2
-		LEFT JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id
-		WHERE `+notSeen+` ORDER BY s.ord`), p.run.SourceID, p.run.Num)
+		FROM runs r CROSS JOIN stage s LEFT JOIN results res ON res.document_id = s.document_id AND res.profile_id = $1
+		WHERE r.num = $2 AND `+notSeen("s.document_id")+` ORDER BY s.ord`), p.run.ProfileID, p.run.Num)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -310,18 +323,16 @@ func (p *planBatch) markSeen(ctx context.Context) error {
 // bury makes staged documents dead that the listing found unreadable.
 func (p *planBatch) bury(ctx context.Context) error {
 	if _, err := p.exec(ctx, p.tx, `INSERT INTO results (document_id, profile_id, run_num, version, state, class, message, at)
-		SELECT d.id, r.profile_id, r.num, d.version, 'dead', 'input', s.problem, @now
-		FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri AND d.version = s.version JOIN runs r ON r.num = $2
-		WHERE s.problem <> '' AND `+notSeen+`
+		SELECT s.document_id, r.profile_id, r.num, s.version, 'dead', 'input', s.problem, @now
+		FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> '' AND `+notSeen("s.document_id")+`
 		ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = 'dead',
-		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.SourceID, p.run.Num); err != nil {
+		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.Num); err != nil {
 		return err
 	}
 	_, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state)
-		SELECT r.num, d.id, r.scan, 'dead' FROM stage s JOIN documents d ON d.source_id = $1 AND d.uri = s.uri JOIN runs r ON r.num = $2
-		WHERE s.problem <> ''
+		SELECT r.num, s.document_id, r.scan, 'dead' FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> ''
 		ON CONFLICT (run_num, document_id) DO UPDATE SET state = 'dead', scan = excluded.scan, worker_id = NULL, partition_id = NULL
-		WHERE run_documents.scan <> excluded.scan`, p.run.SourceID, p.run.Num)
+		WHERE run_documents.scan <> excluded.scan`, p.run.Num)
 	return err
 }
 
@@ -377,7 +388,7 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, match func(uri string, m
 		}
 		batch, err := collect(ctx, l, l.read, func(rows *sql.Rows) (m missing, err error) { return m, rows.Scan(&m.id, &m.uri, &m.modified) },
 			`SELECT d.id, d.uri, d.modified_at FROM documents d JOIN runs r ON r.num = $1 WHERE d.source_id = $2 AND d.id > $3 AND d.gone_at IS NULL
-			AND `+notSeen+` ORDER BY d.id LIMIT 1000`, run.Num, run.SourceID, after)
+			AND `+notSeen("d.id")+` ORDER BY d.id LIMIT 1000`, run.Num, run.SourceID, after)
 		if err != nil {
 			return total, fmt.Errorf("find documents that are gone: %w", err)
 		}

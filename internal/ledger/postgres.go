@@ -71,13 +71,13 @@ func (postgresDialect) lockSchema(ctx context.Context, tx *sql.Tx) error {
 func (postgresDialect) stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error {
 	// A batch is joined, on their keys, with tables that may be a thousand times as large: look-ups are right, where the
 	// planner would read a whole table or index for every batch. LOCAL ends with the transaction.
-	for _, setting := range []string{"SET LOCAL enable_mergejoin = off", "SET LOCAL enable_hashjoin = off"} {
+	for _, setting := range []string{"SET LOCAL enable_mergejoin = off", "SET LOCAL enable_hashjoin = off", "SET LOCAL jit = off"} {
 		if _, err := tx.ExecContext(ctx, setting); err != nil {
 			return err
 		}
 	}
 	if _, err := tx.ExecContext(ctx, `CREATE TEMP TABLE stage (ord BIGINT, uri TEXT, locator TEXT, version TEXT,
-		size BIGINT, modified_at BIGINT, problem TEXT) ON COMMIT DROP`); err != nil {
+		size BIGINT, modified_at BIGINT, problem TEXT, document_id BIGINT) ON COMMIT DROP`); err != nil {
 		return err
 	}
 	if err := copyFrom(ctx, conn, "stage", []string{"ord", "uri", "locator", "version", "size", "modified_at", "problem"},

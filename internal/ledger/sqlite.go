@@ -75,13 +75,13 @@ func (sqliteDialect) lockSchema(context.Context, *sql.Tx) error { return nil }
 
 func (sqliteDialect) stage(ctx context.Context, _ *sql.Conn, tx *sql.Tx, entries []Entry) error {
 	if _, err := tx.ExecContext(ctx, `CREATE TEMP TABLE IF NOT EXISTS stage (ord INTEGER, uri TEXT, locator TEXT, version TEXT,
-		size INTEGER, modified_at INTEGER, problem TEXT)`); err != nil {
+		size INTEGER, modified_at INTEGER, problem TEXT, document_id INTEGER)`); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM stage`); err != nil {
 		return err
 	}
-	return inRows(ctx, tx, `INSERT INTO stage VALUES `, 7, len(entries), func(i int, row []any) {
+	return inRows(ctx, tx, `INSERT INTO stage (ord, uri, locator, version, size, modified_at, problem) VALUES `, 7, len(entries), func(i int, row []any) {
 		copy(row, entries[i].row(i))
 	})
 }
