@@ -68,10 +68,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := b.prepare(ctx); err != nil {
+	if err := b.connect(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.sweep()) }()
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
 	if err := b.measure(ctx); err != nil {
 		return err
 	}
@@ -83,8 +86,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	return os.WriteFile(*out, []byte(text), 0o644)
 }
 
-// prepare makes the schema, the program and the documents.
-func (b *bench) prepare(ctx context.Context) error {
+// connect makes the schema.
+func (b *bench) connect(ctx context.Context) error {
 	config, err := pgx.ParseConfig(b.store)
 	if err != nil {
 		return err
@@ -94,8 +97,13 @@ func (b *bench) prepare(ctx context.Context) error {
 		return fmt.Errorf("reach PostgreSQL: %w", err)
 	}
 	if _, err := b.db.Exec(ctx, `CREATE SCHEMA `+b.name); err != nil {
-		return fmt.Errorf("make a schema: %w", err)
+		return errors.Join(fmt.Errorf("make a schema: %w", err), b.db.Close(ctx))
 	}
+	return nil
+}
+
+// prepare makes the program and the documents.
+func (b *bench) prepare(ctx context.Context) error {
 	if b.binary == "" {
 		b.binary = filepath.Join(b.dir, "gistmill")
 		if err := command(ctx, "go", "build", "-trimpath", "-o", b.binary, "github.com/gistmill/gistmill/cmd/gistmill"); err != nil {
