@@ -160,7 +160,7 @@ func TestKilledWhileEnqueuing(t *testing.T) {
 		t.Fatalf("killed with %d tasks in the queue", n)
 	}
 	p := s.enqueue("notes.jsonl", "--wait")[0]
-	if !p.Continued || p.New != 0 || p.Unfinished != documents {
+	if !p.Continued || p.New != 0 || p.Remaining != documents {
 		t.Errorf("the next planner says %s", describe(p))
 	}
 	s.eachOnce(p.Run, documents)

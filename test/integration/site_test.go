@@ -263,14 +263,14 @@ func (s *site) paidOnce(distinct int64) {
 
 // planned is a row of `enqueue -o json`.
 type planned struct {
-	Run        string `json:"run"`
-	State      string `json:"state"`
-	Continued  bool   `json:"continued"`
-	Listed     int64  `json:"listed"`
-	New        int64  `json:"new"`
-	Skipped    int64  `json:"skipped"`
-	Unfinished int64  `json:"unfinished"`
-	Tasks      int64  `json:"tasks"`
+	Run       string `json:"run"`
+	State     string `json:"state"`
+	Continued bool   `json:"continued"`
+	Listed    int64  `json:"listed"`
+	New       int64  `json:"new"`
+	Skipped   int64  `json:"skipped"`
+	Remaining int64  `json:"remaining"`
+	Tasks     int64  `json:"tasks"`
 }
 
 // enqueue plans sources, with flags, and says what was planned.
