@@ -160,7 +160,7 @@ func (p *planBatch) write(ctx context.Context, holder string) error {
 	if err := p.upsertDocuments(ctx); err != nil {
 		return err
 	}
-	if err := p.carryOver(ctx); err != nil {
+	if err := p.carryOver(ctx); err != nil || p.count.Listed == int64(len(p.entries)) {
 		return err
 	}
 	return p.addRest(ctx)
