@@ -113,7 +113,7 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, h
 		return err
 	}
 	if !r.Partial {
-		if p.Gone, err = e.Ledger.MarkGone(ctx, p.Run, func(uri string, modified time.Time) bool {
+		if p.Gone, err = e.Ledger.MarkGone(ctx, p.Run, p.Count.Listed, func(uri string, modified time.Time) bool {
 			return r.Source.Matches(uri, modified) && !unread.covers(uri)
 		}); err != nil {
 			return err

@@ -159,7 +159,7 @@ func (f *fixture) planInvisible(force bool, batches ...[]ledger.Entry) (ledger.R
 	for _, batch := range batches {
 		total.Add(must(f.Plan(ctx, run, "planner", batch, size, nil))(f.t))
 	}
-	_, err = f.MarkGone(ctx, run, func(string, time.Time) bool { return true })
+	_, err = f.MarkGone(ctx, run, total.Listed, func(string, time.Time) bool { return true })
 	f.ok(err)
 	f.ok(f.UnlockPlan(ctx, f.source, f.profile, "planner"))
 	return run, total

@@ -378,9 +378,15 @@ func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run int64, state
 const partitionRows = 500
 
 // MarkGone marks documents that this scan of a full listing did not meet and that match lets through, and returns how
-// many. Their summaries are kept.
-func (l *Ledger) MarkGone(ctx context.Context, run Run, match func(uri string, modified time.Time) bool) (int64, error) {
-	var after, total int64
+// many. Their summaries are kept. listed is how many documents the scan met: where no more are known, none is looked for.
+func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func(uri string, modified time.Time) bool) (int64, error) {
+	var after, total, known int64
+	if err := l.row(ctx, l.read, `SELECT COUNT(*) FROM documents WHERE source_id = $1 AND gone_at IS NULL`, run.SourceID).Scan(&known); err != nil {
+		return 0, fmt.Errorf("count the source's documents: %w", err)
+	}
+	if known == listed {
+		return 0, nil
+	}
 	for {
 		type missing struct {
 			id, modified int64
