@@ -55,6 +55,9 @@ into the queue, for workers to take up. An unfinished run of the same source and
 		if _, err := a.enqueuer().Reconcile(command.Context()); err != nil {
 			return err
 		}
+		if err := sources.check(command.Context(), a, args); err != nil {
+			return err
+		}
 		var plans []enqueuer.Plan
 		for _, raw := range args {
 			plan, err := a.plan(command.Context(), raw, &sources, planOptions{force: force, wait: wait})

@@ -80,6 +80,9 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	o.confirm = func(ctx context.Context, source *corpus.Source, profile summarize.Profile, p enqueuer.Plan) error {
 		return a.confirm(ctx, source, profile, p, yes)
 	}
+	if err := flags.check(a.stop, a, sources); err != nil {
+		return err
+	}
 	var runs []ledger.Run
 	for i, raw := range sources {
 		plan, err := a.plan(a.stop, raw, flags, o)

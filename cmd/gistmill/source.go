@@ -64,6 +64,26 @@ func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string
 	return corpus.Open(ctx, raw, o)
 }
 
+// check opens each of several sources once, so that a wrong one is told before another is planned.
+func (f *sourceFlags) check(ctx context.Context, a *app, all []string) error {
+	if len(all) < 2 {
+		return nil
+	}
+	for _, raw := range all {
+		if raw == "-" { // can be read once
+			continue
+		}
+		source, err := f.open(ctx, a, raw, "")
+		if err != nil {
+			return err
+		}
+		if err := source.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // parseTime reads a date, a time, or an age counted back from now.
 func parseTime(flag, s string) (time.Time, error) {
 	if s == "" {

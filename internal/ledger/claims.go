@@ -59,7 +59,7 @@ type Claimed struct {
 	Run, Document, Epoch  int64
 	URI, Locator, Version string
 	Size                  int64
-	Attempts              int64 // spent so far, ever
+	Attempts              int64 // spent so far in this run, before a re-drive too
 	Tries                 int64 // spent since it was last (re-)driven; these count against the limit
 	Crashes               int64
 	Suspect               bool // its last worker died: read it in a child process
