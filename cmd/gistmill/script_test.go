@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LLM", model.URL+"/v1")
 			env.Setenv("QUEUE", "redis://"+redis.Addr())
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // a program under the race detector else ends a second late
 			return nil
 		},
 	})
