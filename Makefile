@@ -63,11 +63,6 @@ integration: ## Run the tests against a real Redis and PostgreSQL (make services
 	test -n "$$packages" || { echo 'no test has the build tag integration' >&2; exit 1; }; \
 	set -x; $(GO) test -race -count=1 -p 1 -timeout 20m -tags integration $(TESTFLAGS) $$packages
 
-.PHONY: e2e-local
-e2e-local: build ## Run the real program as separate processes over Redis and PostgreSQL (make services)
-	@servers=$$(.ci/services env); eval "$$servers"; \
-	set -x; GISTMILL_TEST_BINARY=$(CURDIR)/$(BIN)/gistmill $(GO) test -count=1 -timeout 20m -tags e2e $(TESTFLAGS) ./test/local/...
-
 .PHONY: services
 services: ## Start a Redis and a PostgreSQL for the tests on free loopback ports
 	@.ci/services start
