@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"sync"
-	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
@@ -100,30 +99,18 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 }
 
 // begin records the intent, and waits while the ledger is away: a call that could not be stored is not made.
-func (m *meter) begin(ctx context.Context, in ledger.Intent) (int64, *ledger.Answer, error) {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		call, known, err := m.worker.Ledger.BeginCall(ctx, in)
-		if err == nil || errors.Is(err, ledger.ErrBusy) || errors.Is(err, ledger.ErrBudget) || ctx.Err() != nil {
-			return call, known, err
-		}
-		m.worker.Log.Warn("no call is made: the ledger does not take its record", "error", err)
-		sleep(ctx, pause)
-	}
+func (m *meter) begin(ctx context.Context, in ledger.Intent) (call int64, known *ledger.Answer, err error) {
+	err = m.worker.persist(ctx, "begin a call", func() error {
+		call, known, err = m.worker.Ledger.BeginCall(ctx, in)
+		return err
+	})
+	return call, known, err
 }
 
 // end books the end of a call, and waits while the ledger is away.
 func (m *meter) end(ctx context.Context, book func(context.Context) error) {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := book(context.WithoutCancel(ctx))
-		if err == nil {
-			return
-		}
-		if ctx.Err() != nil {
-			m.worker.Log.Error("the end of a call is not booked; it counts at its reservation", "error", err)
-			return
-		}
-		m.worker.Log.Warn("the end of a call is not booked, trying again", "error", err)
-		sleep(ctx, pause)
+	if err := m.worker.persist(ctx, "end a call", func() error { return book(context.WithoutCancel(ctx)) }); err != nil {
+		m.worker.Log.Error("the end of a call is not booked; it counts at its reservation", "error", err)
 	}
 }
 

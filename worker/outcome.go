@@ -90,22 +90,28 @@ func (o release) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
 func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
 	// An outcome is written also when the calls were cancelled: it is what ends the claim.
 	ctx = context.WithoutCancel(ctx)
+	err := w.persist(w.calls, "book an outcome", func() error { return o.book(ctx, w, c) })
+	switch {
+	case err == nil:
+		w.logOutcome(c, o)
+	case errors.Is(err, ledger.ErrStale):
+		w.Stale.Add(1)
+		w.Log.Warn("stale outcome refused: the document was taken over", "doc", c.URI)
+	default:
+		w.Log.Error("outcome not booked; the claim lapses and the document is done again", "doc", c.URI, "error", err)
+	}
+}
+
+// persist tries a write until the ledger has taken or refused it, with growing pauses; when ctx ends, the last error stands.
+func (w *Worker) persist(ctx context.Context, what string, write func() error) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := o.book(ctx, w, c)
-		switch {
-		case err == nil:
-			w.logOutcome(c, o)
-			return
-		case errors.Is(err, ledger.ErrStale):
-			w.Stale.Add(1)
-			w.Log.Warn("stale outcome refused: the document was taken over", "doc", c.URI)
-			return
-		case w.calls.Err() != nil:
-			w.Log.Error("outcome not booked; the claim lapses and the document is done again", "doc", c.URI, "error", err)
-			return
+		err := write()
+		refused := errors.Is(err, ledger.ErrStale) || errors.Is(err, ledger.ErrBusy) || errors.Is(err, ledger.ErrBudget)
+		if err == nil || refused || ctx.Err() != nil {
+			return err
 		}
-		w.Log.Warn("outcome not booked, trying again", "doc", c.URI, "error", err)
-		sleep(w.calls, pause)
+		w.Log.Warn("the ledger did not take a write, trying again", "step", what, "error", err)
+		sleep(ctx, pause)
 	}
 }
 

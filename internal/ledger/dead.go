@@ -89,7 +89,19 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 // attempts and history are kept; the tries that count against the limit begin anew. It returns how many
 // documents of which runs were re-driven. A run that is stopped keeps them until it is resumed.
 func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[int64]int64, error) {
-	redriven := map[int64]int64{}
+	redriven, err := l.changeDead(ctx, f, func(tx *sql.Tx, run int64, letters []DeadLetter) (int64, error) {
+		return l.redriveRun(ctx, tx, run, letters, size)
+	})
+	if err != nil {
+		return redriven, fmt.Errorf("re-drive dead letters: %w", err)
+	}
+	return redriven, nil
+}
+
+// changeDead runs change for the dead letters of each run, a page at a time, in a transaction of its own, and adds up by run
+// how many it changed.
+func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx *sql.Tx, run int64, letters []DeadLetter) (int64, error)) (map[int64]int64, error) {
+	changed := map[int64]int64{}
 	err := l.DeadLetters(ctx, f, func(letters []DeadLetter) error {
 		byRun := map[int64][]DeadLetter{}
 		for _, letter := range letters {
@@ -98,29 +110,29 @@ func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) 
 		for run, some := range byRun {
 			var n int64
 			if err := l.tx(ctx, func(tx *sql.Tx) (err error) {
-				n, err = l.redriveRun(ctx, tx, run, some, size)
+				n, err = change(tx, run, some)
 				return err
 			}); err != nil {
-				return fmt.Errorf("re-drive dead letters: %w", err)
+				return err
 			}
 			if n > 0 {
-				redriven[run] += n
+				changed[run] += n
 			}
 		}
 		return nil
 	})
-	return redriven, err
+	return changed, err
 }
 
 func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run int64, letters []DeadLetter, size PartitionSize) (int64, error) {
 	in, args := inDocuments(2, letters)
 	args = append([]any{run}, args...)
-	var superseded bool
-	if err := l.row(ctx, tx, `SELECT CASE WHEN runs.state = 'finished' AND EXISTS (SELECT 1 FROM runs o WHERE `+otherUnfinished+`) THEN 1 ELSE 0 END
-		FROM runs WHERE num = $1`, run).Scan(&superseded); err != nil {
+	var over bool
+	if err := l.row(ctx, tx, `SELECT CASE WHEN runs.state = 'finished' AND `+superseded()+` THEN 1 ELSE 0 END
+		FROM runs WHERE num = $1`, run).Scan(&over); err != nil {
 		return 0, err
 	}
-	if !superseded {
+	if !over {
 		if err := l.reopen(ctx, tx, run, in, args, size); err != nil {
 			return 0, err
 		}
@@ -133,10 +145,6 @@ func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run int64, letters 
 	return l.exec(ctx, tx, `UPDATE results SET state = 'retry' WHERE state = 'dead' AND profile_id = (SELECT profile_id FROM runs WHERE num = $1)
 		AND document_id IN (`+in+`)`, args...)
 }
-
-// otherUnfinished is the condition under which o is an unfinished run of the same pair as that in runs.
-const otherUnfinished = `o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num
-	AND o.state <> 'finished' AND COALESCE(o.reason, '') <> 'cancelled'`
 
 // reopen puts dead documents of a run into new partitions, and lets the run go on if it was finished.
 func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run int64, in string, args []any, size PartitionSize) error {
@@ -165,7 +173,7 @@ func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run int64, in string, a
 		}
 	}
 	_, err = l.exec(ctx, tx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
-		WHERE num = $1 AND state = 'finished' AND NOT EXISTS (SELECT 1 FROM runs o WHERE `+otherUnfinished+`)`, run)
+		WHERE num = $1 AND state = 'finished' AND NOT `+superseded(), run)
 	return err
 }
 
@@ -179,28 +187,21 @@ func inDocuments(from int, letters []DeadLetter) (string, []any) {
 
 // Drop accepts the loss of dead letters: they are not listed any more, and count as skipped until they change.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
-	var total int64
-	err := l.DeadLetters(ctx, f, func(letters []DeadLetter) error {
-		byRun := map[int64][]DeadLetter{}
-		for _, letter := range letters {
-			byRun[letter.RunNum] = append(byRun[letter.RunNum], letter)
+	dropped, err := l.changeDead(ctx, f, func(tx *sql.Tx, run int64, letters []DeadLetter) (int64, error) {
+		in, args := inDocuments(2, letters)
+		args = append([]any{run}, args...)
+		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
+			return 0, err
 		}
-		for run, some := range byRun {
-			in, args := inDocuments(2, some)
-			args = append([]any{run}, args...)
-			if err := l.tx(ctx, func(tx *sql.Tx) error {
-				if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
-					return err
-				}
-				n, err := l.exec(ctx, tx, `UPDATE results SET state = 'dropped' WHERE state = 'dead'
-					AND profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND document_id IN (`+in+`)`, args...)
-				total += n
-				return err
-			}); err != nil {
-				return fmt.Errorf("drop dead letters: %w", err)
-			}
-		}
-		return nil
+		return l.exec(ctx, tx, `UPDATE results SET state = 'dropped' WHERE state = 'dead'
+			AND profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND document_id IN (`+in+`)`, args...)
 	})
-	return total, err
+	var total int64
+	for _, n := range dropped {
+		total += n
+	}
+	if err != nil {
+		return total, fmt.Errorf("drop dead letters: %w", err)
+	}
+	return total, nil
 }

@@ -155,8 +155,15 @@ func (l *Ledger) put(ctx context.Context, insert, find string, args ...any) (int
 	return id, l.row(ctx, l.read, find, args[0]).Scan(&id)
 }
 
-// unfinished is the condition under which a run of a pair goes on.
-const unfinished = `r.state <> 'finished' AND (r.reason IS NULL OR r.reason <> 'cancelled')`
+// unfinished is the condition under which the run that a statement calls so goes on: the one of the index runs_unfinished.
+func unfinished(run string) string {
+	return run + `.state <> 'finished' AND (` + run + `.reason IS NULL OR ` + run + `.reason <> 'cancelled')`
+}
+
+// superseded is the condition that another run of the pair of the one in runs goes on.
+func superseded() string {
+	return `EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num AND ` + unfinished("o") + `)`
+}
 
 // OpenRun returns the unfinished run of a pair, or begins one in state planning; continued says which.
 // Call it under the planning lease. With force, a run that was not forced yet becomes so from now on:
@@ -164,7 +171,7 @@ const unfinished = `r.state <> 'finished' AND (r.reason IS NULL OR r.reason <> '
 func (l *Ledger) OpenRun(ctx context.Context, sourceID, profileID int64, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		find := func() (err error) {
-			run, err = scanRun(l.row(ctx, tx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished, sourceID, profileID))
+			run, err = scanRun(l.row(ctx, tx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished("r"), sourceID, profileID))
 			return err
 		}
 		err := find()
@@ -249,8 +256,7 @@ func (l *Ledger) Stop(ctx context.Context, run int64, reason Reason, message str
 func (l *Ledger) Resume(ctx context.Context, run int64, budgetNano, budgetTokens *int64) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
 		n, err := l.exec(ctx, tx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = ''
-			WHERE num = $1 AND state = 'stopped' AND reason <> 'cancelled' AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num
-			AND o.state <> 'finished' AND COALESCE(o.reason, '') <> 'cancelled')`, run)
+			WHERE num = $1 AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), run)
 		if err != nil {
 			return err
 		}
