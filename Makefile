@@ -63,6 +63,11 @@ integration: ## Run the tests against a real Redis and PostgreSQL (make services
 	test -n "$$packages" || { echo 'no test has the build tag integration' >&2; exit 1; }; \
 	set -x; $(GO) test -race -count=1 -p 1 -timeout 20m -tags integration $(TESTFLAGS) $$packages
 
+# In the bubbles' time hours pass in seconds of processor time; the race detector would make minutes of them.
+.PHONY: simulate
+simulate: ## Run the limiter against every kind of limit, minutes of it in simulated time
+	$(GO) test -count=1 -tags simulation -run 'More|TenMinutes' $(TESTFLAGS) ./internal/llm
+
 .PHONY: services
 services: ## Start a Redis and a PostgreSQL for the tests on free loopback ports
 	@.ci/services start
@@ -109,7 +114,7 @@ $(BIN)/tools/govulncheck: tools/go.mod tools/go.sum
 lint: $(BIN)/tools/golangci-lint ## Check form and style: gofmt, go vet, golangci-lint, go.mod
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
 	test -z "$$unformatted" || { printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; }
-	$(GO) vet -tags integration ./...
+	$(GO) vet -tags integration,simulation ./...
 	$(BIN)/tools/golangci-lint run ./...
 	$(GO) mod tidy -diff
 

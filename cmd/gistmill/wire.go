@@ -71,9 +71,6 @@ func (c *cli) settingsOf(command *cobra.Command, required ...string) (*app, erro
 	if problems := notYet(cfg); len(problems) > 0 {
 		return nil, &config.InvalidError{Problems: problems}
 	}
-	if cfg.RPM > 0 || cfg.TPM > 0 {
-		c.say("warning: --rpm and --tpm are used for estimates only; calls back off at the first 429")
-	}
 	return &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}, nil
 }
 
@@ -240,9 +237,13 @@ func (a *app) client() (*llm.Client, error) {
 	if a.config.APIKey == "" && a.config.BaseURL == "" {
 		return nil, nil
 	}
+	limiter := llm.NewSharedLimiter(llm.SharedLimits{
+		Redis: a.queue.Redis(), Endpoint: a.config.BaseURL, Key: a.config.APIKey.Reveal(), RPM: a.config.RPM, TPM: a.config.TPM,
+		MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
+	})
 	client, err := llm.New(llm.Config{
 		BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion,
-		Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Logger: a.log,
+		Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Limiter: limiter, Logger: a.log,
 	})
 	if err != nil {
 		return nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}

@@ -43,7 +43,7 @@ func New(cfg Config) (*Client, error) {
 		c.doer.http = newHTTPClient(cfg.MaxConnections)
 	}
 	if c.limiter == nil {
-		c.limiter = NewLocalLimiter(cfg.MaxConnections)
+		c.limiter = unlimited{}
 	}
 	api := openai.DefaultConfig(cfg.APIKey)
 	if cfg.APIVersion != "" {
@@ -70,7 +70,7 @@ func (c *Client) Endpoint() string { return c.endpoint }
 //
 // After a 429 it waits with every other call of the limiter and asks again, as
 // long as its waits stay within Config.MaxWait together; then it returns class
-// RateLimited with the time that is left. It retries nothing else, except that
+// RateLimited with the time that is left. Without a limiter it does so at once. It retries nothing else, except that
 // a request is rewritten when the endpoint refuses the way it is written
 // (structured output, the name of the output cap, temperature).
 //
@@ -103,7 +103,7 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 			return resp, nil
 		case !errors.As(err, &failed):
 			return Response{}, err
-		case failed.Class == RateLimited:
+		case failed.Class == RateLimited && c.cfg.Limiter != nil:
 			refused = failed
 		case failed.Class == BadRequest:
 			next, ok := d.without(r, said)

@@ -37,7 +37,7 @@ type Config struct {
 	// MaxWait bounds what one Complete spends waiting after 429s in all; beyond
 	// it the caller gets class RateLimited.
 	MaxWait time.Duration
-	// Limiter admits calls; a limiter of this process alone when nil.
+	// Limiter admits calls; nil admits all, and no 429 is waited for.
 	Limiter Limiter
 	// HTTPClient replaces the tuned one, for tests.
 	HTTPClient *http.Client

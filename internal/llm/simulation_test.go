@@ -1,0 +1,76 @@
+//go:build simulation
+
+package llm
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestMoreLimits is TestLimits for every kind of limit. 
+func TestMoreLimits(t *testing.T) {
+	t.Parallel()
+	testLimits(t, []limitCase{
+		{name: "tokens", provider: &provider{tokens: 20_000}, processes: 4, limits: SharedLimits{TPM: 1_200_000}, size: mixed, used: 0.95, refused: 0.005},
+		{name: "known", provider: &provider{perSec: 20}, processes: 1, limits: SharedLimits{RPM: 1200}, used: 0.97, refused: 0.005},
+		{name: "known, windows of a second", provider: &provider{perSec: 20, window: time.Second}, processes: 4, limits: SharedLimits{RPM: 1200}, used: 0.95, refused: 0.005},
+		{name: "known, windows of a minute", provider: &provider{perSec: 20, window: time.Minute}, processes: 4, limits: SharedLimits{RPM: 1200}, used: 0.97, refused: 0.005},
+		{name: "announced", provider: &provider{perSec: 20, headers: true}, processes: 4, used: 0.97, refused: 0.02},
+		{name: "unknown", provider: &provider{perSec: 20}, processes: 1, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown, says nothing", provider: &provider{perSec: 20, silent: true}, processes: 2, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown tokens", provider: &provider{tokens: 20_000}, processes: 2, size: mixed, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown, windows", provider: &provider{perSec: 20, window: time.Minute}, processes: 2, skip: 2 * time.Minute, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown concurrency, says nothing", provider: &provider{most: 8, silent: true}, processes: 2, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+	})
+}
+
+// TestMoreLimitChanges is TestLimitChanges for every way in which a limit is known.
+func TestMoreLimitChanges(t *testing.T) {
+	t.Parallel()
+	testChanges(t, []changeCase{
+		{"doubled, unknown", 0, 2, 40, false},
+		{"halved, announced", 0, 0.5, 10, true},
+		{"halved, unknown", 0, 0.5, 10, false},
+		{"doubled, announced", 0, 2, 40, true},
+		{"doubled, set", 1200, 2, 20, false}, // what the user sets is not exceeded
+	})
+}
+
+// TestTenMinutesOfRefusals has an endpoint that lets nobody in for ten minutes: hardly anybody asks meanwhile, and the
+// rate is back soon after.
+func TestTenMinutesOfRefusals(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *bubbleRedis) {
+		var asked atomic.Int64
+		p := &provider{perSec: 20, latency: 300 * time.Millisecond}
+		opens := time.Now().Add(11 * time.Minute)
+		shut := time.Now().Add(time.Minute)
+		h := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if now := time.Now(); now.After(shut) && now.Before(opens) {
+				asked.Add(1)
+				w.Header().Set("Retry-After", "5")
+				reply(w, 429, `{"error":{"message":"Too Many Requests"}}`)
+				return
+			}
+			p.ServeHTTP(w, req)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 13*time.Minute)
+		defer cancel()
+		wg := load(ctx, t, r, h, 2, SharedLimits{}, fixed(200))
+		time.Sleep(time.Until(opens) + 45*time.Second)
+		before, _, _ := p.count()
+		<-ctx.Done()
+		wg.Wait()
+		after, _, _ := p.count()
+		if asked.Load() > 250 {
+			t.Errorf("%d calls were made into the shut door", asked.Load())
+		}
+		if rate := float64(after-before) / 75; rate < 18 {
+			t.Errorf("%.1f calls a second after it opened again, want 20", rate)
+		}
+		t.Logf("%d calls in ten minutes of refusals", asked.Load())
+	})
+}
