@@ -32,7 +32,7 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 	source := (&url.URL{Scheme: "file", Path: abs}).String() +
 		"?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
 		"&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)"
-	write, err = sql.Open("sqlite", source+"&_txlock=immediate")
+	write, err = openKeeping(source + "&_txlock=immediate")
 	if err != nil {
 		return nil, nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
@@ -40,13 +40,21 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 	if err := write.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, explainSQLite(err)), write.Close())
 	}
-	read, err = sql.Open("sqlite", source+"&_pragma=query_only(1)")
+	read, err = openKeeping(source + "&_pragma=query_only(1)")
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(max(1, connections-1))
 	read.SetMaxIdleConns(max(1, connections-1))
 	return write, read, nil
+}
+
+func openKeeping(source string) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(source)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(keeper{connector}), nil
 }
 
 func explainSQLite(err error) error {
