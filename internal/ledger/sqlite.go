@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -77,6 +78,13 @@ func (sqliteDialect) now() string          { return "CAST(unixepoch('subsec')*10
 func (sqliteDialect) skipLocked() string   { return "" }
 func (sqliteDialect) identity() string     { return "INTEGER PRIMARY KEY AUTOINCREMENT" }
 func (sqliteDialect) withoutRowID() string { return "WITHOUT ROWID" }
+func (sqliteDialect) committers() int      { return 1 }
+
+// bound takes the end of the context away, for which the driver would start a goroutine a statement: there is no server, and
+// locks are waited for as long as busy_timeout says.
+func (sqliteDialect) bound(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithoutCancel(ctx), func() {}
+}
 
 // lockSchema has nothing to do: transactions begin IMMEDIATE, so only one process is in one.
 func (sqliteDialect) lockSchema(context.Context, *sql.Tx) error { return nil }
