@@ -10,12 +10,12 @@ import (
 // groupMost bounds the writes of one transaction, so that the first of them does not wait long.
 const groupMost = 128
 
-// groupEvery is the least time from the beginning of a transaction that several writes shared to that of the next. What comes in
-// meanwhile shares it too: most of what a transaction costs is its own, and not its writes'.
+// groupEvery is the least time between the beginnings of two transactions of a committer. Writes that come in meanwhile share
+// the second one: most of what a transaction costs is its own, and not its writes'.
 const groupEvery = 3 * time.Millisecond
 
-// group commits small writes of many goroutines together: one transaction, one sync to disk. While one is
-// written the next collects; who writes alone waits for nothing.
+// group commits small writes of many goroutines together: one transaction, one sync to disk. A write waits for nothing when
+// the last transaction was long ago.
 type group struct {
 	ledger *Ledger
 	writes chan *groupedWrite
@@ -70,16 +70,13 @@ func (g *group) close() {
 }
 
 func (g *group) run() {
-	var next time.Time // when the next transaction may begin
+	var begun time.Time // the last transaction
 	for {
 		select {
 		case first := <-g.writes:
-			time.Sleep(time.Until(next))
-			all := g.collect(first)
-			if len(all) > 1 {
-				next = time.Now().Add(groupEvery)
-			}
-			g.commit(all)
+			time.Sleep(groupEvery - time.Since(begun))
+			begun = time.Now()
+			g.commit(g.collect(first))
 		case <-g.quit:
 			for {
 				select {
