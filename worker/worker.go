@@ -67,8 +67,8 @@ const (
 	holdFor = 3 * time.Second
 )
 
-// ahead is the share of Concurrency that may be in work beyond it: while some documents are read, or booked in the ledger, others
-// keep the calls in flight.
+// ahead is how many documents are in work for each call in flight: while some are read, or booked in the ledger, the others
+// keep the calls at their number.
 const ahead = 2
 
 // Worker runs once. Counters may be read at any time.
@@ -93,7 +93,7 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{Config: c, slots: make(chan struct{}, c.Concurrency+c.Concurrency/ahead), draining: make(chan struct{})}
+	return &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
 }
 
 // Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace

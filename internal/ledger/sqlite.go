@@ -17,6 +17,10 @@ import (
 // sqliteRows is how many rows a multi-row statement carries: SQLite allows 32,766 parameters.
 const sqliteRows = 1000
 
+// checkpointPages is after how many pages of 4 KiB the log is brought into the database, which waits for the disk and keeps the
+// next write waiting. The keys of most rows are hashes, so that a page is written again soon: fewer checkpoints write less.
+const checkpointPages = 4000
+
 // openSQLite opens one connection that writes and some that read: SQLite has one writer at a time, and a
 // queue for it in this process is fairer than its busy handler.
 func openSQLite(ctx context.Context, path string, connections int) (write, read *sql.DB, err error) {
@@ -32,7 +36,8 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 	}
 	source := (&url.URL{Scheme: "file", Path: abs}).String() +
 		"?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
-		"&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)"
+		"&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)" +
+		fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)", checkpointPages)
 	write, err = openKeeping(source + "&_txlock=immediate")
 	if err != nil {
 		return nil, nil, fmt.Errorf("open ledger %s: %w", path, err)
