@@ -130,23 +130,18 @@ func (l *Ledger) locate(ctx context.Context, tx *sql.Tx, claimed []Claimed) erro
 	for i, c := range claimed {
 		ids[i] = c.Document
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT uri, locator, version, size FROM documents WHERE id IN (`+placeholders(1, len(ids))+`) ORDER BY id`, ids...)
+	found, err := collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
+		return c, rows.Scan(&c.Document, &c.URI, &c.Locator, &c.Version, &c.Size)
+	}, `SELECT id, uri, locator, version, size FROM documents WHERE id IN (`+placeholders(1, len(ids))+`) ORDER BY id`, ids...)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	n := 0
-	for ; n < len(claimed) && rows.Next(); n++ {
-		c := &claimed[n]
-		if err := rows.Scan(&c.URI, &c.Locator, &c.Version, &c.Size); err != nil {
-			return err
-		}
+	if len(found) != len(claimed) {
+		return fmt.Errorf("of %d claimed documents %d are in the ledger", len(claimed), len(found))
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	if n < len(claimed) {
-		return fmt.Errorf("of %d claimed documents %d are in the ledger", len(claimed), n)
+	for i, f := range found {
+		c := &claimed[i]
+		c.URI, c.Locator, c.Version, c.Size = f.URI, f.Locator, f.Version, f.Size
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (g *group) run() {
 	for {
 		select {
 		case first := <-g.writes:
-			time.Sleep(groupEvery - time.Since(begun))
+			g.rest(groupEvery - time.Since(begun))
 			begun = time.Now()
 			g.commit(g.collect(first))
 		case <-g.quit:
@@ -87,6 +87,16 @@ func (g *group) run() {
 				}
 			}
 		}
+	}
+}
+
+func (g *group) rest(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-g.quit:
 	}
 }
 
