@@ -43,7 +43,7 @@ type Config struct {
 	ReaderCommand []string
 	Limits        corpus.Limits
 
-	Concurrency   int // documents in work at once
+	Concurrency   int // calls in flight, which Calls holds to; some more documents are in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
@@ -67,6 +67,10 @@ const (
 	holdFor = 3 * time.Second
 )
 
+// ahead is how many documents are in work for each call in flight: while some are read, or booked in the ledger, the others
+// keep the calls at their number.
+const ahead = 2
+
 // Worker runs once. Counters may be read at any time.
 type Worker struct {
 	Config
@@ -89,7 +93,7 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
+	return &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
 }
 
 // Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace

@@ -151,7 +151,7 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 	case f.format == formatParquet:
 		err = write(export.Parquet)
 	default:
-		n, err = export.Markdown(dest, each)
+		n, err = export.Markdown(ctx, dest, each)
 	}
 	if err != nil {
 		return fmt.Errorf("export: %w", err)

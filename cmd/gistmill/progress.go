@@ -10,8 +10,12 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// plainEvery is how often progress is said where there is no terminal.
-const plainEvery = 10 * time.Second
+const (
+	// plainEvery is how often progress is said where there is no terminal.
+	plainEvery = 10 * time.Second
+	// barEvery is how often the bar moves. To know where it is, all rows of a run are counted.
+	barEvery = 500 * time.Millisecond
+)
 
 // progress shows how far the runs of one command are: a bar on a terminal, else a line now and then.
 type progress struct {
@@ -51,8 +55,18 @@ func (p *progress) Write(b []byte) (int, error) {
 	return p.out.Write(b)
 }
 
+// due says whether update would show anything now.
+func (p *progress) due(now time.Time) bool {
+	every := plainEvery
+	if p.bars != nil {
+		every = barEvery
+	}
+	return now.Sub(p.said) >= every
+}
+
 // update shows the sum of all runs.
 func (p *progress) update(all []statusView, now time.Time) {
+	p.said = now
 	var total, ended, worked, remaining, in, out, cost int64
 	known := true
 	for _, v := range all {
@@ -91,10 +105,7 @@ func (p *progress) update(all []statusView, now time.Time) {
 		p.bar.SetCurrent(ended)
 		return
 	}
-	if now.Sub(p.said) >= plainEvery {
-		p.said = now
-		fmt.Fprintf(p.out, "gistmill: %s of %s%s\n", number(ended), count(total, "document"), text)
-	}
+	fmt.Fprintf(p.out, "gistmill: %s of %s%s\n", number(ended), count(total, "document"), text)
 }
 
 // end takes the bar away.

@@ -29,6 +29,8 @@ const (
 	runSample = 100
 	// runPoll is how often the embedded queue is asked when it is empty.
 	runPoll = 50 * time.Millisecond
+	// runLook is how often it is asked whether the runs have ended.
+	runLook = 20 * time.Millisecond
 	// runPutEvery is how often partitions that this process's queue lacks are put into it.
 	runPutEvery = 5 * time.Second
 )
@@ -175,25 +177,27 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 	}
 	// What is asked of the ledger after an interrupt still has to be answered.
 	base := context.WithoutCancel(a.stop)
-	for interval := 50 * time.Millisecond; ended.Err() == nil; interval = min(2*interval, 500*time.Millisecond) {
-		views, open, err := a.look(base, runs)
-		if err != nil {
-			a.log.Warn("progress is not known", "error", err)
-		} else {
-			show.update(views, time.Now())
-			if !open {
-				break
+	for ; ended.Err() == nil; _ = pause(ended, runLook) {
+		open, err := a.anyOpen(base, runs)
+		if err == nil && !open {
+			break
+		}
+		if now := time.Now(); err == nil && show.due(now) {
+			var views []statusView
+			if views, err = a.look(base, runs); err == nil {
+				show.update(views, now)
 			}
 		}
-		_ = pause(ended, interval)
+		if err != nil {
+			a.log.Warn("progress is not known", "error", err)
+		}
 	}
 	end()
 	working.Wait()
 	if workErr != nil {
 		return nil, workErr
 	}
-	views, _, err := a.look(base, runs)
-	return views, err
+	return a.look(base, runs)
 }
 
 // keepEnqueued puts into the queue what another process held when the runs were planned, and holds no more: it was killed,
@@ -217,21 +221,31 @@ func anyRunning(runs []ledger.Run) bool {
 	return false
 }
 
-// look reads where runs stand, and whether any is running.
-func (a *app) look(ctx context.Context, runs []ledger.Run) (views []statusView, open bool, err error) {
+// anyOpen says whether any of the runs goes on.
+func (a *app) anyOpen(ctx context.Context, runs []ledger.Run) (bool, error) {
+	for _, r := range runs {
+		run, err := a.ledger.RunByNum(ctx, r.Num)
+		if err != nil || run.State == ledger.Running {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// look counts where runs stand.
+func (a *app) look(ctx context.Context, runs []ledger.Run) (views []statusView, err error) {
 	for _, r := range runs {
 		run, err := a.ledger.RunByNum(ctx, r.Num)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		v, err := a.status(ctx, run)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
-		open = open || run.State == ledger.Running
 		views = append(views, v)
 	}
-	return views, open, nil
+	return views, nil
 }
 
 // writeSummaries leaves a line and a file for every document of the sources that has a summary.

@@ -79,17 +79,12 @@ func replace(root *os.Root, name string, durable bool, write func(io.Writer) err
 	return nil
 }
 
-// put makes a file have this content, and leaves it alone if it has. It says whether it wrote.
-func put(root *os.Root, name string, content []byte) (bool, error) {
+// put makes a file in root have this content, and leaves it alone if it has.
+func put(root *os.Root, name string, content []byte) error {
 	if same(root, name, content) {
-		return false, nil
+		return nil
 	}
-	if folder := filepath.Dir(name); folder != "." {
-		if err := root.MkdirAll(folder, folderMode); err != nil {
-			return false, fmt.Errorf("make the folder %s: %w", folder, err)
-		}
-	}
-	return true, replace(root, name, false, func(w io.Writer) error {
+	return replace(root, name, false, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})

@@ -132,7 +132,7 @@ func TestStreamErrorIsReturned(t *testing.T) {
 	for name, f := range map[string]func() (int, error){
 		"jsonl":    func() (int, error) { return JSONL(io.Discard, each) },
 		"parquet":  func() (int, error) { return Parquet(io.Discard, each) },
-		"markdown": func() (int, error) { return Markdown(filepath.Join(dir, "md"), each) },
+		"markdown": func() (int, error) { return Markdown(t.Context(), filepath.Join(dir, "md"), each) },
 		"folder":   func() (int, error) { return Folder(t.Context(), filepath.Join(dir, "out"), each) },
 	} {
 		if _, err := f(); !errors.Is(err, broken) {
@@ -222,11 +222,11 @@ func TestMarkdownStaysInItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, uri := range []string{"../up.txt", "/etc/x", "a/../../b", "..", ".", "", "a//b", "data.jsonl#../../c", "\x00", "C:\\x", "nul", "a.txt.", "x\u202eb"} {
-		if _, err := Markdown(dir, stream(exported(uri))); err != nil {
+		if _, err := Markdown(t.Context(), dir, stream(exported(uri))); err != nil {
 			t.Errorf("%q: %v", uri, err)
 		}
 	}
-	if _, err := Markdown(dir, stream(exported("link/x"))); err == nil {
+	if _, err := Markdown(t.Context(), dir, stream(exported("link/x"))); err == nil {
 		t.Error("a symbolic link out of the folder was followed")
 	}
 	for name := range tree(t, parent) {

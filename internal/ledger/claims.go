@@ -112,20 +112,38 @@ func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) 
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(claimed, func(a, b Claimed) int { return cmp.Compare(a.Document, b.Document) })
-		for i := range claimed {
-			c := &claimed[i]
-			if err := l.row(ctx, tx, `SELECT uri, locator, version, size FROM documents WHERE id = $1`, c.Document).
-				Scan(&c.URI, &c.Locator, &c.Version, &c.Size); err != nil {
-				return err
-			}
-		}
-		return nil
+		return l.locate(ctx, tx, claimed)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim documents of partition %d: %w", partition, err)
 	}
 	return claimed, nil
+}
+
+// locate adds to claims where their documents are, and puts them into the order of the listing.
+func (l *Ledger) locate(ctx context.Context, tx *sql.Tx, claimed []Claimed) error {
+	if len(claimed) == 0 {
+		return nil
+	}
+	slices.SortFunc(claimed, func(a, b Claimed) int { return cmp.Compare(a.Document, b.Document) })
+	ids := make([]any, len(claimed))
+	for i, c := range claimed {
+		ids[i] = c.Document
+	}
+	found, err := collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
+		return c, rows.Scan(&c.Document, &c.URI, &c.Locator, &c.Version, &c.Size)
+	}, `SELECT id, uri, locator, version, size FROM documents WHERE id IN (`+placeholders(1, len(ids))+`) ORDER BY id`, ids...)
+	if err != nil {
+		return err
+	}
+	if len(found) != len(claimed) {
+		return fmt.Errorf("of %d claimed documents %d are in the ledger", len(claimed), len(found))
+	}
+	for i, f := range found {
+		c := &claimed[i]
+		c.URI, c.Locator, c.Version, c.Size = f.URI, f.Locator, f.Version, f.Size
+	}
+	return nil
 }
 
 // Release hands a claimed document back: no attempt is spent, and it is not tried before after has passed.

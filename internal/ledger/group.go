@@ -10,8 +10,12 @@ import (
 // groupMost bounds the writes of one transaction, so that the first of them does not wait long.
 const groupMost = 128
 
-// group commits small writes of many goroutines together: one transaction, one sync to disk. While one is
-// written the next collects, so a lone write waits for nothing.
+// groupEvery is the least time between the beginnings of two transactions of a committer. Writes that come in meanwhile share
+// the second one: most of what a transaction costs is its own, and not its writes'.
+const groupEvery = 4 * time.Millisecond
+
+// group commits small writes of many goroutines together: one transaction, one sync to disk. A write waits for nothing when
+// the last transaction was long ago.
 type group struct {
 	ledger *Ledger
 	writes chan *groupedWrite
@@ -21,7 +25,7 @@ type group struct {
 	once   sync.Once
 }
 
-// writeTimeout bounds a transaction on a database that has stopped to answer.
+// writeTimeout bounds a transaction on a server that has stopped to answer.
 const writeTimeout = time.Minute
 
 type groupedWrite struct {
@@ -32,12 +36,7 @@ type groupedWrite struct {
 
 func newGroup(l *Ledger) *group {
 	g := &group{ledger: l, writes: make(chan *groupedWrite, groupMost), quit: make(chan struct{}), ended: make(chan struct{})}
-	// PostgreSQL lets transactions run side by side; a second committer keeps a slow one from holding all.
-	committers := 1
-	if l.dialect.name() == "postgres" {
-		committers = 2
-	}
-	for range committers {
+	for range l.dialect.committers() {
 		g.done.Go(g.run)
 	}
 	return g
@@ -71,9 +70,12 @@ func (g *group) close() {
 }
 
 func (g *group) run() {
+	var begun time.Time // the last transaction
 	for {
 		select {
 		case first := <-g.writes:
+			g.rest(groupEvery - time.Since(begun))
+			begun = time.Now()
 			g.commit(g.collect(first))
 		case <-g.quit:
 			for {
@@ -85,6 +87,16 @@ func (g *group) run() {
 				}
 			}
 		}
+	}
+}
+
+func (g *group) rest(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-g.quit:
 	}
 }
 
@@ -104,7 +116,7 @@ func (g *group) collect(first *groupedWrite) []*groupedWrite {
 // commit writes all in one transaction; if one fails, each gets a transaction of its own, so that nobody
 // pays for another's error.
 func (g *group) commit(all []*groupedWrite) {
-	ctx, cancel := context.WithTimeout(all[0].ctx, writeTimeout)
+	ctx, cancel := g.ledger.dialect.bound(all[0].ctx, writeTimeout)
 	defer cancel()
 	if len(all) > 1 {
 		err := g.ledger.tx(ctx, func(tx *sql.Tx) error {

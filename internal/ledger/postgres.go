@@ -63,6 +63,13 @@ func (postgresDialect) identity() string {
 }
 func (postgresDialect) withoutRowID() string { return "" }
 
+// committers: transactions run side by side, and a second one keeps a slow one from holding all.
+func (postgresDialect) committers() int { return 2 }
+
+func (postgresDialect) bound(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, t)
+}
+
 func (postgresDialect) lockSchema(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(schemaLock))
 	return err

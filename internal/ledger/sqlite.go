@@ -9,12 +9,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 )
 
 // sqliteRows is how many rows a multi-row statement carries: SQLite allows 32,766 parameters.
 const sqliteRows = 1000
+
+// checkpointPages is after how many pages of 4 KiB the log is brought into the database, which waits for the disk and keeps the
+// next write waiting. The keys of most rows are hashes, so that a page is written again soon: fewer checkpoints write less.
+const checkpointPages = 4000
 
 // openSQLite opens one connection that writes and some that read: SQLite has one writer at a time, and a
 // queue for it in this process is fairer than its busy handler.
@@ -31,8 +36,9 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 	}
 	source := (&url.URL{Scheme: "file", Path: abs}).String() +
 		"?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
-		"&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)"
-	write, err = sql.Open("sqlite", source+"&_txlock=immediate")
+		"&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)" +
+		fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)", checkpointPages)
+	write, err = openKeeping(source + "&_txlock=immediate")
 	if err != nil {
 		return nil, nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
@@ -40,13 +46,21 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 	if err := write.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, explainSQLite(err)), write.Close())
 	}
-	read, err = sql.Open("sqlite", source+"&_pragma=query_only(1)")
+	read, err = openKeeping(source + "&_pragma=query_only(1)")
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(max(1, connections-1))
 	read.SetMaxIdleConns(max(1, connections-1))
 	return write, read, nil
+}
+
+func openKeeping(source string) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(source)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(keeper{connector}), nil
 }
 
 func explainSQLite(err error) error {
@@ -69,6 +83,13 @@ func (sqliteDialect) now() string          { return "CAST(unixepoch('subsec')*10
 func (sqliteDialect) skipLocked() string   { return "" }
 func (sqliteDialect) identity() string     { return "INTEGER PRIMARY KEY AUTOINCREMENT" }
 func (sqliteDialect) withoutRowID() string { return "WITHOUT ROWID" }
+func (sqliteDialect) committers() int      { return 1 }
+
+// bound takes the end of the context away, for which the driver would start a goroutine a statement: there is no server, and
+// locks are waited for as long as busy_timeout says.
+func (sqliteDialect) bound(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithoutCancel(ctx), func() {}
+}
 
 // lockSchema has nothing to do: transactions begin IMMEDIATE, so only one process is in one.
 func (sqliteDialect) lockSchema(context.Context, *sql.Tx) error { return nil }

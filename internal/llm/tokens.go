@@ -141,10 +141,12 @@ func EstimateTokens(text string) int {
 	var letters, others, wide int
 	for _, r := range text {
 		switch {
-		case r < utf8.RuneSelf && (isWordByte(byte(r)) || r == ' '):
-			letters++
 		case r < utf8.RuneSelf:
-			others++
+			if isWordByte(byte(r)) || r == ' ' {
+				letters++
+			} else {
+				others++
+			}
 		case unicode.Is(unicode.Latin, r), unicode.Is(unicode.Cyrillic, r), unicode.Is(unicode.Greek, r):
 			letters += 2
 		default:

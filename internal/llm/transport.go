@@ -94,16 +94,18 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 // advice, the smallest float, is not the same: vLLM raises such values to 0.01
 // and samples, where 0 is greedy (vllm/sampling_params.py).
 func insertZeroTemperature(req *http.Request) error {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return err
-	}
-	if len(body) < 2 || body[0] != '{' {
+	const field = `{"temperature":0,`
+	var open [1]byte
+	if _, err := io.ReadFull(req.Body, open[:]); err != nil || open[0] != '{' {
 		return errors.New("request body is no JSON object")
 	}
-	const field = `{"temperature":0,`
-	patched := make([]byte, 0, len(field)+len(body))
-	patched = append(append(patched, field...), body[1:]...)
+	var b bytes.Buffer
+	b.Grow(len(field) + int(max(req.ContentLength, 0)) + bytes.MinRead)
+	b.WriteString(field)
+	if _, err := b.ReadFrom(req.Body); err != nil {
+		return err
+	}
+	patched := b.Bytes()
 	req.Body = io.NopCloser(bytes.NewReader(patched))
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(patched)), nil }
 	req.ContentLength = int64(len(patched))
