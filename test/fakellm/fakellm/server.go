@@ -42,7 +42,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{ledger: newLedger()}
-	s.cfg.Store(&cfg)
+	s.put(&cfg)
 	return s, nil
 }
 
@@ -55,8 +55,14 @@ func (s *Server) Set(change func(*Config)) error {
 	if err := next.Validate(); err != nil {
 		return err
 	}
-	s.cfg.Store(&next)
+	s.put(&next)
 	return nil
+}
+
+// put lets settings hold from now on.
+func (s *Server) put(c *Config) {
+	s.limits.configure(c, time.Now())
+	s.cfg.Store(c)
 }
 
 // Config returns the settings in force.
@@ -71,6 +77,17 @@ func (s *Server) Stats() Stats {
 	stats.InFlight = int(s.inFlight.Load())
 	return stats
 }
+
+// Interval returns what was asked for, admitted and admissible in some whole
+// seconds of Unix time, to not included.
+func (s *Server) Interval(from, to int64) Interval {
+	i := s.ledger.interval(from, to)
+	i.AdmissibleRequests, i.AdmissibleTokens = s.limits.admissible(time.Unix(from, 0), time.Unix(to, 0))
+	return i
+}
+
+// Seconds lists such an interval second by second.
+func (s *Server) Seconds(from, to int64) []Second { return s.ledger.list(from, to) }
 
 // Reset empties the ledger. Settings and limits stay.
 func (s *Server) Reset() { s.ledger.reset() }
@@ -162,13 +179,12 @@ func tokensOf(text string, c *Config) int {
 // call is one completion on its way.
 type call struct {
 	Call
-	s       *Server
-	c       *Config
-	w       http.ResponseWriter
-	r       *http.Request
-	hash    [16]byte
-	charged bool
-	random  *rand.Rand
+	s      *Server
+	c      *Config
+	w      http.ResponseWriter
+	r      *http.Request
+	hash   [16]byte
+	random *rand.Rand
 }
 
 func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
@@ -182,8 +198,8 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 		if c.Record {
 			k.Millis = float64(time.Since(k.At).Microseconds()) / 1000
 			k.Prompt = hex.EncodeToString(k.hash[:])
-			s.ledger.add(k.Call, k.hash, k.charged)
 		}
+		s.ledger.ended(&k.Call, k.hash, c.Record)
 	}()
 	k.serve()
 }
@@ -292,8 +308,8 @@ func (k *call) admitted(req *request) bool {
 	}
 	a := k.s.limits.admit(c, k.Charge, now)
 	a.writeHeaders(k.w.Header())
-	k.charged = a.ok
 	if a.ok {
+		k.s.ledger.admitted(k.At, k.Charge)
 		return true
 	}
 	if !a.tooLarge {
