@@ -179,7 +179,9 @@ func TestLimitsRefused(t *testing.T) {
 	for _, change := range []func(*fakellm.Config){
 		func(c *fakellm.Config) { c.LimitStart = "half" },
 		func(c *fakellm.Config) { c.RequestWindows = []fakellm.Duration{0} },
-		func(c *fakellm.Config) { c.RPM, c.RequestWindows = 30, []fakellm.Duration{fakellm.Duration(time.Second)} },
+		func(c *fakellm.Config) {
+			c.RPM, c.RequestWindows = 30, []fakellm.Duration{fakellm.Duration(time.Second)}
+		},
 		func(c *fakellm.Config) { c.RPM, c.LimitPeriod = 30, fakellm.Duration(time.Second) },
 	} {
 		cfg := fakellm.Defaults()

@@ -32,6 +32,7 @@ type Server struct {
 	setting  sync.Mutex // held by writers of cfg
 	limits   limits
 	ledger   *ledger
+	formats  formats
 	lastID   atomic.Int64
 	inFlight atomic.Int64
 }
@@ -130,16 +131,11 @@ func (s *Server) models(w http.ResponseWriter) {
 
 // A request is what this endpoint reads of a chat completion.
 type request struct {
-	Model               string    `json:"model"`
-	Messages            []message `json:"messages"`
-	MaxTokens           int       `json:"max_tokens"`
-	MaxCompletionTokens int       `json:"max_completion_tokens"`
-	ResponseFormat      *struct {
-		Type       string `json:"type"`
-		JSONSchema *struct {
-			Schema json.RawMessage `json:"schema"`
-		} `json:"json_schema"`
-	} `json:"response_format"`
+	Model               string          `json:"model"`
+	Messages            []message       `json:"messages"`
+	MaxTokens           int             `json:"max_tokens"`
+	MaxCompletionTokens int             `json:"max_completion_tokens"`
+	ResponseFormat      json.RawMessage `json:"response_format"`
 }
 
 type message struct {
@@ -179,12 +175,14 @@ func tokensOf(text string, c *Config) int {
 // call is one completion on its way.
 type call struct {
 	Call
-	s      *Server
-	c      *Config
-	w      http.ResponseWriter
-	r      *http.Request
-	hash   [16]byte
-	random *rand.Rand
+	s        *Server
+	c        *Config
+	w        http.ResponseWriter
+	r        *http.Request
+	hash     [16]byte
+	format   *responseFormat // nil: none was asked for
+	hijacked net.Conn        // to be closed at the end
+	random   *rand.Rand
 }
 
 func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
@@ -200,6 +198,9 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 			k.Prompt = hex.EncodeToString(k.hash[:])
 		}
 		s.ledger.ended(&k.Call, k.hash, c.Record)
+		if k.hijacked != nil { // the client may look at the ledger as soon as it sees this
+			_ = k.hijacked.Close()
+		}
 	}()
 	k.serve()
 }
@@ -211,6 +212,9 @@ func (k *call) serve() {
 		return
 	}
 	req, err := scanRequest(body)
+	if err == nil {
+		k.format, err = k.s.formats.read(req.ResponseFormat)
+	}
 	if err != nil {
 		k.fail(http.StatusBadRequest, OutcomeBad, apiError{Message: "We could not parse the JSON body of your request.", Type: "invalid_request_error"})
 		return
@@ -267,7 +271,7 @@ func contains(list []string, s string) bool {
 // fits checks the request against the model.
 func (k *call) fits(req *request) bool {
 	c := k.c
-	if c.NoSchema && req.ResponseFormat != nil && req.ResponseFormat.Type == "json_schema" {
+	if c.NoSchema && k.format != nil && k.format.kind == "json_schema" {
 		k.fail(http.StatusBadRequest, OutcomeBad, apiError{Message: "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.", Type: "invalid_request_error", Param: "response_format"})
 		return false
 	}
@@ -415,7 +419,7 @@ func (k *call) reset() {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = conn.Close()
+	k.hijacked = conn
 }
 
 // answer writes a completion.
@@ -436,8 +440,8 @@ func (k *call) answer(req *request, prompt string) {
 		prompt = cutWords(prompt, int(float64(c.ContextTokens)*c.BytesPerToken))
 	}
 	content := extract(prompt, c.Words)
-	if f := req.ResponseFormat; f != nil && f.Type != "text" {
-		content = k.structured(req, content)
+	if k.format != nil && k.format.kind != "text" {
+		content = k.structured(content)
 	}
 	finish := "stop"
 	k.Out = tokensOf(content, c)
@@ -448,16 +452,12 @@ func (k *call) answer(req *request, prompt string) {
 	k.send(completion(k, content, finish, "", k.Out))
 }
 
-func (k *call) structured(req *request, text string) string {
+func (k *call) structured(text string) string {
 	if k.c.RateBadJSON > 0 && k.random.Float64() < k.c.RateBadJSON {
 		k.Outcome = OutcomeBadJSON
 		return `{"unexpected": [` + strconv.Itoa(len(text))
 	}
-	raw := json.RawMessage(`{"type":"object","properties":{"summary":{"type":"string"}}}`)
-	if s := req.ResponseFormat.JSONSchema; s != nil {
-		raw = s.Schema
-	}
-	value, ok := instance(raw, text)
+	value, ok := k.format.instance(text)
 	if !ok {
 		return "{}"
 	}
