@@ -10,7 +10,11 @@ import (
 func knownScenarios() []scenario {
 	var all []scenario
 	for _, processes := range []int{1, 2, 4, 8} {
-		all = append(all, known(fmt.Sprintf("known-%d", processes), fmt.Sprintf("%d RPM known, %d workers", rpm, processes), processes, 0, nil))
+		about := fmt.Sprintf("%d RPM known, %d workers", rpm, processes)
+		if processes == 1 {
+			about = fmt.Sprintf("%d RPM known, 1 worker", rpm)
+		}
+		all = append(all, known(fmt.Sprintf("known-%d", processes), about, processes, 0, nil))
 	}
 	return append(all,
 		known("known-window", fmt.Sprintf("%d RPM known, in windows of a minute, 4 workers", rpm), 4, time.Minute, map[string]any{"limit_mode": "window"}),

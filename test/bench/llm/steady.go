@@ -33,7 +33,8 @@ func enough(perSecond float64, t time.Duration, processes int) int {
 }
 
 // watch warms up, then waits for an interval of whole seconds (of whole periods, where they are given), and returns what
-// the endpoint says of it and of all calls until its end.
+// the endpoint says of it and of all calls until its end. Of the whole it does not say what was admissible: before the
+// limit was set, all was.
 func (s *site) watch(ctx context.Context, workers []*program.Process, warm, steady, period time.Duration) (interval, whole fakellm.Interval, err error) {
 	if err := pause(ctx, warm); err != nil {
 		return interval, whole, err
