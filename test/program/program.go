@@ -42,6 +42,8 @@ type Result struct {
 	// the end (proc(5): VmHWM); 0 where there is no /proc. What wait4 reports would not do: it begins with the memory of who
 	// started the program.
 	Peak int64
+	// State is what wait4 said.
+	State *os.ProcessState
 }
 
 // Output may be read while it is written.
@@ -95,7 +97,7 @@ func (p *Process) watch() {
 				return
 			}
 			state := p.command.ProcessState
-			p.result.Code, p.result.Processor = state.ExitCode(), state.UserTime()+state.SystemTime()
+			p.result.State, p.result.Code, p.result.Processor = state, state.ExitCode(), state.UserTime()+state.SystemTime()
 			return
 		}
 	}

@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if *out == "" && !b.quick && !refusedSet && len(chosen) == len(all) {
 		*out = report.File
 	}
-	here := report.Here(ctx, "`make bench`, which is `"+strings.TrimSpace("go run ./test/bench/llm "+strings.Join(args, " "))+"`")
+	here := report.Here(ctx, spelled("`make bench", "BENCHFLAGS='", args, "'")+"`, which is "+spelled("`go run ./test/bench/llm", "", args, "")+"`")
 	if b.dir, err = os.MkdirTemp("", "gistmill-bench-"); err != nil {
 		return err
 	}
@@ -106,6 +106,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		failed = errors.Join(failed, report.Save(*out, title, text))
 	}
 	return failed
+}
+
+// spelled is a command with its arguments, if there are any.
+func spelled(command, before string, args []string, after string) string {
+	if len(args) == 0 {
+		return command
+	}
+	return command + " " + before + strings.Join(args, " ") + after
 }
 
 // choose takes the scenarios whose names begin as was asked for.
