@@ -161,8 +161,8 @@ func (p *Process) Processor() (time.Duration, error) {
 
 // Build builds a Go program, given by its import path, into a file.
 func Build(ctx context.Context, file, pkg string) error {
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", file, pkg) //nolint:gosec // it is what a test names
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")                              //nolint:forbidigo // the compiler needs what the developer has set
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", file, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}

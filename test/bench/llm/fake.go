@@ -25,7 +25,7 @@ type fake struct {
 }
 
 func (b *bench) startFake(ctx context.Context, flags ...string) (*fake, error) {
-	p, err := program.Start(exec.Command(b.fakellm, append([]string{"-listen", "127.0.0.1:0"}, flags...)...)) //nolint:noctx // stop kills it
+	p, err := program.Start(exec.Command(b.fakellm, append([]string{"-listen", "127.0.0.1:0"}, flags...)...))
 	if err != nil {
 		return nil, err
 	}

@@ -57,8 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	b := &bench{stderr: stderr}
 	flags := flag.NewFlagSet("llm", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&b.store, "store", os.Getenv("GISTMILL_TEST_POSTGRES"), "PostgreSQL, postgres://…") //nolint:forbidigo // as the tests find them
-	flags.StringVar(&b.redis, "redis", os.Getenv("GISTMILL_TEST_REDIS"), "Redis, redis://…")            //nolint:forbidigo // as above
+	flags.StringVar(&b.store, "store", os.Getenv("GISTMILL_TEST_POSTGRES"), "PostgreSQL, postgres://…")
+	flags.StringVar(&b.redis, "redis", os.Getenv("GISTMILL_TEST_REDIS"), "Redis, redis://…")
 	flags.StringVar(&b.gistmill, "binary", "", "gistmill to judge; empty builds it from this source")
 	flags.BoolVar(&b.quick, "quick", false, "short intervals, three scenarios at once: for trying, not for judging")
 	flags.DurationVar(&b.refusedFor, "refused-for", 10*time.Minute, "how long scenario refused answers everything 429")

@@ -52,9 +52,10 @@ func (s *site) close(ctx context.Context) error {
 
 // start starts gistmill in the site's folder. Settings are those of its environment.
 func (s *site) start(settings []string, args ...string) (*program.Process, error) {
-	command := exec.Command(s.bench.gistmill, args...) //nolint:noctx // close kills it, and a signal to us leaves it time
+	command := exec.Command(s.bench.gistmill, args...)
 	command.Dir = s.dir
-	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + s.dir, "GISTMILL_BASE_URL=" + s.fake.baseURL, "GISTMILL_MODEL=gpt-4o-mini"}, settings...) //nolint:forbidigo // children need it
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + s.dir,
+		"GISTMILL_BASE_URL=" + s.fake.baseURL, "GISTMILL_MODEL=gpt-4o-mini"}, settings...)
 	p, err := program.Start(command)
 	if err == nil {
 		s.programs = append(s.programs, p)

@@ -13,7 +13,8 @@ const rpm = 1200
 
 // cluster plans documents, puts a limit in force that begins empty, and starts workers: more of them than will be worked
 // on, so that no worker runs dry.
-func (s *site) cluster(ctx context.Context, processes, documents, least, most int, limit map[string]any, flags ...string) ([]*program.Process, error) {
+func (s *site) cluster(ctx context.Context, processes, documents, least, most int,
+	limit map[string]any, flags ...string) ([]*program.Process, error) {
 	source, err := s.documents(documents, least, most)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,8 @@ func enough(perSecond float64, t time.Duration, processes int) int {
 // watch warms up, then waits for an interval of whole seconds (of whole periods, where they are given), and returns what
 // the endpoint says of it and of all calls until its end. Of the whole it does not say what was admissible: before the
 // limit was set, all was.
-func (s *site) watch(ctx context.Context, workers []*program.Process, warm, steady, period time.Duration) (interval, whole fakellm.Interval, err error) {
+func (s *site) watch(ctx context.Context, workers []*program.Process, warm, steady, period time.Duration,
+) (interval, whole fakellm.Interval, err error) {
 	if err := pause(ctx, warm); err != nil {
 		return interval, whole, err
 	}

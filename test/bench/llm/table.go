@@ -40,7 +40,8 @@ func atLeast(what string, aim, part, whole float64) row {
 	if whole > 0 {
 		share = part / whole
 	}
-	return row{what: what, measured: fmt.Sprintf("%.1f %% (%.0f of %.0f)", 100*share, part, whole), aim: fmt.Sprintf("≥ %g %%", 100*aim), met: share >= aim}
+	return row{what: what, measured: fmt.Sprintf("%.1f %% (%.0f of %.0f)", 100*share, part, whole),
+		aim: fmt.Sprintf("≥ %g %%", 100*aim), met: share >= aim}
 }
 
 // atMost judges a share that should be small.
@@ -49,7 +50,8 @@ func atMost(what string, aim float64, part, whole int64) row {
 	if whole > 0 {
 		share = float64(part) / float64(whole)
 	}
-	return row{what: what, measured: fmt.Sprintf("%.2f %% (%d of %d)", 100*share, part, whole), aim: fmt.Sprintf("≤ %g %%", 100*aim), met: share <= aim && whole > 0}
+	return row{what: what, measured: fmt.Sprintf("%.2f %% (%d of %d)", 100*share, part, whole),
+		aim: fmt.Sprintf("≤ %g %%", 100*aim), met: share <= aim && whole > 0}
 }
 
 // within judges a time; never says what did not happen in the time that was watched.

@@ -31,60 +31,65 @@ type pace struct {
 func throughputScenario() scenario {
 	const concurrency = 64
 	about := "no limit, 20 ms, concurrency 64, `run`, SQLite"
-	return scenario{name: "throughput", about: about, alone: true, most: 6 * time.Minute, play: func(ctx context.Context, s *site) ([]row, error) {
-		documents, turns := 10_000, 3
-		if s.bench.quick {
-			documents = 3000
-		}
-		source, err := s.documents(documents, 1400, 1600)
-		if err != nil {
-			return nil, err
-		}
-		template, err := s.template(ctx, source)
-		if err != nil {
-			return nil, err
-		}
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		var ours, loops []pace
-		for turn := range turns {
-			p, err := s.timed(ctx, documents, func(url string) *exec.Cmd {
-				return exec.Command(self, loopCommand, "-url", url, "-template", template, "-documents", source, "-concurrency", strconv.Itoa(concurrency)) //nolint:noctx // the site kills it
-			})
+	return scenario{name: "throughput", about: about, alone: true, most: 6 * time.Minute,
+		play: func(ctx context.Context, s *site) ([]row, error) {
+			documents, turns := 10_000, 3
+			if s.bench.quick {
+				documents = 3000
+			}
+			source, err := s.documents(documents, 1400, 1600)
 			if err != nil {
 				return nil, err
 			}
-			loops = append(loops, p)
-			if p, err = s.timed(ctx, documents, func(url string) *exec.Cmd {
-				return s.runAlone(filepath.Join(s.dir, fmt.Sprintf("turn-%d", turn)), source, url, concurrency)
-			}); err != nil {
+			template, err := s.template(ctx, source)
+			if err != nil {
 				return nil, err
 			}
-			ours = append(ours, p)
-			s.bench.say("throughput: turn %d: loop %.0f/s, gistmill %.0f/s", turn+1, loops[turn].whole, p.whole)
-		}
-		us, bare := median(ours), median(loops)
-		each := func(d time.Duration) float64 { return d.Seconds() / float64(documents) * 1000 }
-		share := func(what string, a, b float64) row {
-			return row{what: what, measured: fmt.Sprintf("%.1f %% (%.0f/s of %.0f/s)", 100*a/b, a, b), aim: "≥ 95 %", met: a >= 0.95*b}
-		}
-		return []row{
-			share(fmt.Sprintf("%s, %d documents of 1.5 KB, median of %d: of the bare loop's rate, whole processes", about, documents, turns), us.whole, bare.whole),
-			share("… from the first call to the last", us.steady, bare.steady),
-			fact("… processor seconds per 1,000 documents: gistmill / the loop", "%.2f / %.2f", each(us.cpu), each(bare.cpu)),
-			fact("… of the endpoint beside them", "%.2f / %.2f", each(us.served), each(bare.served)),
-			fact("… peak memory: gistmill / the loop", "%d MiB / %d MiB", us.peak>>20, bare.peak>>20),
-		}, nil
-	}}
+			self, err := os.Executable()
+			if err != nil {
+				return nil, err
+			}
+			var ours, loops []pace
+			for turn := range turns {
+				p, err := s.timed(ctx, documents, func(url string) *exec.Cmd {
+					return exec.Command(self, loopCommand, "-url", url, "-template", template, "-documents", source,
+						"-concurrency", strconv.Itoa(concurrency))
+				})
+				if err != nil {
+					return nil, err
+				}
+				loops = append(loops, p)
+				if p, err = s.timed(ctx, documents, func(url string) *exec.Cmd {
+					return s.runAlone(filepath.Join(s.dir, fmt.Sprintf("turn-%d", turn)), source, url, concurrency)
+				}); err != nil {
+					return nil, err
+				}
+				ours = append(ours, p)
+				s.bench.say("throughput: turn %d: loop %.0f/s, gistmill %.0f/s", turn+1, loops[turn].whole, p.whole)
+			}
+			us, bare := median(ours), median(loops)
+			each := func(d time.Duration) float64 { return d.Seconds() / float64(documents) * 1000 }
+			share := func(what string, a, b float64) row {
+				return row{what: what, measured: fmt.Sprintf("%.1f %% (%.0f/s of %.0f/s)", 100*a/b, a, b),
+					aim: "≥ 95 %", met: a >= 0.95*b}
+			}
+			return []row{
+				share(fmt.Sprintf("%s, %d documents of 1.5 KB, median of %d: of the bare loop's rate, whole processes", about, documents, turns), us.whole, bare.whole),
+				share("… from the first call to the last", us.steady, bare.steady),
+				fact("… processor seconds per 1,000 documents: gistmill / the loop", "%.2f / %.2f", each(us.cpu), each(bare.cpu)),
+				fact("… of the endpoint beside them", "%.2f / %.2f", each(us.served), each(bare.served)),
+				fact("… peak memory: gistmill / the loop", "%d MiB / %d MiB", us.peak>>20, bare.peak>>20),
+			}, nil
+		},
+	}
 }
 
 // runAlone is gistmill in one process, in a new folder.
 func (s *site) runAlone(dir, source, url string, concurrency int) *exec.Cmd {
-	command := exec.Command(s.bench.gistmill, "run", source, "--base-url", url, "--model", "gpt-4o-mini", "--concurrency", strconv.Itoa(concurrency), "--yes") //nolint:noctx // the site kills it
+	command := exec.Command(s.bench.gistmill, "run", source, "--base-url", url, "--model", "gpt-4o-mini",
+		"--concurrency", strconv.Itoa(concurrency), "--yes")
 	command.Dir = dir
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + s.dir} //nolint:forbidigo // children need it
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + s.dir}
 	return command
 }
 
@@ -178,7 +183,9 @@ func (s *site) template(ctx context.Context, source string) (name string, err er
 	go func() { served <- server.Serve(listener) }()
 	defer func() {
 		err = errors.Join(err, server.Close())
-		<-served
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
 	}()
 	dir := filepath.Join(s.dir, "template")
 	if err := os.Mkdir(dir, 0o700); err != nil {

@@ -28,21 +28,23 @@ func unknownScenarios() []scenario {
 // unknown expects perSecond calls, and burst more at the beginning.
 func unknown(name, about string, perSecond, burst float64, limit map[string]any, admissible func(fakellm.Interval) float64) scenario {
 	const processes = 4
-	return scenario{name: name, about: about, most: 4 * time.Minute, play: func(ctx context.Context, s *site) ([]row, error) {
-		warm, steady := s.of(40*time.Second, 10*time.Second), s.of(time.Minute, 10*time.Second)
-		workers, err := s.cluster(ctx, processes, enough(1.1*perSecond, warm+steady, processes)+int(burst), 1000, 2000, limit)
-		if err != nil {
-			return nil, err
-		}
-		interval, whole, err := s.watch(ctx, workers, warm, steady, 0)
-		if err != nil {
-			return nil, err
-		}
-		all := perSecond*float64(whole.To-whole.From) + burst
-		return []row{
-			atLeast(about+": admissible calls used, once settled", 0.9, float64(interval.Admitted), admissible(interval)),
-			fact("… used over the whole run", "%.1f %% (%d of %.0f)", 100*float64(whole.Admitted)/all, whole.Admitted, all),
-			atMost("… answered 429 over the whole run", 0.02, whole.Refused, whole.Calls),
-		}, nil
-	}}
+	return scenario{name: name, about: about, most: 4 * time.Minute,
+		play: func(ctx context.Context, s *site) ([]row, error) {
+			warm, steady := s.of(40*time.Second, 10*time.Second), s.of(time.Minute, 10*time.Second)
+			workers, err := s.cluster(ctx, processes, enough(1.1*perSecond, warm+steady, processes)+int(burst), 1000, 2000, limit)
+			if err != nil {
+				return nil, err
+			}
+			interval, whole, err := s.watch(ctx, workers, warm, steady, 0)
+			if err != nil {
+				return nil, err
+			}
+			all := perSecond*float64(whole.To-whole.From) + burst
+			return []row{
+				atLeast(about+": admissible calls used, once settled", 0.9, float64(interval.Admitted), admissible(interval)),
+				fact("… used over the whole run", "%.1f %% (%d of %.0f)", 100*float64(whole.Admitted)/all, whole.Admitted, all),
+				atMost("… answered 429 over the whole run", 0.02, whole.Refused, whole.Calls),
+			}, nil
+		},
+	}
 }

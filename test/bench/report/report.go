@@ -33,7 +33,7 @@ func Save(name, title, body string) error {
 	if err := os.WriteFile(temporary, []byte(replace(string(before), title, body)), 0o600); err != nil {
 		return err
 	}
-	if err := os.Chmod(temporary, 0o644); err != nil { //nolint:gosec // it is a page to be read
+	if err := os.Chmod(temporary, 0o644); err != nil {
 		return err
 	}
 	return os.Rename(temporary, name)

@@ -68,7 +68,8 @@ func (p *Place) Describe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reach Redis: %w", err)
 	}
-	return fmt.Sprintf("PostgreSQL %s (fsync %s), Redis %s, on the same machine", strings.Fields(postgres)[0], fsync, info["Server"]["redis_version"]), nil
+	return fmt.Sprintf("PostgreSQL %s (fsync %s), Redis %s, on the same machine",
+		strings.Fields(postgres)[0], fsync, info["Server"]["redis_version"]), nil
 }
 
 // Close deletes what was left on the servers.

@@ -34,13 +34,15 @@ func TestRequestWindows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, func(c *fakellm.Config) {
-			c.RPM, c.LimitPeriod, c.RequestWindows = 1200, fakellm.Duration(time.Minute), []fakellm.Duration{fakellm.Duration(time.Second), fakellm.Duration(10 * time.Second)}
+			c.RPM = 1200
+			c.RequestWindows = []fakellm.Duration{fakellm.Duration(time.Second), fakellm.Duration(10 * time.Second)}
 		})
 		time.Sleep(300 * time.Millisecond)
 		if got := served(t, s, 50); got != 20 {
 			t.Errorf("%d in the first second, want 20", got)
 		}
-		if a := ask(t, s, prose, ""); a.Header.Get("Retry-After") != "1" || a.Header.Get("x-ratelimit-remaining-requests") != "0" || a.Header.Get("x-ratelimit-reset-requests") != "9.7s" {
+		if a := ask(t, s, prose, ""); a.Header.Get("Retry-After") != "1" || a.Header.Get("x-ratelimit-remaining-requests") != "0" ||
+			a.Header.Get("x-ratelimit-reset-requests") != "9.7s" {
 			t.Errorf("%v", a.Header)
 		}
 		for second := range 9 {
