@@ -137,6 +137,9 @@ func TestReaches(t *testing.T) {
 	if _, ok := reaches(series(repeat(20, 20)...), 18.5); ok {
 		t.Error("refused calls count as admitted")
 	}
+	if after, ok := reaches(series(append(append(repeat(10, 20), repeat(10, 5)...), repeat(20, 20)...)...), 18); !ok || after != 20*time.Second {
+		t.Errorf("after a burst that did not last: %s, %t", after, ok)
+	}
 }
 
 func TestFilled(t *testing.T) {

@@ -46,10 +46,12 @@ func staysWithin(series []fakellm.Second, most float64) (time.Duration, bool) {
 	return 0, len(series) >= smooth
 }
 
-// reaches is the time until the first stretch begins that has at least so many admitted calls a second.
+// reaches is the time until the first stretch begins that has at least so many admitted calls a second, if all that follows
+// has as many on the whole: what was saved up in a bucket makes a good stretch, but does not last.
 func reaches(series []fakellm.Second, least float64) (time.Duration, bool) {
+	enough := func(part []fakellm.Second) bool { return float64(sum(part).Admitted) >= least*float64(len(part)) }
 	for i := 0; i+smooth <= len(series); i++ {
-		if float64(sum(series[i:i+smooth]).Admitted) >= least*smooth {
+		if enough(series[i:i+smooth]) && enough(series[i:]) {
 			return time.Duration(i) * time.Second, true
 		}
 	}

@@ -101,7 +101,7 @@ gather), so that whoever asks for more than that is refused; where a limit has t
 holds ten seconds' worth, which is added for the whole run. Windows begin at whole seconds and minutes, and so do the intervals. A share of
 429s is of all calls from the first to the end of the interval, warming up included, except where a limit changes: there it is
 of the calls after the change. A limit that was halved is followed from the moment on after which no ten seconds have more calls,
-refused ones included, than 1.05 of it; one that was doubled, from the first ten seconds that have 0.9 of it admitted. All
-calls take 300 ms unless said otherwise. The loop is 64 goroutines that post the same bodies with one http.Client and read the
-answers, and do nothing else.
+refused ones included, than 1.05 of it; one that was doubled is used, and a rate is back, from the first ten seconds on that have so many calls
+admitted, if all later ones together have as many. All calls take 300 ms unless said otherwise. The loop is 64 goroutines that
+post the same bodies with one http.Client and read the answers, and do nothing else.
 `
