@@ -17,6 +17,7 @@ FUZZTIME  ?= 30s
 LINES     ?= 1000000
 IMAGE     ?= gistmill:$(or $(VERSION),dev)
 TESTFLAGS ?=
+BENCHFLAGS ?=
 
 ##@ Use it
 
@@ -25,7 +26,7 @@ help: ## List everything that can be done here
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, FUZZTIME, PAPERS, LINES, IMAGE, VERSION (make run OUT=/tmp/x)\n'
+	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, BENCHFLAGS, FUZZTIME, PAPERS, LINES, IMAGE, VERSION (make run OUT=/tmp/x)\n'
 
 .PHONY: build
 build: ## Build bin/gistmill, one static file
@@ -86,7 +87,12 @@ fuzz: ## Run every fuzz target for FUZZTIME
 	done <<< "$$targets"
 
 .PHONY: bench
-bench: ## Run the Go benchmarks
+bench: ## Judge limits, budget and throughput of the LLM engine, 25 minutes (make services; BENCHFLAGS=-quick: 3)
+	@servers=$$(.ci/services env); eval "$$servers"; \
+	set -x; $(GO) run ./test/bench/llm $(BENCHFLAGS)
+
+.PHONY: bench-go
+bench-go: ## Run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 
 .PHONY: bench-quality

@@ -12,9 +12,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/gistmill/gistmill/test/program"
 )
 
 // atOnce is how many tests run side by side: many of them wait for a lease or a deadline, not for the processor.
@@ -43,10 +44,8 @@ func runTests(m *testing.M) int {
 		}
 	}()
 	binary = filepath.Join(dir, "gistmill")
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "github.com/gistmill/gistmill/cmd/gistmill")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the program:", err)
+	if err := program.Build(context.Background(), binary, "github.com/gistmill/gistmill/cmd/gistmill"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

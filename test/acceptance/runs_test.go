@@ -479,7 +479,7 @@ func TestInterrupt(t *testing.T) {
 	p = u.summarize("--concurrency", "4", "--request-timeout", "5m")
 	p.until("calls are in flight", func() bool { return u.fake.Stats().InFlight == 4 })
 	p.signal(os.Interrupt)
-	p.until("it says that it waits", func() bool { return strings.Contains(p.err.String(), "interrupt again") })
+	p.until("it says that it waits", func() bool { return strings.Contains(p.Stderr.String(), "interrupt again") })
 	p.signal(os.Interrupt)
 	p.wait().wantCode(130)
 	u.books("running", totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})

@@ -3,20 +3,19 @@
 package acceptance
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program"
 )
 
 // patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
@@ -69,13 +68,9 @@ func (u *user) paid() int64 { return u.fake.Stats().Completed }
 
 // process is a program that was started.
 type process struct {
-	t        *testing.T
-	args     []string
-	command  *exec.Cmd
-	out, err output
-	begun    time.Time
-	ended    chan struct{}
-	result   result // when ended is closed
+	*program.Process
+	t    *testing.T
+	args []string
 }
 
 // result is how a program ended.
@@ -88,56 +83,25 @@ type result struct {
 	peak           int64 // bytes of memory, its children's too
 }
 
-// output may be read while it is written.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // start starts the program in her folder.
 func (u *user) start(args ...string) *process {
 	u.t.Helper()
-	p := &process{t: u.t, args: args, ended: make(chan struct{}), begun: time.Now()}
-	p.command = exec.Command(binary, args...)
-	p.command.Dir = u.dir
-	p.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + u.dir, "TMPDIR=" + u.path("tmp")}, u.env...)
-	p.command.Stdout, p.command.Stderr = &p.out, &p.err
-	if err := p.command.Start(); err != nil {
+	command := exec.Command(binary, args...)
+	command.Dir = u.dir
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + u.dir, "TMPDIR=" + u.path("tmp")}, u.env...)
+	started, err := program.Start(command)
+	if err != nil {
 		u.t.Fatal(err)
 	}
-	go func() {
-		defer close(p.ended)
-		err := p.command.Wait()
-		p.result = result{t: p.t, args: args, stdout: p.out.String(), stderr: p.err.String(), took: time.Since(p.begun)}
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			p.result.code = -2
-			return
-		}
-		p.result.code = p.command.ProcessState.ExitCode()
-		p.result.peak = peakMemory(p.command.ProcessState)
-	}()
-	u.t.Cleanup(func() {
-		_ = p.command.Process.Kill()
-		<-p.ended
-	})
-	return p
+	u.t.Cleanup(func() { started.Kill() })
+	return &process{Process: started, t: u.t, args: args}
 }
 
 // peakMemory is the largest resident set that the kernel saw, in bytes (Linux counts it in KiB).
 func peakMemory(s *os.ProcessState) int64 {
+	if s == nil {
+		return 0 // it could not be waited for
+	}
 	usage, ok := s.SysUsage().(*syscall.Rusage)
 	if !ok {
 		return 0
@@ -148,19 +112,20 @@ func peakMemory(s *os.ProcessState) int64 {
 // wait waits for the program's end.
 func (p *process) wait() result {
 	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		p.t.Fatalf("gistmill %s has not ended after %s\nstdout:\n%s\nstderr:\n%s", strings.Join(p.args, " "), patience, p.out.String(), p.err.String())
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	r, err := p.Wait(ctx)
+	if err != nil {
+		p.t.Fatalf("%v\nstdout:\n%s", err, p.Stdout.String())
 	}
-	return p.result
+	return result{t: p.t, args: p.args, code: r.Code, stdout: r.Stdout, stderr: r.Stderr, took: r.Took, peak: peakMemory(r.State)}
 }
 
 // signal sends the program a signal.
 func (p *process) signal(s os.Signal) {
 	p.t.Helper()
-	if err := p.command.Process.Signal(s); err != nil {
-		p.t.Fatalf("%s: %v\nstderr:\n%s", s, err, p.err.String())
+	if err := p.Signal(s); err != nil {
+		p.t.Fatalf("%s: %v\nstderr:\n%s", s, err, p.Stderr.String())
 	}
 }
 
@@ -174,12 +139,12 @@ func (p *process) until(what string, met func() bool) {
 	for !met() {
 		select {
 		case <-tick.C:
-		case <-p.ended:
-			if !met() {
-				p.t.Fatalf("gistmill %s ended with %d before %s\nstderr:\n%s", strings.Join(p.args, " "), p.result.code, what, p.result.stderr)
+		case <-p.Ended():
+			if r := p.wait(); !met() {
+				p.t.Fatalf("gistmill %s ended with %d before %s\nstderr:\n%s", strings.Join(p.args, " "), r.code, what, r.stderr)
 			}
 		case <-deadline.C:
-			p.t.Fatalf("gistmill %s: not in %s: %s\nstderr:\n%s", strings.Join(p.args, " "), patience, what, p.err.String())
+			p.t.Fatalf("gistmill %s: not in %s: %s\nstderr:\n%s", strings.Join(p.args, " "), patience, what, p.Stderr.String())
 		}
 	}
 }

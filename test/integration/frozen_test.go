@@ -23,11 +23,11 @@ func TestFrozenWorker(t *testing.T) {
 	frozen.signal(syscall.SIGSTOP)
 	another := s.worker("--concurrency", "8")
 	another.until("the frozen worker's documents were taken over", func() bool {
-		return strings.Contains(another.err.String(), "claims of a dead worker freed")
+		return strings.Contains(another.Stderr.String(), "claims of a dead worker freed")
 	})
 	s.finish(run, ledger.Lease*3, totals{Total: documents, Done: documents})
 	frozen.signal(syscall.SIGCONT)
-	frozen.until("its outcomes are refused", func() bool { return strings.Contains(frozen.err.String(), "stale outcome refused") })
+	frozen.until("its outcomes are refused", func() bool { return strings.Contains(frozen.Stderr.String(), "stale outcome refused") })
 	if stats := s.fake.Stats(); stats.Duplicates > concurrency {
 		t.Errorf("%d calls were paid twice, %d were in flight at the most", stats.Duplicates, concurrency)
 	}

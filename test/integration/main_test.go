@@ -13,9 +13,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/gistmill/gistmill/test/program"
 )
 
 // atOnce is how many tests run side by side: most of the time they wait for a lease to lapse.
@@ -51,10 +52,8 @@ func runTests(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	shared.binary = filepath.Join(dir, "gistmill")
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", shared.binary, "github.com/gistmill/gistmill/cmd/gistmill")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the program:", err)
+	if err := program.Build(context.Background(), shared.binary, "github.com/gistmill/gistmill/cmd/gistmill"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

@@ -285,7 +285,7 @@ func (s *site) enqueue(args ...string) []planned {
 func (s *site) worker(args ...string) *process {
 	s.t.Helper()
 	p := s.start(append([]string{"worker"}, args...)...)
-	p.until("it has started", func() bool { return strings.Contains(p.err.String(), "worker started") })
+	p.until("it has started", func() bool { return strings.Contains(p.Stderr.String(), "worker started") })
 	return p
 }
 

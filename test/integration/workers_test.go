@@ -202,7 +202,7 @@ func TestSecondSignal(t *testing.T) {
 	worker := s.worker("--concurrency", "8", "--shutdown-grace", "10m", "--request-timeout", "10m")
 	worker.until("calls are in flight", func() bool { return s.fake.Stats().InFlight == 8 })
 	worker.signal(syscall.SIGTERM)
-	worker.until("it is stopping", func() bool { return strings.Contains(worker.err.String(), "stopping") })
+	worker.until("it is stopping", func() bool { return strings.Contains(worker.Stderr.String(), "stopping") })
 	worker.signal(syscall.SIGTERM)
 	worker.wait()
 	s.handedBack()

@@ -12,7 +12,7 @@ import (
 // one transaction. It reads no file, hashes nothing, and knows neither runs nor partitions.
 func (b *bench) floor(ctx context.Context, when string) (row, error) {
 	began := time.Now()
-	tx, err := b.db.Begin(ctx)
+	tx, err := b.place.DB.Begin(ctx)
 	if err != nil {
 		return row{}, err
 	}

@@ -19,7 +19,8 @@ func BenchmarkHandler(b *testing.B) {
 		b.Fatal(err)
 	}
 	body := `{"model":"fake","messages":[{"role":"system","content":"Summarize."},{"role":"user","content":"` +
-		strings.Repeat("The quick brown fox jumps over the lazy dog near the river bank. ", 30) + `"}],"max_tokens":400,"temperature":0}`
+		strings.Repeat("The quick brown fox jumps over the lazy dog near the river bank. ", 30) + `"}],"max_tokens":400,"temperature":0,"response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":` +
+		`{"type":"object","required":["summary","points"],"additionalProperties":false,"properties":{"summary":{"type":"string"},"points":{"type":"array","items":{"type":"string"}}}}}}}`
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {

@@ -26,15 +26,18 @@ type Config struct {
 	ContextStyle  string `json:"context_style" help:"how a prompt beyond the window is treated: openai, vllm, llamacpp (their errors) or ollama (cut silently)"`
 	NoSchema      bool   `json:"no_schema" help:"refuse response_format json_schema"`
 
-	RPM           float64  `json:"rpm" help:"requests a minute; 0 is unlimited"`
-	TPM           float64  `json:"tpm" help:"tokens a minute; 0 is unlimited"`
-	LimitMode     string   `json:"limit_mode" help:"bucket (refilled continuously) or window (refilled at once)"`
-	LimitPeriod   Duration `json:"limit_period" help:"length of a window, and what a bucket holds: 60s is a whole minute's worth"`
-	ChargeMode    string   `json:"charge_mode" help:"tokens charged at admission: sum (prompt + output cap) or max (the larger)"`
-	ChargeRefused bool     `json:"charge_refused" help:"calls answered 429 count against the limits too"`
-	MaxInFlight   int      `json:"max_in_flight" help:"calls at once beyond which the answer is 429; 0 is unlimited"`
-	LimitHeaders  string   `json:"limit_headers" help:"x-ratelimit headers: openai (durations), azure (seconds) or none"`
-	RetryAfter    string   `json:"retry_after" help:"on 429: seconds, ms, date or none"`
+	RPM         float64  `json:"rpm" help:"requests a minute; 0 is unlimited"`
+	TPM         float64  `json:"tpm" help:"tokens a minute; 0 is unlimited"`
+	LimitMode   string   `json:"limit_mode" help:"bucket (refilled continuously) or window (refilled at once)"`
+	LimitPeriod Duration `json:"limit_period" help:"length of a window, and what a bucket holds: 60s is a whole minute's worth"`
+	// Azure checks requests over 1 s and over 10 s, and tokens over a minute.
+	RequestWindows []Duration `json:"request_windows" help:"requests have to fit each of these windows instead, as a JSON list ([\"1s\",\"10s\"] is Azure)"`
+	LimitStart     string     `json:"limit_start" help:"how a limit begins: full, or empty (a window is then used up)"`
+	ChargeMode     string     `json:"charge_mode" help:"tokens charged at admission: sum (prompt + output cap) or max (the larger)"`
+	ChargeRefused  bool       `json:"charge_refused" help:"calls answered 429 count against the limits too"`
+	MaxInFlight    int        `json:"max_in_flight" help:"calls at once beyond which the answer is 429; 0 is unlimited"`
+	LimitHeaders   string     `json:"limit_headers" help:"x-ratelimit headers: openai (durations), azure (seconds) or none"`
+	RetryAfter     string     `json:"retry_after" help:"on 429: seconds, ms, date or none"`
 
 	Rate429      float64  `json:"rate_429" help:"share of calls answered 429 whatever the limits"`
 	Wait429      Duration `json:"wait_429" help:"Retry-After of those"`
@@ -56,7 +59,7 @@ type Config struct {
 	FilterMarker string `json:"filter_marker" help:"a prompt with it is refused by the content filter"`
 	FailMarker   string `json:"fail_marker" help:"a prompt with it is answered 500, always"`
 
-	Record bool `json:"record" help:"keep the ledger of calls; off for throughput"`
+	Record bool `json:"record" help:"list each call and know prompts again; off for throughput (totals are counted anyway)"`
 }
 
 // Defaults returns an endpoint that answers at once and records its calls.
@@ -67,6 +70,7 @@ func Defaults() Config {
 		ContextStyle:  "openai",
 		LimitMode:     "bucket",
 		LimitPeriod:   Duration(time.Minute),
+		LimitStart:    "full",
 		ChargeMode:    "sum",
 		LimitHeaders:  "openai",
 		RetryAfter:    "seconds",
@@ -96,8 +100,14 @@ func (c Config) Validate() error {
 	oneOf("charge_mode", c.ChargeMode, "sum", "max")
 	oneOf("limit_headers", c.LimitHeaders, "openai", "azure", "none")
 	oneOf("retry_after", c.RetryAfter, "seconds", "ms", "date", "none")
-	if c.LimitPeriod <= 0 {
-		errs = append(errs, errors.New("limit_period is not positive"))
+	oneOf("limit_start", c.LimitStart, "full", "empty")
+	for _, period := range append([]Duration{c.LimitPeriod}, c.RequestWindows...) {
+		switch {
+		case period <= 0:
+			errs = append(errs, fmt.Errorf("a limit_period or request_windows of %s is not positive", period))
+		case c.RPM > 0 && c.RPM*time.Duration(period).Minutes() < 1-slack && (period != c.LimitPeriod || len(c.RequestWindows) == 0):
+			errs = append(errs, fmt.Errorf("at %g requests a minute %s never hold one", c.RPM, period))
+		}
 	}
 	if c.BytesPerToken <= 0 {
 		errs = append(errs, errors.New("bytes_per_token is not positive"))
@@ -143,6 +153,7 @@ func (c Config) merge(patch []byte) (Config, error) {
 	// the backing array that readers of the old settings hold.
 	c.Keys = append([]string(nil), c.Keys...)
 	c.Models = append([]string(nil), c.Models...)
+	c.RequestWindows = append([]Duration(nil), c.RequestWindows...)
 	if err := json.Unmarshal(patch, &c); err != nil {
 		return Config{}, err
 	}

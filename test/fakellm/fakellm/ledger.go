@@ -1,6 +1,7 @@
 package fakellm
 
 import (
+	"net/http"
 	"sync"
 	"time"
 )
@@ -63,6 +64,32 @@ type Stats struct {
 	Last        time.Time `json:"last"`
 }
 
+// A Second counts the calls that arrived in one second, however they ended later.
+type Second struct {
+	At int64 `json:"at"` // Unix time
+	Counts
+}
+
+// Counts are of the calls that arrived in some time.
+type Counts struct {
+	Calls     int64 `json:"calls"`     // that have ended
+	Admitted  int64 `json:"admitted"`  // by the limits, whatever their answer
+	Refused   int64 `json:"refused"`   // answered 429, by a limit or a fault
+	Completed int64 `json:"completed"` // answered with a completion
+	Charged   int64 `json:"charged"`   // tokens of the admitted
+}
+
+// An Interval is what happened in some time, beside what the limits would have
+// admitted in it: rate × time (whole requests of a window), without what a bucket
+// held at its beginning; 0 is no limit.
+type Interval struct {
+	From int64 `json:"from"` // Unix time
+	To   int64 `json:"to"`   // not included
+	Counts
+	AdmissibleRequests float64 `json:"admissible_requests"`
+	AdmissibleTokens   float64 `json:"admissible_tokens"`
+}
+
 // maxCalls bounds the ledger; later calls are counted, not listed.
 const maxCalls = 2_000_000
 
@@ -71,6 +98,7 @@ type ledger struct {
 	calls   []Call
 	stats   Stats
 	prompts map[[16]byte]int32
+	seconds []Second // from the first call on, without a gap
 }
 
 func newLedger() *ledger {
@@ -85,35 +113,53 @@ func (l *ledger) reset() {
 	l.calls = nil
 	l.stats = Stats{Status: map[int]int64{}, Outcomes: map[string]int64{}}
 	l.prompts = make(map[[16]byte]int32)
+	l.seconds = nil
 }
 
-func (l *ledger) add(call Call, prompt [16]byte, charged bool) {
+// admitted counts a call that passed the limits, before its answer is made.
+func (l *ledger) admitted(at time.Time, charge int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := &l.stats
+	l.stats.Charged += int64(charge)
+	second := l.second(at)
+	second.Admitted++
+	second.Charged += int64(charge)
+}
+
+// ended counts a call. Only where record is set is it listed and its prompt known again.
+func (l *ledger) ended(call *Call, prompt [16]byte, record bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, second := &l.stats, l.second(call.At)
 	s.Calls++
+	second.Calls++
 	s.Status[call.Status]++
 	s.Outcomes[call.Outcome]++
 	s.MaxInFlight = max(s.MaxInFlight, call.InFlight)
-	if s.First.IsZero() {
+	if s.First.IsZero() || call.At.Before(s.First) {
 		s.First = call.At
 	}
-	s.Last = call.At
-	if charged {
-		s.Charged += int64(call.Charge)
+	if call.At.After(s.Last) {
+		s.Last = call.At
+	}
+	if call.Status == http.StatusTooManyRequests {
+		second.Refused++
 	}
 	switch call.Outcome {
 	case OutcomeOK, OutcomeLength, OutcomeBadJSON, OutcomeRefused:
 		s.Completed++
+		second.Completed++
 		s.TokensIn += int64(call.In)
 		s.TokensOut += int64(call.Out)
-		l.prompts[prompt]++
-		if l.prompts[prompt] > 1 {
-			s.Duplicates++
+		if record {
+			l.prompts[prompt]++
+			if l.prompts[prompt] > 1 {
+				s.Duplicates++
+			}
 		}
 	}
-	if len(l.calls) < maxCalls {
-		l.calls = append(l.calls, call)
+	if record && len(l.calls) < maxCalls {
+		l.calls = append(l.calls, *call)
 	}
 }
 
@@ -144,4 +190,55 @@ func (l *ledger) after(id int64) []Call {
 		}
 	}
 	return out
+}
+
+// second is the count for a time. The caller holds the lock.
+func (l *ledger) second(at time.Time) *Second {
+	unix := at.Unix()
+	if len(l.seconds) == 0 {
+		l.seconds = append(l.seconds, Second{At: unix})
+	}
+	i := unix - l.seconds[0].At
+	if i < 0 {
+		i = 0 // two calls raced for being the first
+	}
+	for int64(len(l.seconds)) <= i {
+		l.seconds = append(l.seconds, Second{At: l.seconds[0].At + int64(len(l.seconds))})
+	}
+	return &l.seconds[i]
+}
+
+// start is the second of the first call, in Unix time.
+func (l *ledger) start() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.seconds) == 0 {
+		return time.Now().Unix()
+	}
+	return l.seconds[0].At
+}
+
+// list is without the seconds before the first call and after the last.
+func (l *ledger) list(from, to int64) []Second {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := []Second{}
+	for _, s := range l.seconds {
+		if s.At >= from && s.At < to {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (l *ledger) interval(from, to int64) Interval {
+	i := Interval{From: from, To: to}
+	for _, s := range l.list(from, to) {
+		i.Calls += s.Calls
+		i.Admitted += s.Admitted
+		i.Refused += s.Refused
+		i.Completed += s.Completed
+		i.Charged += s.Charged
+	}
+	return i
 }

@@ -10,49 +10,125 @@ import (
 )
 
 // limits admits calls by requests and tokens, both charged before the answer is
-// made and never refunded, as providers do it.
+// made and never refunded, as providers do it. It goes by the settings it was
+// given last, whatever those were that a call under way began with.
 type limits struct {
 	mu       sync.Mutex
-	requests meter
-	tokens   meter
+	requests []meter // each must have room
+	tokens   []meter // one or none
+	spans    []span
 }
 
 // A meter is one limit. A bucket fills continuously up to what one period
-// brings, and starts full; a window is full again when a new period begins.
+// brings; a window is full again when a new period begins.
 type meter struct {
-	left float64
-	at   time.Time // of the last filling; zero before the first
+	perMinute float64
+	period    time.Duration
+	window    bool
+	left      float64
+	at        time.Time // of the last filling, or when the window began
 }
 
-func (m *meter) fill(perMinute float64, c *Config, now time.Time) (capacity float64) {
-	period := time.Duration(c.LimitPeriod)
-	capacity = perMinute * period.Minutes()
-	switch {
-	case m.at.IsZero() || m.left > capacity:
-		m.left, m.at = capacity, now
-		if c.LimitMode == "window" {
-			m.at = now.Truncate(period)
+// A span is a time in which limits did not change, until the next one begins.
+type span struct {
+	from             time.Time
+	requests, tokens float64 // admissible a second; 0 is unlimited
+}
+
+// configure puts new limits in force. A bucket stays as full as it was, by
+// share; of a window, what was used stays used.
+func (l *limits) configure(c *Config, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := span{from: now, tokens: c.TPM / 60}
+	var requests, tokens []meter
+	window := c.LimitMode == "window"
+	if c.RPM > 0 {
+		requests = append(requests, meter{perMinute: c.RPM, period: time.Duration(c.LimitPeriod), window: window})
+		if len(c.RequestWindows) > 0 {
+			requests = requests[:0]
 		}
-	case c.LimitMode == "window":
-		if start := now.Truncate(period); start.After(m.at) {
-			m.left, m.at = capacity, start
+		for _, period := range c.RequestWindows {
+			requests = append(requests, meter{perMinute: c.RPM, period: time.Duration(period), window: true})
 		}
-	default:
-		m.left = min(capacity, m.left+perMinute*now.Sub(m.at).Minutes())
+		for _, m := range requests {
+			if rate := m.rate(); next.requests == 0 || rate < next.requests {
+				next.requests = rate
+			}
+		}
+	}
+	if c.TPM > 0 {
+		tokens = append(tokens, meter{perMinute: c.TPM, period: time.Duration(c.LimitPeriod), window: window})
+	}
+	begin(requests, l.requests, c.LimitStart == "empty", now)
+	begin(tokens, l.tokens, c.LimitStart == "empty", now)
+	l.requests, l.tokens = requests, tokens
+	if n := len(l.spans); n == 0 || l.spans[n-1].requests != next.requests || l.spans[n-1].tokens != next.tokens {
+		l.spans = append(l.spans, next)
+	}
+}
+
+// begin fills new meters, from those of the same kind that were in their place.
+func begin(meters, before []meter, empty bool, now time.Time) {
+	for i := range meters {
+		m := &meters[i]
+		m.at = now
+		if m.window {
+			m.at = now.Truncate(m.period)
+		}
+		if i >= len(before) || before[i].window != m.window {
+			if !empty {
+				m.left = m.capacity()
+			}
+			continue
+		}
+		old := before[i]
+		old.fill(now)
+		if m.window && m.period == old.period {
+			m.left = max(0, m.capacity()-(old.capacity()-old.left))
+		} else {
+			m.left = m.capacity() * old.left / old.capacity()
+		}
+	}
+}
+
+// rate is what a second admits in the long run: a window has no use for a part
+// of a request.
+func (m *meter) rate() float64 {
+	if !m.window {
+		return m.perMinute / 60
+	}
+	return math.Floor(m.capacity()+slack) / m.period.Seconds()
+}
+
+func (m *meter) capacity() float64 { return m.perMinute * m.period.Minutes() }
+
+func (m *meter) fill(now time.Time) {
+	if m.window {
+		if start := now.Truncate(m.period); start.After(m.at) {
+			m.left, m.at = m.capacity(), start
+		}
+		return
+	}
+	// The clock is read before the lock is held, so a call may come late.
+	if passed := now.Sub(m.at); passed > 0 {
+		m.left = min(m.capacity(), m.left+m.perMinute*passed.Minutes())
 		m.at = now
 	}
-	return capacity
 }
 
+// slack is for sums of fractions that should be whole.
+const slack = 1e-6
+
 // until is how long it takes until n are there.
-func (m *meter) until(n, perMinute float64, c *Config, now time.Time) time.Duration {
-	if m.left >= n {
+func (m *meter) until(n float64, now time.Time) time.Duration {
+	if m.left >= n-slack {
 		return 0
 	}
-	if c.LimitMode == "window" {
-		return m.at.Add(time.Duration(c.LimitPeriod)).Sub(now)
+	if m.window {
+		return m.at.Add(m.period).Sub(now)
 	}
-	return time.Duration((n - m.left) / perMinute * float64(time.Minute))
+	return time.Duration((n - m.left) / m.perMinute * float64(time.Minute))
 }
 
 // An admission is what the limits decided, with the headers to tell.
@@ -71,39 +147,81 @@ func (l *limits) admit(c *Config, charge int, now time.Time) admission {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var a admission
-	var capRequests, capTokens float64
-	if c.RPM > 0 {
-		capRequests = l.requests.fill(c.RPM, c, now)
-		if w := l.requests.until(1, c.RPM, c, now); w > 0 {
+	for i := range l.requests {
+		m := &l.requests[i]
+		m.fill(now)
+		if w := m.until(1, now); w > a.wait {
 			a.wait, a.which = w, "requests"
 		}
 	}
-	if c.TPM > 0 {
-		capTokens = l.tokens.fill(c.TPM, c, now)
-		if float64(charge) > capTokens {
+	for i := range l.tokens {
+		m := &l.tokens[i]
+		m.fill(now)
+		if float64(charge) > m.capacity() {
 			a.tooLarge, a.which = true, "tokens"
-		} else if w := l.tokens.until(float64(charge), c.TPM, c, now); w > a.wait {
+		} else if w := m.until(float64(charge), now); w > a.wait {
 			a.wait, a.which = w, "tokens"
 		}
 	}
 	a.ok = a.which == ""
 	if a.ok || c.ChargeRefused {
-		l.requests.left = max(0, l.requests.left-1)
-		l.tokens.left = max(0, l.tokens.left-float64(charge))
+		take(l.requests, 1)
+		take(l.tokens, float64(charge))
 	}
 	if c.LimitHeaders != "none" {
-		if c.RPM > 0 {
-			a.header[0] = strconv.Itoa(int(c.RPM))
-			a.header[1] = strconv.Itoa(int(l.requests.left))
-			a.header[2] = c.resetText(l.requests.until(capRequests, c.RPM, c, now))
-		}
-		if c.TPM > 0 {
-			a.header[3] = strconv.Itoa(int(c.TPM))
-			a.header[4] = strconv.Itoa(int(l.tokens.left))
-			a.header[5] = c.resetText(l.tokens.until(capTokens, c.TPM, c, now))
-		}
+		copy(a.header[:3], c.headers(c.RPM, l.requests, now))
+		copy(a.header[3:], c.headers(c.TPM, l.tokens, now))
 	}
 	return a
+}
+
+func take(meters []meter, n float64) {
+	for i := range meters {
+		meters[i].left = max(0, meters[i].left-n)
+	}
+}
+
+// headers are the limit, what is left of it, and when it will be whole again.
+func (c *Config) headers(limit float64, meters []meter, now time.Time) []string {
+	if limit <= 0 || len(meters) == 0 {
+		return nil
+	}
+	left, reset := math.Inf(1), time.Duration(0)
+	for i := range meters {
+		left = min(left, meters[i].left)
+		reset = max(reset, meters[i].until(meters[i].capacity(), now))
+	}
+	return []string{strconv.Itoa(int(limit)), strconv.Itoa(int(left + slack)), c.resetText(reset)}
+}
+
+// admissible is how many requests and tokens the limits admit in a time beyond
+// what a bucket held at its beginning; 0 stands for no limit in any part of it.
+func (l *limits) admissible(from, to time.Time) (requests, tokens float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unlimitedRequests, unlimitedTokens := false, false
+	for i, s := range l.spans {
+		begin, end := s.from, to
+		if i == 0 || begin.Before(from) {
+			begin = from // before the first setting there were no calls
+		}
+		if i+1 < len(l.spans) && l.spans[i+1].from.Before(end) {
+			end = l.spans[i+1].from
+		}
+		if seconds := end.Sub(begin).Seconds(); seconds > 0 {
+			requests += s.requests * seconds
+			tokens += s.tokens * seconds
+			unlimitedRequests = unlimitedRequests || s.requests == 0
+			unlimitedTokens = unlimitedTokens || s.tokens == 0
+		}
+	}
+	if unlimitedRequests {
+		requests = 0
+	}
+	if unlimitedTokens {
+		tokens = 0
+	}
+	return requests, tokens
 }
 
 func (c *Config) resetText(d time.Duration) string {

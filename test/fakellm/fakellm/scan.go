@@ -40,11 +40,7 @@ func scanRequest(body []byte) (request, error) {
 				return err
 			})
 		case "response_format":
-			var raw []byte
-			if err := sc.skip(&raw); err != nil {
-				return err
-			}
-			return json.Unmarshal(raw, &req.ResponseFormat)
+			return sc.skip((*[]byte)(&req.ResponseFormat))
 		}
 		return sc.skip(nil)
 	})

@@ -32,6 +32,7 @@ type Server struct {
 	setting  sync.Mutex // held by writers of cfg
 	limits   limits
 	ledger   *ledger
+	formats  formats
 	lastID   atomic.Int64
 	inFlight atomic.Int64
 }
@@ -42,7 +43,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{ledger: newLedger()}
-	s.cfg.Store(&cfg)
+	s.put(&cfg)
 	return s, nil
 }
 
@@ -55,8 +56,14 @@ func (s *Server) Set(change func(*Config)) error {
 	if err := next.Validate(); err != nil {
 		return err
 	}
-	s.cfg.Store(&next)
+	s.put(&next)
 	return nil
+}
+
+// put lets settings hold from now on.
+func (s *Server) put(c *Config) {
+	s.limits.configure(c, time.Now())
+	s.cfg.Store(c)
 }
 
 // Config returns the settings in force.
@@ -71,6 +78,17 @@ func (s *Server) Stats() Stats {
 	stats.InFlight = int(s.inFlight.Load())
 	return stats
 }
+
+// Interval returns what was asked for, admitted and admissible in some whole
+// seconds of Unix time, to not included.
+func (s *Server) Interval(from, to int64) Interval {
+	i := s.ledger.interval(from, to)
+	i.AdmissibleRequests, i.AdmissibleTokens = s.limits.admissible(time.Unix(from, 0), time.Unix(to, 0))
+	return i
+}
+
+// Seconds lists such an interval second by second.
+func (s *Server) Seconds(from, to int64) []Second { return s.ledger.list(from, to) }
 
 // Reset empties the ledger. Settings and limits stay.
 func (s *Server) Reset() { s.ledger.reset() }
@@ -113,16 +131,11 @@ func (s *Server) models(w http.ResponseWriter) {
 
 // A request is what this endpoint reads of a chat completion.
 type request struct {
-	Model               string    `json:"model"`
-	Messages            []message `json:"messages"`
-	MaxTokens           int       `json:"max_tokens"`
-	MaxCompletionTokens int       `json:"max_completion_tokens"`
-	ResponseFormat      *struct {
-		Type       string `json:"type"`
-		JSONSchema *struct {
-			Schema json.RawMessage `json:"schema"`
-		} `json:"json_schema"`
-	} `json:"response_format"`
+	Model               string          `json:"model"`
+	Messages            []message       `json:"messages"`
+	MaxTokens           int             `json:"max_tokens"`
+	MaxCompletionTokens int             `json:"max_completion_tokens"`
+	ResponseFormat      json.RawMessage `json:"response_format"`
 }
 
 type message struct {
@@ -162,13 +175,14 @@ func tokensOf(text string, c *Config) int {
 // call is one completion on its way.
 type call struct {
 	Call
-	s       *Server
-	c       *Config
-	w       http.ResponseWriter
-	r       *http.Request
-	hash    [16]byte
-	charged bool
-	random  *rand.Rand
+	s        *Server
+	c        *Config
+	w        http.ResponseWriter
+	r        *http.Request
+	hash     [16]byte
+	format   *responseFormat // nil: none was asked for
+	hijacked net.Conn        // to be closed at the end
+	random   *rand.Rand
 }
 
 func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +196,10 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 		if c.Record {
 			k.Millis = float64(time.Since(k.At).Microseconds()) / 1000
 			k.Prompt = hex.EncodeToString(k.hash[:])
-			s.ledger.add(k.Call, k.hash, k.charged)
+		}
+		s.ledger.ended(&k.Call, k.hash, c.Record)
+		if k.hijacked != nil { // the client may look at the ledger as soon as it sees this
+			_ = k.hijacked.Close()
 		}
 	}()
 	k.serve()
@@ -195,6 +212,9 @@ func (k *call) serve() {
 		return
 	}
 	req, err := scanRequest(body)
+	if err == nil {
+		k.format, err = k.s.formats.read(req.ResponseFormat)
+	}
 	if err != nil {
 		k.fail(http.StatusBadRequest, OutcomeBad, apiError{Message: "We could not parse the JSON body of your request.", Type: "invalid_request_error"})
 		return
@@ -251,7 +271,7 @@ func contains(list []string, s string) bool {
 // fits checks the request against the model.
 func (k *call) fits(req *request) bool {
 	c := k.c
-	if c.NoSchema && req.ResponseFormat != nil && req.ResponseFormat.Type == "json_schema" {
+	if c.NoSchema && k.format != nil && k.format.kind == "json_schema" {
 		k.fail(http.StatusBadRequest, OutcomeBad, apiError{Message: "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.", Type: "invalid_request_error", Param: "response_format"})
 		return false
 	}
@@ -292,8 +312,8 @@ func (k *call) admitted(req *request) bool {
 	}
 	a := k.s.limits.admit(c, k.Charge, now)
 	a.writeHeaders(k.w.Header())
-	k.charged = a.ok
 	if a.ok {
+		k.s.ledger.admitted(k.At, k.Charge)
 		return true
 	}
 	if !a.tooLarge {
@@ -399,7 +419,7 @@ func (k *call) reset() {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = conn.Close()
+	k.hijacked = conn
 }
 
 // answer writes a completion.
@@ -420,8 +440,8 @@ func (k *call) answer(req *request, prompt string) {
 		prompt = cutWords(prompt, int(float64(c.ContextTokens)*c.BytesPerToken))
 	}
 	content := extract(prompt, c.Words)
-	if f := req.ResponseFormat; f != nil && f.Type != "text" {
-		content = k.structured(req, content)
+	if k.format != nil && k.format.kind != "text" {
+		content = k.structured(content)
 	}
 	finish := "stop"
 	k.Out = tokensOf(content, c)
@@ -432,16 +452,12 @@ func (k *call) answer(req *request, prompt string) {
 	k.send(completion(k, content, finish, "", k.Out))
 }
 
-func (k *call) structured(req *request, text string) string {
+func (k *call) structured(text string) string {
 	if k.c.RateBadJSON > 0 && k.random.Float64() < k.c.RateBadJSON {
 		k.Outcome = OutcomeBadJSON
 		return `{"unexpected": [` + strconv.Itoa(len(text))
 	}
-	raw := json.RawMessage(`{"type":"object","properties":{"summary":{"type":"string"}}}`)
-	if s := req.ResponseFormat.JSONSchema; s != nil {
-		raw = s.Schema
-	}
-	value, ok := instance(raw, text)
+	value, ok := k.format.instance(text)
 	if !ok {
 		return "{}"
 	}

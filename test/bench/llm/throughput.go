@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gistmill/gistmill/test/program"
+)
+
+// pace is one way through the documents.
+type pace struct {
+	whole  float64       // documents a second, from the start of the process to its end
+	steady float64       // calls a second, from the first to the last that the endpoint saw
+	cpu    time.Duration // of the program
+	served time.Duration // of the endpoint's process
+	peak   int64         // bytes
+}
+
+// throughputScenario has no limit. gistmill and the loop take turns, each with an endpoint of its own.
+func throughputScenario() scenario {
+	const concurrency = 64
+	about := "no limit, 20 ms, concurrency 64, `run`, SQLite"
+	return scenario{name: "throughput", about: about, alone: true, most: 6 * time.Minute,
+		play: func(ctx context.Context, s *site) ([]row, error) {
+			documents, turns := 10_000, 3
+			if s.bench.quick {
+				documents = 3000
+			}
+			source, err := s.documents(documents, 1400, 1600)
+			if err != nil {
+				return nil, err
+			}
+			template, err := s.template(ctx, source)
+			if err != nil {
+				return nil, err
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return nil, err
+			}
+			var ours, loops []pace
+			for turn := range turns {
+				p, err := s.timed(ctx, documents, func(url string) *exec.Cmd {
+					return exec.Command(self, loopCommand, "-url", url, "-template", template, "-documents", source,
+						"-concurrency", strconv.Itoa(concurrency))
+				})
+				if err != nil {
+					return nil, err
+				}
+				loops = append(loops, p)
+				if p, err = s.timed(ctx, documents, func(url string) *exec.Cmd {
+					return s.runAlone(filepath.Join(s.dir, fmt.Sprintf("turn-%d", turn)), source, url, concurrency)
+				}); err != nil {
+					return nil, err
+				}
+				ours = append(ours, p)
+				s.bench.say("throughput: turn %d: loop %.0f/s, gistmill %.0f/s", turn+1, loops[turn].whole, p.whole)
+			}
+			us, bare := median(ours), median(loops)
+			each := func(d time.Duration) float64 { return d.Seconds() / float64(documents) * 1000 }
+			share := func(what string, a, b float64) row {
+				return row{what: what, measured: fmt.Sprintf("%.1f %% (%.0f/s of %.0f/s)", 100*a/b, a, b),
+					aim: "≥ 95 %", met: a >= 0.95*b}
+			}
+			return []row{
+				share(fmt.Sprintf("%s, %d documents of 1.5 KB, median of %d: of the bare loop's rate, whole processes", about, documents, turns), us.whole, bare.whole),
+				share("… from the first call to the last", us.steady, bare.steady),
+				fact("… processor seconds per 1,000 documents: gistmill / the loop", "%.2f / %.2f", each(us.cpu), each(bare.cpu)),
+				fact("… of the endpoint beside them", "%.2f / %.2f", each(us.served), each(bare.served)),
+				fact("… peak memory: gistmill / the loop", "%d MiB / %d MiB", us.peak>>20, bare.peak>>20),
+			}, nil
+		},
+	}
+}
+
+// runAlone is gistmill in one process, in a new folder.
+func (s *site) runAlone(dir, source, url string, concurrency int) *exec.Cmd {
+	command := exec.Command(s.bench.gistmill, "run", source, "--base-url", url, "--model", "gpt-4o-mini",
+		"--concurrency", strconv.Itoa(concurrency), "--yes")
+	command.Dir = dir
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + s.dir}
+	return command
+}
+
+// timed runs a program against an endpoint of its own and takes its pace. Each document has to have had one call.
+func (s *site) timed(ctx context.Context, documents int, command func(url string) *exec.Cmd) (p pace, err error) {
+	endpoint, err := s.bench.startFake(ctx, "-latency=20ms", "-record=false")
+	if err != nil {
+		return p, err
+	}
+	defer endpoint.stop()
+	c := command(endpoint.baseURL)
+	if c.Dir != "" {
+		if err := os.Mkdir(c.Dir, 0o700); err != nil {
+			return p, err
+		}
+	}
+	running, err := program.Start(c)
+	if err != nil {
+		return p, err
+	}
+	s.programs = append(s.programs, running)
+	r, err := running.Wait(ctx)
+	if err != nil {
+		return p, err
+	}
+	if r.Code != 0 {
+		return p, fmt.Errorf("%s: exit code %d\n%s", filepath.Base(r.Args[0]), r.Code, program.Tail(r.Stderr))
+	}
+	if p.served, err = endpoint.process.Processor(); err != nil {
+		return p, err
+	}
+	stats, err := endpoint.stats(ctx)
+	if err != nil {
+		return p, err
+	}
+	if stats.Completed != int64(documents) || stats.Calls != stats.Completed {
+		return p, fmt.Errorf("%s made %d calls, %d of them answered, for %d documents", filepath.Base(r.Args[0]), stats.Calls, stats.Completed, documents)
+	}
+	p.whole = float64(documents) / r.Took.Seconds()
+	p.steady = float64(documents-1) / stats.Last.Sub(stats.First).Seconds()
+	p.cpu, p.peak = r.Processor, r.Peak
+	return p, nil
+}
+
+// median takes each figure's.
+func median(all []pace) pace {
+	return pace{
+		whole: middle(all, func(p pace) float64 { return p.whole }), steady: middle(all, func(p pace) float64 { return p.steady }),
+		cpu: middle(all, func(p pace) time.Duration { return p.cpu }), served: middle(all, func(p pace) time.Duration { return p.served }),
+		peak: middle(all, func(p pace) int64 { return p.peak }),
+	}
+}
+
+func middle[T float64 | int64 | time.Duration](all []pace, of func(pace) T) T {
+	var list []T
+	for _, p := range all {
+		list = append(list, of(p))
+	}
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// textMark stands for a document's text in a template.
+const textMark = "@@TEXT@@"
+
+// template is the body that gistmill posts for the first document, with a mark in the place of its text: what the loop
+// posts, too. It is taken from gistmill itself, by an endpoint that refuses the key, which ends the run.
+func (s *site) template(ctx context.Context, source string) (name string, err error) {
+	texts, err := readTexts(source)
+	if err != nil {
+		return "", err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	bodies := make(chan []byte, 1)
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil && r.Method == http.MethodPost {
+			select {
+			case bodies <- body:
+			default:
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"error":{"message":"no","code":"invalid_api_key"}}`)
+	})}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	defer func() {
+		err = errors.Join(err, server.Close())
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
+	}()
+	dir := filepath.Join(s.dir, "template")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	command := s.runAlone(dir, source, "http://"+listener.Addr().String()+"/v1", 1)
+	command.Args = append(command.Args, "--limit", "1")
+	p, err := program.Start(command)
+	if err != nil {
+		return "", err
+	}
+	s.programs = append(s.programs, p)
+	if _, err := p.Wait(ctx); err != nil {
+		return "", err
+	}
+	select {
+	case body := <-bodies:
+		for _, text := range texts {
+			if before, after, ok := bytes.Cut(body, text); ok {
+				name = filepath.Join(s.dir, "template.json")
+				return name, os.WriteFile(name, bytes.Join([][]byte{before, after}, []byte(textMark)), 0o600)
+			}
+		}
+		return "", fmt.Errorf("no document's text is in the body that gistmill posts: %.300s", body)
+	default:
+		return "", fmt.Errorf("gistmill posted nothing\n%s", program.Tail(p.Stderr.String()))
+	}
+}
