@@ -12,7 +12,10 @@ type dialect interface {
 	skipLocked() string // after a SELECT whose rows are about to be updated
 	identity() string   // column type of a key that the database counts up and never uses again
 	withoutRowID() string
+	openCalls() string // after the table calls, where the calls in flight are few among many
 	lockSchema(ctx context.Context, tx *sql.Tx) error
+	// lockCalls waits until all transactions that have booked calls are over, and keeps others from it until tx ends.
+	lockCalls(ctx context.Context, tx *sql.Tx) error
 	// stage makes the empty temporary table `stage` and fills it with the entries of a plan's batch, within tx.
 	stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error
 	// insertPlanned bulk-inserts new pending rows of a run.
