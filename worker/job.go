@@ -17,13 +17,14 @@ import (
 )
 
 // job is what the partitions of one run share: its source, profile and engine. stopped is set as soon as this worker
-// learns that the run is not to be worked on.
+// learns that the run is not to be worked on, capped when the run has a budget.
 type job struct {
 	run     ledger.Run
 	profile summarize.Profile
 	engine  summarize.Engine
 	source  *corpus.Source
 	stopped atomic.Bool
+	capped  atomic.Bool
 }
 
 // jobs keeps the runs in work open.
@@ -44,6 +45,7 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 		return nil, err
 	}
 	j := &job{run: run}
+	j.look(run)
 	if run.State != ledger.Running {
 		j.stopped.Store(true)
 		return j, nil
@@ -61,6 +63,9 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	if j.profile.Model != summarize.Extractive && w.Calls == nil {
 		return nil, &haltError{fmt.Sprintf("model %s needs an endpoint: set OPENAI_API_KEY, or --base-url for a server of your own", j.profile.Model)}
 	}
+	if err := w.checkPrices(run, j.profile); err != nil {
+		return nil, err
+	}
 	if old, ok := w.jobs.all[p.RunNum]; ok { // was stopped, and goes on
 		j.source = old.source
 	} else if j.source, err = w.Open(ctx, run.Source); err != nil {
@@ -74,6 +79,24 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	}
 	w.jobs.all[p.RunNum] = j
 	return j, nil
+}
+
+// look takes over what may change about a run while it is worked on.
+func (j *job) look(run ledger.Run) { j.capped.Store(run.BudgetNano != nil || run.Tokens != nil) }
+
+// checkPrices refuses a run under a cap in USD whose calls have no price here: nobody could say when the cap is reached.
+func (w *Worker) checkPrices(run ledger.Run, p summarize.Profile) error {
+	if p.Model == summarize.Extractive || run.BudgetNano == nil && w.DayCapNano == nil {
+		return nil
+	}
+	if _, known := w.Prices.WorstCost(p.Model, 1, 1); known {
+		return nil
+	}
+	return &haltError{unpriced(p.Model)}
+}
+
+func unpriced(model string) string {
+	return fmt.Sprintf("a budget in USD is set, and no price is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", model)
 }
 
 // watch learns which runs in work were stopped by somebody else.
@@ -90,6 +113,7 @@ func (w *Worker) watch(ctx context.Context) {
 			w.logUnlessDone(ctx, "look at the run's state", err)
 			continue
 		}
+		j.look(run)
 		if run.State != ledger.Running && !j.stopped.Swap(true) {
 			w.Log.Info("run is not to be worked on any more", "run", run.Name, "state", run.State, "reason", run.Reason)
 		}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -55,14 +56,11 @@ func (a *account) cost() *int64 {
 func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
 	w := m.worker
 	a := ctx.Value(accountKey{}).(*account)
-	reservedIn := int64(llm.EstimateTokens(string(r.Schema)))
-	for _, message := range r.Messages {
-		reservedIn += int64(llm.EstimateTokens(message.Content)) + 8
-	}
+	in, out := m.bound(a.job, r)
 	intent := ledger.Intent{
 		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: r.Name(), Model: r.Model,
-		ReservedTokens: reservedIn + int64(r.OutputCap()), Since: a.job.run.ForcedAt,
-		ReservedNano: nano(w.Prices.WorstCost(r.Model, int(reservedIn), r.OutputCap())),
+		ReservedTokens: int64(in + out), ReservedNano: nano(w.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.DayCapNano,
+		Since: a.job.run.ForcedAt,
 	}
 	call, known, err := m.begin(ctx, intent)
 	if err != nil {
@@ -98,6 +96,20 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 	return response, nil
 }
 
+// bound is what a call can come to at the most, in tokens. Without a cap nobody waits for it: it is then only what is booked
+// when the worker dies, and an estimate does.
+func (m *meter) bound(j *job, r llm.Request) (in, out int) {
+	out = cmp.Or(r.OutputCap(), m.worker.Prices.MaxOutput(r.Model))
+	if j.capped.Load() || m.worker.DayCapNano != nil {
+		return llm.BoundPrompt(r), out
+	}
+	in = llm.EstimateTokens(string(r.Schema))
+	for _, message := range r.Messages {
+		in += llm.EstimateTokens(message.Content) + 8
+	}
+	return in, out
+}
+
 // begin records the intent, and waits while the ledger is away: a call that could not be stored is not made.
 func (m *meter) begin(ctx context.Context, in ledger.Intent) (call int64, known *ledger.Answer, err error) {
 	err = m.worker.persist(ctx, "begin a call", func() error {
@@ -114,11 +126,11 @@ func (m *meter) end(ctx context.Context, book func(context.Context) error) {
 	}
 }
 
-// usedBy is what a failed call counts for. One without an answer (timeout, reset, given up) may have been charged in
-// full, so its reservation counts; one that was refused with a status costs what the endpoint reported.
+// usedBy is what a failed call counts for. One that was cut off (timeout, reset, given up) may be charged in full, so its
+// reservation counts; one that was refused costs what the endpoint reported.
 func (m *meter) usedBy(r llm.Request, in ledger.Intent, err error) ledger.Answer {
 	var e *llm.Error
-	if errors.As(err, &e) && (e.Status != 0 || e.Class == llm.RateLimited) {
+	if errors.As(err, &e) && !e.MayBeBilled {
 		return ledger.Answer{
 			TokensIn: int64(e.Usage.In), TokensCached: int64(e.Usage.CachedIn), TokensOut: int64(e.Usage.Out),
 			CostNano: nano(m.worker.Prices.Cost(r.Model, e.Usage)),

@@ -43,6 +43,9 @@ type Config struct {
 	ReaderCommand []string
 	Limits        corpus.Limits
 
+	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
+	DayCapNano *int64
+
 	Concurrency   int // documents in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name

@@ -49,6 +49,9 @@ into the queue, for workers to take up. An unfinished run of the same source and
 				return &usageError{errors.New("enqueue can't take standard input, which workers could not read: write it to a file or bucket they can reach, or use `gistmill run -`")}
 			}
 		}
+		if err := a.checkBudget(); err != nil {
+			return err
+		}
 		if err := a.open(command.Context(), queueRequired); err != nil {
 			return err
 		}
@@ -96,9 +99,6 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	if err != nil {
 		return none, err
 	}
-	if err := a.checkBudget(profile); err != nil {
-		return none, err
-	}
 	body, err := json.Marshal(profile)
 	if err != nil {
 		return none, err
@@ -127,9 +127,17 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 }
 
 // checkBudget refuses a cap in USD for a model whose price nobody knows.
-func (a *app) checkBudget(p summarize.Profile) error {
-	if a.config.BudgetUSD <= 0 || p.Model == summarize.Extractive {
+func (a *app) checkBudget() error {
+	p, err := a.profile()
+	if err != nil {
+		return err
+	}
+	if a.config.BudgetUSD <= 0 && a.config.BudgetUSDDay <= 0 || p.Model == summarize.Extractive {
 		return nil
+	}
+	name := "--budget-usd"
+	if a.config.BudgetUSD <= 0 {
+		name = "--budget-usd-day"
 	}
 	prices, err := a.prices()
 	if err != nil {
@@ -137,7 +145,7 @@ func (a *app) checkBudget(p summarize.Profile) error {
 	}
 	if _, known := prices.WorstCost(p.Model, 1, 1); !known {
 		return &config.InvalidError{Problems: []string{fmt.Sprintf(
-			"--budget-usd needs a price, and none is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", p.Model)}}
+			"%s needs a price, and none is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", name, p.Model)}}
 	}
 	return nil
 }

@@ -76,9 +76,6 @@ func (c *cli) settingsOf(command *cobra.Command, required ...string) (*app, erro
 
 // notYet refuses settings that nothing obeys: somebody would rely on them.
 func notYet(cfg config.Config) (problems []string) {
-	if cfg.BudgetUSDDay > 0 {
-		problems = append(problems, "--budget-usd-day is not there yet: cap each run with --budget-usd")
-	}
 	if len(cfg.Fallbacks) > 0 {
 		problems = append(problems, "--fallbacks is not there yet: give one endpoint with --base-url")
 	}
@@ -279,7 +276,8 @@ func (a *app) worker(idleExit, poll time.Duration) (*worker.Worker, error) {
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
 		IdleExit: idleExit, Poll: poll,
-		Withdraw: a.enqueuer().Withdraw,
+		DayCapNano: budgetNano(a.config.BudgetUSDDay),
+		Withdraw:   a.enqueuer().Withdraw,
 	}
 	if client != nil {
 		c.Calls = client

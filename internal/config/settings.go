@@ -180,7 +180,7 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.BudgetTokens }, check: atLeast(0),
 		},
 		{
-			Name: "budget-usd-day", Kind: KindFloat, Default: "0", Commands: limits,
+			Name: "budget-usd-day", Kind: KindFloat, Default: "0", Commands: append([]string{"status"}, limits...),
 			Usage: "cap on a day (UTC) in US dollars, all runs of the ledger; 0: none",
 			bind:  func(c *Config) any { return &c.BudgetUSDDay }, check: nonNegative(),
 		},

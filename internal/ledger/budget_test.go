@@ -60,11 +60,11 @@ func (s *spender) begin(name string) (end func(), err error) {
 	}, err
 }
 
-func newSpender(t *testing.T, db database, reserve, cost int64) *spender {
+func newSpender(t *testing.T, db database) *spender {
 	t.Helper()
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(3))
-	return &spender{fixture: f, run: run, reserve: reserve, cost: cost}
+	return &spender{fixture: f, run: run, reserve: 400, cost: 100}
 }
 
 func (s *spender) budget(nano int64) {
@@ -75,7 +75,7 @@ func (s *spender) budget(nano int64) {
 
 // A reservation waits for those in flight, and is refused when it does not fit into what is settled.
 func testBudgetWaitsForInFlight(t *testing.T, db database) {
-	s := newSpender(t, db, 400, 100)
+	s := newSpender(t, db)
 	s.budget(1000)
 	for calls := 0; ; calls++ {
 		first, err := s.begin(fmt.Sprintf("first %d", calls))
@@ -100,7 +100,7 @@ func testBudgetWaitsForInFlight(t *testing.T, db database) {
 }
 
 func testBudgetWantsPrices(t *testing.T, db database) {
-	s := newSpender(t, db, 400, 100)
+	s := newSpender(t, db)
 	unpriced := s.intent("unpriced")
 	unpriced.ReservedNano = nil
 	call, _, err := s.BeginCall(t.Context(), unpriced)
@@ -128,7 +128,7 @@ func testBudgetWantsPrices(t *testing.T, db database) {
 
 // A cap that is set while calls are begun and ended elsewhere counts each of them once.
 func testBudgetSetWhileCalling(t *testing.T, db database) {
-	s := newSpender(t, db, 400, 100)
+	s := newSpender(t, db)
 	const big = 1_000_000
 	calls := s.whileCalling(func(int) { s.budget(big) })
 	s.budgetLeft(big-100*calls, big)
@@ -182,7 +182,7 @@ func (s *spender) whileCalling(set func(process int)) int64 {
 }
 
 func testDayBudgetSetWhileCalling(t *testing.T, db database) {
-	s := newSpender(t, db, 400, 100)
+	s := newSpender(t, db)
 	most := int64(1_000_000)
 	capped := *s
 	capped.dayCap = &most
@@ -203,7 +203,7 @@ func testDayBudgetSetWhileCalling(t *testing.T, db database) {
 
 // A day's cap holds for all runs of the ledger, also for what was spent before it was set, and ends with the day in UTC.
 func testDayBudget(t *testing.T, db database) {
-	s := newSpender(t, db, 400, 100)
+	s := newSpender(t, db)
 	most := int64(1000)
 	for i := range 3 {
 		end, err := s.begin(fmt.Sprintf("before the cap %d", i))
@@ -256,7 +256,7 @@ func testDayBudget(t *testing.T, db database) {
 
 // The run's cap is looked at too, and what it refuses is not left in the day's figure.
 func testDayAndRunBudget(t *testing.T, db database) {
-	s := newSpender(t, db, 400, 100)
+	s := newSpender(t, db)
 	most := int64(1000)
 	s.dayCap = &most
 	s.budget(500)
@@ -276,7 +276,7 @@ func testDayAndRunBudget(t *testing.T, db database) {
 
 // What is pruned was spent all the same.
 func testDayOutlivesPrune(t *testing.T, db database) {
-	s := newSpender(t, db, 400, 100)
+	s := newSpender(t, db)
 	end, err := s.begin("a")
 	s.ok(err)
 	end()

@@ -204,14 +204,14 @@ func (c *Client) answer(r Request, ex *exchange, got openai.ChatCompletionRespon
 	switch {
 	case choice.FinishReason == openai.FinishReasonContentFilter:
 		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "content_filter",
-			Message: "the provider's content filter stopped the answer", Usage: resp.Usage}
+			Message: "the provider's content filter stopped the answer", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	case choice.Message.Refusal != "":
 		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "refusal",
-			Message: "the model declined: " + cl.scrub.clean(choice.Message.Refusal), Usage: resp.Usage}
+			Message: "the model declined: " + cl.scrub.clean(choice.Message.Refusal), Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	case choice.FinishReason == "error":
 		// OpenRouter, when the provider behind it fails after it has begun.
 		return Response{}, &Error{Class: Transient, Status: ex.status, Code: "generation_failed",
-			Message: "the endpoint failed while it was answering", Usage: resp.Usage}
+			Message: "the endpoint failed while it was answering", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	}
 	if cut := c.promptCut(r, resp.Usage); cut != nil {
 		return Response{}, cut
