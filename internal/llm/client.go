@@ -20,6 +20,7 @@ type Client struct {
 	endpoint string // host of the base URL
 	baseURL  string // to show
 	limiter  Limiter
+	breaker  *breaker
 	dialects dialects
 	warned   warnings
 }
@@ -38,6 +39,7 @@ func New(cfg Config) (*Client, error) {
 		endpoint: base.Host,
 		baseURL:  displayURL(base),
 		limiter:  cfg.Limiter,
+		breaker:  newBreaker(cfg.Logger.With(slog.String("endpoint", base.Host))),
 	}
 	if c.doer.http == nil {
 		c.doer.http = newHTTPClient(cfg.MaxConnections)
@@ -74,6 +76,9 @@ func (c *Client) Endpoint() string { return c.endpoint }
 // a request is rewritten when the endpoint refuses the way it is written
 // (structured output, the name of the output cap, temperature).
 //
+// While the endpoint is down (see breaker) no call is made: Complete waits for
+// it within MaxWait too, or returns class RateLimited, code circuit_open.
+//
 // Every failure is an *Error, except that of ctx: when ctx ends, its error is
 // returned as it is.
 func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
@@ -85,6 +90,11 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 		d        = c.dialects.get(key)
 	)
 	for {
+		pass, err := c.breaker.enter(ctx, c.cfg.MaxWait-waited)
+		if err != nil {
+			return Response{}, err
+		}
+		waited += pass.waited
 		permit, err := c.limiter.Acquire(ctx, Call{
 			Model:        r.Model,
 			InputTokens:  func() int { return CountRequest(r) },
@@ -92,17 +102,28 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 			MaxWait:      c.cfg.MaxWait - waited,
 		})
 		if err != nil {
+			pass.abandoned()
 			return Response{}, tooEarly(err, refused)
 		}
 		waited += permit.Waited()
 
 		resp, said, err := c.call(ctx, r, d, permit)
 		var failed *Error
+		if err != nil && !errors.As(err, &failed) {
+			pass.abandoned()
+			return Response{}, err
+		}
+		switch {
+		case failed == nil || failed.Status != 0 && !failed.outage():
+			pass.answered()
+		case failed.outage():
+			return Response{}, pass.failed(r.Name(), failed)
+		default:
+			pass.abandoned() // refused before it was sent
+		}
 		switch {
 		case err == nil:
 			return resp, nil
-		case !errors.As(err, &failed):
-			return Response{}, err
 		case failed.Class == RateLimited && c.cfg.Limiter != nil:
 			refused = failed
 		case failed.Class == BadRequest:
