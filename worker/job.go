@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -57,7 +58,7 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	if err := json.Unmarshal([]byte(body), &j.profile); err != nil {
 		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
 	}
-	if j.engine, err = summarize.New(j.profile, &meter{worker: w}, cmp.Or(w.ContextTokens, w.Prices.ContextWindow(j.profile.Model))); err != nil {
+	if j.engine, err = summarize.New(j.profile, w.router, cmp.Or(w.ContextTokens, w.Prices.SmallestWindow(w.models(j.profile.Model)...))); err != nil {
 		return nil, &haltError{fmt.Sprintf("this worker can't work with the run's profile: %v", err)}
 	}
 	if j.profile.Model != summarize.Extractive && w.Calls == nil {
@@ -89,14 +90,14 @@ func (w *Worker) checkPrices(run ledger.Run, p summarize.Profile) error {
 	if p.Model == summarize.Extractive || run.BudgetNano == nil && w.DayCapNano == nil {
 		return nil
 	}
-	if _, known := w.Prices.WorstCost(p.Model, 1, 1); known {
-		return nil
+	if unknown := w.Prices.Unknown(w.models(p.Model)...); len(unknown) > 0 {
+		return &haltError{unpriced(unknown)}
 	}
-	return &haltError{unpriced(p.Model)}
+	return nil
 }
 
-func unpriced(model string) string {
-	return fmt.Sprintf("a budget in USD is set, and no price is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", model)
+func unpriced(models []string) string {
+	return fmt.Sprintf("a budget in USD is set, and no price is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", strings.Join(models, ", "))
 }
 
 // watch learns which runs in work were stopped by somebody else.

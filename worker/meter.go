@@ -9,11 +9,39 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
 )
 
-// meter stands before the client: it records each call in the ledger before it is made and after it has ended, gives
-// answers that are in the ledger already, and adds up what a document costs.
-type meter struct{ worker *Worker }
+// meter stands before a client: it records each call in the ledger before it is made and after it has ended, gives
+// answers that are in the ledger already, and adds up what a document costs. Each place to ask has its own, so that each call
+// is reserved and paid at the price of the model that is asked.
+type meter struct {
+	worker *Worker
+	calls  summarize.Completer
+	model  string // asked in the place of the request's; empty: the request's
+}
+
+// newRouter puts a meter before the client and each of its fallbacks.
+func (w *Worker) newRouter() *llm.Fallback {
+	all := append([]Fallback{{Calls: w.Calls, Name: "the first endpoint"}}, w.Fallbacks...)
+	candidates := make([]llm.Candidate, len(all))
+	for i, f := range all {
+		candidates[i] = llm.Candidate{Name: f.Name, Ask: (&meter{worker: w, calls: f.Calls, model: f.Model}).Complete}
+		if c, ok := f.Calls.(interface{ Down() error }); ok {
+			candidates[i].Down = c.Down
+		}
+	}
+	return llm.NewFallback(w.Log, candidates...)
+}
+
+// models are those that a run with this model may ask.
+func (w *Worker) models(model string) []string {
+	all := []string{model}
+	for _, f := range w.Fallbacks {
+		all = append(all, cmp.Or(f.Model, model))
+	}
+	return all
+}
 
 // account is what one document's calls cost. The engine is shared by all documents of a profile, so it comes by the
 // context.
@@ -52,13 +80,15 @@ func (a *account) cost() *int64 {
 	return &nano
 }
 
-// Complete is summarize.Completer.
+// Complete is summarize.Completer. An answer is named by the request as it comes, whichever model is asked.
 func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
 	w := m.worker
 	a := ctx.Value(accountKey{}).(*account)
+	name := r.Name()
+	r.Model = cmp.Or(m.model, r.Model)
 	in, out := m.bound(a.job, r)
 	intent := ledger.Intent{
-		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: r.Name(), Model: r.Model,
+		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: name, Model: r.Model,
 		ReservedTokens: int64(in + out), ReservedNano: nano(w.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.DayCapNano,
 		Since: a.job.run.ForcedAt,
 	}
@@ -73,7 +103,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 			Usage: llm.Usage{In: int(known.TokensIn), CachedIn: int(known.TokensCached), Out: int(known.TokensOut)},
 		}, nil
 	}
-	response, err := w.Calls.Complete(ctx, r)
+	response, err := m.calls.Complete(ctx, r)
 	if err != nil {
 		used := m.usedBy(r, intent, err)
 		a.add(used.CostNano)

@@ -33,6 +33,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Calls makes calls; nil where no endpoint is set, which only the built-in engine can do without.
 	Calls summarize.Completer
+	// Fallbacks are asked, in this order, when Calls is down, halted, or refuses a document.
+	Fallbacks []Fallback
 	// Prices of calls; an unknown model's cost is unknown.
 	Prices *llm.Prices
 	// Open opens a source by the URL that the ledger has of it.
@@ -59,6 +61,13 @@ type Config struct {
 	Withdraw func(ctx context.Context, run ledger.Run) error
 }
 
+// Fallback is a further place to ask.
+type Fallback struct {
+	Calls summarize.Completer
+	Model string // asked in the place of the run's; empty: the run's
+	Name  string // for people
+}
+
 const (
 	// renewEvery leaves two more tries within a lease.
 	renewEvery = ledger.Lease / 3
@@ -75,6 +84,7 @@ type Worker struct {
 	Config
 	id       int64
 	jobs     jobs
+	router   *llm.Fallback
 	slots    chan struct{}
 	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
@@ -92,7 +102,9 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
+	w := &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
+	w.router = w.newRouter()
+	return w
 }
 
 // Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace

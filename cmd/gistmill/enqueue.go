@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -126,7 +127,7 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	return plan, err
 }
 
-// checkBudget refuses a cap in USD for a model whose price nobody knows.
+// checkBudget refuses a cap in USD where the price of a model that may be asked is not known.
 func (a *app) checkBudget() error {
 	p, err := a.profile()
 	if err != nil {
@@ -143,9 +144,9 @@ func (a *app) checkBudget() error {
 	if err != nil {
 		return err
 	}
-	if _, known := prices.WorstCost(p.Model, 1, 1); !known {
+	if unknown := prices.Unknown(a.models(p.Model)...); len(unknown) > 0 {
 		return &config.InvalidError{Problems: []string{fmt.Sprintf(
-			"%s needs a price, and none is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", name, p.Model)}}
+			"%s needs a price, and none is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", name, strings.Join(unknown, ", "))}}
 	}
 	return nil
 }

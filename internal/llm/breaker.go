@@ -22,6 +22,9 @@ const (
 // codeCircuitOpen is the code of calls that were not made, or not counted, because the endpoint is down.
 const codeCircuitOpen = "circuit_open"
 
+// codeUnreachable is the code of calls that reached nobody.
+const codeUnreachable = "unreachable"
+
 // A breaker keeps calls from an endpoint that is down: it opens after a row of failures without an answer, lets one probe
 // through after a while (half open), and closes when anything is answered.
 //
@@ -98,14 +101,14 @@ func (b *breaker) try(limit time.Duration) (p pass, wait time.Duration, changed 
 	return pass{}, left, b.changed, nil
 }
 
-// down says whether a call would have to wait, and about how long.
-func (b *breaker) down() (time.Duration, bool) {
+// down is the refusal of a call that would have to wait, else nil.
+func (b *breaker) down() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.openings == 0 || !b.probing && !time.Now().Before(b.until) {
-		return 0, false
+		return nil
 	}
-	return b.left(), true
+	return b.refusal()
 }
 
 // left is about how long the endpoint is left alone. The lock is held.
@@ -215,5 +218,5 @@ func (e *Error) certainOutage() bool {
 	case http.StatusServiceUnavailable, 521, 522, 523, 529:
 		return true
 	}
-	return e.Code == "unreachable"
+	return e.Code == codeUnreachable
 }

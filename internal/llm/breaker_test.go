@@ -242,8 +242,8 @@ func TestBreakerStaysClosed(t *testing.T) {
 				if got := ask(t.Context(), c, "last"); got != want {
 					t.Errorf("got %q, want %q", got, want)
 				}
-				if _, down := c.breaker.down(); down {
-					t.Error("the breaker is open")
+				if err := c.Down(); err != nil {
+					t.Errorf("the breaker is open: %v", err)
 				}
 			})
 		})

@@ -257,10 +257,10 @@ func (c classifier) transport(ex *exchange, err error) *Error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		out.Code, out.Message = "timeout", fmt.Sprintf("no answer within %s", c.timeout)
 	case errors.As(err, &dns):
-		out.Code, out.MayBeBilled = "unreachable", false
+		out.Code, out.MayBeBilled = codeUnreachable, false
 		out.Message = fmt.Sprintf("cannot find the host of %s: check --base-url and the network", c.baseURL)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		out.Code, out.MayBeBilled = "unreachable", false
+		out.Code, out.MayBeBilled = codeUnreachable, false
 		out.Message = fmt.Sprintf("nothing listens at %s: check --base-url, or start the server", c.baseURL)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.Contains(text, "server closed idle connection"):
 		out.Code, out.Message = "reset", "the endpoint cut the connection"

@@ -67,13 +67,17 @@ func (c *Client) Close() { c.doer.http.CloseIdleConnections() }
 // Endpoint is the host, and port if any, that answers.
 func (c *Client) Endpoint() string { return c.endpoint }
 
+// Down returns the error, class RateLimited, of a call that is made now, where
+// the endpoint is down; else nil. It waits for nothing.
+func (c *Client) Down() error { return c.breaker.down() }
+
 // Complete asks the model and returns its answer, also one that was cut at the
 // output limit (FinishLength).
 //
 // After a 429 it waits with every other call of the limiter and asks again, as
 // long as its waits stay within Config.MaxWait together; then it returns class
-// RateLimited with the time that is left. Without a limiter it does so at once. It retries nothing else, except that
-// a request is rewritten when the endpoint refuses the way it is written
+// RateLimited with the time that is left. Without a limiter it does so at once.
+// It retries nothing else, except that a request is rewritten when the endpoint refuses the way it is written
 // (structured output, the name of the output cap, temperature).
 //
 // While the endpoint is down (see breaker) no call is made: Complete waits for
@@ -90,7 +94,11 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 		d        = c.dialects.get(key)
 	)
 	for {
-		pass, err := c.breaker.enter(ctx, c.cfg.MaxWait-waited)
+		patience := c.cfg.MaxWait - waited
+		if c.cfg.FailWhenDown {
+			patience = 0
+		}
+		pass, err := c.breaker.enter(ctx, patience)
 		if err != nil {
 			return Response{}, err
 		}

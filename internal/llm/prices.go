@@ -219,6 +219,26 @@ func (p *Prices) ContextWindow(model string) int {
 	return DefaultContextTokens
 }
 
+// SmallestWindow is the least of the models' windows, in tokens.
+func (p *Prices) SmallestWindow(models ...string) int {
+	smallest := p.ContextWindow(models[0])
+	for _, model := range models[1:] {
+		smallest = min(smallest, p.ContextWindow(model))
+	}
+	return smallest
+}
+
+// Unknown lists those of the models whose price is not known.
+func (p *Prices) Unknown(models ...string) []string {
+	var unknown []string
+	for _, model := range models {
+		if row, ok := p.Lookup(model); (!ok || row.Input == nil) && !slices.Contains(unknown, model) {
+			unknown = append(unknown, model)
+		}
+	}
+	return unknown
+}
+
 // MaxOutput returns the most output tokens of one answer, 0 when unknown.
 func (p *Prices) MaxOutput(model string) int {
 	row, _ := p.Lookup(model)
