@@ -39,7 +39,7 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 		return w.classify(ctx, j, c, read, err)
 	}
 	return done{read, ledger.Summary{
-		Name: name, Title: text.Title, Text: made.Text, Output: made.Output, Model: made.Model,
+		Name: name, Title: text.Title, Text: made.Text, Output: made.Output, Model: made.Model, Endpoint: made.Endpoint,
 		TokensIn: int64(made.Usage.In), TokensOut: int64(made.Usage.Out), CostNano: account.cost(), Chunks: int64(made.Chunks),
 	}}
 }

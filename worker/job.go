@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -17,13 +18,14 @@ import (
 )
 
 // job is what the partitions of one run share: its source, profile and engine. stopped is set as soon as this worker
-// learns that the run is not to be worked on.
+// learns that the run is not to be worked on, capped when the run has a budget.
 type job struct {
 	run     ledger.Run
 	profile summarize.Profile
 	engine  summarize.Engine
 	source  *corpus.Source
 	stopped atomic.Bool
+	capped  atomic.Bool
 }
 
 // jobs keeps the runs in work open.
@@ -44,6 +46,7 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 		return nil, err
 	}
 	j := &job{run: run}
+	j.look(run)
 	if run.State != ledger.Running {
 		j.stopped.Store(true)
 		return j, nil
@@ -55,11 +58,14 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	if err := json.Unmarshal([]byte(body), &j.profile); err != nil {
 		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
 	}
-	if j.engine, err = summarize.New(j.profile, &meter{worker: w}, cmp.Or(w.ContextTokens, w.Prices.ContextWindow(j.profile.Model))); err != nil {
+	if j.engine, err = summarize.New(j.profile, w.router, cmp.Or(w.ContextTokens, w.Prices.SmallestWindow(w.models(j.profile.Model)...))); err != nil {
 		return nil, &haltError{fmt.Sprintf("this worker can't work with the run's profile: %v", err)}
 	}
 	if j.profile.Model != summarize.Extractive && w.Calls == nil {
 		return nil, &haltError{fmt.Sprintf("model %s needs an endpoint: set OPENAI_API_KEY, or --base-url for a server of your own", j.profile.Model)}
+	}
+	if err := w.checkPrices(run, j.profile); err != nil {
+		return nil, err
 	}
 	if old, ok := w.jobs.all[p.RunNum]; ok { // was stopped, and goes on
 		j.source = old.source
@@ -76,6 +82,24 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	return j, nil
 }
 
+// look takes over what may change about a run while it is worked on.
+func (j *job) look(run ledger.Run) { j.capped.Store(run.BudgetNano != nil || run.Tokens != nil) }
+
+// checkPrices refuses a run under a cap in USD whose calls have no price here: nobody could say when the cap is reached.
+func (w *Worker) checkPrices(run ledger.Run, p summarize.Profile) error {
+	if p.Model == summarize.Extractive || run.BudgetNano == nil && w.DayCapNano == nil {
+		return nil
+	}
+	if unknown := w.Prices.Unknown(w.models(p.Model)...); len(unknown) > 0 {
+		return &haltError{unpriced(unknown)}
+	}
+	return nil
+}
+
+func unpriced(models []string) string {
+	return fmt.Sprintf("a budget in USD is set, and no price is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", strings.Join(models, ", "))
+}
+
 // watch learns which runs in work were stopped by somebody else.
 func (w *Worker) watch(ctx context.Context) {
 	w.jobs.mu.Lock()
@@ -90,6 +114,7 @@ func (w *Worker) watch(ctx context.Context) {
 			w.logUnlessDone(ctx, "look at the run's state", err)
 			continue
 		}
+		j.look(run)
 		if run.State != ledger.Running && !j.stopped.Swap(true) {
 			w.Log.Info("run is not to be worked on any more", "run", run.Name, "state", run.State, "reason", run.Reason)
 		}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -8,11 +9,39 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
 )
 
-// meter stands before the client: it records each call in the ledger before it is made and after it has ended, gives
-// answers that are in the ledger already, and adds up what a document costs.
-type meter struct{ worker *Worker }
+// meter stands before a client: it records each call in the ledger before it is made and after it has ended, gives
+// answers that are in the ledger already, and adds up what a document costs. Each place to ask has its own, so that each call
+// is reserved and paid at the price of the model that is asked.
+type meter struct {
+	worker *Worker
+	calls  summarize.Completer
+	model  string // asked in the place of the request's; empty: the request's
+}
+
+// newRouter puts a meter before the client and each of its fallbacks.
+func (w *Worker) newRouter() *llm.Fallback {
+	all := append([]Fallback{{Calls: w.Calls, Name: "the first endpoint"}}, w.Fallbacks...)
+	candidates := make([]llm.Candidate, len(all))
+	for i, f := range all {
+		candidates[i] = llm.Candidate{Name: f.Name, Ask: (&meter{worker: w, calls: f.Calls, model: f.Model}).Complete}
+		if c, ok := f.Calls.(interface{ Down() error }); ok {
+			candidates[i].Down = c.Down
+		}
+	}
+	return llm.NewFallback(w.Log, candidates...)
+}
+
+// models are those that a run with this model may ask.
+func (w *Worker) models(model string) []string {
+	all := []string{model}
+	for _, f := range w.Fallbacks {
+		all = append(all, cmp.Or(f.Model, model))
+	}
+	return all
+}
 
 // account is what one document's calls cost. The engine is shared by all documents of a profile, so it comes by the
 // context.
@@ -51,18 +80,17 @@ func (a *account) cost() *int64 {
 	return &nano
 }
 
-// Complete is summarize.Completer.
+// Complete is summarize.Completer. An answer is named by the request as it comes, whichever model is asked.
 func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
 	w := m.worker
 	a := ctx.Value(accountKey{}).(*account)
-	reservedIn := int64(llm.EstimateTokens(string(r.Schema)))
-	for _, message := range r.Messages {
-		reservedIn += int64(llm.EstimateTokens(message.Content)) + 8
-	}
+	name := r.Name()
+	r.Model = cmp.Or(m.model, r.Model)
+	in, out := m.bound(a.job, r)
 	intent := ledger.Intent{
-		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: r.Name(), Model: r.Model,
-		ReservedTokens: reservedIn + int64(r.OutputCap()), Since: a.job.run.ForcedAt,
-		ReservedNano: nano(w.Prices.WorstCost(r.Model, int(reservedIn), r.OutputCap())),
+		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: name, Model: r.Model,
+		ReservedTokens: int64(in + out), ReservedNano: nano(w.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.DayCapNano,
+		Since: a.job.run.ForcedAt,
 	}
 	call, known, err := m.begin(ctx, intent)
 	if err != nil {
@@ -75,7 +103,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 			Usage: llm.Usage{In: int(known.TokensIn), CachedIn: int(known.TokensCached), Out: int(known.TokensOut)},
 		}, nil
 	}
-	response, err := w.Calls.Complete(ctx, r)
+	response, err := m.calls.Complete(ctx, r)
 	if err != nil {
 		used := m.usedBy(r, intent, err)
 		a.add(used.CostNano)
@@ -98,6 +126,20 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 	return response, nil
 }
 
+// bound is what a call can come to at the most, in tokens. Without a cap nobody waits for it: it is then only what is booked
+// when the worker dies, and an estimate does.
+func (m *meter) bound(j *job, r llm.Request) (in, out int) {
+	out = cmp.Or(r.OutputCap(), m.worker.Prices.MaxOutput(r.Model))
+	if j.capped.Load() || m.worker.DayCapNano != nil {
+		return llm.BoundPrompt(r), out
+	}
+	in = llm.EstimateTokens(string(r.Schema))
+	for _, message := range r.Messages {
+		in += llm.EstimateTokens(message.Content) + 8
+	}
+	return in, out
+}
+
 // begin records the intent, and waits while the ledger is away: a call that could not be stored is not made.
 func (m *meter) begin(ctx context.Context, in ledger.Intent) (call int64, known *ledger.Answer, err error) {
 	err = m.worker.persist(ctx, "begin a call", func() error {
@@ -114,11 +156,11 @@ func (m *meter) end(ctx context.Context, book func(context.Context) error) {
 	}
 }
 
-// usedBy is what a failed call counts for. One without an answer (timeout, reset, given up) may have been charged in
-// full, so its reservation counts; one that was refused with a status costs what the endpoint reported.
+// usedBy is what a failed call counts for. One that was cut off (timeout, reset, given up) may be charged in full, so its
+// reservation counts; one that was refused costs what the endpoint reported.
 func (m *meter) usedBy(r llm.Request, in ledger.Intent, err error) ledger.Answer {
 	var e *llm.Error
-	if errors.As(err, &e) && (e.Status != 0 || e.Class == llm.RateLimited) {
+	if errors.As(err, &e) && !e.MayBeBilled {
 		return ledger.Answer{
 			TokensIn: int64(e.Usage.In), TokensCached: int64(e.Usage.CachedIn), TokensOut: int64(e.Usage.Out),
 			CostNano: nano(m.worker.Prices.Cost(r.Model, e.Usage)),

@@ -26,6 +26,8 @@ const (
 	crashLimit = 3
 	// busyWait is how long a document waits while an equal call is in flight.
 	busyWait = 500 * time.Millisecond
+	// reservedWait is how long a document waits while what is left of a budget is reserved by calls in flight.
+	reservedWait = 250 * time.Millisecond
 	// refusalLimit is after how many bad requests in a row, no answer between, the settings are to blame and not the
 	// documents.
 	refusalLimit = 10
@@ -106,13 +108,22 @@ func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
 func (w *Worker) persist(ctx context.Context, what string, write func() error) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := write()
-		refused := errors.Is(err, ledger.ErrStale) || errors.Is(err, ledger.ErrBusy) || errors.Is(err, ledger.ErrBudget)
-		if err == nil || refused || ctx.Err() != nil {
+		if err == nil || refused(err) || ctx.Err() != nil {
 			return err
 		}
 		w.Log.Warn("the ledger did not take a write, trying again", "step", what, "error", err)
 		sleep(ctx, pause)
 	}
+}
+
+// refused says that the ledger has understood a write and does not take it.
+func refused(err error) bool {
+	for _, refusal := range []error{ledger.ErrStale, ledger.ErrBusy, ledger.ErrReserved, ledger.ErrBudget, ledger.ErrUnpriced} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *Worker) logOutcome(c ledger.Claimed, o outcome) {
@@ -137,6 +148,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		crash  *corpus.CrashError
 		output *summarize.OutputError
 		call   *llm.Error
+		day    *ledger.DayBudgetError
 	)
 	switch {
 	case w.calls.Err() != nil:
@@ -153,8 +165,17 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		return dead{read: read, class: output.Class, message: output.Message, answers: output.Requests}
 	case errors.Is(err, ledger.ErrBusy):
 		return release{after: busyWait}
+	case errors.Is(err, ledger.ErrReserved):
+		return release{after: reservedWait}
+	case errors.As(err, &day):
+		w.stop(ctx, j, ledger.Budget, fmt.Sprintf("the budget of the day ($%g, all runs) is reached; the day ends at %s: `gistmill resume %s` then, or a higher --budget-usd-day now, goes on",
+			float64(*w.DayCapNano)/1e9, day.Ends.Format("2006-01-02 15:04 MST"), j.run.Name))
+		return release{}
 	case errors.Is(err, ledger.ErrBudget):
-		w.stop(ctx, j, ledger.Budget, "the budget of the run is reached; `gistmill resume "+j.run.Name+" --budget-usd X` raises it")
+		w.stop(ctx, j, ledger.Budget, "the budget of the run is reached; `gistmill resume "+j.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
+		return release{}
+	case errors.Is(err, ledger.ErrUnpriced):
+		w.stop(ctx, j, ledger.Halted, unpriced(w.Prices.Unknown(w.models(j.profile.Model)...)))
 		return release{}
 	case errors.As(err, &call):
 		return w.classifyCall(ctx, j, c, read, call)

@@ -33,6 +33,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Calls makes calls; nil where no endpoint is set, which only the built-in engine can do without.
 	Calls summarize.Completer
+	// Fallbacks are asked, in this order, when Calls is down, halted, or refuses a document.
+	Fallbacks []Fallback
 	// Prices of calls; an unknown model's cost is unknown.
 	Prices *llm.Prices
 	// Open opens a source by the URL that the ledger has of it.
@@ -42,6 +44,9 @@ type Config struct {
 	Extractor     *corpus.Extractor
 	ReaderCommand []string
 	Limits        corpus.Limits
+
+	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
+	DayCapNano *int64
 
 	Concurrency   int // calls in flight, which Calls holds to; some more documents are in work at once
 	Partitions    int // tasks held at once
@@ -54,6 +59,13 @@ type Config struct {
 	Poll time.Duration
 	// Withdraw, if not nil, takes the tasks of a run that was stopped out of the queue.
 	Withdraw func(ctx context.Context, run ledger.Run) error
+}
+
+// Fallback is a further place to ask.
+type Fallback struct {
+	Calls summarize.Completer
+	Model string // asked in the place of the run's; empty: the run's
+	Name  string // for people
 }
 
 const (
@@ -76,6 +88,7 @@ type Worker struct {
 	Config
 	id       int64
 	jobs     jobs
+	router   *llm.Fallback
 	slots    chan struct{}
 	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
@@ -93,7 +106,9 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
+	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
+	w.router = w.newRouter()
+	return w
 }
 
 // Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace

@@ -71,11 +71,13 @@ type bench struct {
 	model   *model
 	retry   tasks.Retry
 	budget  *int64
+	dayCap  *int64
+	name    string // of the model
 }
 
 func setUp(t *testing.T, documents map[string]string) *bench {
 	t.Helper()
-	b := &bench{T: t, docs: t.TempDir(), model: &model{}, retry: tasks.Retry{Base: time.Millisecond, Cap: 5 * time.Millisecond, MaxAttempts: 3}}
+	b := &bench{T: t, docs: t.TempDir(), model: &model{}, name: "gpt-4o-mini", retry: tasks.Retry{Base: time.Millisecond, Cap: 5 * time.Millisecond, MaxAttempts: 3}}
 	for name, text := range documents {
 		b.write(name, text)
 	}
@@ -110,7 +112,7 @@ func (b *bench) plan() ledger.Run {
 	source, err := corpus.Open(b.Context(), b.docs, corpus.Options{})
 	b.ok(err)
 	defer source.Close()
-	profile := summarize.Profile{Model: "gpt-4o-mini", Words: 50, MaxOutputTokens: 100}
+	profile := summarize.Profile{Model: b.name, Words: 50, MaxOutputTokens: 100}
 	body, err := json.Marshal(profile)
 	b.ok(err)
 	p, err := b.enqueue.Enqueue(b.Context(), enqueuer.Request{
@@ -133,6 +135,7 @@ func (b *bench) worker() *worker.Worker {
 			return corpus.Open(ctx, url, corpus.Options{})
 		},
 		ReaderCommand: []string{"false"}, // dies at once
+		DayCapNano:    b.dayCap,
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond, Withdraw: b.enqueue.Withdraw,
 	})
 }
@@ -285,18 +288,26 @@ func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
 	}
 }
 
+// dear is an answer that costs 78,000 nano-USD.
+func dear(context.Context, string, int) (llm.Response, error) {
+	r := good()
+	r.Usage = llm.Usage{In: 200, Out: 80}
+	return r, nil
+}
+
 func TestBudgetStopsBeforeSpending(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(20))
-	budget := int64(300_000) // nano-USD: a few reservations of about 100,000
+	budget := int64(300_000) // nano-USD: two reservations, of which each call then needs a part
 	b.budget = &budget
+	b.model.answer = dear
 	run := b.work(b.plan())
 	if run.Reason != ledger.Budget {
 		t.Fatalf("run is %s (%s)", run.State, run.Reason)
 	}
 	totals, account, err := b.ledger.Totals(t.Context(), run.Num)
 	b.ok(err)
-	if account.CostNano > budget || totals.Done == 0 || !totals.Balanced() {
+	if account.CostNano > budget || account.CostNano < budget/2 || !totals.Balanced() {
 		t.Errorf("spent %d of %d, %+v", account.CostNano, budget, totals)
 	}
 	b.budget = nil
@@ -304,6 +315,75 @@ func TestBudgetStopsBeforeSpending(t *testing.T) {
 	b.ok(b.ledger.Resume(t.Context(), run.Num, &more, nil))
 	run = b.work(b.plan())
 	b.totals(run, ledger.Totals{Total: 20, Done: 20})
+}
+
+// A cap on a day stops a run like its own, and says so.
+func TestDayBudget(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(20))
+	most := int64(300_000)
+	b.dayCap = &most
+	b.model.answer = dear
+	run := b.work(b.plan())
+	today, err := b.ledger.Today(t.Context())
+	b.ok(err)
+	if run.Reason != ledger.Budget || !strings.Contains(run.Message, "budget of the day ($0.0003, all runs)") || !strings.Contains(run.Message, "00:00 UTC") {
+		t.Errorf("run is %s (%s): %s", run.State, run.Reason, run.Message)
+	}
+	if totals, _, err := b.ledger.Totals(t.Context(), run.Num); err != nil || today.CostNano > most || today.CostNano < most/2 || totals.Remaining == 0 {
+		t.Errorf("spent %d of %d, %+v, %v", today.CostNano, most, totals, err)
+	}
+	most = 1e9
+	run = b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 20, Done: 20})
+}
+
+// What was billed for refusals and for calls that were cut off counts, and what nobody charges for does not.
+func TestFailedCallsAreBooked(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  llm.Error
+		want func(nano int64) bool
+	}{
+		"billed refusal":   {llm.Error{Class: llm.Refused, Status: 200, Usage: llm.Usage{In: 100, Out: 10}}, func(n int64) bool { return n == 100*150+10*600 }},
+		"refusal for free": {llm.Error{Class: llm.Refused, Status: 400}, func(n int64) bool { return n == 0 }},
+		"cut off":          {llm.Error{Class: llm.Refused, MayBeBilled: true}, func(n int64) bool { return n > 100*600 }}, // 100 tokens of output at least
+		"never sent":       {llm.Error{Class: llm.Refused, Code: "unreachable"}, func(n int64) bool { return n == 0 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setUp(t, documents(1))
+			b.model.answer = func(context.Context, string, int) (llm.Response, error) { return llm.Response{}, &test.err }
+			run := b.work(b.plan())
+			b.totals(run, ledger.Totals{Total: 1, Dead: 1})
+			_, account, err := b.ledger.Totals(t.Context(), run.Num)
+			b.ok(err)
+			if !account.CostKnown || !test.want(account.CostNano) {
+				t.Errorf("account %+v", account)
+			}
+		})
+	}
+}
+
+// A worker without a price does not begin what is capped in USD.
+func TestBudgetWithoutPriceHalts(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(*bench, *int64){
+		"run": func(b *bench, nano *int64) { b.budget = nano },
+		"day": func(b *bench, nano *int64) { b.dayCap = nano },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setUp(t, documents(3))
+			b.name = "nobody-knows-its-price"
+			most := int64(1e9)
+			set(b, &most)
+			run := b.work(b.plan())
+			if run.Reason != ledger.Halted || !strings.Contains(run.Message, "--prices FILE") || b.model.total() != 0 {
+				t.Errorf("run is %s (%s): %s; %d calls", run.State, run.Reason, run.Message, b.model.total())
+			}
+		})
+	}
 }
 
 func TestUnreadableDocumentsAreDead(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +49,9 @@ into the queue, for workers to take up. An unfinished run of the same source and
 			if raw == "-" {
 				return &usageError{errors.New("enqueue can't take standard input, which workers could not read: write it to a file or bucket they can reach, or use `gistmill run -`")}
 			}
+		}
+		if err := a.checkBudget(); err != nil {
+			return err
 		}
 		if err := a.open(command.Context(), queueRequired); err != nil {
 			return err
@@ -96,9 +100,6 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	if err != nil {
 		return none, err
 	}
-	if err := a.checkBudget(profile); err != nil {
-		return none, err
-	}
 	body, err := json.Marshal(profile)
 	if err != nil {
 		return none, err
@@ -126,18 +127,26 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	return plan, err
 }
 
-// checkBudget refuses a cap in USD for a model whose price nobody knows.
-func (a *app) checkBudget(p summarize.Profile) error {
-	if a.config.BudgetUSD <= 0 || p.Model == summarize.Extractive {
+// checkBudget refuses a cap in USD where the price of a model that may be asked is not known.
+func (a *app) checkBudget() error {
+	p, err := a.profile()
+	if err != nil {
+		return err
+	}
+	if a.config.BudgetUSD <= 0 && a.config.BudgetUSDDay <= 0 || p.Model == summarize.Extractive {
 		return nil
+	}
+	name := "--budget-usd"
+	if a.config.BudgetUSD <= 0 {
+		name = "--budget-usd-day"
 	}
 	prices, err := a.prices()
 	if err != nil {
 		return err
 	}
-	if _, known := prices.WorstCost(p.Model, 1, 1); !known {
+	if unknown := prices.Unknown(a.models(p.Model)...); len(unknown) > 0 {
 		return &config.InvalidError{Problems: []string{fmt.Sprintf(
-			"--budget-usd needs a price, and none is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", p.Model)}}
+			"%s needs a price, and none is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", name, strings.Join(unknown, ", "))}}
 	}
 	return nil
 }

@@ -50,11 +50,7 @@ func (a *app) estimate(ctx context.Context, source *corpus.Source, profile summa
 	if err != nil {
 		return estimate{}, err
 	}
-	window := a.config.ContextTokens
-	if window == 0 {
-		window = prices.ContextWindow(profile.Model)
-	}
-	engine, err := summarize.New(profile, noCalls{}, window)
+	engine, err := summarize.New(profile, noCalls{}, a.window(prices, profile.Model))
 	if err != nil {
 		return estimate{}, err
 	}

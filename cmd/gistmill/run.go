@@ -73,6 +73,9 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	show := newProgress(a.stderr, begun)
 	defer show.end()
 	a.quietLog(show)
+	if err := a.checkBudget(); err != nil {
+		return err
+	}
 	if err := a.open(a.stop, queueEmbedded); err != nil {
 		return err
 	}

@@ -129,7 +129,8 @@ type documentView struct {
 	State         string          `json:"state"`
 	Gone          bool            `json:"gone"`
 	Profile       string          `json:"profile"`
-	Model         string          `json:"model"`
+	Model         string          `json:"model"` // of the profile
+	AnsweredBy    *answeredBy     `json:"answered_by"`
 	ContentSHA256 string          `json:"content_sha256"`
 	Size          int64           `json:"size"`
 	Modified      *time.Time      `json:"modified_at"`
@@ -148,6 +149,19 @@ type documentView struct {
 	History       []ledger.Event  `json:"history"`
 }
 
+// answeredBy is who made a summary.
+type answeredBy struct {
+	Model    string `json:"model"`    // as the endpoint names it
+	Endpoint string `json:"endpoint"` // host; empty for the built-in engine
+}
+
+func (a answeredBy) String() string {
+	if a.Endpoint == "" {
+		return a.Model
+	}
+	return a.Model + " at " + a.Endpoint
+}
+
 func documentViewOf(v ledger.DocumentView) documentView {
 	d := documentView{
 		URI: v.URI, Source: v.Source, Run: v.Run, State: v.State, Gone: v.Gone, Profile: v.Profile, Model: v.Model, ContentSHA256: v.ContentSHA256,
@@ -160,6 +174,7 @@ func documentViewOf(v ledger.DocumentView) documentView {
 	if s := v.Summary; s != nil {
 		d.Title, d.Summary, d.Output, d.TokensIn, d.TokensOut, d.Chunks = s.Title, &s.Text, s.Output, s.TokensIn, s.TokensOut, s.Chunks
 		d.CostUSD = export.USD(s.CostNano)
+		d.AnsweredBy = &answeredBy{s.Model, s.Endpoint}
 		if len(s.Checks) > 0 {
 			d.Checks = s.Checks
 		}
@@ -188,7 +203,7 @@ func describeDocument(stdout io.Writer, v ledger.DocumentView) error {
 		rows = append(rows, []string{"Class:", v.Class}, []string{"Message:", v.Message})
 	}
 	if s := v.Summary; s != nil {
-		rows = append(rows, []string{"Tokens:", fmt.Sprintf("%s in, %s out, %s", number(s.TokensIn), number(s.TokensOut), count(s.Chunks, "chunk"))},
+		rows = append(rows, []string{"Answered by:", answeredBy{s.Model, s.Endpoint}.String()}, []string{"Tokens:", fmt.Sprintf("%s in, %s out, %s", number(s.TokensIn), number(s.TokensOut), count(s.Chunks, "chunk"))},
 			[]string{"Cost:", usd(s.CostNano)}, []string{"Title:", orDash(s.Title)})
 	}
 	if err := table(stdout, rows...); err != nil {

@@ -79,6 +79,37 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 	return v, nil
 }
 
+// statusDayView is a run with what all runs have cost on the current day, in UTC and ledger time.
+type statusDayView struct {
+	statusView
+	CostUSDDay   *float64 `json:"cost_usd_day"`
+	BudgetUSDDay *float64 `json:"budget_usd_day"`
+
+	day     time.Time
+	dayNano *int64
+}
+
+func (a *app) statusAndDay(ctx context.Context, run ledger.Run) (statusDayView, error) {
+	var v statusDayView
+	var err error
+	if v.statusView, err = a.status(ctx, run); err != nil {
+		return v, err
+	}
+	today, err := a.ledger.Today(ctx)
+	if err != nil {
+		return v, err
+	}
+	v.day = today.Begin
+	if today.CostKnown {
+		cost := float64(today.CostNano) / 1e9
+		v.CostUSDDay, v.dayNano = &cost, &today.CostNano
+	}
+	if a.config.BudgetUSDDay > 0 {
+		v.BudgetUSDDay = &a.config.BudgetUSDDay
+	}
+	return v, nil
+}
+
 func notZero(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -132,7 +163,7 @@ With --watch it shows that again and again and ends with the run, with the exit 
 			return err
 		}
 		for {
-			v, err := a.status(ctx, run)
+			v, err := a.statusAndDay(ctx, run)
 			if err != nil {
 				return err
 			}
@@ -143,7 +174,7 @@ With --watch it shows that again and again and ends with the run, with the exit 
 				return nil
 			}
 			if run.State == ledger.Finished || run.State == ledger.Stopped {
-				return a.outcome([]statusView{v})
+				return a.outcome([]statusView{v.statusView})
 			}
 			if err := pause(ctx, time.Second); err != nil {
 				return err
@@ -172,8 +203,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// text shows a run to people.
-func (v statusView) text(a *app) error {
+// text shows a run and the day to people.
+func (v statusDayView) text(a *app) error {
 	state := string(v.State)
 	if v.Reason != nil {
 		state += " (" + string(*v.Reason) + ")"
@@ -194,6 +225,11 @@ func (v statusView) text(a *app) error {
 	if v.BudgetUSD != nil {
 		rows = append(rows, []string{"budget", fmt.Sprintf("$%.2f", *v.BudgetUSD)})
 	}
+	day := usd(v.dayNano)
+	if v.BudgetUSDDay != nil {
+		day += fmt.Sprintf(" of $%g", *v.BudgetUSDDay)
+	}
+	rows = append(rows, []string{"day", fmt.Sprintf("%s, all runs, %s UTC", day, v.day.Format("2006-01-02"))})
 	if v.State == ledger.Running {
 		rows = append(rows, []string{"workers", number(v.Workers)})
 	}
@@ -224,8 +260,7 @@ func (a *app) outcome(all []statusView) error {
 			failed = append(failed, fmt.Sprintf("run %s: the books do not balance; please report this with `gistmill status %s -o json`", v.Run, v.Run))
 		case v.Reason == nil:
 		case *v.Reason == ledger.Budget:
-			budget = append(budget, fmt.Sprintf("run %s stopped at its budget, %s; go on with a higher one: --budget-usd or --budget-tokens",
-				v.Run, waiting(v.Documents.Remaining)))
+			budget = append(budget, fmt.Sprintf("run %s stopped, %s: %s", v.Run, waiting(v.Documents.Remaining), v.Message))
 		default:
 			failed = append(failed, fmt.Sprintf("run %s was stopped (%s): %s; %s, and the same command goes on with what waits",
 				v.Run, *v.Reason, orDash(v.Message), waiting(v.Documents.Remaining)))

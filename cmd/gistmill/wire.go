@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,21 +70,7 @@ func (c *cli) settingsOf(command *cobra.Command, required ...string) (*app, erro
 	if err != nil {
 		return nil, err
 	}
-	if problems := notYet(cfg); len(problems) > 0 {
-		return nil, &config.InvalidError{Problems: problems}
-	}
 	return &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}, nil
-}
-
-// notYet refuses settings that nothing obeys: somebody would rely on them.
-func notYet(cfg config.Config) (problems []string) {
-	if cfg.BudgetUSDDay > 0 {
-		problems = append(problems, "--budget-usd-day is not there yet: cap each run with --budget-usd")
-	}
-	if len(cfg.Fallbacks) > 0 {
-		problems = append(problems, "--fallbacks is not there yet: give one endpoint with --base-url")
-	}
-	return problems
 }
 
 func newLog(stderr io.Writer, cfg config.Config) *slog.Logger {
@@ -232,29 +220,91 @@ func (a *app) prices() (*llm.Prices, error) {
 	return llm.LoadPrices(a.config.Prices)
 }
 
-// client calls the endpoint; nil where there is none.
-func (a *app) client() (*llm.Client, error) {
+// endpoint is a place to ask, before anybody is asked.
+type endpoint struct {
+	model                    string // asked in the place of the run's; empty: the run's
+	baseURL, key, apiVersion string
+}
+
+// endpoints are the first one and its fallbacks; none where nothing is set. The main key goes to the first one's host and no
+// other.
+func (a *app) endpoints() []endpoint {
 	if a.config.APIKey == "" && a.config.BaseURL == "" {
-		return nil, nil
+		return nil
 	}
-	limiter := llm.NewSharedLimiter(llm.SharedLimits{
-		Redis: a.queue.Redis(), Endpoint: a.config.BaseURL, Key: a.config.APIKey.Reveal(), RPM: a.config.RPM, TPM: a.config.TPM,
-		MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
-	})
-	client, err := llm.New(llm.Config{
-		BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion,
-		Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Limiter: limiter, Logger: a.log,
-	})
+	first := endpoint{baseURL: cmp.Or(a.config.BaseURL, llm.DefaultBaseURL), key: a.config.APIKey.Reveal(), apiVersion: a.config.APIVersion}
+	all := []endpoint{first}
+	for _, f := range a.config.Fallbacks {
+		e := endpoint{model: f.Model, baseURL: cmp.Or(f.BaseURL, first.baseURL), key: f.APIKey.Reveal()}
+		if sameHost(e.baseURL, first.baseURL) {
+			e.key, e.apiVersion = cmp.Or(e.key, first.key), first.apiVersion
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// sameHost says whether two URLs lead to one server in the same way: a key that goes out by https does not go by http.
+func sameHost(a, b string) bool {
+	u, err := url.Parse(a)
 	if err != nil {
-		return nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
+		return false
 	}
-	a.closes = append(a.closes, func() error { client.Close(); return nil })
-	return client, nil
+	v, err := url.Parse(b)
+	return err == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
+}
+
+// models are those that a run with this model may ask.
+func (a *app) models(model string) []string {
+	all := []string{model}
+	for _, e := range a.endpoints() {
+		if e.model != "" {
+			all = append(all, e.model)
+		}
+	}
+	return all
+}
+
+// window is what a request may take in tokens, of all models that may be asked.
+func (a *app) window(prices *llm.Prices, model string) int {
+	return cmp.Or(a.config.ContextTokens, prices.SmallestWindow(a.models(model)...))
+}
+
+// clients are the endpoints' clients, each with a limiter and a breaker of its own.
+func (a *app) clients() (first *llm.Client, fallbacks []worker.Fallback, err error) {
+	all := a.endpoints()
+	for i, e := range all {
+		limits := llm.SharedLimits{
+			Redis: a.queue.Redis(), Endpoint: e.baseURL, Key: e.key,
+			MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
+		}
+		if i == 0 { // those of the others are learned
+			limits.RPM, limits.TPM = a.config.RPM, a.config.TPM
+		}
+		client, err := llm.New(llm.Config{
+			BaseURL: e.baseURL, APIKey: e.key, APIVersion: e.apiVersion, FailWhenDown: len(all) > 1,
+			Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Limiter: llm.NewSharedLimiter(limits), Logger: a.log,
+		})
+		if err != nil {
+			return nil, nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
+		}
+		a.closes = append(a.closes, func() error { client.Close(); return nil })
+		if i == 0 {
+			first = client
+			continue
+		}
+		name := client.Endpoint()
+		if e.model != "" {
+			name = e.model + " at " + name
+		}
+		fallbacks = append(fallbacks, worker.Fallback{Calls: client, Model: e.model, Name: name})
+	}
+	return first, fallbacks, nil
 }
 
 // worker is wired with everything; poll 0 is its default.
 func (a *app) worker(idleExit, poll time.Duration) (*worker.Worker, error) {
-	client, err := a.client()
+	client, fallbacks, err := a.clients()
 	if err != nil {
 		return nil, err
 	}
@@ -279,10 +329,11 @@ func (a *app) worker(idleExit, poll time.Duration) (*worker.Worker, error) {
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
 		IdleExit: idleExit, Poll: poll,
-		Withdraw: a.enqueuer().Withdraw,
+		DayCapNano: budgetNano(a.config.BudgetUSDDay),
+		Withdraw:   a.enqueuer().Withdraw,
 	}
 	if client != nil {
-		c.Calls = client
+		c.Calls, c.Fallbacks = client, fallbacks
 	}
 	return worker.New(c), nil
 }

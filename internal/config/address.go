@@ -154,6 +154,16 @@ func checkOut(raw string) string {
 	return ""
 }
 
+// checkKeys is checkKey for each of several.
+func checkKeys(raw string) string {
+	for i, key := range strings.Split(raw, ",") {
+		if why := checkKey(strings.TrimSpace(key)); why != "" {
+			return "item " + strconv.Itoa(i+1) + " " + why
+		}
+	}
+	return ""
+}
+
 // checkKey finds what can never travel in an HTTP header.
 func checkKey(raw string) string {
 	for _, r := range raw {

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
@@ -46,6 +47,8 @@ type Config struct {
 	APIVersion string // empty: not an Azure endpoint
 	Fallbacks  []Fallback
 	APIKey     Secret
+	// FallbackAPIKeys as they were set, separated by commas; each Fallback has its own.
+	FallbackAPIKeys Secret
 
 	Prompt          string // path of a Go template; empty: built in
 	Schema          string // path of a JSON schema; empty: built in
@@ -92,6 +95,7 @@ type Config struct {
 type Fallback struct {
 	Model   string
 	BaseURL string
+	APIKey  Secret // set for it alone
 }
 
 // Entry is one setting as it is in force.
@@ -152,10 +156,27 @@ func (c *Config) complete(isSet func(name string) bool) {
 			c.Model = ModelDefault
 		}
 	}
+	for i, key := range c.fallbackKeys() {
+		if i < len(c.Fallbacks) {
+			c.Fallbacks[i].APIKey = Secret(key)
+		}
+	}
 	if !isSet("shutdown-grace") {
 		// Long enough for a call that has just begun to end by itself, and to store it.
 		c.ShutdownGrace = c.RequestTimeout + 10*time.Second
 	}
+}
+
+// fallbackKeys are the single keys, in the order of the fallbacks; an empty one is none.
+func (c *Config) fallbackKeys() []string {
+	if c.FallbackAPIKeys == "" {
+		return nil
+	}
+	keys := strings.Split(c.FallbackAPIKeys.Reveal(), ",")
+	for i, key := range keys {
+		keys[i] = strings.TrimSpace(key)
+	}
+	return keys
 }
 
 // problem names the setting at fault and says what to do.
@@ -173,6 +194,15 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 	if c.ContextTokens > 0 && c.ContextTokens <= c.MaxOutputTokens {
 		ps = append(ps, problem{"context-tokens", "leaves no room for a document beside max-output-tokens: " +
 			"raise context-tokens, or set 0 to take the model's own"})
+	}
+	if keys := c.fallbackKeys(); len(keys) > len(c.Fallbacks) && uses("fallbacks") {
+		ps = append(ps, problem{"fallback-api-keys", fmt.Sprintf("has %d keys for %d fallbacks: give one for each, in their order, an empty one where none is needed",
+			len(keys), len(c.Fallbacks))})
+	}
+	for _, f := range c.Fallbacks {
+		if f.Model == ModelExtractive {
+			ps = append(ps, problem{"fallbacks", "has the model " + ModelExtractive + ", which is no endpoint's: name one that an endpoint has"})
+		}
 	}
 	if uses("listen") && c.AuthTokenFile == "" && !isLoopback(c.Listen) {
 		ps = append(ps, problem{"listen", "is reachable from other machines and has no authentication: " +
@@ -197,6 +227,9 @@ func (c *Config) advise() []string {
 	if c.ShutdownGrace < c.RequestTimeout {
 		ws = append(ws, "shutdown-grace ("+c.ShutdownGrace.String()+") is shorter than request-timeout ("+
 			c.RequestTimeout.String()+"): a call in flight at SIGTERM may be paid for and lost")
+	}
+	if len(c.Fallbacks) > 0 && c.APIKey == "" && c.BaseURL == "" {
+		ws = append(ws, "fallbacks have no effect without a first endpoint: set base-url or OPENAI_API_KEY")
 	}
 	// An English word is about 4/3 of a token.
 	if need := c.Words * 4 / 3; need > c.MaxOutputTokens {

@@ -119,9 +119,15 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.APIVersion },
 		},
 		{
-			Name: "fallbacks", Kind: KindList, Commands: calling,
-			Usage: "further endpoints to ask, in order: `MODEL`, `URL` or `MODEL@URL`, separated by commas",
+			Name: "fallbacks", Kind: KindList, Commands: []string{"run", "enqueue", "worker", "config"},
+			Usage: "further endpoints to ask, in order, when one is down or refuses: `MODEL`, `URL` or `MODEL@URL`, separated by commas",
 			bind:  func(c *Config) any { return &c.Fallbacks },
+		},
+		{
+			Name: "fallback-api-keys", Kind: KindList, Secret: true,
+			Commands: []string{"run", "enqueue", "worker", "config"},
+			Usage:    "keys of the fallbacks in their order, separated by commas, an empty one for none; `api-key` goes to the first endpoint's host only",
+			bind:     func(c *Config) any { return &c.FallbackAPIKeys }, check: text(checkKeys),
 		},
 		{
 			Name: "api-key", Kind: KindString, Secret: true, Aliases: []string{"OPENAI_API_KEY"},
@@ -180,7 +186,7 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.BudgetTokens }, check: atLeast(0),
 		},
 		{
-			Name: "budget-usd-day", Kind: KindFloat, Default: "0", Commands: limits,
+			Name: "budget-usd-day", Kind: KindFloat, Default: "0", Commands: append([]string{"status"}, limits...),
 			Usage: "cap on a day (UTC) in US dollars, all runs of the ledger; 0: none",
 			bind:  func(c *Config) any { return &c.BudgetUSDDay }, check: nonNegative(),
 		},

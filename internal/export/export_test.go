@@ -23,7 +23,7 @@ func exported(uri string) ledger.Exported {
 	return ledger.Exported{
 		Source: "file:///docs", URI: uri, ContentSHA256: "abc", Profile: "p1", Run: "20260101-aaaaaa",
 		Summary: ledger.Summary{
-			Name: "n-" + uri, Title: "Title of " + uri, Text: "The summary.", Model: "m", TokensIn: 10, TokensOut: 2, CostNano: &cost, Chunks: 1,
+			Name: "n-" + uri, Title: "Title of " + uri, Text: "The summary.", Model: "m", Endpoint: "api.example.com", TokensIn: 10, TokensOut: 2, CostNano: &cost, Chunks: 1,
 			Checks: json.RawMessage("[]"), Created: time.Unix(1, 0),
 		},
 	}
@@ -53,8 +53,8 @@ func TestJSONL(t *testing.T) {
 	if err != nil || n != 2 {
 		t.Fatal(n, err)
 	}
-	want := `{"uri":"a.txt","source":"file:///docs","run":"20260101-aaaaaa","content_sha256":"abc","title":"Title of a.txt","summary":"The summary.","model":"m","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":0.0015,"chunks":1,"checks":[]}
-{"uri":"b<&>.txt","source":"file:///docs","run":"20260101-aaaaaa","content_sha256":"abc","title":"Title of b<&>.txt","summary":"esc \u001b[31m del \u007f csi \u009b31m ¢","output":{"z":1,"a":[2]},"model":"m","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":null,"chunks":1,"checks":[]}
+	want := `{"uri":"a.txt","source":"file:///docs","run":"20260101-aaaaaa","content_sha256":"abc","title":"Title of a.txt","summary":"The summary.","model":"m","endpoint":"api.example.com","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":0.0015,"chunks":1,"checks":[]}
+{"uri":"b<&>.txt","source":"file:///docs","run":"20260101-aaaaaa","content_sha256":"abc","title":"Title of b<&>.txt","summary":"esc \u001b[31m del \u007f csi \u009b31m ¢","output":{"z":1,"a":[2]},"model":"m","endpoint":"api.example.com","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":null,"chunks":1,"checks":[]}
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)

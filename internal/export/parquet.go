@@ -28,6 +28,7 @@ type row struct {
 	Summary       string   `parquet:"summary"`
 	Output        *string  `parquet:"output,optional"`
 	Model         string   `parquet:"model,dict"`
+	Endpoint      string   `parquet:"endpoint,dict"`
 	Profile       string   `parquet:"profile,dict"`
 	TokensIn      int64    `parquet:"tokens_in"`
 	TokensOut     int64    `parquet:"tokens_out"`
@@ -38,7 +39,7 @@ type row struct {
 
 func rowOf(r Record) row {
 	p := row{
-		URI: r.URI, Source: r.Source, Run: r.Run, ContentSHA256: r.ContentSHA256, Title: r.Title, Summary: r.Summary, Model: r.Model,
+		URI: r.URI, Source: r.Source, Run: r.Run, ContentSHA256: r.ContentSHA256, Title: r.Title, Summary: r.Summary, Model: r.Model, Endpoint: r.Endpoint,
 		Profile: r.Profile, TokensIn: r.TokensIn, TokensOut: r.TokensOut, CostUSD: r.CostUSD, Chunks: r.Chunks, Checks: string(r.Checks),
 	}
 	if len(r.Output) > 0 {

@@ -23,6 +23,7 @@ type Record struct {
 	Summary       string          `json:"summary"`
 	Output        json.RawMessage `json:"output,omitempty"` // whole object of a custom schema
 	Model         string          `json:"model"`            // who answered
+	Endpoint      string          `json:"endpoint"`         // host that answered; empty for the built-in engine
 	Profile       string          `json:"profile"`          // hash
 	TokensIn      int64           `json:"tokens_in"`
 	TokensOut     int64           `json:"tokens_out"`
@@ -35,7 +36,7 @@ type Record struct {
 func RecordOf(e ledger.Exported) Record {
 	r := Record{
 		URI: e.URI, Source: e.Source, Run: e.Run, ContentSHA256: e.ContentSHA256, Title: e.Summary.Title, Summary: e.Summary.Text,
-		Output: e.Summary.Output, Model: e.Summary.Model, Profile: e.Profile, TokensIn: e.Summary.TokensIn, TokensOut: e.Summary.TokensOut,
+		Output: e.Summary.Output, Model: e.Summary.Model, Endpoint: e.Summary.Endpoint, Profile: e.Profile, TokensIn: e.Summary.TokensIn, TokensOut: e.Summary.TokensOut,
 		CostUSD: USD(e.Summary.CostNano), Chunks: e.Summary.Chunks, Checks: e.Summary.Checks,
 	}
 	if len(r.Checks) == 0 {

@@ -15,6 +15,7 @@ type Intent struct {
 	Model                 string
 	ReservedTokens        int64     // prompt + output cap
 	ReservedNano          *int64    // nil: the price is unknown
+	DayCapNano            *int64    // cap on the UTC day that this worker brings; nil: none
 	Since                 time.Time // answers older than this do not count (forced run); zero: all count
 }
 
@@ -25,10 +26,23 @@ type Answer struct {
 	CostNano                               *int64 // nil: the price is unknown
 }
 
-// BeginCall records the intent of a call before it is made, and reserves its money where the run has a cap. If the
-// answer is in the ledger already it is returned and nothing must be called. It fails with ErrBusy while another
-// call of that name is open, and with ErrBudget when the reservation does not fit.
+// BeginCall records the intent of a call before it is made, and reserves its money where the run or the day has a cap. If
+// the answer is in the ledger already it is returned and nothing must be called. It fails with ErrBusy while another
+// call of that name is open, with ErrReserved when the reservation has to wait for calls in flight, with ErrBudget (for
+// the day's cap a *DayBudgetError) when it does not fit, and with ErrUnpriced when there is no price to reserve.
 func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call int64, known *Answer, err error) {
+	for {
+		call, known, err = l.beginCall(ctx, in)
+		if !errors.Is(err, errDayClosed) {
+			return call, known, err
+		}
+		if err := l.openDay(ctx); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+func (l *Ledger) beginCall(ctx context.Context, in Intent) (call int64, known *Answer, err error) {
 	var refusal error
 	err = l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		call, known, refusal = 0, nil, nil
@@ -57,7 +71,7 @@ func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call int64, known *A
 		if err != nil {
 			return err
 		}
-		refusal, err = l.reserve(ctx, tx, in)
+		refusal, err = l.reserve(ctx, tx, call, in)
 		if refusal != nil {
 			_, err = l.exec(ctx, tx, `DELETE FROM calls WHERE id = $1`, call)
 		}
@@ -67,23 +81,6 @@ func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call int64, known *A
 		return 0, nil, fmt.Errorf("record a call: %w", err)
 	}
 	return call, known, refusal
-}
-
-// reserve takes a call's tokens and money out of what is left of the caps. A run without a cap is not touched: its
-// row would be the one that all workers wait for.
-func (l *Ledger) reserve(ctx context.Context, tx *sql.Tx, in Intent) (refusal, err error) {
-	var capped bool
-	if err := l.row(ctx, tx, `SELECT CASE WHEN budget_nano IS NULL AND budget_tokens IS NULL THEN 0 ELSE 1 END FROM runs WHERE num = $1`, in.Run).
-		Scan(&capped); err != nil || !capped {
-		return nil, err
-	}
-	n, err := l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3
-		AND (budget_nano IS NULL OR spent_nano + $4 <= budget_nano) AND (budget_tokens IS NULL OR spent_tokens + $5 <= budget_tokens)`,
-		orZero(in.ReservedNano), in.ReservedTokens, in.Run, orZero(in.ReservedNano), in.ReservedTokens)
-	if err == nil && n == 0 {
-		refusal = ErrBudget
-	}
-	return refusal, err
 }
 
 func orZero(p *int64) int64 {
@@ -124,9 +121,7 @@ func (l *Ledger) endCall(ctx context.Context, call int64, in Intent, class strin
 			WHERE id = $7`, class, a.Endpoint, a.TokensIn, a.TokensCached, a.TokensOut, nullable(a.CostNano), call); err != nil {
 			return err
 		}
-		if _, err := l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2
-			WHERE num = $3 AND (budget_nano IS NOT NULL OR budget_tokens IS NOT NULL)`,
-			orZero(a.CostNano)-booked.Int64, a.TokensIn+a.TokensOut-bookedTokens.Int64, in.Run); err != nil {
+		if err := l.settleBudget(ctx, tx, in.Run, call, orZero(a.CostNano)-booked.Int64, a.TokensIn+a.TokensOut-bookedTokens.Int64); err != nil {
 			return err
 		}
 		if keep != nil {

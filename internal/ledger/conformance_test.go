@@ -73,6 +73,13 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"CancelledRunIsOver":       testCancelledRunIsOver,
 		"CallsOfOneNamePayOnce":    testCallsOfOneNamePayOnce,
 		"Budget":                   testBudget,
+		"BudgetWaitsForInFlight":   testBudgetWaitsForInFlight,
+		"BudgetWantsPrices":        testBudgetWantsPrices,
+		"BudgetSetWhileCalling":    testBudgetSetWhileCalling,
+		"DayBudget":                testDayBudget,
+		"DayBudgetSetWhileCalling": testDayBudgetSetWhileCalling,
+		"DayAndRunBudget":          testDayAndRunBudget,
+		"DayOutlivesPrune":         testDayOutlivesPrune,
 		"LostCallCountsInFull":     testLostCallCountsInFull,
 		"RedriveKeepsAttempts":     testRedriveKeepsAttempts,
 		"DropAcceptsTheLoss":       testDropAcceptsTheLoss,
@@ -643,34 +650,6 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	if _, known, err = f.BeginCall(ctx, in); err != nil || known != nil {
 		t.Errorf("an old answer counts in a forced run: %v %v", known, err)
 	}
-}
-
-func testBudget(t *testing.T, db database) {
-	f := setUp(t, db)
-	ctx := t.Context()
-	run, _ := f.plan(false, entries(3))
-	budget := int64(1000)
-	_, _, err := f.OpenRun(ctx, f.source, f.profile, false, &budget, nil)
-	f.ok(err)
-	reserve, cost := int64(600), int64(300)
-	intent := func(name string) ledger.Intent {
-		return ledger.Intent{Run: run.Num, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
-	}
-	call, _, err := f.BeginCall(ctx, intent("a"))
-	f.ok(err)
-	_, _, err = f.BeginCall(ctx, intent("b"))
-	f.refused(err, ledger.ErrBudget) // what is in flight counts
-	f.ok(f.EndCall(ctx, call, intent("a"), ledger.Answer{CostNano: &cost, TokensIn: 1}))
-	call, _, err = f.BeginCall(ctx, intent("b"))
-	f.ok(err)
-	f.ok(f.FailCall(ctx, call, intent("b"), "transient", ledger.Answer{CostNano: &reserve}))
-	_, _, err = f.BeginCall(ctx, intent("b"))
-	f.refused(err, ledger.ErrBudget)
-	must(f.Stop(ctx, run.Num, ledger.Budget, ""))(t)
-	raised := int64(1500)
-	f.ok(f.Resume(ctx, run.Num, &raised, nil))
-	_, _, err = f.BeginCall(ctx, intent("b"))
-	f.ok(err)
 }
 
 func testLostCallCountsInFull(t *testing.T, db database) {

@@ -16,7 +16,10 @@ type dialect interface {
 	committers() int // transactions of small writes at once
 	// bound is the context of statements that are short: the time is for a server that has stopped to answer.
 	bound(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc)
+	openCalls() string // after the table calls, where the calls in flight are few among many
 	lockSchema(ctx context.Context, tx *sql.Tx) error
+	// lockCalls waits until all transactions that have booked calls are over, and keeps others from it until tx ends.
+	lockCalls(ctx context.Context, tx *sql.Tx) error
 	// stage makes the empty temporary table `stage` and fills it with the entries of a plan's batch, within tx.
 	stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error
 	// insertPlanned bulk-inserts new pending rows of a run.

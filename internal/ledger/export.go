@@ -44,7 +44,7 @@ func (l *Ledger) Summaries(ctx context.Context, f ExportFilter, each func(Export
 		where.WriteString(` AND d.gone_at IS NULL`)
 	}
 	rows, err := l.read.QueryContext(ctx, l.sql(`SELECT s.url, d.uri, res.content_sha256, p.hash, r.name, m.name, m.title, m.text, m.output, m.model,
-		m.tokens_in, m.tokens_out, m.cost_nano, m.chunks, m.checks, m.created_at
+		m.tokens_in, m.tokens_out, m.cost_nano, m.chunks, m.checks, m.endpoint, m.created_at
 		FROM results res JOIN summaries m ON m.name = res.summary JOIN documents d ON d.id = res.document_id
 		JOIN sources s ON s.id = d.source_id JOIN profiles p ON p.id = res.profile_id JOIN runs r ON r.num = res.run_num
 		WHERE res.state = 'done'`+where.String()+` ORDER BY d.source_id, d.uri, res.profile_id`), args...)
@@ -58,7 +58,7 @@ func (l *Ledger) Summaries(ctx context.Context, f ExportFilter, each func(Export
 		var cost, created sql.NullInt64
 		var checks string
 		if err := rows.Scan(&e.Source, &e.URI, &e.ContentSHA256, &e.Profile, &e.Run, &e.Summary.Name, &e.Summary.Title, &e.Summary.Text, &output,
-			&e.Summary.Model, &e.Summary.TokensIn, &e.Summary.TokensOut, &cost, &e.Summary.Chunks, &checks, &created); err != nil {
+			&e.Summary.Model, &e.Summary.TokensIn, &e.Summary.TokensOut, &cost, &e.Summary.Chunks, &checks, &e.Summary.Endpoint, &created); err != nil {
 			return fmt.Errorf("read summaries: %w", err)
 		}
 		e.Summary.fill(output, cost, created, checks)

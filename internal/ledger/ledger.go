@@ -36,7 +36,7 @@ var (
 	ErrPlanning = errors.New("another process is planning this source and profile")
 	// ErrBusy says that a call of the same name is being made by another worker.
 	ErrBusy = errors.New("the same call is in flight elsewhere")
-	// ErrBudget says that a call's reservation does not fit into the run's budget.
+	// ErrBudget says that a call's reservation does not fit into what is settled of the run's budget.
 	ErrBudget = errors.New("the budget of the run is reached")
 	// ErrNewer refuses a ledger that a newer program has migrated.
 	ErrNewer = errors.New("the ledger was written by a newer gistmill; use that version or newer")
@@ -127,13 +127,14 @@ func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-// sql fills the dialect's words into a statement: @now, @skip_locked.
+// sql fills the dialect's words into a statement: @now, @skip_locked, @open_calls.
 func (l *Ledger) sql(statement string) string {
 	now := l.dialect.now()
 	if l.now != nil {
 		now = "CAST(" + strconv.FormatInt(l.now().UnixMilli(), 10) + " AS BIGINT)"
 	}
 	statement = strings.ReplaceAll(statement, "@now", now)
+	statement = strings.ReplaceAll(statement, "@open_calls", l.dialect.openCalls())
 	return strings.ReplaceAll(statement, "@skip_locked", l.dialect.skipLocked())
 }
 

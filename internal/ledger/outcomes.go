@@ -16,6 +16,7 @@ type Summary struct {
 	Text      string
 	Output    json.RawMessage // whole object of a custom schema, else nil
 	Model     string          // who answered
+	Endpoint  string          // … and where: the host; empty for the built-in engine
 	TokensIn  int64
 	TokensOut int64
 	CostNano  *int64 // nil: the price is unknown
@@ -35,9 +36,9 @@ func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Sum
 	var checks string
 	ctx, cancel := l.dialect.bound(ctx, readTimeout)
 	defer cancel()
-	err := l.row(ctx, l.read, `SELECT title, text, output, model, tokens_in, tokens_out, cost_nano, chunks, checks, created_at FROM summaries
+	err := l.row(ctx, l.read, `SELECT title, text, output, model, endpoint, tokens_in, tokens_out, cost_nano, chunks, checks, created_at FROM summaries
 		WHERE name = $1 AND created_at >= $2`, name, sinceMillis(since)).
-		Scan(&s.Title, &s.Text, &output, &s.Model, &s.TokensIn, &s.TokensOut, &cost, &s.Chunks, &checks, &created)
+		Scan(&s.Title, &s.Text, &output, &s.Model, &s.Endpoint, &s.TokensIn, &s.TokensOut, &cost, &s.Chunks, &checks, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, ErrNotFound
 	}
@@ -98,12 +99,12 @@ func (l *Ledger) putSummary(ctx context.Context, tx *sql.Tx, c Claimed, s Summar
 	if s.Checks != nil {
 		checks = string(s.Checks)
 	}
-	_, err := l.exec(ctx, tx, `INSERT INTO summaries (name, profile_id, run_num, title, text, output, model, tokens_in, tokens_out, cost_nano, chunks, checks, created_at)
-		SELECT $1, r.profile_id, r.num, $2, $3, $4, $5, $6, $7, $8, $9, $10, @now FROM runs r WHERE r.num = $11
+	_, err := l.exec(ctx, tx, `INSERT INTO summaries (name, profile_id, run_num, title, text, output, model, tokens_in, tokens_out, cost_nano, chunks, checks, endpoint, created_at)
+		SELECT $1, r.profile_id, r.num, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, @now FROM runs r WHERE r.num = $12
 		ON CONFLICT (name) DO UPDATE SET run_num = excluded.run_num, title = excluded.title, text = excluded.text, output = excluded.output, model = excluded.model,
 		tokens_in = excluded.tokens_in, tokens_out = excluded.tokens_out, cost_nano = excluded.cost_nano, chunks = excluded.chunks,
-		checks = excluded.checks, created_at = excluded.created_at`,
-		s.Name, s.Title, s.Text, output, s.Model, s.TokensIn, s.TokensOut, nullable(s.CostNano), s.Chunks, checks, c.Run)
+		checks = excluded.checks, endpoint = excluded.endpoint, created_at = excluded.created_at`,
+		s.Name, s.Title, s.Text, output, s.Model, s.TokensIn, s.TokensOut, nullable(s.CostNano), s.Chunks, checks, s.Endpoint, c.Run)
 	return err
 }
 

@@ -50,19 +50,22 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 		AND EXISTS (SELECT 1 FROM runs n WHERE n.source_id = r.source_id AND n.profile_id = r.profile_id AND n.num > r.num)
 		AND NOT EXISTS (SELECT 1 FROM results res WHERE res.run_num = r.num AND res.state = 'dead')`
 	var p Pruned
-	var partitions int64
+	var partitions, days int64
 	for _, step := range []struct {
 		n           *int64
 		from, where string
 	}{
 		{&p.Documents, `run_documents`, `run_num IN (` + old + `)`},
 		{&partitions, `partitions`, `run_num IN (` + old + `)`},
-		{&p.Calls, `calls`, `finished_at IS NOT NULL AND run_num IN (` + old + `)`},
+		// The calls of this day count against its cap, which somebody may set yet.
+		{&p.Calls, `calls`, `finished_at IS NOT NULL AND started_at / 86400000 < @now / 86400000 AND run_num IN (` + old + `)`},
+		{&days, `days`, `day < (@now - $1) / 86400000`},
 		{&p.Answers, `answers`, `created_at < @now - $1`},
 		{&p.Workers, `workers`, `ended_at < @now - $1`},
 		{&p.Events, `history`, `at < @now - $1 AND document_id NOT IN (SELECT document_id FROM results WHERE state = 'dead')`},
-		// The names of old runs stay readable in results; their rows go when no result names them.
-		{&p.Runs, `runs`, `num IN (` + old + `) AND num NOT IN (SELECT run_num FROM results)`},
+		// The names of old runs stay readable in results; their rows go when no result names them and no call is kept.
+		{&p.Runs, `runs`, `num IN (` + old + `) AND num NOT IN (SELECT run_num FROM results) AND NOT EXISTS
+			(SELECT 1 FROM calls c WHERE c.run_num = runs.num AND (c.finished_at IS NULL OR c.started_at / 86400000 >= @now / 86400000))`},
 	} {
 		n, err := each(step.from, step.where)
 		if err != nil {

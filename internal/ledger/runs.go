@@ -170,6 +170,9 @@ func superseded() string {
 // summaries made before do not count for it. budgets, where not nil, replace those of the run.
 func (l *Ledger) OpenRun(ctx context.Context, sourceID, profileID int64, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
+		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
+			return err
+		}
 		find := func() (err error) {
 			run, err = scanRun(l.row(ctx, tx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished("r"), sourceID, profileID))
 			return err
@@ -207,19 +210,6 @@ func (l *Ledger) OpenRun(ctx context.Context, sourceID, profileID int64, force b
 	return run, continued, nil
 }
 
-// setBudget replaces the caps that are given and counts what is spent and reserved from the calls, since a
-// run without a cap does not keep that count.
-func (l *Ledger) setBudget(ctx context.Context, tx *sql.Tx, run int64, nano, tokens *int64) error {
-	if nano == nil && tokens == nil {
-		return nil
-	}
-	_, err := l.exec(ctx, tx, `UPDATE runs SET budget_nano = COALESCE(CAST($1 AS BIGINT), budget_nano), budget_tokens = COALESCE(CAST($2 AS BIGINT), budget_tokens),
-		spent_nano = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) FROM calls WHERE run_num = $3),
-		spent_tokens = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_tokens ELSE tokens_in + tokens_out END), 0) FROM calls WHERE run_num = $4)
-		WHERE num = $5`, nullable(nano), nullable(tokens), run, run, run)
-	return err
-}
-
 func nullable(p *int64) any {
 	if p == nil {
 		return nil
@@ -255,6 +245,9 @@ func (l *Ledger) Stop(ctx context.Context, run int64, reason Reason, message str
 // finished at once.
 func (l *Ledger) Resume(ctx context.Context, run int64, budgetNano, budgetTokens *int64) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
+		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
+			return err
+		}
 		n, err := l.exec(ctx, tx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = ''
 			WHERE num = $1 AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), run)
 		if err != nil {

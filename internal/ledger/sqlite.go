@@ -91,8 +91,14 @@ func (sqliteDialect) bound(ctx context.Context, _ time.Duration) (context.Contex
 	return context.WithoutCancel(ctx), func() {}
 }
 
+// openCalls names the index: without statistics SQLite reads all calls of a run instead.
+func (sqliteDialect) openCalls() string { return "INDEXED BY calls_open" }
+
 // lockSchema has nothing to do: transactions begin IMMEDIATE, so only one process is in one.
 func (sqliteDialect) lockSchema(context.Context, *sql.Tx) error { return nil }
+
+// lockCalls has nothing to do, for the same reason.
+func (sqliteDialect) lockCalls(context.Context, *sql.Tx) error { return nil }
 
 func (sqliteDialect) stage(ctx context.Context, _ *sql.Conn, tx *sql.Tx, entries []Entry) error {
 	if _, err := tx.ExecContext(ctx, `CREATE TEMP TABLE IF NOT EXISTS stage (ord INTEGER, uri TEXT, locator TEXT, version TEXT,

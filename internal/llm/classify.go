@@ -58,6 +58,8 @@ func (c classifier) classify(ex *exchange, err error) *Error {
 	if class == RateLimited || class == Transient {
 		out.RetryAfter = retryAfter(ex.header, said.Message, c.now)
 	}
+	// A gateway's own timeout (524 is Cloudflare's) tells of its patience only. An answer that is no error was paid for.
+	out.MayBeBilled = class == Transient && (ex.status == http.StatusGatewayTimeout || ex.status == 524 || ex.status < 300 && !said.found)
 	return out
 }
 
@@ -228,7 +230,7 @@ func looksLikeHTML(ex *exchange) bool {
 // transport decides what failed below the API. Its messages are our own: the
 // texts of net/http hold URLs.
 func (c classifier) transport(ex *exchange, err error) *Error {
-	out := &Error{Class: Transient, Status: ex.status}
+	out := &Error{Class: Transient, Status: ex.status, MayBeBilled: ex.status < 300}
 	var (
 		dns     *net.DNSError
 		cert    *tls.CertificateVerificationError
@@ -245,22 +247,25 @@ func (c classifier) transport(ex *exchange, err error) *Error {
 	}
 	switch {
 	case errors.As(err, &cert), errors.As(err, &ca):
-		out.Class, out.Code = Halted, "tls"
+		out.Class, out.Code, out.MayBeBilled = Halted, "tls", false
 		out.Message = fmt.Sprintf("the certificate of %s is not trusted: check --base-url, or install its certificate authority", c.baseURL)
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		out.Class, out.Code = Halted, "tls"
+		out.Class, out.Code, out.MayBeBilled = Halted, "tls", false
 		out.Message = fmt.Sprintf("%s speaks HTTP, not HTTPS: check --base-url", c.baseURL)
 	case errors.Is(err, errAnswerTooLarge):
 		out.Code, out.Message = "answer_too_large", errAnswerTooLarge.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		out.Code, out.Message = "timeout", fmt.Sprintf("no answer within %s", c.timeout)
 	case errors.As(err, &dns):
-		out.Code, out.Message = "unreachable", fmt.Sprintf("cannot find the host of %s: check --base-url and the network", c.baseURL)
+		out.Code, out.MayBeBilled = codeUnreachable, false
+		out.Message = fmt.Sprintf("cannot find the host of %s: check --base-url and the network", c.baseURL)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		out.Code, out.Message = "unreachable", fmt.Sprintf("nothing listens at %s: check --base-url, or start the server", c.baseURL)
+		out.Code, out.MayBeBilled = codeUnreachable, false
+		out.Message = fmt.Sprintf("nothing listens at %s: check --base-url, or start the server", c.baseURL)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.Contains(text, "server closed idle connection"):
 		out.Code, out.Message = "reset", "the endpoint cut the connection"
 	case ex.status != 0 && looksLikeHTML(ex):
+		out.MayBeBilled = false
 		out.Code, out.Message = "no_json", "an HTML page instead of an answer: a proxy or gateway replied, or --base-url is wrong"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		out.Code, out.Message = "truncated", "the answer broke off"

@@ -20,6 +20,7 @@ type Client struct {
 	endpoint string // host of the base URL
 	baseURL  string // to show
 	limiter  Limiter
+	breaker  *breaker
 	dialects dialects
 	warned   warnings
 }
@@ -38,6 +39,7 @@ func New(cfg Config) (*Client, error) {
 		endpoint: base.Host,
 		baseURL:  displayURL(base),
 		limiter:  cfg.Limiter,
+		breaker:  newBreaker(cfg.Logger.With(slog.String("endpoint", base.Host))),
 	}
 	if c.doer.http == nil {
 		c.doer.http = newHTTPClient(cfg.MaxConnections)
@@ -65,14 +67,21 @@ func (c *Client) Close() { c.doer.http.CloseIdleConnections() }
 // Endpoint is the host, and port if any, that answers.
 func (c *Client) Endpoint() string { return c.endpoint }
 
+// Down returns the error, class RateLimited, of a call that is made now, where
+// the endpoint is down; else nil. It waits for nothing.
+func (c *Client) Down() error { return c.breaker.down() }
+
 // Complete asks the model and returns its answer, also one that was cut at the
 // output limit (FinishLength).
 //
 // After a 429 it waits with every other call of the limiter and asks again, as
 // long as its waits stay within Config.MaxWait together; then it returns class
-// RateLimited with the time that is left. Without a limiter it does so at once. It retries nothing else, except that
-// a request is rewritten when the endpoint refuses the way it is written
+// RateLimited with the time that is left. Without a limiter it does so at once.
+// It retries nothing else, except that a request is rewritten when the endpoint refuses the way it is written
 // (structured output, the name of the output cap, temperature).
+//
+// While the endpoint is down (see breaker) no call is made: Complete waits for
+// it within MaxWait too, or returns class RateLimited, code circuit_open.
 //
 // Every failure is an *Error, except that of ctx: when ctx ends, its error is
 // returned as it is.
@@ -85,6 +94,15 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 		d        = c.dialects.get(key)
 	)
 	for {
+		patience := c.cfg.MaxWait - waited
+		if c.cfg.FailWhenDown {
+			patience = 0
+		}
+		pass, err := c.breaker.enter(ctx, patience)
+		if err != nil {
+			return Response{}, err
+		}
+		waited += pass.waited
 		permit, err := c.limiter.Acquire(ctx, Call{
 			Model:        r.Model,
 			InputTokens:  func() int { return CountRequest(r) },
@@ -92,17 +110,28 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 			MaxWait:      c.cfg.MaxWait - waited,
 		})
 		if err != nil {
+			pass.abandoned()
 			return Response{}, tooEarly(err, refused)
 		}
 		waited += permit.Waited()
 
 		resp, said, err := c.call(ctx, r, d, permit)
 		var failed *Error
+		if err != nil && !errors.As(err, &failed) {
+			pass.abandoned()
+			return Response{}, err
+		}
+		switch {
+		case failed == nil || failed.Status != 0 && !failed.outage():
+			pass.answered()
+		case failed.outage():
+			return Response{}, pass.failed(r.Name(), failed)
+		default:
+			pass.abandoned() // refused before it was sent
+		}
 		switch {
 		case err == nil:
 			return resp, nil
-		case !errors.As(err, &failed):
-			return Response{}, err
 		case failed.Class == RateLimited && c.cfg.Limiter != nil:
 			refused = failed
 		case failed.Class == BadRequest:
@@ -204,14 +233,14 @@ func (c *Client) answer(r Request, ex *exchange, got openai.ChatCompletionRespon
 	switch {
 	case choice.FinishReason == openai.FinishReasonContentFilter:
 		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "content_filter",
-			Message: "the provider's content filter stopped the answer", Usage: resp.Usage}
+			Message: "the provider's content filter stopped the answer", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	case choice.Message.Refusal != "":
 		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "refusal",
-			Message: "the model declined: " + cl.scrub.clean(choice.Message.Refusal), Usage: resp.Usage}
+			Message: "the model declined: " + cl.scrub.clean(choice.Message.Refusal), Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	case choice.FinishReason == "error":
 		// OpenRouter, when the provider behind it fails after it has begun.
 		return Response{}, &Error{Class: Transient, Status: ex.status, Code: "generation_failed",
-			Message: "the endpoint failed while it was answering", Usage: resp.Usage}
+			Message: "the endpoint failed while it was answering", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	}
 	if cut := c.promptCut(r, resp.Usage); cut != nil {
 		return Response{}, cut

@@ -473,21 +473,26 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 		name   string
 		change func(*fakellm.Config)
 		codes  []string
+		billed bool // may be
 	}{
-		{"truncated body", func(f *fakellm.Config) { f.RateTruncate = 1 }, []string{"truncated"}},
-		{"reset", func(f *fakellm.Config) { f.RateReset = 1 }, []string{"reset", "truncated", "network"}},
-		{"500", func(f *fakellm.Config) { f.Rate500 = 1 }, []string{"server_error"}},
-		{"HTML 502", func(f *fakellm.Config) { f.Rate502HTML = 1 }, []string{""}},
-		{"200 with an error", func(f *fakellm.Config) { f.RateError200 = 1 }, []string{"server_error"}},
-		{"200 without choices", func(f *fakellm.Config) { f.RateNoChoice = 1 }, []string{""}},
-		{"down", func(f *fakellm.Config) { f.Down = true }, []string{"server_error"}},
+		{"truncated body", func(f *fakellm.Config) { f.RateTruncate = 1 }, []string{"truncated"}, true},
+		{"reset", func(f *fakellm.Config) { f.RateReset = 1 }, []string{"reset", "truncated", "network"}, true},
+		{"hung", func(f *fakellm.Config) { f.RateHang = 1 }, []string{"timeout"}, true},
+		{"500", func(f *fakellm.Config) { f.Rate500 = 1 }, []string{"server_error"}, false},
+		{"HTML 502", func(f *fakellm.Config) { f.Rate502HTML = 1 }, []string{""}, false},
+		{"200 with an error", func(f *fakellm.Config) { f.RateError200 = 1 }, []string{"server_error"}, false},
+		{"200 without choices", func(f *fakellm.Config) { f.RateNoChoice = 1 }, []string{""}, true},
+		{"down", func(f *fakellm.Config) { f.Down = true }, []string{"server_error"}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			fake, c := newFake(t, tt.change, Config{})
+			fake, c := newFake(t, tt.change, Config{Timeout: 2 * time.Second})
 			_, err := c.Complete(t.Context(), testRequest("text"))
 			failed := wantError(t, err)
+			if failed.MayBeBilled != tt.billed {
+				t.Errorf("may be billed: %v, want %v", failed.MayBeBilled, tt.billed)
+			}
 			ok := false
 			for _, code := range tt.codes {
 				ok = ok || failed.Code == code
@@ -518,7 +523,7 @@ func TestNothingListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Complete(t.Context(), testRequest("text"))
-	if failed := wantError(t, err); failed.Class != Transient || failed.Code != "unreachable" {
+	if failed := wantError(t, err); failed.Class != Transient || failed.Code != "unreachable" || failed.MayBeBilled {
 		t.Errorf("got %+v", failed)
 	}
 }

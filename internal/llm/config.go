@@ -37,6 +37,9 @@ type Config struct {
 	// MaxWait bounds what one Complete spends waiting after 429s in all; beyond
 	// it the caller gets class RateLimited.
 	MaxWait time.Duration
+	// FailWhenDown has a call to an endpoint that is down come back at once instead of
+	// after MaxWait, for a caller who has another one to ask.
+	FailWhenDown bool
 	// Limiter admits calls; nil admits all, and no 429 is waited for.
 	Limiter Limiter
 	// HTTPClient replaces the tuned one, for tests.

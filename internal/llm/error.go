@@ -43,6 +43,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// Usage is what the failed call was still billed for, as far as it is known.
 	Usage Usage
+	// MayBeBilled says that the endpoint may charge for the call and has not said how much: it was cut off, by time, by the
+	// connection or by a gateway, after the endpoint had begun.
+	MayBeBilled bool
 }
 
 // Error gives the message, with status and code where there are any.

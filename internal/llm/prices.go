@@ -193,19 +193,21 @@ func (p Price) cost(u Usage) float64 {
 	return (input + output) / 1e6
 }
 
-// WorstCost is the most that a request of so many prompt and output tokens can
-// cost: nothing of it cached, all of it written to the cache. It is what to
-// reserve from a budget before the call.
+// WorstCost is the most that a request of at most so many prompt and output
+// tokens can cost: all of the prompt at the dearest of its prices, which is that
+// of writing it to the cache where there is one. It is what to reserve from a
+// budget before the call.
 func (p *Prices) WorstCost(model string, in, out int) (usd float64, known bool) {
 	row, ok := p.Lookup(model)
 	if !ok || row.Input == nil {
 		return 0, false
 	}
-	u := Usage{In: in, Out: out}
-	if row.CacheWrite != nil && *row.CacheWrite > *row.Input {
-		u.CacheWriteIn = in
+	short := row // of a prompt that turns out shorter: nothing keeps a table from asking less for long ones
+	short.LongAbove = 0
+	for _, u := range []Usage{{In: in, Out: out}, {In: in, CachedIn: in, Out: out}, {In: in, CacheWriteIn: in, Out: out}} {
+		usd = max(usd, row.cost(u), short.cost(u))
 	}
-	return row.cost(u), true
+	return usd, true
 }
 
 // ContextWindow returns the window of a model in tokens, prompt and answer
@@ -215,6 +217,26 @@ func (p *Prices) ContextWindow(model string) int {
 		return row.Context
 	}
 	return DefaultContextTokens
+}
+
+// SmallestWindow is the least of the models' windows, in tokens.
+func (p *Prices) SmallestWindow(models ...string) int {
+	smallest := p.ContextWindow(models[0])
+	for _, model := range models[1:] {
+		smallest = min(smallest, p.ContextWindow(model))
+	}
+	return smallest
+}
+
+// Unknown lists those of the models whose price is not known.
+func (p *Prices) Unknown(models ...string) []string {
+	var unknown []string
+	for _, model := range models {
+		if row, ok := p.Lookup(model); (!ok || row.Input == nil) && !slices.Contains(unknown, model) {
+			unknown = append(unknown, model)
+		}
+	}
+	return unknown
 }
 
 // MaxOutput returns the most output tokens of one answer, 0 when unknown.

@@ -13,19 +13,19 @@ import (
 
 // ask sends r until accept takes the answer: once more with a larger cap when it is
 // cut, once more with what is wrong with it when it is refused. repair names the prompt
-// for that. It returns the name of the model that gave the accepted answer.
-func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func(content string) *problem) (string, error) {
+// for that. It returns the accepted answer.
+func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func(content string) *problem) (llm.Response, error) {
 	resp, sent, err := j.uncut(ctx, r)
 	if err != nil {
-		return "", err
+		return llm.Response{}, err
 	}
 	p := accept(bare(resp.Content))
 	if p == nil {
-		return j.answeredBy(resp), nil
+		return resp, nil
 	}
 	text, err := j.prompts.render(repair, map[string]any{"Problem": p.forModel})
 	if err != nil {
-		return "", err
+		return llm.Response{}, err
 	}
 	again := sent[len(sent)-1]
 	again.Messages = append([]llm.Message(nil), again.Messages...)
@@ -37,12 +37,12 @@ func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func
 	again.Messages = append(again.Messages, llm.Message{Role: llm.RoleUser, Content: text})
 	resp, repaired, err := j.uncut(ctx, again)
 	if err != nil {
-		return "", err
+		return llm.Response{}, err
 	}
 	if p = accept(bare(resp.Content)); p != nil {
-		return "", &OutputError{Class: BadOutput, Message: p.forBooks + ", also when asked again", Requests: names(append(sent, repaired...))}
+		return llm.Response{}, &OutputError{Class: BadOutput, Message: p.forBooks + ", also when asked again", Requests: names(append(sent, repaired...))}
 	}
-	return j.answeredBy(resp), nil
+	return resp, nil
 }
 
 // uncut returns a whole answer and the requests it took.

@@ -114,14 +114,16 @@ func (j *job) summarize(ctx context.Context) (Summary, error) {
 // final asks for the summary itself.
 func (j *job) final(ctx context.Context, r llm.Request) (Summary, error) {
 	var s Summary
-	model, err := j.ask(ctx, r, "repair", func(content string) *problem {
+	resp, err := j.ask(ctx, r, "repair", func(content string) *problem {
 		object, p := j.schema.object(content)
 		if p == nil {
 			s.Text, s.Output, p = j.schema.summary(object, j.clean)
 		}
 		return p
 	})
-	s.Model = model
+	if err == nil {
+		s.Model, s.Endpoint = j.answeredBy(resp), resp.Endpoint
+	}
 	return s, err
 }
 

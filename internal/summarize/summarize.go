@@ -32,6 +32,8 @@ type Summary struct {
 	Output json.RawMessage
 	// Model is who answered, as the endpoint names it.
 	Model string
+	// Endpoint is the host that answered.
+	Endpoint string
 	// Usage adds up what all calls reported, failed and repeated ones included. It is
 	// also set beside an error.
 	Usage llm.Usage

@@ -1,0 +1,223 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A cap holds what is settled and what is reserved by calls in flight together, so that no number of workers can exceed it. A
+// run's figure stands in its row, a day's in the row that openDay makes; where there is no cap none is kept.
+
+var (
+	// ErrReserved says that a call's reservation does not fit until calls in flight are settled: try again soon.
+	ErrReserved = errors.New("what is left of the budget is reserved by calls in flight")
+	// ErrUnpriced refuses a call of an unknown price under a cap in USD.
+	ErrUnpriced = errors.New("the price of the call is unknown and its run or day has a budget in USD")
+
+	errDayClosed = errors.New("the day has no row yet")
+)
+
+// DayBudgetError says that a call's reservation does not fit into what is settled of the cap on a UTC day. It is an ErrBudget.
+type DayBudgetError struct {
+	Ends time.Time // of the day, in ledger time
+}
+
+func (e *DayBudgetError) Error() string {
+	return "the budget of the day is reached; it ends at " + e.Ends.Format(time.RFC3339)
+}
+
+// Is makes the error an ErrBudget.
+func (e *DayBudgetError) Is(target error) bool { return target == ErrBudget }
+
+const dayMillis = 24 * 60 * 60 * 1000
+
+// counts says which figures a call goes into.
+type counts struct {
+	day   int64 // on which it was begun
+	ofDay bool  // the day has a row
+	ofRun bool  // the run has a cap
+	inUSD bool  // … in USD
+}
+
+// counts must come after the call's row was written in the same transaction: openDay and setBudget lock the table, so that
+// either this sees what they made or they see the call.
+func (l *Ledger) counts(ctx context.Context, tx *sql.Tx, run, call int64) (c counts, err error) {
+	err = l.row(ctx, tx, `SELECT c.started_at / 86400000, CASE WHEN EXISTS (SELECT 1 FROM days d WHERE d.day = c.started_at / 86400000) THEN 1 ELSE 0 END,
+		CASE WHEN r.budget_nano IS NULL AND r.budget_tokens IS NULL THEN 0 ELSE 1 END, CASE WHEN r.budget_nano IS NULL THEN 0 ELSE 1 END
+		FROM calls c, runs r WHERE c.id = $1 AND r.num = $2`, call, run).Scan(&c.day, &c.ofDay, &c.ofRun, &c.inUSD)
+	return c, err
+}
+
+// reserve takes a call's tokens and money out of what is left of the caps. A run without a cap is not touched: its row would
+// be the one that all workers wait for. The day comes first everywhere, so that two transactions that book calls of several
+// runs can't wait for each other's rows.
+func (l *Ledger) reserve(ctx context.Context, tx *sql.Tx, call int64, in Intent) (refusal, err error) {
+	c, err := l.counts(ctx, tx, in.Run, call)
+	switch {
+	case err != nil || !c.ofRun && !c.ofDay && in.DayCapNano == nil:
+		return nil, err
+	case in.ReservedNano == nil && (c.inUSD || in.DayCapNano != nil):
+		return ErrUnpriced, nil
+	case in.DayCapNano != nil && !c.ofDay:
+		return errDayClosed, nil
+	}
+	money := orZero(in.ReservedNano)
+	if c.ofDay {
+		n, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2
+			AND (CAST($3 AS BIGINT) IS NULL OR spent_nano + $4 <= CAST($5 AS BIGINT))`, money, c.day, nullable(in.DayCapNano), money, nullable(in.DayCapNano))
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return l.dayRefusal(ctx, tx, call, c.day, money, *in.DayCapNano)
+		}
+	}
+	if !c.ofRun {
+		return nil, nil
+	}
+	n, err := l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3
+		AND (budget_nano IS NULL OR spent_nano + $4 <= budget_nano) AND (budget_tokens IS NULL OR spent_tokens + $5 <= budget_tokens)`,
+		money, in.ReservedTokens, in.Run, money, in.ReservedTokens)
+	if err != nil || n == 1 {
+		return nil, err
+	}
+	if c.ofDay {
+		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano - $1 WHERE day = $2`, money, c.day); err != nil {
+			return nil, err
+		}
+	}
+	return l.runRefusal(ctx, tx, call, in)
+}
+
+// runRefusal tells a run whose cap is used up from one that only has to wait for calls in flight. One statement reads both
+// figures, of one moment.
+func (l *Ledger) runRefusal(ctx context.Context, tx *sql.Tx, call int64, in Intent) (refusal, err error) {
+	var capNano, capTokens sql.NullInt64
+	var nano, tokens int64 // settled
+	err = l.row(ctx, tx, `SELECT r.budget_nano, r.budget_tokens, r.spent_nano - o.nano, r.spent_tokens - o.tokens FROM runs r,
+		(SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) AS nano, CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) AS tokens
+		FROM calls @open_calls WHERE finished_at IS NULL AND run_num = $1 AND id <> $2) o WHERE r.num = $3`, in.Run, call, in.Run).
+		Scan(&capNano, &capTokens, &nano, &tokens)
+	if err != nil {
+		return nil, err
+	}
+	if capNano.Valid && nano+orZero(in.ReservedNano) > capNano.Int64 || capTokens.Valid && tokens+in.ReservedTokens > capTokens.Int64 {
+		return ErrBudget, nil
+	}
+	return ErrReserved, nil
+}
+
+// dayRefusal is runRefusal for a day's cap.
+func (l *Ledger) dayRefusal(ctx context.Context, tx *sql.Tx, call, day, money, most int64) (refusal, err error) {
+	var settled int64
+	err = l.row(ctx, tx, `SELECT d.spent_nano - (SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) FROM calls @open_calls
+		WHERE finished_at IS NULL AND started_at / 86400000 = $1 AND id <> $2) FROM days d WHERE d.day = $3`, day, call, day).Scan(&settled)
+	if err != nil {
+		return nil, err
+	}
+	if settled+money > most {
+		return &DayBudgetError{Ends: time.UnixMilli((day + 1) * dayMillis).UTC()}, nil
+	}
+	return ErrReserved, nil
+}
+
+// settleBudget replaces what a call was booked with by what it cost.
+func (l *Ledger) settleBudget(ctx context.Context, tx *sql.Tx, run, call, nano, tokens int64) error {
+	c, err := l.counts(ctx, tx, run, call)
+	if err != nil {
+		return err
+	}
+	if c.ofDay {
+		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2`, nano, c.day); err != nil {
+			return err
+		}
+	}
+	if c.ofRun {
+		_, err = l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3`, nano, tokens, run)
+	}
+	return err
+}
+
+// openDay makes the row of the current day, with what its calls have cost and reserved so far. It has a transaction of its
+// own: one that has booked calls and then waits for all others that have would wait for one that waits for it.
+func (l *Ledger) openDay(ctx context.Context) error {
+	var there bool
+	if err := l.row(ctx, l.read, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days WHERE day = @now / 86400000) THEN 1 ELSE 0 END`).Scan(&there); err != nil || there {
+		return err
+	}
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		if err := l.dialect.lockCalls(ctx, tx); err != nil {
+			return err
+		}
+		var day int64
+		if err := l.row(ctx, tx, `SELECT @now / 86400000`).Scan(&day); err != nil {
+			return err
+		}
+		_, err := l.exec(ctx, tx, `INSERT INTO days (day, spent_nano) SELECT CAST($1 AS BIGINT),
+			CAST(COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) AS BIGINT)
+			FROM calls WHERE `+begunOn(day)+` ON CONFLICT DO NOTHING`, day)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("begin to count a day: %w", err)
+	}
+	return nil
+}
+
+// begunOn is the condition that a call was begun on a day. Calls get ids in the order of their time, but for the moments that
+// transactions overlap; looking back from the newest costs no more than reading the day, and no index on time is needed.
+func begunOn(day int64) string {
+	const overlap = 10 * time.Minute // transactions end within writeTimeout
+	begin := day * dayMillis
+	return fmt.Sprintf(`started_at >= %d AND started_at < %d AND id > COALESCE((SELECT id FROM calls WHERE started_at < %d ORDER BY id DESC LIMIT 1), 0)`,
+		begin, begin+dayMillis, begin-overlap.Milliseconds())
+}
+
+// DayAccount is what the calls that were begun on a UTC day have cost so far, all runs together; those in flight are not in it.
+type DayAccount struct {
+	Begin     time.Time
+	CostNano  int64
+	CostKnown bool // false when a paid call's price is unknown
+}
+
+// Today reads the account of the current day, in ledger time.
+func (l *Ledger) Today(ctx context.Context) (DayAccount, error) {
+	now, err := l.Now(ctx)
+	if err != nil {
+		return DayAccount{}, err
+	}
+	day := now.UnixMilli() / dayMillis
+	a := DayAccount{Begin: time.UnixMilli(day * dayMillis).UTC()}
+	var unknown int64
+	err = l.row(ctx, l.read, `SELECT CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), COUNT(*) FILTER (WHERE cost_nano IS NULL AND tokens_in + tokens_out > 0)
+		FROM calls WHERE finished_at IS NOT NULL AND `+begunOn(day)).Scan(&a.CostNano, &unknown)
+	if err != nil {
+		return a, fmt.Errorf("count the day: %w", err)
+	}
+	a.CostKnown = unknown == 0
+	return a, nil
+}
+
+// setBudget replaces the caps of a run that are given and counts what is spent and reserved from the calls, since a run without a cap
+// does not keep that count. lockCalls comes before it, and before the transaction touches the run.
+func (l *Ledger) setBudget(ctx context.Context, tx *sql.Tx, run int64, nano, tokens *int64) error {
+	if nano == nil && tokens == nil {
+		return nil
+	}
+	_, err := l.exec(ctx, tx, `UPDATE runs SET budget_nano = COALESCE(CAST($1 AS BIGINT), budget_nano), budget_tokens = COALESCE(CAST($2 AS BIGINT), budget_tokens),
+		spent_nano = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) FROM calls WHERE run_num = $3),
+		spent_tokens = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_tokens ELSE tokens_in + tokens_out END), 0) FROM calls WHERE run_num = $4)
+		WHERE num = $5`, nullable(nano), nullable(tokens), run, run, run)
+	return err
+}
+
+// lockForBudget keeps calls from being booked until a transaction that sets caps has ended.
+func (l *Ledger) lockForBudget(ctx context.Context, tx *sql.Tx, nano, tokens *int64) error {
+	if nano == nil && tokens == nil {
+		return nil
+	}
+	return l.dialect.lockCalls(ctx, tx)
+}

@@ -1,0 +1,298 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+)
+
+func testBudget(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	run, _ := f.plan(false, entries(3))
+	budget := int64(1000)
+	_, _, err := f.OpenRun(ctx, f.source, f.profile, false, &budget, nil)
+	f.ok(err)
+	reserve, cost := int64(600), int64(300)
+	intent := func(name string) ledger.Intent {
+		return ledger.Intent{Run: run.Num, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
+	}
+	call, _, err := f.BeginCall(ctx, intent("a"))
+	f.ok(err)
+	_, _, err = f.BeginCall(ctx, intent("b"))
+	f.refused(err, ledger.ErrReserved) // what is in flight counts
+	f.ok(f.EndCall(ctx, call, intent("a"), ledger.Answer{CostNano: &cost, TokensIn: 1}))
+	call, _, err = f.BeginCall(ctx, intent("b"))
+	f.ok(err)
+	f.ok(f.FailCall(ctx, call, intent("b"), "transient", ledger.Answer{CostNano: &reserve}))
+	_, _, err = f.BeginCall(ctx, intent("b"))
+	f.refused(err, ledger.ErrBudget)
+	must(f.Stop(ctx, run.Num, ledger.Budget, ""))(t)
+	raised := int64(1500)
+	f.ok(f.Resume(ctx, run.Num, &raised, nil))
+	_, _, err = f.BeginCall(ctx, intent("b"))
+	f.ok(err)
+}
+
+// spender is a run with calls that reserve and cost so many nano-USD.
+type spender struct {
+	*fixture
+	run           ledger.Run
+	reserve, cost int64
+	dayCap        *int64
+}
+
+func (s *spender) intent(name string) ledger.Intent {
+	return ledger.Intent{
+		Run: s.run.Num, Document: 1, Worker: s.worker, Name: name, ReservedNano: &s.reserve, ReservedTokens: 1, DayCapNano: s.dayCap,
+	}
+}
+
+func (s *spender) begin(name string) (end func(), err error) {
+	call, _, err := s.BeginCall(s.t.Context(), s.intent(name))
+	return func() {
+		s.t.Helper()
+		s.ok(s.EndCall(s.t.Context(), call, s.intent(name), ledger.Answer{CostNano: &s.cost, TokensIn: 1}))
+	}, err
+}
+
+func newSpender(t *testing.T, db database) *spender {
+	t.Helper()
+	f := setUp(t, db)
+	run, _ := f.plan(false, entries(3))
+	return &spender{fixture: f, run: run, reserve: 400, cost: 100}
+}
+
+func (s *spender) budget(nano int64) {
+	s.t.Helper()
+	_, _, err := s.OpenRun(s.t.Context(), s.source, s.profile, false, &nano, nil)
+	s.ok(err)
+}
+
+// A reservation waits for those in flight, and is refused when it does not fit into what is settled.
+func testBudgetWaitsForInFlight(t *testing.T, db database) {
+	s := newSpender(t, db)
+	s.budget(1000)
+	for calls := 0; ; calls++ {
+		first, err := s.begin(fmt.Sprintf("first %d", calls))
+		if errors.Is(err, ledger.ErrBudget) {
+			// 7 settled calls leave 300, which no reservation fits into.
+			if calls != 7 {
+				t.Errorf("stopped after %d calls, want 7", calls)
+			}
+			return
+		}
+		s.ok(err)
+		if calls == 0 {
+			second, err := s.begin("second")
+			s.ok(err)
+			_, err = s.begin("third")
+			s.refused(err, ledger.ErrReserved)
+			second()
+			calls++
+		}
+		first()
+	}
+}
+
+func testBudgetWantsPrices(t *testing.T, db database) {
+	s := newSpender(t, db)
+	unpriced := s.intent("unpriced")
+	unpriced.ReservedNano = nil
+	call, _, err := s.BeginCall(t.Context(), unpriced)
+	s.ok(err)
+	s.ok(s.EndCall(t.Context(), call, unpriced, ledger.Answer{TokensIn: 1}))
+	today := must(s.Today(t.Context()))(t)
+	if today.CostKnown {
+		t.Error("the day's cost is said to be known")
+	}
+	unpriced.Name, unpriced.DayCapNano = "under a day's cap", new(int64)
+	_, _, err = s.BeginCall(t.Context(), unpriced)
+	s.refused(err, ledger.ErrUnpriced)
+	unpriced.DayCapNano = nil
+	tokens := int64(100)
+	_, _, err = s.OpenRun(t.Context(), s.source, s.profile, false, nil, &tokens)
+	s.ok(err)
+	unpriced.Name = "under a token cap"
+	_, _, err = s.BeginCall(t.Context(), unpriced)
+	s.ok(err)
+	s.budget(1000)
+	unpriced.Name = "under a cap in USD"
+	_, _, err = s.BeginCall(t.Context(), unpriced)
+	s.refused(err, ledger.ErrUnpriced)
+}
+
+// A cap that is set while calls are begun and ended elsewhere counts each of them once.
+func testBudgetSetWhileCalling(t *testing.T, db database) {
+	s := newSpender(t, db)
+	const big = 1_000_000
+	calls := s.whileCalling(func(int) { s.budget(big) })
+	s.budgetLeft(big-100*calls, big)
+}
+
+// budgetLeft checks how much of a cap is left, by reserving it.
+func (s *spender) budgetLeft(left, most int64) {
+	s.t.Helper()
+	s.reserve = left + 1
+	_, err := s.begin("too much")
+	s.refused(err, ledger.ErrBudget)
+	s.reserve = left
+	_, err = s.begin("the rest")
+	s.ok(err)
+	if left >= most {
+		s.t.Error("nothing was spent")
+	}
+}
+
+// whileCalling makes calls in two more processes, of which each has several at once, while set is called; it returns how many
+// calls there were.
+func (s *spender) whileCalling(set func(process int)) int64 {
+	s.t.Helper()
+	const each, rounds = 8, 12
+	processes := []*ledger.Ledger{s.db.open(s.t), s.db.open(s.t)}
+	var all sync.WaitGroup
+	for p, l := range processes {
+		for g := range each {
+			all.Go(func() {
+				for i := range rounds {
+					if g == 0 && i == rounds/2 {
+						set(p)
+					}
+					in := ledger.Intent{
+						Run: s.run.Num, Document: 1, Worker: s.worker, Name: fmt.Sprintf("%d %d %d", p, g, i), ReservedNano: &s.reserve, ReservedTokens: 1,
+					}
+					call, _, err := l.BeginCall(s.t.Context(), in)
+					if err == nil {
+						err = l.EndCall(s.t.Context(), call, in, ledger.Answer{CostNano: &s.cost, TokensIn: 1})
+					}
+					if err != nil {
+						s.t.Error(err)
+						return
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	return int64(len(processes) * each * rounds)
+}
+
+func testDayBudgetSetWhileCalling(t *testing.T, db database) {
+	s := newSpender(t, db)
+	most := int64(1_000_000)
+	capped := *s
+	capped.dayCap = &most
+	calls := s.whileCalling(func(process int) {
+		end, err := capped.begin(fmt.Sprintf("capped %d", process))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		end()
+	})
+	calls += 2
+	if today := must(s.Today(t.Context()))(t); today.CostNano != 100*calls || !today.CostKnown {
+		t.Errorf("the day's account is %+v after %d calls", today, calls)
+	}
+	capped.budgetLeft(most-100*calls, most)
+}
+
+// A day's cap holds for all runs of the ledger, also for what was spent before it was set, and ends with the day in UTC.
+func testDayBudget(t *testing.T, db database) {
+	s := newSpender(t, db)
+	most := int64(1000)
+	for i := range 3 {
+		end, err := s.begin(fmt.Sprintf("before the cap %d", i))
+		s.ok(err)
+		end()
+	}
+	end, err := s.begin("in flight")
+	s.ok(err)
+	capped := *s
+	capped.dayCap = &most
+	_, err = capped.begin("a")
+	s.refused(err, ledger.ErrReserved) // 300 are settled, 400 reserved
+	end()
+	end, err = capped.begin("a")
+	s.ok(err)
+	end() // 500 are settled
+
+	other := capped
+	other.profile = must(s.PutProfile(t.Context(), "other", "model", "{}"))(t)
+	other.run, _, err = s.OpenRun(t.Context(), s.source, other.profile, false, nil, nil)
+	s.ok(err)
+	end, err = other.begin("b")
+	s.ok(err)
+	end()
+	uncapped := *s
+	end, err = uncapped.begin("c") // is not held by the cap, and counts
+	s.ok(err)
+	end()
+	_, err = other.begin("d")
+	s.refused(err, ledger.ErrBudget)
+	var day *ledger.DayBudgetError
+	if midnight := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC); !errors.As(err, &day) || !day.Ends.Equal(midnight) {
+		t.Errorf("got %v, want that the day ends at %s", err, midnight)
+	}
+	raised := int64(1100)
+	other.dayCap = &raised
+	end, err = other.begin("d")
+	s.ok(err)
+	db.clock.advance(21 * time.Hour)
+	end() // counts on the day it was begun
+	for i := range 7 {
+		end, err = other.begin(fmt.Sprintf("next day %d", i))
+		s.ok(err)
+		end()
+	}
+	if today := must(s.Today(t.Context()))(t); today.CostNano != 700 || !today.Begin.Equal(time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("the next day's account is %+v", today)
+	}
+}
+
+// The run's cap is looked at too, and what it refuses is not left in the day's figure.
+func testDayAndRunBudget(t *testing.T, db database) {
+	s := newSpender(t, db)
+	most := int64(1000)
+	s.dayCap = &most
+	s.budget(500)
+	for i := range 2 {
+		end, err := s.begin(fmt.Sprint(i))
+		s.ok(err)
+		end()
+	}
+	_, err := s.begin("beyond the run's cap")
+	s.refused(err, ledger.ErrBudget)
+	if day := (*ledger.DayBudgetError)(nil); errors.As(err, &day) {
+		t.Error("it is said to be the day's cap")
+	}
+	s.budget(10_000)
+	s.budgetLeft(800, most)
+}
+
+// What is pruned was spent all the same.
+func testDayOutlivesPrune(t *testing.T, db database) {
+	s := newSpender(t, db)
+	end, err := s.begin("a")
+	s.ok(err)
+	end()
+	s.work(s.run)
+	s.plan(false, entries(4))
+	db.clock.advance(time.Second)
+	must(s.Prune(t.Context(), 0))(t)
+	if today := must(s.Today(t.Context()))(t); today.CostNano != 100 {
+		t.Errorf("after pruning the day's account is %+v", today)
+	}
+	most := int64(499)
+	s.dayCap = &most
+	_, err = s.begin("b")
+	s.refused(err, ledger.ErrBudget)
+	db.clock.advance(48 * time.Hour)
+	if pruned := must(s.Prune(t.Context(), 0))(t); pruned.Calls != 1 {
+		t.Errorf("pruned %+v, want the call of a day that is over", pruned)
+	}
+}

@@ -1,0 +1,112 @@
+//go:build integration
+
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+// dayStatus is what `status -o json` says of the day.
+type dayStatus struct {
+	CostUSDDay   *float64 `json:"cost_usd_day"`
+	BudgetUSDDay *float64 `json:"budget_usd_day"`
+	Message      string   `json:"message"`
+}
+
+func (u *user) day(more ...string) dayStatus {
+	u.t.Helper()
+	var s dayStatus
+	u.run(append([]string{"status", "-o", "json"}, more...)...).wantCode(0).decode(&s)
+	return s
+}
+
+// Half of what all would cost is used nearly whole, and not exceeded; twice as much does the rest.
+func TestHalfOfTheEstimate(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("5ms"))
+	const n = 240
+	u.notes(0, n)
+	var plans []struct {
+		Estimate struct {
+			CostUSD float64 `json:"cost_usd"`
+		} `json:"estimate"`
+	}
+	u.run("enqueue", "docs", "--dry-run", "--base-url", u.url, "-o", "json").wantCode(0).decode(&plans)
+	half := plans[0].Estimate.CostUSD / 2
+	u.summarize("--budget-usd", fmt.Sprintf("%.9f", half), "--concurrency", "32").wait().wantCode(5).says("budget")
+	s := u.status()
+	if s.CostUSD == nil || *s.CostUSD > half || *s.CostUSD < 0.95*half {
+		t.Fatalf("spent %v of %v", *s.CostUSD, half)
+	}
+	t.Logf("spent %.2f %% of the cap, %+v", 100**s.CostUSD/half, s.Documents)
+	u.run("resume", s.Run, "--budget-usd", fmt.Sprintf("%.9f", 4*half)).wantCode(0)
+	u.summarize().wait().wantCode(0)
+	u.books("finished", totals{Total: n, Done: n})
+	u.paidOnce(n)
+}
+
+// What a killed worker's calls were reserved with counts in full: nobody knows what they were charged.
+func TestKilledCallsCountInFull(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, func(c *fakellm.Config) { c.RateHang = 1 })
+	const n, open = 12, 4
+	u.notes(0, n)
+	p := u.summarize("--budget-usd", "1", "--concurrency", fmt.Sprint(open))
+	p.until("calls are in flight", func() bool { return u.fake.Stats().InFlight >= open })
+	p.signal(syscall.SIGKILL)
+	p.wait()
+	u.set(func(c *fakellm.Config) { c.RateHang = 0 })
+	u.summarize().wait().wantCode(0)
+	s := u.books("finished", totals{Total: n, Done: n})
+	documents := 0.0
+	for _, d := range u.summaries() {
+		documents += *d.CostUSD
+	}
+	// The output cap of 400 tokens alone is 0.00024 USD a call.
+	if lost := *s.CostUSD - documents; lost < open*0.00024 || s.Calls != n+open {
+		t.Errorf("%d calls, %g USD beyond what the documents cost", s.Calls, lost)
+	}
+	if day := u.day(); day.CostUSDDay == nil || *day.CostUSDDay != *s.CostUSD || day.BudgetUSDDay != nil {
+		t.Errorf("the day: %s, the run %v", toJSON(day), *s.CostUSD)
+	}
+}
+
+func toJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// A day's cap holds for all runs together, counts what was spent before anybody set it, and goes on when it is raised.
+func TestDayBudget(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, latency("5ms"))
+	const n = 120
+	u.notes(0, n)
+	u.summarize("--limit", "40").wait().wantCode(0)
+	before := u.day()
+	most := *before.CostUSDDay * 2
+	arg := fmt.Sprintf("--budget-usd-day=%.9f", most)
+	u.summarize("--words", "40", arg).wait().wantCode(5).says("budget of the day", "UTC", "--budget-usd-day")
+	day := u.day(arg)
+	if *day.CostUSDDay > most || *day.CostUSDDay < 0.9*most || *day.BudgetUSDDay != most {
+		t.Errorf("of a day's cap of %v: %s", most, toJSON(day))
+	}
+	s := u.status()
+	if s.state() != "stopped:budget" || s.Documents.Remaining == 0 {
+		t.Errorf("%s, %+v", s.state(), s.Documents)
+	}
+	u.summarize("--words", "40", arg).wait().wantCode(5)
+	u.summarize("--words", "40", "--budget-usd-day=1").wait().wantCode(0)
+	u.books("finished", totals{Total: n, Done: n})
+	u.summarize("--model", "nobody-knows-its-price", "--budget-usd-day=1").wait().wantCode(2).says("--budget-usd-day", "nobody-knows-its-price", "--prices")
+	u.run("enqueue", "docs", "--base-url", u.url, "--redis", "redis://localhost:1", "--model", "nobody-knows-its-price", "--budget-usd", "1").
+		wantCode(2).says("nobody-knows-its-price", "--prices")
+}

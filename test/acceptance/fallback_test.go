@@ -1,0 +1,223 @@
+//go:build integration
+
+package acceptance
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+// second is another endpoint, that remembers the keys it was shown.
+type second struct {
+	fake *fakellm.Server
+	url  string
+	mu   sync.Mutex
+	keys map[string]int
+}
+
+func newSecond(t *testing.T, change func(*fakellm.Config)) *second {
+	t.Helper()
+	cfg := fakellm.Defaults()
+	if change != nil {
+		change(&cfg)
+	}
+	fake, err := fakellm.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &second{fake: fake, keys: map[string]int{}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.keys[r.Header.Get("Authorization")]++
+		s.mu.Unlock()
+		fake.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.CloseClientConnections)
+	t.Cleanup(server.Close)
+	s.url = server.URL + "/v1"
+	return s
+}
+
+func (s *second) paid() int64 { return s.fake.Stats().Completed }
+
+// host is how the ledger names an endpoint.
+func host(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/v1") }
+
+// shownBy is what `show` says of who answered.
+func (u *user) shownBy(uri string) (by struct{ Model, Endpoint string }) {
+	u.t.Helper()
+	var d struct {
+		AnsweredBy *struct{ Model, Endpoint string } `json:"answered_by"`
+	}
+	u.run("show", uri, "-o", "json").wantCode(0).decode(&d)
+	if d.AnsweredBy == nil {
+		u.t.Fatalf("%s: show does not say who answered", uri)
+	}
+	return *d.AnsweredBy
+}
+
+// exportedBy counts the lines of an export by endpoint.
+func (u *user) exportedBy() map[string]int {
+	u.t.Helper()
+	lines := u.run("export", "-").wantCode(0).stdout
+	by := map[string]int{}
+	for line := range strings.Lines(lines) {
+		_, rest, ok := strings.Cut(line, `"endpoint":"`)
+		if !ok {
+			u.t.Fatalf("no endpoint in %s", line)
+		}
+		name, _, _ := strings.Cut(rest, `"`)
+		by[name]++
+	}
+	return by
+}
+
+// The first endpoint is down, in one way or another: the second does the work, at its own price, and no document is lost.
+func TestFallbackWhenDown(t *testing.T) {
+	t.Parallel()
+	for name, down := range map[string]func(*fakellm.Config){
+		"503":     func(c *fakellm.Config) { c.Down = true },
+		"hung":    func(c *fakellm.Config) { c.RateHang = 1 },
+		"key":     func(c *fakellm.Config) { c.Keys = []string{"another"} },
+		"credit":  func(c *fakellm.Config) { c.NoCredit = true },
+		"model":   func(c *fakellm.Config) { c.Models = []string{"another"} },
+		"refuses": func(c *fakellm.Config) { c.RefuseMarker = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t, down)
+			other := newSecond(t, nil)
+			const n = 40
+			u.notes(0, n)
+			if name == "refuses" {
+				u.set(func(c *fakellm.Config) { c.RefuseMarker = "e" })
+			}
+			u.env = []string{"GISTMILL_API_KEY=key-of-the-first"}
+			u.summarize("--fallbacks", "gpt-4.1@"+other.url, "--request-timeout", "1s", "--retry-base", "50ms").wait().wantCode(0)
+			s := u.books("finished", totals{Total: n, Done: n})
+			if u.fake.Stats().Completed != 0 && name != "refuses" || other.paid() != n {
+				t.Errorf("the first answered %d calls, the second %d", u.paid(), other.paid())
+			}
+			if by := u.shownBy(noteName(3)); by.Model != "gpt-4.1" || by.Endpoint != host(other.url) {
+				t.Errorf("answered by %+v", by)
+			}
+			if by := u.exportedBy(); by[host(other.url)] != n {
+				t.Errorf("exported: %v", by)
+			}
+			// gpt-4.1 costs 13 times as much as gpt-4o-mini.
+			if least := float64(s.Tokens.In)*2e-6*0.5 + float64(other.fake.Stats().TokensOut)*8e-6; s.CostUSD == nil || *s.CostUSD < least {
+				t.Errorf("cost %v, want %g at the least", s.CostUSD, least)
+			}
+			if len(other.keys) != 1 || other.keys[""] == 0 {
+				t.Errorf("the second endpoint was shown keys: %v", other.keys)
+			}
+			// The name is the first model's: nothing is paid for again, whoever is there.
+			u.summarize().wait().wantCode(0)
+			u.books("finished", totals{Total: n, Skipped: n})
+		})
+	}
+}
+
+// The first endpoint comes back in mid-run, and does the rest.
+func TestFallbackAndBack(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, func(c *fakellm.Config) { c.Down = true; latency("50ms")(c) })
+	other := newSecond(t, latency("50ms"))
+	const n = 400
+	u.notes(0, n)
+	p := u.summarize("--fallbacks", other.url, "--concurrency", "4")
+	p.until("the second answers", func() bool { return other.paid() >= 20 })
+	u.set(func(c *fakellm.Config) { c.Down = false })
+	p.until("the first answers", func() bool { return u.paid() > 0 })
+	paid := other.paid()
+	p.wait().wantCode(0)
+	u.books("finished", totals{Total: n, Done: n})
+	if late := other.paid() - paid; late > 4 {
+		t.Errorf("the second answered %d calls after the first was back", late)
+	}
+	if by := u.exportedBy(); by[host(u.url)] != int(u.paid()) || by[host(other.url)] != int(other.paid()) || len(by) != 2 {
+		t.Errorf("exported: %v, paid: %d and %d", by, u.paid(), other.paid())
+	}
+}
+
+// What the first refuses is asked of the second; what both refuse is dead, and only that.
+func TestFallbackForRefusals(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	other := newSecond(t, func(c *fakellm.Config) { c.RefuseMarker = "BOTH"; c.FilterMarker = "" })
+	const n = 10
+	u.notes(0, n)
+	u.write("one.txt", []byte("A text about tides. FAKELLM-REFUSE it, please."))
+	u.write("two.txt", []byte("A text about moons. FAKELLM-FILTER it, please."))
+	u.write("three.txt", []byte("A text about stars. FAKELLM-REFUSE it, BOTH of you."))
+	u.summarize("--fallbacks", other.url).wait().wantCode(3)
+	u.books("finished", totals{Total: n + 3, Done: n + 2, Dead: 1})
+	dead := u.dead()
+	if d := dead["three.txt"]; d.Class != "refused" || d.Attempts != 1 {
+		t.Errorf("dead: %+v", dead)
+	}
+	for _, uri := range []string{"one.txt", "two.txt"} {
+		if by := u.shownBy(uri); by.Endpoint != host(other.url) {
+			t.Errorf("%s was answered by %+v", uri, by)
+		}
+	}
+	if by := u.shownBy(noteName(0)); by.Endpoint != host(u.url) {
+		t.Errorf("answered by %+v", by)
+	}
+}
+
+// A rate limit is waited for, and nothing goes to the second endpoint.
+func TestFallbackNotForRateLimits(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, func(c *fakellm.Config) { c.Rate429, c.RetryAfter, c.Wait429 = 0.3, "ms", fakellm.Duration(20e6) })
+	other := newSecond(t, nil)
+	const n = 30
+	u.notes(0, n)
+	u.summarize("--fallbacks", other.url).wait().wantCode(0)
+	if u.paid() != n || other.fake.Stats().Calls != 0 {
+		t.Errorf("the first answered %d, the second was called %d times", u.paid(), other.fake.Stats().Calls)
+	}
+}
+
+// Each key goes where it belongs, and none is shown.
+func TestFallbackKeys(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, func(c *fakellm.Config) { c.Down = true; c.Keys = []string{"key-of-the-first"} })
+	keyless := newSecond(t, func(c *fakellm.Config) { c.Down = true })
+	keyed := newSecond(t, func(c *fakellm.Config) { c.Keys = []string{"key-of-the-third"} })
+	const n = 5
+	u.notes(0, n)
+	u.env = []string{"OPENAI_API_KEY=key-of-the-first", "GISTMILL_FALLBACK_API_KEYS=, key-of-the-third", "GISTMILL_FALLBACKS=" + keyless.url + "," + keyed.url}
+	r := u.summarize("--log-level", "debug", "--retry-base", "10ms", "--max-attempts", "20").wait().wantCode(0)
+	u.books("finished", totals{Total: n, Done: n})
+	if len(keyless.keys) != 1 || keyless.keys[""] == 0 || len(keyed.keys) != 1 || keyed.keys["Bearer key-of-the-third"] == 0 {
+		t.Errorf("shown keys: %v and %v", keyless.keys, keyed.keys)
+	}
+	config := u.run("config").wantCode(0)
+	for _, text := range []string{r.stdout, r.stderr, config.stdout, config.stderr, u.run("config", "-o", "json").wantCode(0).stdout} {
+		if strings.Contains(text, "key-of") {
+			t.Errorf("a key is shown:\n%s", text)
+		}
+	}
+	u.run("run", "docs", "--fallbacks", "gpt-4o").wantCode(2).says("GISTMILL_FALLBACK_API_KEYS", "2 keys for 1 fallbacks")
+	u.run("run", "docs", "--fallbacks", "unpriced,gpt-4o", "--budget-usd", "1").wantCode(2).says("unpriced", "--prices")
+}
+
+// All are halted: the run is, with what is wrong with each.
+func TestFallbackAllHalted(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, func(c *fakellm.Config) { c.Keys = []string{"right"} })
+	other := newSecond(t, func(c *fakellm.Config) { c.NoCredit = true })
+	u.notes(0, 20)
+	u.env = []string{"OPENAI_API_KEY=wrong"}
+	u.summarize("--fallbacks", other.url).wait().wantCode(1).says("OPENAI_API_KEY", "no credit", host(other.url))
+	u.books("stopped:halted", totals{Total: 20, Remaining: 20})
+	u.env = []string{"OPENAI_API_KEY=right"}
+	u.summarize("--fallbacks", other.url).wait().wantCode(0)
+	u.books("finished", totals{Total: 20, Done: 20})
+}
