@@ -117,20 +117,17 @@ func (c *check) language(summary string) int {
 
 // wordsAndNames reads the document for the summary's words: where each stands tells coverage and names.
 func (c *check) wordsAndNames() {
-	var n names
-	if !c.translated { // names are translated too
-		for _, s := range c.summary {
-			n.of(s, c.tongue)
-		}
-	}
-	if c.translated {
+	if c.translated { // and so are names
 		return
 	}
+	var n names
+	for _, s := range c.summary {
+		n.of(s, c.tongue)
+	}
 	v := newVocabulary(c.summary, &n, partsOf(len(c.document.Text)))
-	v.find(c.document.Text, &n)
+	v.find(c.document.Text, v.parts, &n)
 	for _, s := range c.document.Around {
-		around := vocabulary{table: v.table, words: append([]vocabularyWord(nil), v.words...), parts: 1}
-		around.find(s, &n)
+		v.find(s, 0, &n)
 	}
 	c.coverage(v)
 	n.settle()

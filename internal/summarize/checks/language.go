@@ -1,6 +1,9 @@
 package checks
 
-import "math/bits"
+import (
+	"math/bits"
+	"unicode/utf8"
+)
 
 // Scripts that tell a language, or a group of them, by themselves.
 const (
@@ -86,8 +89,7 @@ func (s *speech) hear(text string) {
 
 // scriptAt is the script of the first letter of a word; -1 is one that says nothing.
 func scriptAt(w string) int {
-	for _, r := range w {
-		switch {
+	switch r, _ := utf8.DecodeRuneInString(w); {
 		case r < 0x250:
 			return latin
 		case r >= 0x370 && r < 0x400:
@@ -108,8 +110,6 @@ func scriptAt(w string) int {
 			return hangul
 		case r >= 0x3400 && r <= 0x9fff, r >= 0x20000 && r <= 0x3ffff:
 			return han
-		}
-		return -1
 	}
 	return -1
 }

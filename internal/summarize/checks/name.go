@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -17,6 +18,7 @@ type nameWord struct {
 	hash, stem uint64
 	text       string
 	first      rune // folded
+	run        int  // of runs
 	last       int  // where the source had it last, as a number of words; 0 for nowhere
 	found      bool
 	checked    bool // else it only says what stands beside it
@@ -39,16 +41,26 @@ const (
 	nearWords = 5
 )
 
-// namesOf collects the names of one string of a summary that is in the given language.
+// of collects the names of one string of a summary that is in the given language.
 func (n *names) of(text, language string) {
 	scan := scanner{text: text}
 	var t token
 	last := token{end: -1}
 	open := false // the run goes on
+	titled := heading(text, 0)
 	for len(n.words) < namesMost && scan.next(&t) {
 		start := last.end < 0 || begins(text[last.end:t.start])
 		joins := !start && open && joined(text[last.end:t.start], last)
+		if gap := text[max(last.end, 0):t.start]; start {
+			if i := strings.LastIndexByte(gap, '\n'); i >= 0 {
+				titled = heading(text, t.start-len(gap)+i+1)
+			}
+		}
 		last = t
+		if t.start < titled {
+			open = false
+			continue
+		}
 		if t.kind != word || !t.capital && t.upper == 0 {
 			open = false
 			continue
@@ -67,10 +79,6 @@ func (n *names) of(text, language string) {
 			open = false
 			continue
 		}
-		if heading(text, t.start) {
-			open = false
-			continue
-		}
 		first, _ := utf8.DecodeRuneInString(text[t.start:])
 		w := nameWord{hash: t.hash, stem: t.stem, text: text[t.start:t.end], first: fold(first), checked: strong || !start}
 		n.words = append(n.words, w)
@@ -78,10 +86,12 @@ func (n *names) of(text, language string) {
 			r := &n.runs[len(n.runs)-1]
 			if r.last == len(n.words)-1 && r.last-r.first < runMost {
 				r.last, r.end, r.acronym = len(n.words), t.end, false
+				n.words[len(n.words)-1].run = len(n.runs) - 1
 				open = true
 				continue
 			}
 		}
+		n.words[len(n.words)-1].run = len(n.runs)
 		n.runs = append(n.runs, run{start: t.start, end: t.end, first: len(n.words) - 1, last: len(n.words), acronym: acronym(t)})
 		open = true
 	}
@@ -145,40 +155,38 @@ func isDateWord(t token) bool {
 // roman says whether a word is a number of a king or a chapter.
 func roman(w string) bool { return len(w) <= 6 && strings.Trim(w, "IVXLC") == "" }
 
-// heading says whether text[at:] is in a heading of Markdown, where titles are written in capitals.
-func heading(text string, at int) bool {
-	line := text[strings.LastIndexByte(text[:at], '\n')+1:]
-	line = strings.TrimLeft(line, " ")
-	if strings.HasPrefix(line, "#") {
-		return true
+// heading is where a heading of Markdown ends that the line from start on begins with, 0 for none: titles are written in
+// capitals.
+func heading(text string, start int) int {
+	line, _, _ := strings.Cut(text[start:], "\n")
+	bare := strings.TrimLeft(line, " ")
+	if strings.HasPrefix(bare, "#") {
+		return start + len(line)
 	}
-	if rest, ok := strings.CutPrefix(line, "**"); ok {
-		end := strings.Index(rest, "**")
-		return end < 0 || end > at-(len(text)-len(rest))
+	if rest, ok := strings.CutPrefix(bare, "**"); ok {
+		before, _, _ := strings.Cut(rest, "**")
+		return start + len(line) - len(rest) + len(before)
 	}
-	return false
+	return 0
 }
 
-// meet takes note that the source has a word with the stem of words[k].
-func (n *names) meet(k int, t *token, at int) {
+// meet takes note that the source has a word with the stem of words[k], as its at-th word, and says whether more of the kind
+// would tell nothing new.
+func (n *names) meet(k int, t *token, at int) (known bool) {
 	w := &n.words[k]
 	if t.hash != w.hash && t.runes < stemRunes+1 {
-		return
+		return false
 	}
 	w.found = true
 	w.last = at
-	for i := range n.runs {
-		r := &n.runs[i]
-		if k < r.first || k >= r.last || r.last-r.first < 2 {
-			continue
-		}
-		if k > r.first && n.close(k-1, at) {
-			r.near |= 1 << (k - 1 - r.first)
-		}
-		if k+1 < r.last && n.close(k+1, at) {
-			r.near |= 1 << (k - r.first)
-		}
+	r := &n.runs[w.run]
+	if k > r.first && n.close(k-1, at) {
+		r.near |= 1 << (k - 1 - r.first)
 	}
+	if k+1 < r.last && n.close(k+1, at) {
+		r.near |= 1 << (k - r.first)
+	}
+	return bits.OnesCount64(r.near) == r.last-r.first-1
 }
 
 func (n *names) close(k, at int) bool { return n.words[k].last > 0 && at-n.words[k].last <= nearWords }

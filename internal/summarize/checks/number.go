@@ -333,7 +333,9 @@ const (
 	// Counts below this are written out; a spelled-out one in a summary often counts what the source lists.
 	spelledLeast = 11
 	// Numbers of a summary that are looked at.
-	claimsMost = 200
+	claimsMost = 100
+	// itemIndent bounds what stands before the number of a list's item, in bytes.
+	itemIndent = 24
 )
 
 // agrees says whether a number of the source bears the claim out: it is equal, or the claim is it rounded.
@@ -437,7 +439,11 @@ func marksItem(text string, x number) bool {
 	if x.whole > 2 || x.end >= len(text) || text[x.end] != '.' && text[x.end] != ')' {
 		return false
 	}
-	line := text[strings.LastIndexByte(text[:x.start], '\n')+1 : x.start]
+	near := text[max(0, x.start-itemIndent):x.start]
+	line := near[strings.LastIndexByte(near, '\n')+1:]
+	if len(line) == itemIndent {
+		return false
+	}
 	return strings.Trim(line, " \t#*-(>") == "" && (x.end+1 == len(text) || text[x.end+1] == ' ' || text[x.end+1] == '*')
 }
 

@@ -16,8 +16,9 @@ type quote struct {
 }
 
 const (
-	quotesMost       = 40
+	quotesMost       = 20
 	quoteLettersMost = 2000 // of one piece; what is longer is compared up to there
+	insertionMost    = 100  // bytes of what was put in, with its brackets
 	// A piece of fewer letters has to stand in the source as words of its own.
 	looseFrom = 12
 )
@@ -52,16 +53,18 @@ func closing(r rune) string {
 // quotesOf lists the pieces of the quotations of a summary.
 func quotesOf(text string) []quote {
 	var out []quote
+	open := map[rune]int{} // up to where nothing closes what a mark opens: the search must not begin again for each
 	for i := 0; i < len(text) && len(out) < quotesMost; {
 		r, n := utf8.DecodeRuneInString(text[i:])
 		start := i + n
 		ends := closing(r)
-		if ends == "" || !opens(text, i, start, r) {
+		if ends == "" || i < open[r] || !opens(text, i, start, r) {
 			i = start
 			continue
 		}
-		end := closes(text, start, r, ends)
-		if end < 0 {
+		end, ok := closes(text, start, r, ends)
+		if !ok {
+			open[r] = end
 			i = start
 			continue
 		}
@@ -86,22 +89,22 @@ func opens(text string, i, start int, r rune) bool {
 	return true
 }
 
-// closes finds the mark that closes the quotation from start on, in the same paragraph; -1 for none.
-func closes(text string, start int, open rune, ends string) int {
+// closes finds the mark that closes the quotation from start on; without one, ok is false and the paragraph ends at end.
+func closes(text string, start int, open rune, ends string) (end int, ok bool) {
 	for i := start; i < len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])
 		switch {
 		case r == '\n' && strings.HasPrefix(text[i+n:], "\n"):
-			return -1
+			return i, false
 		case strings.ContainsRune(ends, r) && r != utf8.RuneError:
 			apostrophe := (open == '\'' || open == '‘') && letterAt(text, i+n)
 			if !apostrophe {
-				return i
+				return i, true
 			}
 		}
 		i += n
 	}
-	return -1
+	return len(text), false
 }
 
 // appendPieces cuts a quotation at what was left out ("…", "...") and at what was put in ("[the board]").
@@ -125,7 +128,7 @@ func appendPieces(out []quote, text string, start, end int) []quote {
 			flush()
 		case r == '[':
 			flush()
-			if k := strings.IndexByte(text[i:end], ']'); k > 0 {
+			if k := strings.IndexByte(text[i:min(end, i+insertionMost)], ']'); k > 0 {
 				n = k + 1
 			}
 		}

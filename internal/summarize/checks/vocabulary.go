@@ -67,10 +67,10 @@ func (v *vocabulary) each(text string, yield func(*token, uint64)) {
 	}
 }
 
-// find marks which words each part of text has, and the names among them.
-func (v *vocabulary) find(text string, names *names) {
-	per := len(text)/v.parts + 1
-	part, limit := uint32(1), per
+// find marks which words each of the parts of text has, and the names among them; with 0 parts the names alone.
+func (v *vocabulary) find(text string, parts int, names *names) {
+	per := len(text)/max(parts, 1) + 1
+	part, limit := uint32(min(parts, 1)), per
 	n := 0
 	v.each(text, func(t *token, stem uint64) {
 		for t.start >= limit {
@@ -84,8 +84,12 @@ func (v *vocabulary) find(text string, names *names) {
 		}
 		w := &v.words[v.table.bits[i]]
 		w.parts |= part
+		kept := w.names[:0]
 		for _, k := range w.names {
-			names.meet(k, t, n)
+			if !names.meet(k, t, n) {
+				kept = append(kept, k)
+			}
 		}
+		w.names = kept
 	})
 }
