@@ -90,26 +90,26 @@ func (s *speech) hear(text string) {
 // scriptAt is the script of the first letter of a word; -1 is one that says nothing.
 func scriptAt(w string) int {
 	switch r, _ := utf8.DecodeRuneInString(w); {
-		case r < 0x250:
-			return latin
-		case r >= 0x370 && r < 0x400:
-			return greek
-		case r >= 0x400 && r < 0x530:
-			return cyrillic
-		case r >= 0x590 && r < 0x600:
-			return hebrew
-		case r >= 0x600 && r < 0x780:
-			return arabic
-		case r >= 0x900 && r < 0xe00:
-			return indic
-		case r >= 0xe00 && r < 0xe80:
-			return thai
-		case r >= 0x3041 && r <= 0x30ff:
-			return kana
-		case r >= 0xac00 && r <= 0xd7a3:
-			return hangul
-		case r >= 0x3400 && r <= 0x9fff, r >= 0x20000 && r <= 0x3ffff:
-			return han
+	case r < 0x250:
+		return latin
+	case r >= 0x370 && r < 0x400:
+		return greek
+	case r >= 0x400 && r < 0x530:
+		return cyrillic
+	case r >= 0x590 && r < 0x600:
+		return hebrew
+	case r >= 0x600 && r < 0x780:
+		return arabic
+	case r >= 0x900 && r < 0xe00:
+		return indic
+	case r >= 0xe00 && r < 0xe80:
+		return thai
+	case r >= 0x3041 && r <= 0x30ff:
+		return kana
+	case r >= 0xac00 && r <= 0xd7a3:
+		return hangul
+	case r >= 0x3400 && r <= 0x9fff, r >= 0x20000 && r <= 0x3ffff:
+		return han
 	}
 	return -1
 }
