@@ -137,17 +137,10 @@ func measureChecks(ctx context.Context, papers []paper, words int) (*checksRepor
 	return r, nil
 }
 
-// search looks for what the checks found in abstracts once more, by another and simpler way: letters and digits of the piece
-// in those of the document.
+// search looks for what the checks found in abstracts once more, by another and simpler way: the words and figures of the
+// piece in those of the document.
 func search(pairs []pair) string {
-	only := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if notWord(r) {
-				return -1
-			}
-			return r
-		}, strings.ToLower(s))
-	}
+	only := func(s string) string { return " " + strings.Join(strings.FieldsFunc(strings.ToLower(s), notWord), " ") + " " }
 	all, standing := 0, 0
 	for _, p := range pairs {
 		text := only(p.title + " " + p.text)
@@ -161,7 +154,7 @@ func search(pairs []pair) string {
 			}
 		}
 	}
-	return fmt.Sprintf("Of %d findings of numbers, dates, names and quotations in the abstracts, a plain search for the same letters and digits finds %d in the paper's body.", all, standing)
+	return fmt.Sprintf("Of %d findings of numbers, dates, names and quotations in the abstracts, a plain search for the same words and figures finds %d in the paper's body.", all, standing)
 }
 
 func turned(pairs []pair) []pair {

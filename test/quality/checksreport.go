@@ -55,7 +55,7 @@ dozen languages. A summary counts once a check, however many findings it has of 
 	fmt.Fprintf(&b, `
 What the built-in engine picks stands in the document, so every finding of a number, date, name or quotation in it is a false alarm. The abstracts
 were written by people, some of them from the papers' own abstracts, which are taken out of the bodies: what they say and the body does not is flagged, as it should be. %s
-Nobody asked people for a length, so that lengths of abstracts are not checked.
+Nobody asked people for a length, so that lengths of abstracts are not checked. The thresholds of coverage were chosen on these papers, all of them: on others it may do worse.
 
 Coverage of what the engine picks is flagged more often, for four or five whole sentences come from few places. Nobody can do anything about it, and nothing else can be found in
 sentences of the document itself: summaries of the built-in engine are not checked.

@@ -80,6 +80,7 @@ func TestFacts(t *testing.T) {
 		"names mixed up":         {"Ada Lovelace wrote it. Years later, in another town and in other times, came Charles Babbage.", "It was written by Charles Lovelace.", []string{"name: Charles Lovelace"}},
 		"name the other way":     {"Lovelace, Ada: Notes.", "The notes are by Ada Lovelace.", nil},
 		"genitive and plural":    {"Newton and the Treebank.", "It is about Newton's Treebanks.", nil},
+		"name with a number":     {"Parsers trained on WSJ15.", "Parsers are trained on the WSJ.", nil},
 		"demonym":                {"A treaty with Iran.", "The Iranian treaty.", nil},
 		"diacritics":             {"It was in Zürich with José.", "It was in Zurich with Jose.", nil},
 		"acronym explained":      {"The World Health Organization said so.", "So said the WHO.", nil},

@@ -296,7 +296,7 @@ func sameName(a, b string, endings bool) bool {
 	switch {
 	case long == 0:
 		return true
-	case short == 0 && long == 1 && (a == "s" || b == "s"): // LLM, LLMs
+	case short == 0 && (a+b == "s" || strings.Trim(a+b, "0123456789") == ""): // LLM, LLMs; WSJ, WSJ15
 		return true
 	case common < 3, long > 3:
 		return false
