@@ -140,7 +140,9 @@ func measureChecks(ctx context.Context, papers []paper, words int) (*checksRepor
 // search looks for what the checks found in abstracts once more, by another and simpler way: the words and figures of the
 // piece in those of the document.
 func search(pairs []pair) string {
-	only := func(s string) string { return " " + strings.Join(strings.FieldsFunc(strings.ToLower(s), notWord), " ") + " " }
+	only := func(s string) string {
+		return " " + strings.Join(strings.FieldsFunc(strings.ToLower(s), notWord), " ") + " "
+	}
 	all, standing := 0, 0
 	for _, p := range pairs {
 		text := only(p.title + " " + p.text)
