@@ -99,6 +99,10 @@ bench-go: ## Run the Go benchmarks
 bench-quality: ## Compare the extractive engine with Lead and LexRank by ROUGE on PAPERS
 	$(GO) run ./test/quality -papers $(PAPERS)
 
+.PHONY: bench-checks
+bench-checks: ## Measure false alarms and detection of the checks on summaries with PAPERS
+	$(GO) run ./test/quality -papers $(PAPERS) -checks test/quality/CHECKS.md
+
 .PHONY: bench-enqueue
 bench-enqueue: ## Measure enqueue of a .jsonl file with LINES documents (make services)
 	@servers=$$(.ci/services env); eval "$$servers"; \

@@ -9,6 +9,7 @@ import (
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/summarize/checks"
 )
 
 // document does all steps for one document, from its bytes to its outcome. A panic in a step is the document's failure,
@@ -41,6 +42,7 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 	return done{read, ledger.Summary{
 		Name: name, Title: text.Title, Text: made.Text, Output: made.Output, Model: made.Model, Endpoint: made.Endpoint,
 		TokensIn: int64(made.Usage.In), TokensOut: int64(made.Usage.Out), CostNano: account.cost(), Chunks: int64(made.Chunks),
+		Checks: checks.JSON(made.Findings),
 	}}
 }
 

@@ -159,7 +159,7 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 	if left > 0 {
 		place += fmt.Sprintf("; %s left out (--all-profiles)", count(int64(left), "older profile"))
 	}
-	a.say("%s %s", summaries(n), place)
+	a.say("%s %s", summaries(int64(n)), place)
 	return nil
 }
 

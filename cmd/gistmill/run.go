@@ -273,8 +273,9 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, took time.Du
 		return fmt.Errorf("write the summaries: %w", err)
 	}
 	var t ledger.Totals
-	var calls int64
+	var calls, flagged int64
 	for _, v := range views {
+		flagged += v.Flagged
 		t.Done += v.Documents.Done
 		t.Dead += v.Documents.Dead
 		t.Skipped += v.Documents.Skipped
@@ -285,13 +286,16 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, took time.Du
 		place = "on standard output"
 	}
 	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s %s", number(t.Done), number(t.Skipped), number(t.Dead), count(calls, "call"), round(took),
-		summaries(n), place)
+		summaries(int64(n)), place)
+	if flagged > 0 {
+		a.say("%s with findings of the checks: `gistmill show URI` says which, and so does \"checks\" of each summary", summaries(flagged))
+	}
 	return nil
 }
 
-func summaries(n int) string {
+func summaries(n int64) string {
 	if n == 1 {
 		return "1 summary"
 	}
-	return number(int64(n)) + " summaries"
+	return number(n) + " summaries"
 }

@@ -228,8 +228,11 @@ func describeSummary(stdout io.Writer, v ledger.DocumentView) error {
 	if len(s.Output) > 0 {
 		text += "Output:\n" + indented(pretty(s.Output))
 	}
-	if len(s.Checks) > 0 && string(s.Checks) != "[]" {
-		text += "Checks:\n" + indented(pretty(s.Checks))
+	if findings := export.Findings(s.Checks); len(findings) > 0 {
+		text += "Checks:\n"
+		for _, f := range findings {
+			text += "  " + printable(f) + "\n"
+		}
 	}
 	_, err := io.WriteString(stdout, text)
 	return err

@@ -22,6 +22,7 @@ type statusView struct {
 	Reason    *ledger.Reason `json:"reason"`
 	Message   string         `json:"message,omitempty"`
 	Documents ledger.Totals  `json:"documents"`
+	Flagged   int64          `json:"flagged"` // done documents whose summary has findings
 	Tokens    tokensView     `json:"tokens"`
 	Calls     int64          `json:"calls"`
 	CostUSD   *float64       `json:"cost_usd"`
@@ -64,6 +65,9 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 	if run.BudgetNano != nil {
 		budget := float64(*run.BudgetNano) / 1e9
 		v.BudgetUSD = &budget
+	}
+	if v.Flagged, err = a.ledger.Flagged(ctx, run.Num); err != nil {
+		return v, err
 	}
 	if v.Workers, err = a.ledger.LiveWorkers(ctx); err != nil {
 		return v, err
@@ -218,6 +222,9 @@ func (v statusDayView) text(a *app) error {
 		{"documents", fmt.Sprintf("%s: %s done, %s dead, %s unchanged, %s to do", number(d.Total), number(d.Done), number(d.Dead), number(d.Skipped), number(d.Remaining))},
 		{"calls", fmt.Sprintf("%s, tokens %s in, %s out", number(v.Calls), number(v.Tokens.In), number(v.Tokens.Out))},
 		{"cost", usd(v.costNano)},
+	}
+	if v.Flagged > 0 {
+		rows = append(rows, []string{"flagged", summaries(v.Flagged) + " with findings"})
 	}
 	if v.Message != "" {
 		rows = append(rows, []string{"message", v.Message})

@@ -302,7 +302,10 @@ func TestPage(t *testing.T) {
 			"# T\n\nS.\n\n## topics\n\n- a\n- b\n  c\n\n## key points\n\nOne.\n\n## score\n\n0.5\n\n## deep\n\n```json\n{\n  \"x\": [\n    1\n  ]\n}\n```\n",
 		},
 		"custom without": {"T", "who: me", `{"who":"me","n":[1,true]}`, "", "# T\n\n## who\n\nme\n\n## n\n\n- 1\n- true\n"},
-		"findings":       {"T", "S.", "", `["number 7 is not in the source",{"kind":"date"}]`, "# T\n\nS.\n\n## Checks\n\n- number 7 is not in the source\n- `{\"kind\":\"date\"}`\n"},
+		"findings": {
+			"T", "S.", "", `[{"check":"number","found":"1,200","message":"not there"},{"check":"quote","found":"a *b*\u001b[31m\n<i>","message":"not there"},"by hand",{"kind":"date"}]`,
+			"# T\n\nS.\n\n## Checks\n\n- number \"1,200\": not there\n- quote \"a \\*b\\*\\[31m \\<i>\": not there\n- \"by hand\"\n- {\"kind\":\"date\"}\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gistmill/gistmill/internal/summarize/checks"
 )
 
 // writePage renders a summary as Markdown: its title, the summary, the other fields of a custom schema, and where it
@@ -145,23 +147,38 @@ func isPlain(value json.RawMessage) bool {
 }
 
 // writeFindings lists what the checks of a summary found.
-func writeFindings(b *bytes.Buffer, checks json.RawMessage) {
-	var findings []json.RawMessage
-	if json.Unmarshal(checks, &findings) != nil || len(findings) == 0 {
+func writeFindings(b *bytes.Buffer, raw json.RawMessage) {
+	findings := Findings(raw)
+	if len(findings) == 0 {
 		return
 	}
 	b.WriteString("\n## Checks\n\n")
-	for _, finding := range findings {
-		if text, ok := (field{value: finding}).text(); ok {
-			fmt.Fprintf(b, "- %s\n", strings.ReplaceAll(prose(text), "\n", "\n  "))
-			continue
-		}
-		var one bytes.Buffer
-		if json.Compact(&one, finding) == nil {
-			fmt.Fprintf(b, "- %s\n", code(one.String()))
-		}
+	for _, f := range findings {
+		fmt.Fprintf(b, "- %s\n", literal(f))
 	}
 }
+
+// Findings are the findings of a summary's checks for people, a line each: `number "1,200": this number does not stand in
+// the document`. What is no finding is shown as it is stored.
+func Findings(raw json.RawMessage) []string {
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		return nil
+	}
+	lines := make([]string, len(items))
+	for i, item := range items {
+		var f checks.Finding
+		if json.Unmarshal(item, &f) != nil || f.Check == "" || f.Message == "" {
+			lines[i] = oneLine(string(item))
+			continue
+		}
+		lines[i] = oneLine(string(f.Check) + " \"" + f.Found + "\": " + f.Message)
+	}
+	return lines
+}
+
+// oneLine is text on one line that a terminal does not obey.
+func oneLine(s string) string { return strings.Join(strings.Fields(Inert(s)), " ") }
 
 // prose is text of a model or a document for Markdown: its lists and emphasis stay, but it holds no character that a
 // terminal obeys, no HTML, and no image, since a viewer would fetch that from wherever the text says.
@@ -189,7 +206,7 @@ func opensTag(after string) bool {
 
 // literal is a line of text that Markdown shows as it is.
 func literal(s string) string {
-	s = strings.Join(strings.Fields(Inert(s)), " ")
+	s = oneLine(s)
 	var b strings.Builder
 	before := ' '
 	for i, r := range s {
@@ -209,7 +226,7 @@ func letter(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // code is a code span.
 func code(s string) string {
-	s = strings.Join(strings.Fields(Inert(s)), " ")
+	s = oneLine(s)
 	ticks := strings.Repeat("`", longest(s)+1)
 	if s == "" || s[0] == '`' || s[len(s)-1] == '`' {
 		return ticks + " " + s + " " + ticks

@@ -64,6 +64,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"UnreadableIsDeadOnce":     testUnreadableIsDeadOnce,
 		"GoneAndBack":              testGoneAndBack,
 		"Force":                    testForce,
+		"FlaggedAreCounted":        testFlaggedAreCounted,
 		"PlanningLease":            testPlanningLease,
 		"StaleOutcomeIsRefused":    testStaleOutcomeIsRefused,
 		"LapsedWorkerIsRecovered":  testLapsedWorkerIsRecovered,

@@ -81,7 +81,7 @@ func (l *Ledger) Done(ctx context.Context, worker int64, c Claimed, read Read, s
 			return nil
 		}
 		return l.putSummary(ctx, tx, c, s)
-	}, `state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0`, func(ctx context.Context, tx *sql.Tx) error {
+	}, fmt.Sprintf(`state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0, flagged = %d`, s.flag()), func(ctx context.Context, tx *sql.Tx) error {
 		if err := l.putResult(ctx, tx, c, read, "done", s.Name, "", ""); err != nil || c.Attempts == 0 {
 			return err
 		}

@@ -63,6 +63,7 @@ func (e *caller) Summarize(ctx context.Context, d Document) (Summary, error) {
 	if err != nil {
 		return Summary{Usage: j.usage, Chunks: s.Chunks}, err
 	}
+	s.Findings = j.check(s)
 	return s, nil
 }
 

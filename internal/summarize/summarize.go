@@ -7,7 +7,8 @@
 //
 // It refuses to own how a call is made, limited or paid for (internal/llm), where
 // results are kept and when a document is tried again (worker, internal/ledger), and
-// how sentences are found and ranked (its subpackages sentences and extractive).
+// how sentences are found and ranked (its subpackages sentences and extractive), and how a
+// summary is compared with its document (checks).
 package summarize
 
 import (
@@ -17,6 +18,7 @@ import (
 	"fmt"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize/checks"
 )
 
 // Document is the clean text of a document. Title is what the document says of itself,
@@ -39,6 +41,8 @@ type Summary struct {
 	Usage llm.Usage
 	// Chunks is the number of parts the document was read in; 1 when it was read whole.
 	Chunks int
+	// Findings are what to look at in the summary. The built-in engine has none: its sentences stand in the document.
+	Findings []checks.Finding
 }
 
 // Completer answers requests. Equal input gives byte for byte equal requests, so it may

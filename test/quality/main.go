@@ -3,9 +3,12 @@
 //
 //	go run ./test/quality -papers papers.jsonl
 //
-// It owns the comparison: the two baselines, the halves of the set, the examples. It
-// refuses to own the engine and the score (package rouge), and shows no wording of the
-// set beyond averages.
+// With -checks it measures the checks on summaries instead: how often they flag what is
+// right, and how often what was made wrong on purpose.
+//
+// It owns the comparison: the two baselines, the halves of the set, the examples, the
+// corruptions. It refuses to own the engine, the checks and the score (package rouge), and
+// shows no wording of the set beyond averages.
 package main
 
 import (
@@ -35,6 +38,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("quality", flag.ContinueOnError)
 	papers := flags.String("papers", "", "JSONL file of {id, title, text, summary}")
 	words := flags.Int("words", 150, "words of a summary")
+	checksOut := flags.String("checks", "", "measure the checks on summaries instead, and write this file; - is none")
 	out := flags.String("out", "test/quality/RESULTS.md", "file to write the results to; empty for none")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -42,6 +46,17 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	set, err := readPapers(*papers)
 	if err != nil {
 		return err
+	}
+	if *checksOut != "" {
+		r, err := measureChecks(ctx, set, *words)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(stdout, r.tables())
+		if *checksOut == "-" {
+			return nil
+		}
+		return os.WriteFile(*checksOut, []byte(r.markdown()), 0o644)
 	}
 	tuned, unseen := halves(set)
 	var r report

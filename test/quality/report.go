@@ -108,7 +108,7 @@ func quoted(s string) string {
 
 func commit() string {
 	c := output("git", "rev-parse", "--short", "HEAD")
-	if output("git", "status", "--porcelain", "internal/summarize/extractive", "internal/summarize/sentences", "test/quality/*.go") != "" {
+	if output("git", "status", "--porcelain", "internal/summarize", "test/quality/*.go") != "" {
 		c += " with changes"
 	}
 	return c
