@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestMoreLimits is TestLimits for every kind of limit. 
+// TestMoreLimits is TestLimits for every kind of limit.
 func TestMoreLimits(t *testing.T) {
 	t.Parallel()
 	testLimits(t, []limitCase{
