@@ -33,12 +33,13 @@ local function estimate(p, P, charge)
   local calls = s.rDone - (s.refusedR or 0)
   local function begin(rate, slow)
     s[p .. 'Rate'], s[p .. 'RateAt'], s[p .. 'Slow'] = math.max(rate, LEAST * charge), s.at, slow
+    s[p .. 'K'] = s[p .. 'K'] or 10
   end
-  if not since then
+  if not since and known(p) then
+    begin(rate(p), 0) -- one call too early, or the limit has changed: the next refusal tells
+  elseif not since then
     -- The endpoint's bucket was full at first, so that what went through says too much.
-    local before, current = free * charge, rate(p)
-    if before == 0 or current and current < before then before = current or 2 * charge end
-    begin(before / 2, 1)
+    begin(free > 0 and free * charge / 2 or 2 * charge, 1)
   elseif since >= 2 and calls >= 10 or since >= 20 and calls >= 3 then
     local recently = s.markAt and now - s.markAt < 3 * MARK and (done - s['mark' .. P]) / (now - s.markAt) or 0
     begin(math.max((done - atRefusal) / since, 0.9 * recently), 0)
@@ -47,7 +48,7 @@ local function estimate(p, P, charge)
     begin(0.9 * s[p .. 'Rate'], 0)
     return -- too short to measure: the interval goes on
   else
-    begin((learned(p) or 0) / 4, 1)
+    begin((learned(p) or 0) / 2, 1)
     if calls > 0 then return end
   end
   s.refusedAt, s.refusedR, s.refusedT = now, s.rDone, s.tDone

@@ -69,7 +69,7 @@ const (
 	// freeCheck is how often a process that knows of no limit looks whether others do.
 	freeCheck = time.Second
 	// lookAgain is the longest time after which a waiter asks again: rates change.
-	lookAgain = 5 * time.Second
+	lookAgain = 2 * time.Second
 	// lifetimeSlack is how much longer than its timeout a call may be in flight.
 	lifetimeSlack = 5 * time.Second
 	// unreachablePause is between two tries to reach Redis.
@@ -173,7 +173,7 @@ func (s *sharedState) end(o Outcome, inFlight int) (most int, perSecond float64)
 		s.most = max(s.most, inFlight)
 	}
 	// A rate of the first moment says nothing.
-	if elapsed := time.Since(s.since).Seconds(); elapsed >= 1 {
+	if elapsed := time.Since(s.since).Seconds(); elapsed >= 0.2 {
 		perSecond = float64(s.ended) / elapsed
 	}
 	return s.most, perSecond
