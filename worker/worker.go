@@ -43,7 +43,7 @@ type Config struct {
 	ReaderCommand []string
 	Limits        corpus.Limits
 
-	Concurrency   int // calls in flight, which Calls holds to; some more documents are in work at once
+	Concurrency   int // calls in flight; ahead times as many documents are in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
@@ -76,7 +76,8 @@ type Worker struct {
 	Config
 	id       int64
 	jobs     jobs
-	slots    chan struct{}
+	slots    chan struct{} // documents in work
+	inFlight chan struct{} // calls
 	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
 	calls    context.Context
@@ -93,7 +94,9 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
+	return &Worker{
+		Config: c, slots: make(chan struct{}, ahead*c.Concurrency), inFlight: make(chan struct{}, c.Concurrency), draining: make(chan struct{}),
+	}
 }
 
 // Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace

@@ -71,6 +71,7 @@ type bench struct {
 	model   *model
 	retry   tasks.Retry
 	budget  *int64
+	calls   int // at once; 0 is the worker's default
 }
 
 func setUp(t *testing.T, documents map[string]string) *bench {
@@ -132,6 +133,7 @@ func (b *bench) worker() *worker.Worker {
 		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
 			return corpus.Open(ctx, url, corpus.Options{})
 		},
+		Concurrency:   b.calls,
 		ReaderCommand: []string{"false"}, // dies at once
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond, Withdraw: b.enqueue.Withdraw,
 	})
@@ -283,6 +285,53 @@ func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
 	if n := b.model.total() - before; n != 20 {
 		t.Errorf("%d calls after the key was mended", n)
 	}
+}
+
+// Documents wait with their intents on record for those whose calls are in flight. When the run is stopped they make none, and
+// take the intents back.
+func TestHaltIsBeforeWaitingCalls(t *testing.T) {
+	t.Parallel()
+	const atOnce = 2
+	b := setUp(t, documents(12))
+	b.calls = atOnce
+	run := b.plan()
+	b.model.answer = func(ctx context.Context, _ string, _ int) (llm.Response, error) {
+		for b.model.total() < atOnce || b.claimed(run) < 2*atOnce {
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				return llm.Response{}, ctx.Err()
+			}
+		}
+		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong"}
+	}
+	run = b.work(run)
+	b.totals(run, ledger.Totals{Total: 12, Remaining: 12})
+	_, account, err := b.ledger.Totals(t.Context(), run.Num)
+	b.ok(err)
+	if n := b.model.total(); n != atOnce || account.Calls != atOnce {
+		t.Errorf("%d calls were made and %d booked, want the %d that were in flight", n, account.Calls, atOnce)
+	}
+	b.model.answer = nil
+	run = b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 12, Done: 12})
+}
+
+// claimed is how many documents of a run a worker holds.
+func (b *bench) claimed(run ledger.Run) (n int64) {
+	if err := b.ledger.OpenPartitions(b.Context(), run.Num, func(page []ledger.Partition) error {
+		for _, p := range page {
+			view, err := b.ledger.Look(b.Context(), p.ID)
+			if err != nil {
+				return err
+			}
+			n += view.Claimed
+		}
+		return nil
+	}); err != nil {
+		b.Error(err)
+	}
+	return n
 }
 
 func TestBudgetStopsBeforeSpending(t *testing.T) {
