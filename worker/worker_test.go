@@ -71,7 +71,6 @@ type bench struct {
 	model   *model
 	retry   tasks.Retry
 	budget  *int64
-	calls   int // at once; 0 is the worker's default
 }
 
 func setUp(t *testing.T, documents map[string]string) *bench {
@@ -124,28 +123,36 @@ func (b *bench) plan() ledger.Run {
 
 func (b *bench) worker() *worker.Worker {
 	b.Helper()
+	return worker.New(b.config())
+}
+
+func (b *bench) config() worker.Config {
+	b.Helper()
 	prices, err := llm.NewPrices(nil)
 	b.ok(err)
 	extractor := corpus.NewExtractor(corpus.Limits{})
 	b.Cleanup(func() { b.ok(extractor.Close()) })
-	return worker.New(worker.Config{
+	return worker.Config{
 		Ledger: b.ledger, Queue: b.queue, Calls: b.model, Prices: prices, Extractor: extractor, Retry: b.retry,
 		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
 			return corpus.Open(ctx, url, corpus.Options{})
 		},
-		Concurrency:   b.calls,
 		ReaderCommand: []string{"false"}, // dies at once
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond, Withdraw: b.enqueue.Withdraw,
-	})
+	}
 }
 
 // work runs a worker until the run is not running any more, and returns the run.
 func (b *bench) work(run ledger.Run) ledger.Run {
 	b.Helper()
+	return b.workAs(b.worker(), run)
+}
+
+func (b *bench) workAs(w *worker.Worker, run ledger.Run) ledger.Run {
+	b.Helper()
 	stop, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	w := b.worker()
 	go func() { ended <- w.Run(stop, b.Context()) }()
 	run = b.until(run, func(r ledger.Run) bool { return r.State != ledger.Running })
 	cancel()
@@ -285,53 +292,6 @@ func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
 	if n := b.model.total() - before; n != 20 {
 		t.Errorf("%d calls after the key was mended", n)
 	}
-}
-
-// Documents wait with their intents on record for those whose calls are in flight. When the run is stopped they make none, and
-// take the intents back.
-func TestHaltIsBeforeWaitingCalls(t *testing.T) {
-	t.Parallel()
-	const atOnce = 2
-	b := setUp(t, documents(12))
-	b.calls = atOnce
-	run := b.plan()
-	b.model.answer = func(ctx context.Context, _ string, _ int) (llm.Response, error) {
-		for b.model.total() < atOnce || b.claimed(run) < 2*atOnce {
-			select {
-			case <-time.After(time.Millisecond):
-			case <-ctx.Done():
-				return llm.Response{}, ctx.Err()
-			}
-		}
-		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong"}
-	}
-	run = b.work(run)
-	b.totals(run, ledger.Totals{Total: 12, Remaining: 12})
-	_, account, err := b.ledger.Totals(t.Context(), run.Num)
-	b.ok(err)
-	if n := b.model.total(); n != atOnce || account.Calls != atOnce {
-		t.Errorf("%d calls were made and %d booked, want the %d that were in flight", n, account.Calls, atOnce)
-	}
-	b.model.answer = nil
-	run = b.work(b.plan())
-	b.totals(run, ledger.Totals{Total: 12, Done: 12})
-}
-
-// claimed is how many documents of a run a worker holds.
-func (b *bench) claimed(run ledger.Run) (n int64) {
-	if err := b.ledger.OpenPartitions(b.Context(), run.Num, func(page []ledger.Partition) error {
-		for _, p := range page {
-			view, err := b.ledger.Look(b.Context(), p.ID)
-			if err != nil {
-				return err
-			}
-			n += view.Claimed
-		}
-		return nil
-	}); err != nil {
-		b.Error(err)
-	}
-	return n
 }
 
 func TestBudgetStopsBeforeSpending(t *testing.T) {
