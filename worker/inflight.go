@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
 )
 
 // errStopped says that a call was not made because its run was stopped.
@@ -26,9 +27,9 @@ func (w *Worker) takeCall(ctx context.Context, j *job) error {
 }
 
 // call makes one call in the place that takeCall took, and gives that back. Who gets it next knows if there is no use in another.
-func (m *meter) call(ctx context.Context, j *job, r llm.Request) (llm.Response, error) {
-	defer func() { <-m.worker.inFlight }()
-	response, err := m.worker.Calls.Complete(ctx, r)
+func (w *Worker) call(ctx context.Context, j *job, to summarize.Completer, r llm.Request) (llm.Response, error) {
+	defer func() { <-w.inFlight }()
+	response, err := to.Complete(ctx, r)
 	var failed *llm.Error
 	if errors.As(err, &failed) && failed.Class == llm.Halted {
 		j.noCalls.Store(true)

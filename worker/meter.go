@@ -79,7 +79,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 		m.end(ctx, func(ctx context.Context) error { return w.Ledger.DropCall(ctx, call, intent) })
 		return llm.Response{}, err
 	}
-	response, err := m.call(ctx, a.job, r)
+	response, err := w.call(ctx, a.job, w.Calls, r)
 	if err != nil {
 		used := m.usedBy(r, intent, err)
 		a.add(used.CostNano)
