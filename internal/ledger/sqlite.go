@@ -43,7 +43,7 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 		return nil, nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	write.SetMaxOpenConns(1)
-	if err := write.PingContext(ctx); err != nil {
+	if err := pingSQLite(ctx, write); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, explainSQLite(err)), write.Close())
 	}
 	read, err = openKeeping(source + "&_pragma=query_only(1)")
@@ -53,6 +53,23 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 	read.SetMaxOpenConns(max(1, connections-1))
 	read.SetMaxIdleConns(max(1, connections-1))
 	return write, read, nil
+}
+
+// pingSQLite opens the first connection. Of processes that make a new file a write-ahead log at once all but one are told that it is
+// locked, and no busy_timeout is waited for (sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY In WAL Mode").
+func pingSQLite(ctx context.Context, db *sql.DB) error {
+	for tries := 0; ; tries++ {
+		err := db.PingContext(ctx)
+		var e *sqlite.Error
+		if !errors.As(err, &e) || e.Code()&0xff != 5 || tries == 100 {
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func openKeeping(source string) (*sql.DB, error) {

@@ -51,6 +51,9 @@ func inBubble(t *testing.T, test func(t *testing.T, r *bubbleRedis)) {
 	})
 }
 
+// elapse lets time pass in a bubble.
+func elapse(d time.Duration) { time.Sleep(d) }
+
 // bubbleClock sets Redis' clock before each command.
 type bubbleClock struct{ server *miniredis.Miniredis }
 

@@ -98,7 +98,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("x-ratelimit-limit-tokens", fmt.Sprintf("%.0f", tokens*60))
 	}
 	if !ok {
-		time.Sleep(5 * time.Millisecond)
+		elapse(5 * time.Millisecond)
 		what := "requests per min (RPM)"
 		if tokens > 0 {
 			what = "tokens per min (TPM)"
@@ -116,7 +116,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, 429, `{"error":{"message":"Rate limit reached on `+what+`"}}`)
 		return
 	}
-	time.Sleep(time.Duration(float64(p.latency) * (1 + p.spread*(2*rand.Float64()-1))))
+	elapse(time.Duration(float64(p.latency) * (1 + p.spread*(2*rand.Float64()-1))))
 	p.mu.Lock()
 	p.busy--
 	p.mu.Unlock()
@@ -198,7 +198,7 @@ func testLimits(t *testing.T, cases []limitCase) {
 				ctx, cancel := context.WithTimeout(t.Context(), tc.run)
 				defer cancel()
 				wg := load(ctx, t, r, p, tc.processes, tc.limits, tc.size)
-				time.Sleep(tc.skip)
+				elapse(tc.skip)
 				before, _, chargedBefore := p.count()
 				<-ctx.Done()
 				wg.Wait()
@@ -249,12 +249,12 @@ func testChanges(t *testing.T, cases []changeCase) {
 				ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 				defer cancel()
 				wg := load(ctx, t, r, p, 2, SharedLimits{RPM: tc.set}, fixed(200))
-				time.Sleep(100 * time.Second)
+				elapse(100 * time.Second)
 				p.mu.Lock()
 				p.perSec *= tc.change
 				p.mu.Unlock()
 				changed, refusedBefore, _ := p.count()
-				time.Sleep(time.Minute)
+				elapse(time.Minute)
 				before, _, _ := p.count()
 				<-ctx.Done()
 				wg.Wait()
@@ -279,7 +279,7 @@ func TestFlushedStateStartsEmpty(t *testing.T) {
 		defer cancel()
 		wg := load(ctx, t, r, p, 4, SharedLimits{RPM: 1200}, fixed(200))
 		for range 5 {
-			time.Sleep(10 * time.Second)
+			elapse(10 * time.Second)
 			r.server.FlushAll()
 		}
 		<-ctx.Done()
@@ -316,7 +316,7 @@ func TestSmallestLimitHolds(t *testing.T) {
 		if n, _, _ := p.count(); n > 310 {
 			t.Errorf("%d calls in the first minute, want at most 300", n)
 		}
-		time.Sleep(3 * time.Minute)
+		elapse(3 * time.Minute)
 		before, _, _ := p.count()
 		<-ctx.Done()
 		lax.Wait()
@@ -411,7 +411,7 @@ func TestNoLimitNoRedis(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(2 * time.Millisecond)
+			elapse(2 * time.Millisecond)
 			p.Done(Outcome{Usage: Usage{In: 1, Out: 1}})
 		}
 		if n := r.server.CommandCount() - before; n > 5 {
@@ -439,7 +439,7 @@ func TestOthersLearnOfALimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Done(Outcome{Err: &Error{Class: RateLimited, RetryAfter: 30 * time.Second}})
-		time.Sleep(freeCheck)
+		elapse(freeCheck)
 		start := time.Now()
 		if p, err = b.Acquire(t.Context(), call); err != nil {
 			t.Fatal(err)

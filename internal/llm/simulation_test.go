@@ -60,7 +60,7 @@ func TestTenMinutesOfRefusals(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 13*time.Minute)
 		defer cancel()
 		wg := load(ctx, t, r, h, 2, SharedLimits{}, fixed(200))
-		time.Sleep(time.Until(opens) + 45*time.Second)
+		elapse(time.Until(opens) + 45*time.Second)
 		before, _, _ := p.count()
 		<-ctx.Done()
 		wg.Wait()
