@@ -24,6 +24,9 @@ end
 local n = inFlight()
 redis.call('ZREM', KEYS[2], id)
 
+-- shortWindows tells whether the endpoint seems to count in windows of a second or so: it refused right after a pause.
+local function shortWindows() return s.plain and now - s.plain < 300 end
+
 -- estimate learns a rate from a refusal. Between two refusals by a used-up bucket or window, what was admitted is what the
 -- limit gives; at the least, for a bucket that overflowed meanwhile gave less than it could, so that what went through in
 -- the last seconds counts too. P is the bucket's letter in the names of counts, charge what a call takes of it.
@@ -31,6 +34,8 @@ local function estimate(p, P, charge)
   local done, atRefusal = s[p .. 'Done'], s['refused' .. P] or 0
   local since = s.refusedAt and now - s.refusedAt
   local calls = s.rDone - (s.refusedR or 0)
+  -- A bucket fills during a pause, short windows pass by.
+  if since and shortWindows() then since = math.max(1, since - (s.paused or 0)) end
   local function begin(rate, slow)
     s[p .. 'Rate'], s[p .. 'RateAt'], s[p .. 'Slow'] = math.max(rate, LEAST * charge), s.at, slow
     s[p .. 'K'] = s[p .. 'K'] or 10
@@ -51,7 +56,7 @@ local function estimate(p, P, charge)
     begin((learned(p) or 0) / 2, 1)
     if calls > 0 then return end
   end
-  s.refusedAt, s.refusedR, s.refusedT = now, s.rDone, s.tDone
+  s.refusedAt, s.refusedR, s.refusedT, s.paused = now, s.rDone, s.tDone, 0
 end
 
 s.hi = math.max(s.hi or 0, most)
@@ -115,12 +120,14 @@ elseif how == 'limited' then
   elseif new and crowd and s.streak > 1 then
     wait = math.max(wait, 0.05, jitter * math.min(30, 0.1 * 2 ^ math.min(s.streak - 1, 10)))
   end
+  local pausing = 0
   if wait > 0 and now + wait > s.at then
+    pausing = now + wait - math.max(now, s.at)
     -- The endpoint's bucket fills during a pause, and so does ours for the last second of it, unless the one
     -- before this ended in a refusal at once: then the endpoint counts in short windows.
     local credit = math.min(wait, 1)
     if new and s.resumed and sent - s.resumed < 1.5 then s.plain = now end
-    if s.rSlow ~= 0 and s.tSlow ~= 0 or s.plain and now - s.plain < 300 then credit = 0 end
+    if s.rSlow ~= 0 and s.tSlow ~= 0 or shortWindows() then credit = 0 end
     s.at = now + wait
     s.resumed = s.at
     for _, p in ipairs({'r', 't'}) do
@@ -147,6 +154,7 @@ elseif how == 'limited' then
     end
     s.hi, s.hiBefore = 0, s.hi
   end
+  s.paused = (s.paused or 0) + pausing
   if new then s.cutAt = now end
 end
 save()

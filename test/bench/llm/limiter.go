@@ -15,7 +15,7 @@ import (
 func limiterScenario() scenario {
 	return scenario{name: "limiter", about: "the cost of the limiter itself", alone: true, most: 5 * time.Minute,
 		play: func(ctx context.Context, s *site) ([]row, error) {
-			command := exec.CommandContext(ctx, "go", "test", "-tags", "integration", "-run", "^$", "-bench", "^BenchmarkLimiter",
+			command := exec.CommandContext(ctx, "go", "test", "-tags", "benchmark", "-run", "^$", "-bench", "^BenchmarkLimiter",
 				"-benchtime", s.of(5*time.Second, time.Second).String(), "./internal/llm/...")
 			command.Env = append(command.Environ(), "GISTMILL_TEST_REDIS="+s.bench.redis, "GISTMILL_TEST_POSTGRES="+s.bench.store)
 			out, err := command.CombinedOutput()
