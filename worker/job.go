@@ -18,8 +18,7 @@ import (
 )
 
 // job is what the partitions of one run share: its source, profile and engine. stopped is set as soon as this worker
-// learns that the run is not to be worked on, and noCalls with it, unless that is for the budget: what is reserved may be spent.
-// capped is set when the run has a budget.
+// learns that the run is not to be worked on, capped when the run has a budget.
 type job struct {
 	run     ledger.Run
 	profile summarize.Profile
@@ -27,7 +26,6 @@ type job struct {
 	source  *corpus.Source
 	stopped atomic.Bool
 	capped  atomic.Bool
-	noCalls atomic.Bool
 }
 
 // jobs keeps the runs in work open.
@@ -117,7 +115,7 @@ func (w *Worker) watch(ctx context.Context) {
 			continue
 		}
 		j.look(run)
-		if run.State != ledger.Running && j.stop(run.Reason) {
+		if run.State != ledger.Running && !j.stopped.Swap(true) {
 			w.Log.Info("run is not to be worked on any more", "run", run.Name, "state", run.State, "reason", run.Reason)
 		}
 		if run.State == ledger.Finished {
@@ -139,17 +137,9 @@ func (js *jobs) forget(log *slog.Logger, j *job) {
 	}
 }
 
-// stop says whether it was not stopped before.
-func (j *job) stop(reason ledger.Reason) bool {
-	if reason != ledger.Budget {
-		j.noCalls.Store(true)
-	}
-	return !j.stopped.Swap(true)
-}
-
 // stop stops a job's run for everyone, once.
 func (w *Worker) stop(ctx context.Context, j *job, reason ledger.Reason, message string) {
-	j.stop(reason)
+	j.stopped.Store(true)
 	first, err := w.Ledger.Stop(ctx, j.run.Num, reason, message)
 	if err != nil {
 		w.Log.Warn("the run was not stopped", "run", j.run.Name, "error", err)

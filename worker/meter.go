@@ -103,11 +103,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 			Usage: llm.Usage{In: int(known.TokensIn), CachedIn: int(known.TokensCached), Out: int(known.TokensOut)},
 		}, nil
 	}
-	if err := w.takeCall(ctx, a.job); err != nil {
-		m.end(ctx, func(ctx context.Context) error { return w.Ledger.DropCall(ctx, call, intent) })
-		return llm.Response{}, err
-	}
-	response, err := w.call(ctx, a.job, m.calls, r)
+	response, err := m.calls.Complete(ctx, r)
 	if err != nil {
 		used := m.usedBy(r, intent, err)
 		a.add(used.CostNano)

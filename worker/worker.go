@@ -48,7 +48,7 @@ type Config struct {
 	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
 	DayCapNano *int64
 
-	Concurrency   int // calls in flight; ahead times as many documents are in work at once
+	Concurrency   int // calls in flight, which Calls holds to; some more documents are in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
@@ -89,8 +89,7 @@ type Worker struct {
 	id       int64
 	jobs     jobs
 	router   *llm.Fallback
-	slots    chan struct{} // documents in work
-	inFlight chan struct{} // calls
+	slots    chan struct{}
 	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
 	calls    context.Context
@@ -107,9 +106,7 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Worker{
-		Config: c, slots: make(chan struct{}, ahead*c.Concurrency), inFlight: make(chan struct{}, c.Concurrency), draining: make(chan struct{}),
-	}
+	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
 	w.router = w.newRouter()
 	return w
 }

@@ -125,16 +125,11 @@ func (b *bench) plan() ledger.Run {
 
 func (b *bench) worker() *worker.Worker {
 	b.Helper()
-	return worker.New(b.config())
-}
-
-func (b *bench) config() worker.Config {
-	b.Helper()
 	prices, err := llm.NewPrices(nil)
 	b.ok(err)
 	extractor := corpus.NewExtractor(corpus.Limits{})
 	b.Cleanup(func() { b.ok(extractor.Close()) })
-	return worker.Config{
+	return worker.New(worker.Config{
 		Ledger: b.ledger, Queue: b.queue, Calls: b.model, Prices: prices, Extractor: extractor, Retry: b.retry,
 		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
 			return corpus.Open(ctx, url, corpus.Options{})
@@ -142,20 +137,16 @@ func (b *bench) config() worker.Config {
 		ReaderCommand: []string{"false"}, // dies at once
 		DayCapNano:    b.dayCap,
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond, Withdraw: b.enqueue.Withdraw,
-	}
+	})
 }
 
 // work runs a worker until the run is not running any more, and returns the run.
 func (b *bench) work(run ledger.Run) ledger.Run {
 	b.Helper()
-	return b.workAs(b.worker(), run)
-}
-
-func (b *bench) workAs(w *worker.Worker, run ledger.Run) ledger.Run {
-	b.Helper()
 	stop, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	ended := make(chan error, 1)
+	w := b.worker()
 	go func() { ended <- w.Run(stop, b.Context()) }()
 	run = b.until(run, func(r ledger.Run) bool { return r.State != ledger.Running })
 	cancel()

@@ -108,25 +108,6 @@ func (l *Ledger) FailCall(ctx context.Context, call int64, in Intent, class stri
 	return l.endCall(ctx, call, in, class, used, nil)
 }
 
-// DropCall takes back an intent that no call has followed, and its reservation: it was made for nothing.
-func (l *Ledger) DropCall(ctx context.Context, call int64, in Intent) error {
-	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		var open bool // not, where this worker's lease has lapsed meanwhile: then it is booked as lost, and stays so
-		if err := l.row(ctx, tx, `SELECT CASE WHEN finished_at IS NULL THEN 1 ELSE 0 END FROM calls WHERE id = $1`, call).Scan(&open); err != nil || !open {
-			return err
-		}
-		if err := l.settleBudget(ctx, tx, in.Run, call, -orZero(in.ReservedNano), -in.ReservedTokens); err != nil {
-			return err
-		}
-		_, err := l.exec(ctx, tx, `DELETE FROM calls WHERE id = $1`, call)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("take a call back: %w", err)
-	}
-	return nil
-}
-
 func (l *Ledger) endCall(ctx context.Context, call int64, in Intent, class string, a Answer, keep func(context.Context, *sql.Tx) error) error {
 	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// A lapsed worker's call is closed at its reservation; the true figures replace that when they come after all.

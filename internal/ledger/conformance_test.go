@@ -73,7 +73,6 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"StopAndResume":            testStopAndResume,
 		"CancelledRunIsOver":       testCancelledRunIsOver,
 		"CallsOfOneNamePayOnce":    testCallsOfOneNamePayOnce,
-		"CallTakenBack":            testCallTakenBack,
 		"Budget":                   testBudget,
 		"BudgetWaitsForInFlight":   testBudgetWaitsForInFlight,
 		"BudgetWantsPrices":        testBudgetWantsPrices,

@@ -13,6 +13,9 @@ type dialect interface {
 	skipLocked() string // after a SELECT whose rows are about to be updated
 	identity() string   // column type of a key that the database counts up and never uses again
 	withoutRowID() string
+	committers() int // transactions of small writes at once
+	// bound is the context of statements that are short: the time is for a server that has stopped to answer.
+	bound(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc)
 	openCalls() string // after the table calls, where the calls in flight are few among many
 	lockSchema(ctx context.Context, tx *sql.Tx) error
 	// lockCalls waits until all transactions that have booked calls are over, and keeps others from it until tx ends.
@@ -21,9 +24,6 @@ type dialect interface {
 	stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error
 	// insertPlanned bulk-inserts new pending rows of a run.
 	insertPlanned(ctx context.Context, conn *sql.Conn, tx *sql.Tx, run, scan int64, rows []planned) error
-	committers() int // transactions of small writes at once
-	// bound is the context of statements that are short: the time is for a server that has stopped to answer.
-	bound(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc)
 }
 
 // planned is a document that joins a run as pending.

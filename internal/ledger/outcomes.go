@@ -30,12 +30,12 @@ const readTimeout = time.Minute
 
 // Summary finds a summary by its name, if it was not made before since (zero: any).
 func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Summary, error) {
-	ctx, cancel := l.dialect.bound(ctx, readTimeout)
-	defer cancel()
 	s := Summary{Name: name}
 	var cost, created sql.NullInt64
 	var output sql.NullString
 	var checks string
+	ctx, cancel := l.dialect.bound(ctx, readTimeout)
+	defer cancel()
 	err := l.row(ctx, l.read, `SELECT title, text, output, model, endpoint, tokens_in, tokens_out, cost_nano, chunks, checks, created_at FROM summaries
 		WHERE name = $1 AND created_at >= $2`, name, sinceMillis(since)).
 		Scan(&s.Title, &s.Text, &output, &s.Model, &s.Endpoint, &s.TokensIn, &s.TokensOut, &cost, &s.Chunks, &checks, &created)
