@@ -81,7 +81,7 @@ const (
 
 // ahead is how many documents are in work for each call in flight: while some are read, or booked in the ledger, the others
 // keep the calls at their number.
-const ahead = 2
+const ahead = 1
 
 // Worker runs once. Counters may be read at any time.
 type Worker struct {

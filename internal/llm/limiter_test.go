@@ -38,12 +38,13 @@ type bubbleRedis struct {
 	dial   redis.UniversalClient
 }
 
-// inBubble runs a test in a synctest bubble. Time stands still while Redis answers, since its side is outside.
+// inBubble runs a test in a synctest bubble. Time stands still while Redis answers, since its side is outside. Nobody waits for a
+// connection: the client's timers for that outlive a bubble.
 func inBubble(t *testing.T, test func(t *testing.T, r *bubbleRedis)) {
 	t.Helper()
 	server := miniredis.RunT(t)
 	synctest.Test(t, func(t *testing.T) {
-		r := &bubbleRedis{server: server, dial: redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true, MaxRetries: -1})}
+		r := &bubbleRedis{server: server, dial: redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true, MaxRetries: -1, PoolSize: 1000})}
 		r.dial.AddHook(bubbleClock{server})
 		defer r.dial.Close()
 		test(t, r)
