@@ -34,6 +34,7 @@ local function estimate(p, P, charge)
   local done, atRefusal = s[p .. 'Done'], s['refused' .. P] or 0
   local since = s.refusedAt and now - s.refusedAt
   local calls = s.rDone - (s.refusedR or 0)
+  local quiet = s.rDone == s.cutR -- nothing was admitted since the last refusal: this is no limit but a shut door
   -- A bucket fills during a pause, short windows pass by.
   if since and shortWindows() then since = math.max(1, since - (s.paused or 0)) end
   local function begin(rate, slow)
@@ -45,16 +46,16 @@ local function estimate(p, P, charge)
   elseif not since then
     -- The endpoint's bucket was full at first, so that what went through says too much.
     begin(free > 0 and free * charge / 2 or 2 * charge, 1)
-  elseif since >= 2 and calls >= 10 or since >= 20 and calls >= 3 then
+  elseif not quiet and (since >= 2 and calls >= 10 or since >= 20 and calls >= 3) then
     local recently = s.markAt and now - s.markAt < 3 * MARK and (done - s['mark' .. P]) / (now - s.markAt) or 0
     begin(math.max((done - atRefusal) / since, 0.9 * recently), 0)
     s[p .. 'K'] = math.min(60, math.max(10, 50 * since / calls))
-  elseif s[p .. 'Slow'] == 0 and calls > 0 then
+  elseif not quiet and s[p .. 'Slow'] == 0 and calls > 0 then
     begin(0.9 * s[p .. 'Rate'], 0)
     return -- too short to measure: the interval goes on
   else
     begin((learned(p) or 0) / 2, 1)
-    if calls > 0 then return end
+    if calls > 0 and not quiet then return end
   end
   s.refusedAt, s.refusedR, s.refusedT, s.paused = now, s.rDone, s.tDone, 0
 end
@@ -155,7 +156,7 @@ elseif how == 'limited' then
     s.hi, s.hiBefore = 0, s.hi
   end
   s.paused = (s.paused or 0) + pausing
-  if new then s.cutAt = now end
+  if new then s.cutAt, s.cutR = now, s.rDone end
 end
 save()
 return {}

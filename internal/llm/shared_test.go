@@ -492,3 +492,49 @@ func TestWhatA429SpeaksOf(t *testing.T) {
 		}
 	}
 }
+
+// TestShutDoorIsNoLimit has an endpoint that refuses everything for a while. Calls that were in flight at the first refusal are
+// answered after it; that a few were admitted then says nothing of the rate when the door opens again.
+func TestShutDoorIsNoLimit(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *bubbleRedis) {
+		l := NewSharedLimiter(SharedLimits{Redis: r.dial, MaxInFlight: 16, Timeout: time.Minute})
+		acquire := func() Permit {
+			t.Helper()
+			p, err := l.Acquire(t.Context(), Call{Model: testRequest("").Model, InputTokens: func() int { return 1 }, MaxWait: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		answered := Outcome{Usage: Usage{In: 1, Out: 1}}
+		refused := Outcome{Err: &Error{Class: RateLimited, Message: "Rate limit reached on requests per min (RPM)"}}
+		admit := func(n int) {
+			for range n {
+				p := acquire()
+				elapse(100 * time.Millisecond)
+				p.Done(answered)
+			}
+		}
+		admit(30)
+		acquire().Done(refused)
+		admit(60)
+		stragglers := []Permit{acquire(), acquire()}
+		acquire().Done(refused)
+		for _, p := range stragglers {
+			p.Done(answered)
+		}
+		for range 20 {
+			elapse(15 * time.Second)
+			acquire().Done(refused)
+		}
+		elapse(time.Minute)
+		p := &provider{latency: 100 * time.Millisecond}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		load(ctx, t, r, p, 1, SharedLimits{}, fixed(20)).Wait()
+		if n, _, _ := p.count(); n < 200 {
+			t.Errorf("%d calls in the first 30 s after the door was opened", n)
+		}
+	})
+}
