@@ -13,11 +13,17 @@ import (
 var migrations embed.FS
 
 // migrate applies what is missing, all in one transaction under one lock, so that processes that start at
-// once wait for each other and a failure leaves nothing behind. Both databases have transactional DDL.
+// once wait for each other and a failure leaves nothing behind. Both databases have transactional DDL. Where nothing is missing no
+// lock is taken: who only wants to look would wait for a planner that writes.
 func (l *Ledger) migrate(ctx context.Context) error {
 	files, err := fs.Glob(migrations, "migrations/*.sql") // sorted by name
 	if err != nil {
 		return err
+	}
+	const current = `SELECT COALESCE(MAX(version), 0) FROM schema_version`
+	var version int
+	if err := l.read.QueryRowContext(ctx, current).Scan(&version); err == nil && version == len(files) {
+		return nil // an error: the table is missing yet, or what is wrong shows again below
 	}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if err := l.dialect.lockSchema(ctx, tx); err != nil {
@@ -26,8 +32,7 @@ func (l *Ledger) migrate(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)`); err != nil {
 			return err
 		}
-		var version int
-		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`).Scan(&version); err != nil {
+		if err := tx.QueryRowContext(ctx, current).Scan(&version); err != nil {
 			return err
 		}
 		if version > len(files) {
