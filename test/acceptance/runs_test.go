@@ -426,7 +426,7 @@ func TestKillWhilePlanning(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
 	// Broken lines are dead as they are listed: much to plan and nothing to do.
-	const n, broken = 200, 250_000
+	const n, broken = 200, 60_000
 	u.lines(n)
 	u.write("broken.jsonl", bytes.Repeat([]byte("{\n"), broken))
 	p := u.summarize()
