@@ -48,7 +48,7 @@ type Config struct {
 	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
 	DayCapNano *int64
 
-	Concurrency   int // calls in flight, which Calls holds to; some more documents are in work at once
+	Concurrency   int // documents in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
@@ -79,10 +79,6 @@ const (
 	holdFor = 3 * time.Second
 )
 
-// ahead is how many documents are in work for each call in flight: while some are read, or booked in the ledger, the others
-// keep the calls at their number.
-const ahead = 1
-
 // Worker runs once. Counters may be read at any time.
 type Worker struct {
 	Config
@@ -106,7 +102,7 @@ func New(c Config) *Worker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
+	w := &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
 	w.router = w.newRouter()
 	return w
 }

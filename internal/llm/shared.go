@@ -194,6 +194,7 @@ func (l *SharedLimiter) queue(ctx context.Context, p *sharedPermit) error {
 		reply, err := acquireCall.Run(ctx, l.Redis, p.state.keys, p.id, place.generation, place.request, place.token, p.counted, p.call.OutputTokens,
 			left.Seconds(), (l.Timeout + lifetimeSlack).Seconds(), l.RPM, l.TPM).StringSlice()
 		var wait time.Duration
+		var freed <-chan struct{} // of use only to who waits for a place
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -221,19 +222,18 @@ func (l *SharedLimiter) queue(ctx context.Context, p *sharedPermit) error {
 				return &Error{Class: RateLimited, Code: "paced", Message: "the endpoint's rate limit is used up", RetryAfter: max(wait, time.Millisecond)}
 			}
 			place = ticket{reply[2], reply[3], reply[4]}
+			if reply[0] == "room" {
+				freed = p.state.freed
+			}
 		}
-		if err := p.state.wait(ctx, min(wait, lookAgain), reply); err != nil {
+		if err := waitFor(ctx, min(wait, lookAgain), freed); err != nil {
 			return err
 		}
 	}
 }
 
-// wait sleeps until it is time to ask again, or a place has become free.
-func (s *sharedState) wait(ctx context.Context, d time.Duration, reply []string) error {
-	var freed chan struct{}
-	if len(reply) > 0 && reply[0] == "room" {
-		freed = s.freed
-	}
+// waitFor sleeps until it is time to ask again, or a place has become free.
+func waitFor(ctx context.Context, d time.Duration, freed <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

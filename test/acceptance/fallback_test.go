@@ -4,7 +4,6 @@ package acceptance
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -22,24 +21,15 @@ type second struct {
 
 func newSecond(t *testing.T, change func(*fakellm.Config)) *second {
 	t.Helper()
-	cfg := fakellm.Defaults()
-	if change != nil {
-		change(&cfg)
-	}
-	fake, err := fakellm.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &second{fake: fake, keys: map[string]int{}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.keys[r.Header.Get("Authorization")]++
-		s.mu.Unlock()
-		fake.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.CloseClientConnections)
-	t.Cleanup(server.Close)
-	s.url = server.URL + "/v1"
+	s := &second{keys: map[string]int{}}
+	s.fake, s.url = newEndpoint(t, change, func(fake *fakellm.Server) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			s.keys[r.Header.Get("Authorization")]++
+			s.mu.Unlock()
+			fake.ServeHTTP(w, r)
+		})
+	})
 	return s
 }
 

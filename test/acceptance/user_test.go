@@ -5,6 +5,7 @@ package acceptance
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -32,6 +33,19 @@ type user struct {
 
 func newUser(t *testing.T, change func(*fakellm.Config)) *user {
 	t.Helper()
+	u := &user{t: t, dir: t.TempDir()}
+	u.fake, u.url = newEndpoint(t, change, func(fake *fakellm.Server) http.Handler { return fake })
+	for _, folder := range []string{"docs", "tmp"} {
+		if err := os.Mkdir(u.path(folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return u
+}
+
+// newEndpoint serves a fake endpoint behind what is put before it, and returns its base URL.
+func newEndpoint(t *testing.T, change func(*fakellm.Config), before func(*fakellm.Server) http.Handler) (fake *fakellm.Server, url string) {
+	t.Helper()
 	cfg := fakellm.Defaults()
 	if change != nil {
 		change(&cfg)
@@ -40,16 +54,10 @@ func newUser(t *testing.T, change func(*fakellm.Config)) *user {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(fake)
+	server := httptest.NewServer(before(fake))
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(server.Close)
-	u := &user{t: t, dir: t.TempDir(), fake: fake, url: server.URL + "/v1"}
-	for _, folder := range []string{"docs", "tmp"} {
-		if err := os.Mkdir(u.path(folder), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return u
+	return fake, server.URL + "/v1"
 }
 
 // path is in her folder.
