@@ -64,15 +64,16 @@ func good() llm.Response {
 // bench is a pipeline in one process: SQLite, miniredis, a folder, a scripted model.
 type bench struct {
 	*testing.T
-	docs    string
-	ledger  *ledger.Ledger
-	queue   *tasks.Queue
-	enqueue *enqueuer.Enqueuer
-	model   *model
-	retry   tasks.Retry
-	budget  *int64
-	dayCap  *int64
-	name    string // of the model
+	docs      string
+	ledger    *ledger.Ledger
+	queue     *tasks.Queue
+	enqueue   *enqueuer.Enqueuer
+	model     *model
+	retry     tasks.Retry
+	budget    *int64
+	dayCap    *int64
+	fallbacks []worker.Fallback
+	name      string // of the model
 }
 
 func setUp(t *testing.T, documents map[string]string) *bench {
@@ -136,6 +137,7 @@ func (b *bench) worker() *worker.Worker {
 		},
 		ReaderCommand: []string{"false"}, // dies at once
 		DayCapNano:    b.dayCap,
+		Fallbacks:     b.fallbacks,
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond, Withdraw: b.enqueue.Withdraw,
 	})
 }
@@ -362,6 +364,26 @@ func TestFailedCallsAreBooked(t *testing.T) {
 				t.Errorf("account %+v", account)
 			}
 		})
+	}
+}
+
+// A first endpoint that is halted does not keep a run from its fallback, and what is done goes by the fallback's price.
+func TestFallbackGoesOnAfterAHalt(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(12))
+	b.model.answer = func(context.Context, string, int) (llm.Response, error) {
+		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong"}
+	}
+	other := &model{answer: func(context.Context, string, int) (llm.Response, error) {
+		return llm.Response{Content: `{"summary":"Short."}`, FinishReason: llm.FinishStop, Model: "gpt-4.1", Usage: llm.Usage{In: 100, Out: 10}}, nil
+	}}
+	b.fallbacks = []worker.Fallback{{Calls: other, Model: "gpt-4.1", Name: "the other"}}
+	run := b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 12, Done: 12})
+	_, account, err := b.ledger.Totals(t.Context(), run.Num)
+	b.ok(err)
+	if want := int64(12 * (100*2000 + 10*8000)); account.CostNano != want || other.total() != 12 {
+		t.Errorf("%d calls to the fallback, cost %d, want %d", other.total(), account.CostNano, want)
 	}
 }
 
