@@ -99,9 +99,10 @@ func TestFallbackWhenDown(t *testing.T) {
 			if by := u.exportedBy(); by[host(other.url)] != n {
 				t.Errorf("exported: %v", by)
 			}
-			// gpt-4.1 costs 13 times as much as gpt-4o-mini.
-			if least := float64(s.Tokens.In)*2e-6*0.5 + float64(other.fake.Stats().TokensOut)*8e-6; s.CostUSD == nil || *s.CostUSD < least {
-				t.Errorf("cost %v, want %g at the least", s.CostUSD, least)
+			// At the price of gpt-4.1, and what the first may have charged for calls that it did not answer.
+			stats := other.fake.Stats()
+			if least := float64(stats.TokensIn)*2e-6 + float64(stats.TokensOut)*8e-6; s.CostUSD == nil || *s.CostUSD < least*0.999999 || *s.CostUSD > least*1.2 {
+				t.Errorf("cost %s, want %g", toJSON(s.CostUSD), least)
 			}
 			if len(other.keys) != 1 || other.keys[""] == 0 {
 				t.Errorf("the second endpoint was shown keys: %v", other.keys)
