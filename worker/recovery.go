@@ -19,55 +19,16 @@ func (w *Worker) renew(ctx context.Context) {
 	}
 }
 
-// recoverLoop frees what dead workers held: their claims in the ledger, their tasks in the queue. asynq alone takes up to
-// 125 s for the latter.
+// recoverLoop frees what dead workers held.
 func (w *Worker) recoverLoop(ctx context.Context) {
-	leaseless := map[string]bool{} // at the last look
-	every(ctx, recoverEvery, func(ctx context.Context) {
-		freed, err := w.Ledger.RecoverLapsed(ctx)
-		if err != nil {
-			w.logUnlessDone(ctx, "look for lapsed claims", err)
-		}
-		for _, p := range freed {
-			w.Log.Info("claims of a dead worker freed", "partition", p.ID)
-		}
-		seen := map[string]bool{}
-		n, err := w.Queue.RecoverLapsed(ctx, func(id string) bool {
-			seen[id] = true
-			return leaseless[id]
-		})
-		leaseless = seen
-		if err != nil {
-			w.logUnlessDone(ctx, "look for lapsed tasks", err)
-		}
-		if n > 0 {
-			w.Log.Info("tasks of a dead worker put back", "tasks", n)
-		}
-	})
-}
-
-// idleLoop closes idle when there was nothing to do for IdleExit: no task here, none ready, none held by a dead worker.
-func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
-	if w.IdleExit <= 0 {
+	if w.Recover == nil {
 		return
 	}
-	tick := min(time.Second, w.IdleExit/2)
-	since := time.Now()
-	for sleep(ctx, tick) {
-		if w.held.Load() > 0 {
-			since = time.Now()
-			continue
+	every(ctx, recoverEvery, func(ctx context.Context) {
+		if err := w.Recover(ctx); err != nil {
+			w.logUnlessDone(ctx, "look for what dead workers held", err)
 		}
-		waiting, err := w.Queue.Waiting(ctx)
-		if err != nil || waiting.Ready > 0 || waiting.Leaseless > 0 {
-			since = time.Now()
-			continue
-		}
-		if time.Since(since) >= w.IdleExit {
-			close(idle)
-			return
-		}
-	}
+	})
 }
 
 // logUnlessDone logs that a step which is done again and again has failed.

@@ -53,10 +53,12 @@ type Config struct {
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
 	Grace         time.Duration // after a stop, for calls in flight
-	// IdleExit ends the worker when there has been nothing to do for so long; 0: never.
+	// IdleExit ends the worker when there has been nothing to do for so long (see idleLoop); 0: never.
 	IdleExit time.Duration
 	// Poll is how often an empty queue is asked; 0: 1 s.
 	Poll time.Duration
+	// Recover, if not nil, is called every few seconds to free what dead workers held.
+	Recover func(ctx context.Context) error
 	// Withdraw, if not nil, takes the tasks of a run that was stopped out of the queue.
 	Withdraw func(ctx context.Context, run ledger.Run) error
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/ledger"
-	"github.com/gistmill/gistmill/tasks"
 )
 
 // statusView is a run as `status` shows it. Its JSON fields are relied on.
@@ -27,7 +26,7 @@ type statusView struct {
 	Calls     int64          `json:"calls"`
 	CostUSD   *float64       `json:"cost_usd"`
 	BudgetUSD *float64       `json:"budget_usd"`
-	Queue     *tasks.Info    `json:"queue"`
+	Queue     *queueView     `json:"queue"`
 	Workers   int64          `json:"workers"`
 	Rate      float64        `json:"documents_per_second"`
 	ETA       *float64       `json:"eta_seconds"`
@@ -73,14 +72,23 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 		return v, err
 	}
 	if a.queue != nil {
-		info, err := a.queue.Info(ctx)
+		c, err := a.queue.Count(ctx)
 		if err != nil {
 			return v, err
 		}
-		v.Queue = &info
+		v.Queue = &queueView{Pending: c.Pending, Active: c.Active, Retry: c.Retry, Scheduled: c.Scheduled, Archived: c.Archived}
 	}
 	v.speed(run, time.Now())
 	return v, nil
+}
+
+// queueView is how many tasks are where.
+type queueView struct {
+	Pending   int64 `json:"pending"`
+	Active    int64 `json:"active"`
+	Retry     int64 `json:"retry"`
+	Scheduled int64 `json:"scheduled"`
+	Archived  int64 `json:"archived"`
 }
 
 // statusDayView is a run with what all runs have cost on the current day, in UTC and ledger time.

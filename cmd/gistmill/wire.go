@@ -330,6 +330,7 @@ func (a *app) worker(idleExit, poll time.Duration) (*worker.Worker, error) {
 		Grace:    a.config.ShutdownGrace,
 		IdleExit: idleExit, Poll: poll,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
+		Recover:    a.enqueuer().NewRecovery().Look,
 		Withdraw:   a.enqueuer().Withdraw,
 	}
 	if client != nil {

@@ -1,0 +1,22 @@
+//go:build integration
+
+package tasks_test
+
+import (
+	"os"
+	"testing"
+)
+
+func TestCountOnRedis(t *testing.T) {
+	address := os.Getenv("GISTMILL_TEST_REDIS")
+	if address == "" {
+		t.Fatal("GISTMILL_TEST_REDIS is not set: make services")
+	}
+	q, client := queueAt(t, address)
+	for _, place := range []string{"pending", "active", "lease", "scheduled", "retry", "archived", "paused"} {
+		if err := client.Del(t.Context(), "asynq:{counted}:"+place).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testCount(t, q, client)
+}

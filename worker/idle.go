@@ -1,0 +1,62 @@
+package worker
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// forNothing is how long a worker that got no task at all looks for one: it was started for work that others took.
+	forNothing = 3 * time.Second
+	// grownWithin is two renewals of a lease by asynq, and some slack.
+	grownWithin = 12 * time.Second
+)
+
+// idleLoop closes idle when there was nothing to do for IdleExit: no task here, none that could be taken, and none whose holder may be
+// dead. In the last case the worker stays to recover it, for no other may be there to do so.
+func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
+	if w.IdleExit <= 0 {
+		return
+	}
+	patience := min(w.IdleExit, forNothing)
+	tick := min(time.Second, patience/2)
+	since := time.Now()
+	var others holders
+	for sleep(ctx, tick) {
+		if w.held.Load() > 0 {
+			since, patience = time.Now(), w.IdleExit
+			continue
+		}
+		counts, err := w.Queue.Count(ctx)
+		if err != nil || counts.Ready() > 0 {
+			since = time.Now()
+			continue
+		}
+		if others.alive(counts.Doubtful, time.Now()) && time.Since(since) >= patience {
+			close(idle)
+			return
+		}
+	}
+}
+
+// holders remembers the leases that were doubtful at the last look, to see whether they grow. The zero value remembers none.
+type holders map[string]lease
+
+type lease struct{ end, grew time.Time }
+
+// alive says whether all holders are seen to renew their leases. It is to be asked at every look.
+func (h *holders) alive(doubtful map[string]time.Time, now time.Time) bool {
+	next := make(holders, len(doubtful))
+	alive := true
+	for id, end := range doubtful {
+		l, known := (*h)[id]
+		if known && end.After(l.end) {
+			l.grew = now
+		}
+		l.end = end
+		next[id] = l
+		alive = alive && now.Sub(l.grew) < grownWithin
+	}
+	*h = next
+	return alive
+}

@@ -1,0 +1,53 @@
+package worker
+
+import (
+	"testing"
+	"time"
+)
+
+// A worker may end beside others only while it sees that they live.
+func TestHoldersAreSeenToLive(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1_800_000_000, 0)
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	type look struct {
+		second int
+		leases map[string]time.Time
+		alive  bool
+	}
+	cases := []struct {
+		name  string
+		looks []look
+	}{
+		{"none is doubtful", []look{{0, nil, true}}},
+		{"one without a lease", []look{{0, map[string]time.Time{"a": {}}, false}, {60, map[string]time.Time{"a": {}}, false}}},
+		{"one that stands still", []look{{0, map[string]time.Time{"a": at(10)}, false}, {5, map[string]time.Time{"a": at(10)}, false}}},
+		{"one that grows, by a clock that is late", []look{
+			{0, map[string]time.Time{"a": at(-100)}, false},
+			{5, map[string]time.Time{"a": at(-95)}, true},
+			{9, map[string]time.Time{"a": at(-95)}, true},
+			{10, map[string]time.Time{"a": at(-90)}, true},
+		}},
+		{"one that grew, and does no more", []look{
+			{0, map[string]time.Time{"a": at(-100)}, false},
+			{5, map[string]time.Time{"a": at(-95)}, true},
+			{20, map[string]time.Time{"a": at(-95)}, false},
+		}},
+		{"one of two", []look{
+			{0, map[string]time.Time{"a": at(1), "b": at(1)}, false},
+			{5, map[string]time.Time{"a": at(6), "b": at(1)}, false},
+			{6, map[string]time.Time{"a": at(6)}, true},
+		}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var h holders
+			for i, l := range tc.looks {
+				if got := h.alive(l.leases, at(l.second)); got != l.alive {
+					t.Fatalf("look %d: alive is %v", i, got)
+				}
+			}
+		})
+	}
+}
