@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,13 @@ back the rest; a second signal gives the calls up at once.`,
 		if err != nil {
 			return err
 		}
-		return w.Run(c.stop, c.abort)
+		stop := c.stop
+		if a.config.Deadline > 0 {
+			var cancel context.CancelFunc
+			stop, cancel = context.WithTimeout(stop, a.config.Deadline)
+			defer cancel()
+		}
+		return w.Run(stop, c.abort)
 	}
 	command.Flags().DurationVar(&idle, "exit-when-idle", 0, "end when there was nothing to do for this `time`")
 	command.Flags().Lookup("exit-when-idle").NoOptDefVal = defaultIdle.String()

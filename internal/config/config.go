@@ -71,13 +71,17 @@ type Config struct {
 
 	RequestTimeout   time.Duration
 	ShutdownGrace    time.Duration
-	MaxAttempts      int // of a document
+	Deadline         time.Duration // of a worker; 0: none
+	MaxAttempts      int           // of a document
 	RetryBase        time.Duration
 	RetryCap         time.Duration
 	MaxDocumentBytes int64
 
 	Listen        string // host:port
 	AuthTokenFile string // path; empty: no authentication
+	AuthMetrics   bool   // for /demand and /metrics too
+	// AllowUnauthenticated lets the server listen beyond loopback without a token.
+	AllowUnauthenticated bool
 
 	LogLevel slog.Level
 	// LogFormat is "auto" (text on a terminal, else JSON), "text" or "json".
@@ -204,9 +208,12 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 			ps = append(ps, problem{"fallbacks", "has the model " + ModelExtractive + ", which is no endpoint's: name one that an endpoint has"})
 		}
 	}
-	if uses("listen") && c.AuthTokenFile == "" && !isLoopback(c.Listen) {
+	if uses("listen") && c.AuthTokenFile == "" && !c.AllowUnauthenticated && !isLoopback(c.Listen) {
 		ps = append(ps, problem{"listen", "is reachable from other machines and has no authentication: " +
-			"set auth-token-file, or listen on 127.0.0.1"})
+			"set auth-token-file, listen on 127.0.0.1, or set allow-unauthenticated where others guard the port"})
+	}
+	if uses("auth-metrics") && c.AuthMetrics && c.AuthTokenFile == "" {
+		ps = append(ps, problem{"auth-metrics", "asks for a token and none is set: set auth-token-file"})
 	}
 	for _, f := range []struct{ name, path string }{
 		{"prompt", c.Prompt}, {"schema", c.Schema}, {"prices", c.Prices}, {"auth-token-file", c.AuthTokenFile},

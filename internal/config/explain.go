@@ -44,6 +44,8 @@ func (s Setting) show(c *Config) string {
 		return shortDuration(*p)
 	case *slog.Level:
 		return strings.ToLower(p.String())
+	case *bool:
+		return strconv.FormatBool(*p)
 	case *[]Fallback:
 		return showFallbacks(*p)
 	default:

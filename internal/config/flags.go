@@ -38,6 +38,9 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 			usage += " (default " + strings.ReplaceAll(s.DefaultText, "`", "") + ")"
 		}
 		fs.Var(&value{kind: s.Kind, raw: s.Default}, s.Name, usage)
+		if s.Kind == KindBool {
+			fs.Lookup(s.Name).NoOptDefVal = "true"
+		}
 	}
 }
 

@@ -55,6 +55,12 @@ func (s Setting) parse(c *Config, raw string) string {
 			return quote(raw) + " is not one of debug, info, warn, error"
 		}
 		*p, v = level, level
+	case *bool:
+		b, err := strconv.ParseBool(raw)
+		if err != nil {
+			return quote(raw) + " is not one of true, false"
+		}
+		*p, v = b, b
 	case *[]Fallback:
 		list, why := parseFallbacks(raw)
 		if why != "" {
@@ -165,6 +171,15 @@ func positive() func(any) string {
 	return func(v any) string {
 		if d := v.(time.Duration); d <= 0 {
 			return "is " + d.String() + " and must be longer than 0s"
+		}
+		return ""
+	}
+}
+
+func notNegative() func(any) string {
+	return func(v any) string {
+		if d := v.(time.Duration); d < 0 {
+			return "is " + d.String() + " and must not be negative"
 		}
 		return ""
 	}

@@ -15,6 +15,7 @@ const (
 	KindURL      Kind = "url"
 	KindFile     Kind = "file"
 	KindList     Kind = "list"
+	KindBool     Kind = "bool"
 )
 
 // Setting is one row of the table that code, README, chart and tests share.
@@ -227,6 +228,11 @@ func Settings() []Setting {
 			bind:     func(c *Config) any { return &c.ShutdownGrace }, check: positive(),
 		},
 		{
+			Name: "deadline", Kind: KindDuration, Default: "0s", Commands: []string{"worker", "config"},
+			Usage: "a worker ends, as after SIGTERM, when it has run so long; below the Job's activeDeadlineSeconds by the grace; 0: never",
+			bind:  func(c *Config) any { return &c.Deadline }, check: notNegative(),
+		},
+		{
 			Name: "max-attempts", Kind: KindInt, Default: "8", Commands: calling,
 			Usage: "attempts of a document before it is dead",
 			bind:  func(c *Config) any { return &c.MaxAttempts }, check: atLeast(1),
@@ -256,6 +262,16 @@ func Settings() []Setting {
 			Name: "auth-token-file", Kind: KindFile, DefaultText: "none", Commands: serving,
 			Usage: "file with the token that callers present; needed to listen beyond loopback",
 			bind:  func(c *Config) any { return &c.AuthTokenFile },
+		},
+		{
+			Name: "auth-metrics", Kind: KindBool, Default: "false", Commands: serving,
+			Usage: "ask for the token on `/demand` and `/metrics` too",
+			bind:  func(c *Config) any { return &c.AuthMetrics },
+		},
+		{
+			Name: "allow-unauthenticated", Kind: KindBool, Default: "false", Commands: serving,
+			Usage: "listen beyond loopback without a token, for everyone who can reach the port",
+			bind:  func(c *Config) any { return &c.AllowUnauthenticated },
 		},
 		{
 			Name: "log-level", Kind: KindString, Default: "info", Commands: everyone,
