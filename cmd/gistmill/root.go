@@ -143,7 +143,7 @@ retries what fails, and keeps a record of every document, call and cent.
 		&cobra.Group{ID: groupWatch, Title: "See what came of it:"},
 		&cobra.Group{ID: groupControl, Title: "Steer it:"})
 	for group, commands := range map[string][]*cobra.Command{
-		groupWork:    {c.runCommand(), c.enqueueCommand(), c.workerCommand()},
+		groupWork:    {c.runCommand(), c.enqueueCommand(), c.workerCommand(), c.serverCommand()},
 		groupWatch:   {c.statusCommand(), c.runsCommand(), c.showCommand(), c.exportCommand(), c.deadCommand()},
 		groupControl: {c.pauseCommand(), c.resumeCommand(), c.cancelCommand(), c.pruneCommand()},
 		"":           {c.configCommand(), c.versionCommand(), c.extractCommand()},

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/console"
+	"github.com/gistmill/gistmill/keda"
+)
+
+const (
+	// recoverEvery is how often the server looks for what dead workers held, reconcileEvery for tasks that the queue has lost.
+	recoverEvery   = 5 * time.Second
+	reconcileEvery = 30 * time.Second
+)
+
+func (c *cli) serverCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "server",
+		Short: "Serve demand, metrics and the queue's pages, and bring back lost tasks",
+		Long: `The server is the part that is always on: it tells KEDA how many partitions can be worked on (/demand), serves metrics (/metrics)
+and probes (/healthz, /readyz), shows the queue (/queues/), frees what dead workers held, and puts tasks back that Redis
+has lost. Any number of them may run beside each other.
+
+Pages ask for the token of --auth-token-file: as a Bearer token, or as the password of any user.`,
+		Args: cobra.NoArgs,
+	}
+	load := c.settings(command, "redis")
+	command.RunE = func(*cobra.Command, []string) error {
+		a, err := load()
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		return a.serve(c.stop)
+	}
+	return command
+}
+
+// serve wires the server and runs it until ctx ends.
+func (a *app) serve(ctx context.Context) error {
+	var token *console.Token
+	if a.config.AuthTokenFile != "" {
+		var err error
+		if token, err = console.ReadToken(a.config.AuthTokenFile); err != nil {
+			return &config.InvalidError{Problems: []string{"--auth-token-file: " + err.Error()}}
+		}
+	}
+	if err := a.open(ctx, queueRequired); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.Listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --listen", err)
+	}
+	handler := console.New(console.Config{
+		Demand: &keda.Meter{Queue: a.queue, Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, Log: a.log},
+		Redis:  a.queue.Redis(),
+		Ready: map[string]func(context.Context) error{
+			"redis":  func(ctx context.Context) error { return a.queue.Redis().Ping(ctx).Err() },
+			"ledger": a.ledger.Ping,
+		},
+		Token: token, TokenForMetrics: a.config.AuthMetrics, Log: a.log,
+	})
+	a.log.Info("server started", "address", listener.Addr().String(), "token", token != nil)
+	all, ctx := errgroup.WithContext(ctx)
+	recovery := a.enqueuer().NewRecovery()
+	all.Go(func() error {
+		a.again(ctx, recoverEvery, "look for what dead workers held", recovery.Look)
+		return nil
+	})
+	all.Go(func() error {
+		a.again(ctx, reconcileEvery, "look for lost tasks", func(ctx context.Context) error {
+			_, err := a.enqueuer().Reconcile(ctx)
+			return err
+		})
+		return nil
+	})
+	all.Go(func() error { return console.Serve(ctx, listener, handler, a.config.ShutdownGrace, a.log) })
+	return all.Wait()
+}
+
+// again does a step at once and then at each interval until ctx ends. A failure is logged once, until it works again.
+func (a *app) again(ctx context.Context, interval time.Duration, step string, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	failing := false
+	for {
+		err := do(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			a.log.Warn("failed, and tried again until it works", "step", step, "error", err)
+		case err == nil && failing:
+			a.log.Info("works again", "step", step)
+		}
+		failing = err != nil
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
