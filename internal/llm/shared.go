@@ -53,9 +53,11 @@ type SharedLimiter struct {
 
 // sharedState is what this process knows of one model's limiter.
 type sharedState struct {
+	name    string // what makes up the keys
 	keys    []string
 	limited atomic.Bool // the state in Redis is asked
 	freed   chan struct{}
+	means   means
 
 	mu      sync.Mutex
 	checked time.Time // when a free process last looked into Redis
@@ -74,6 +76,8 @@ const (
 	lifetimeSlack = 5 * time.Second
 	// unreachablePause is between two tries to reach Redis.
 	unreachablePause = 500 * time.Millisecond
+	// toldWithin is how long Redis may take to hear of a call's end.
+	toldWithin = 2 * time.Second
 	// slowShare of the timeout is when an answer says that the endpoint has too much to do.
 	slowShare = 2
 )
@@ -109,9 +113,8 @@ func (l *SharedLimiter) state(model string) *sharedState {
 	if !ok {
 		key := sha256.Sum256([]byte(l.Key))
 		sum := sha256.Sum256([]byte(l.Endpoint + "\x00" + hex.EncodeToString(key[:]) + "\x00" + model))
-		// One slot of a cluster holds both keys.
-		name := "gistmill:limiter:{" + hex.EncodeToString(sum[:12]) + "}"
-		s = &sharedState{keys: []string{name, name + ":inflight"}, freed: make(chan struct{}, 1), since: time.Now()}
+		name := hex.EncodeToString(sum[:12])
+		s = &sharedState{name: name, keys: stateKeys(name), freed: make(chan struct{}, 1), since: time.Now()}
 		s.limited.Store(l.RPM > 0 || l.TPM > 0)
 		l.models[model] = s
 	}
@@ -274,11 +277,19 @@ type sharedPermit struct {
 func (p *sharedPermit) Waited() time.Duration { return p.waited }
 
 // Done implements Permit.
-func (p *sharedPermit) Done(o Outcome) { p.once.Do(func() { p.done(o) }) }
+func (p *sharedPermit) Done(o Outcome) {
+	p.once.Do(func() {
+		defer p.limiter.places.Release(1)
+		took := time.Since(p.sent)
+		p.done(o, took)
+		if due, latency, tokens := p.state.means.add(o, took, p.call.OutputTokens); due {
+			p.limiter.note(p.ctx, p.state, p.call.Model, latency, tokens)
+		}
+	})
+}
 
-func (p *sharedPermit) done(o Outcome) {
+func (p *sharedPermit) done(o Outcome, took time.Duration) {
 	l, s := p.limiter, p.state
-	defer l.places.Release(1)
 	how, retry, about := p.how(o)
 	announced := announcedLimits(o.Header)
 	most, perSecond := 0, 0.0
@@ -293,9 +304,9 @@ func (p *sharedPermit) done(o Outcome) {
 		}
 	}
 	// The end is told also when the caller has given up: a process that stops would otherwise seem to be in flight.
-	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, toldWithin)
 	defer cancel()
-	err := endCall.Run(ctx, l.Redis, s.keys, p.id, how, time.Since(p.sent).Seconds(), p.inFlight, about, retry.Seconds(), mathrand.Float64(),
+	err := endCall.Run(ctx, l.Redis, s.keys, p.id, how, took.Seconds(), p.inFlight, about, retry.Seconds(), mathrand.Float64(),
 		p.counted, o.Usage.In, p.call.OutputTokens, announced.requests, announced.tokens, perSecond, most).Err()
 	if err != nil {
 		l.Logger.Debug("the limiter was not told of a call's end; it counts as in flight until its time is over", slog.Any("error", err))

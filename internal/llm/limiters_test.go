@@ -1,0 +1,180 @@
+package llm
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestReadLimiters: a process without key and endpoint reads what others do.
+func TestReadLimiters(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *bubbleRedis) {
+		limits := SharedLimits{
+			Redis: r.dial, Endpoint: "https://user:canary@model.test:8443/v1?key=canary", Key: "canary", MaxInFlight: 100, Timeout: time.Minute, RPM: 60, TPM: 90_000,
+		}
+		read := func() []LimiterState {
+			t.Helper()
+			all, err := ReadLimiters(t.Context(), r.dial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		if got := read(); len(got) != 0 {
+			t.Fatalf("before any call: %+v", got)
+		}
+		l, free := NewSharedLimiter(limits), NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://free.test/v1", MaxInFlight: 4, Timeout: time.Minute})
+		call := Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}
+		begin := func(l *SharedLimiter) Permit {
+			t.Helper()
+			p, err := l.Acquire(t.Context(), call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		for range 30 {
+			a, b := begin(l), begin(free)
+			elapse(2 * time.Second)
+			a.Done(Outcome{Usage: Usage{In: 500, Out: 100}})
+			b.Done(Outcome{Usage: Usage{In: 100, Out: 100}})
+		}
+		begin(l)
+		open := begin(l)
+		got := read()
+		if len(got) != 2 {
+			t.Fatalf("%d limiters, want 2: %+v", len(got), got)
+		}
+		unlimited, paced := got[0], got[1]
+		near := func(what string, got, want, by float64) {
+			t.Helper()
+			if math.Abs(got-want) > by {
+				t.Errorf("%s: %v, want %v", what, got, want)
+			}
+		}
+		if unlimited.Model != "m" || unlimited.Endpoint != "free.test" || unlimited.Limited || unlimited.RPM != 0 || unlimited.Wait != 0 {
+			t.Errorf("the one without a limit: %+v", unlimited)
+		}
+		near("its latency", unlimited.Latency.Seconds(), 2, 0.1)
+		near("its tokens", unlimited.Tokens, 500, 1)
+		if paced.Endpoint != "model.test:8443" || !paced.Limited || paced.InFlight != 2 || paced.Window != 0 || !paced.PausedUntil.IsZero() {
+			t.Errorf("the one with limits: %+v", paced)
+		}
+		near("requests", paced.RPM, 60, 0)
+		near("tokens a minute", paced.TPM, 90_000, 0)
+		near("latency", paced.Latency.Seconds(), 2, 0.1)
+		near("tokens", paced.Tokens, 900, 1)
+		near("wait", paced.Wait.Seconds(), 1, 0.1)
+		near("used", time.Since(paced.Used).Seconds(), 0, noteEvery.Seconds()+3)
+
+		start := time.Now()
+		begin(l)
+		near("what it waited then", time.Since(start).Seconds(), paced.Wait.Seconds(), 0.1)
+
+		open.Done(Outcome{Err: &Error{Class: RateLimited, RetryAfter: 30 * time.Second}})
+		for _, s := range read() {
+			if s.Limited {
+				near("the pause", time.Until(s.PausedUntil).Seconds(), 30, 0.1)
+				near("wait in the pause", s.Wait.Seconds(), 30, 1.1)
+			}
+		}
+		for _, key := range r.server.Keys() {
+			if strings.Contains(r.server.Dump(), "canary") {
+				t.Fatalf("a secret is in Redis, under %s or another key", key)
+			}
+		}
+	})
+}
+
+// TestLearnedLimitsAreRead: what refusals taught is read as what was set is.
+func TestLearnedLimitsAreRead(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *bubbleRedis) {
+		l := NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 8, Timeout: time.Minute})
+		var open []Permit
+		for range 5 {
+			p, err := l.Acquire(t.Context(), Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, p)
+		}
+		elapse(time.Second)
+		open[4].Done(Outcome{Err: &Error{Class: RateLimited, Message: "too many concurrent requests"}})
+		all, err := ReadLimiters(t.Context(), r.dial)
+		if err != nil || len(all) != 1 || all[0].Window != 4 || !all[0].Limited || all[0].RPM != 0 {
+			t.Errorf("got %+v, %v; want a window of 4", all, err)
+		}
+	})
+}
+
+// TestUnusedLimitersAreForgotten: after an hour, by the clock of Redis; in the list itself as soon as somebody writes to it.
+func TestUnusedLimitersAreForgotten(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *bubbleRedis) {
+		use := func(model string) {
+			t.Helper()
+			l := NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute, RPM: 60})
+			p, err := l.Acquire(t.Context(), Call{Model: model, InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Done(Outcome{})
+		}
+		models := func() string {
+			t.Helper()
+			all, err := ReadLimiters(t.Context(), r.dial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := []string{}
+			for _, s := range all {
+				names = append(names, s.Model)
+			}
+			return strings.Join(names, " ")
+		}
+		use("old")
+		elapse(forgetAfter - time.Minute)
+		if got := models(); got != "old" {
+			t.Errorf("within the hour: %q", got)
+		}
+		elapse(2 * time.Minute)
+		if got := models(); got != "" {
+			t.Errorf("after the hour: %q", got)
+		}
+		use("new")
+		if fields, err := r.server.HKeys(limitersKey); err != nil || len(fields) != 1 {
+			t.Errorf("in the list are %v, %v", fields, err)
+		}
+	})
+}
+
+// TestLimiterIsNotedRarely: whatever the number of calls, Redis hears of a limiter every ten seconds at the most.
+func TestLimiterIsNotedRarely(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *bubbleRedis) {
+		l := NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute})
+		noted, last := 0, int64(0)
+		for range 600 {
+			p, err := l.Acquire(t.Context(), Call{Model: "m", MaxWait: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			elapse(100 * time.Millisecond)
+			p.Done(Outcome{})
+			var note limiterNote
+			if err := json.Unmarshal([]byte(r.server.HGet(limitersKey, p.(*sharedPermit).state.name)), &note); err != nil {
+				t.Fatal(err)
+			}
+			if note.At != last {
+				noted, last = noted+1, note.At
+			}
+		}
+		if noted < 6 || noted > 7 {
+			t.Errorf("noted %d times in a minute", noted)
+		}
+	})
+}
