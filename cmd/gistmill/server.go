@@ -11,6 +11,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/console"
+	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/keda"
 )
 
@@ -60,7 +61,7 @@ func (a *app) serve(ctx context.Context) error {
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
 	handler := console.New(console.Config{
-		Demand: &keda.Meter{Queue: a.queue, Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, Log: a.log},
+		Demand: a.demand(),
 		Redis:  a.queue.Redis(),
 		Ready: map[string]func(context.Context) error{
 			"redis":  func(ctx context.Context) error { return a.queue.Redis().Ping(ctx).Err() },
@@ -84,6 +85,17 @@ func (a *app) serve(ctx context.Context) error {
 	})
 	all.Go(func() error { return console.Serve(ctx, listener, handler, a.config.ShutdownGrace, a.log) })
 	return all.Wait()
+}
+
+// demand is what KEDA scales by.
+func (a *app) demand() *keda.Meter {
+	return &keda.Meter{
+		Queue: a.queue, Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, Log: a.log,
+		Feed: &keda.LimitsFeed{
+			Ledger: a.ledger, Redis: a.queue.Redis(), RPM: a.config.RPM, TPM: a.config.TPM,
+			Unlimited: summarize.Extractive, DayCapNano: budgetNano(a.config.BudgetUSDDay), Log: a.log,
+		},
+	}
 }
 
 // again does a step at once and then at each interval until ctx ends. A failure is logged once, until it works again.

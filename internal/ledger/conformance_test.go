@@ -78,6 +78,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"BudgetWantsPrices":        testBudgetWantsPrices,
 		"BudgetSetWhileCalling":    testBudgetSetWhileCalling,
 		"DayBudget":                testDayBudget,
+		"CallsLeft":                testCallsLeft,
 		"DayBudgetSetWhileCalling": testDayBudgetSetWhileCalling,
 		"DayAndRunBudget":          testDayAndRunBudget,
 		"DayOutlivesPrune":         testDayOutlivesPrune,

@@ -1,0 +1,45 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// meanOf is how many of the latest calls of a run tell what a call of it reserves.
+const meanOf = 100
+
+// CallsLeft estimates how many calls what is left of the caps on a run, and of that on the day (nil: none), still feeds, those in
+// flight included. limited is false where there is no cap, or no call yet to judge by.
+func (l *Ledger) CallsLeft(ctx context.Context, run int64, dayCapNano *int64) (calls float64, limited bool, err error) {
+	var nano, tokens, spentToday sql.NullInt64
+	var open int64
+	var meanNano, meanTokens sql.NullFloat64
+	err = l.row(ctx, l.read, `SELECT r.budget_nano - r.spent_nano, r.budget_tokens - r.spent_tokens,
+		(SELECT spent_nano FROM days WHERE day = CAST(@now AS BIGINT) / 86400000),
+		(SELECT COUNT(*) FROM calls @open_calls WHERE run_num = $1 AND finished_at IS NULL), m.nano, m.tokens
+		FROM runs r, (SELECT CAST(AVG(reserved_nano) AS DOUBLE PRECISION) AS nano, CAST(AVG(reserved_tokens) AS DOUBLE PRECISION) AS tokens
+			FROM (SELECT reserved_nano, reserved_tokens FROM calls WHERE run_num = $2 ORDER BY id DESC LIMIT $3) latest) m
+		WHERE r.num = $4`, run, run, meanOf, run).Scan(&nano, &tokens, &spentToday, &open, &meanNano, &meanTokens)
+	if err != nil {
+		return 0, false, fmt.Errorf("look at what is left of the budget: %w", err)
+	}
+	feed := func(left int64, mean sql.NullFloat64) {
+		if !mean.Valid || mean.Float64 <= 0 {
+			return
+		}
+		if n := float64(open) + float64(max(left, 0))/mean.Float64; !limited || n < calls {
+			calls, limited = n, true
+		}
+	}
+	if nano.Valid {
+		feed(nano.Int64, meanNano)
+	}
+	if tokens.Valid {
+		feed(tokens.Int64, meanTokens)
+	}
+	if dayCapNano != nil {
+		feed(*dayCapNano-spentToday.Int64, meanNano)
+	}
+	return calls, limited, nil
+}

@@ -1,0 +1,178 @@
+package keda
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+const (
+	// headroom is how many more calls are allowed for than the mean says, since calls do not come evenly.
+	headroom = 1.25
+	// assumedLatency and assumedTokens hold until the first answers tell.
+	assumedLatency = 10 * time.Second
+	assumedTokens  = 1000
+	// pauseMatters is the pause of an endpoint from which on workers can't wait for its end; they hand their partitions back.
+	pauseMatters = time.Minute
+	// feedWithin bounds the look at limits and budgets; the demand is bounded by more.
+	feedWithin = time.Second
+)
+
+// LimitsFeed tells from rate limits and budgets how many calls can be kept in flight. By Little's law (J. D. C. Little, Operations
+// Research 9:3, 1961) that is the rate the limits allow times the time that a call takes: 60 requests a minute at 2 s a call are
+// two calls, however many documents wait. It is safe for concurrent use.
+type LimitsFeed struct {
+	Ledger *ledger.Ledger
+	Redis  redis.UniversalClient
+	// RPM and TPM are the limits that are set, 0 where none is: they hold until workers have said what is in force.
+	RPM, TPM int
+	// Unlimited is the model that is asked without an endpoint.
+	Unlimited string
+	// DayCapNano caps a day's spending of all runs, in nano-USD; nil: none.
+	DayCapNano *int64
+	Log        *slog.Logger
+
+	mu   sync.Mutex
+	last supply
+}
+
+// supply is how many calls can be kept in flight, and what keeps them from being more.
+type supply struct {
+	calls   float64
+	why     string
+	limited bool
+}
+
+func unlimited() supply { return supply{calls: math.Inf(1)} }
+
+// least of two.
+func (s supply) least(o supply) supply {
+	if o.limited && (!s.limited || o.calls < s.calls) {
+		return o
+	}
+	return s
+}
+
+// and adds another source of calls.
+func (s supply) and(o supply) supply {
+	if !s.limited || !o.limited {
+		return unlimited()
+	}
+	s.calls += o.calls
+	if s.why != o.why {
+		s.why += " and " + o.why
+	}
+	return s
+}
+
+// Calls is Feed. While ledger or limits can't be read it repeats the last answer.
+func (f *LimitsFeed) Calls(ctx context.Context) (calls float64, why string, limited bool) {
+	ctx, cancel := context.WithTimeout(ctx, feedWithin)
+	defer cancel()
+	now, err := f.look(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil {
+		f.Log.Debug("what limits the demand can't be read; the last answer holds", "error", err)
+	} else {
+		f.last = now
+	}
+	return f.last.calls, f.last.why, f.last.limited
+}
+
+// look sums up over the models in work.
+func (f *LimitsFeed) look(ctx context.Context) (supply, error) {
+	runs, err := f.Ledger.RunningRuns(ctx)
+	if err != nil {
+		return supply{}, err
+	}
+	byModel := map[string]supply{} // what budgets feed
+	var models []string
+	for _, run := range runs {
+		if run.Model == f.Unlimited {
+			return unlimited(), nil
+		}
+		budget := unlimited()
+		if n, limited, err := f.Ledger.CallsLeft(ctx, run.Num, f.DayCapNano); err != nil {
+			return supply{}, err
+		} else if limited {
+			budget = supply{n, "the budget", true}
+		}
+		if known, ok := byModel[run.Model]; ok {
+			budget = known.and(budget)
+		} else {
+			models = append(models, run.Model)
+		}
+		byModel[run.Model] = budget
+	}
+	if len(models) == 0 {
+		return unlimited(), nil
+	}
+	limiters, err := llm.ReadLimiters(ctx, f.Redis)
+	if err != nil {
+		return supply{}, err
+	}
+	var all supply
+	for i, model := range models {
+		s := f.ofModel(model, limiters).least(byModel[model])
+		if i == 0 {
+			all = s
+		} else {
+			all = all.and(s)
+		}
+	}
+	return all, nil
+}
+
+// ofModel is what the limiters of a model let through together; before any is known, what the limits that are set do.
+func (f *LimitsFeed) ofModel(model string, limiters []llm.LimiterState) supply {
+	var all supply
+	found := false
+	for _, l := range limiters {
+		if l.Model != model {
+			continue
+		}
+		s := ofLimiter(l, time.Now())
+		if found {
+			s = all.and(s)
+		}
+		all, found = s, true
+	}
+	if !found {
+		return ofLimiter(llm.LimiterState{Model: model, RPM: float64(f.RPM), TPM: float64(f.TPM)}, time.Now())
+	}
+	return all
+}
+
+func ofLimiter(l llm.LimiterState, now time.Time) supply {
+	if l.PausedUntil.Sub(now) > pauseMatters {
+		return supply{0, fmt.Sprintf("the pause of %s until %s", l.Model, l.PausedUntil.UTC().Format(time.RFC3339)), true}
+	}
+	latency, tokens := l.Latency, l.Tokens
+	if latency <= 0 {
+		latency = assumedLatency
+	}
+	if tokens <= 0 {
+		tokens = assumedTokens
+	}
+	inFlight := func(perMinute float64) float64 { return perMinute / 60 * latency.Seconds() * headroom }
+	s := unlimited()
+	if l.RPM > 0 {
+		s = s.least(supply{inFlight(l.RPM), fmt.Sprintf("%s: %.0f requests a minute", l.Model, l.RPM), true})
+	}
+	if l.TPM > 0 {
+		s = s.least(supply{inFlight(l.TPM / tokens), fmt.Sprintf("%s: %.0f tokens a minute", l.Model, l.TPM), true})
+	}
+	if l.Window > 0 {
+		s = s.least(supply{float64(l.Window), fmt.Sprintf("%s: %d calls at once", l.Model, l.Window), true})
+	}
+	return s
+}
