@@ -17,9 +17,9 @@ var countScript string
 //nolint:gochecknoglobals // a constant; its hash is made once
 var count = redis.NewScript(countScript)
 
-// surelyAlive is how long a lease must still last to show by itself that its holder lives: asynq gives 30 s and renews every 5, so
-// this one was renewed in the last 12.
-const surelyAlive = 18 * time.Second
+// surelyAlive is how long a lease must still last to show by itself that its holder lived a moment ago: asynq gives 30 s and renews
+// every 5, so this one was renewed in the last 7.
+const surelyAlive = 23 * time.Second
 
 // Counts are how many tasks are where, at one moment.
 type Counts struct {

@@ -8,12 +8,16 @@ import (
 const (
 	// forNothing is how long a worker that got no task at all looks for one: it was started for work that others took.
 	forNothing = 3 * time.Second
-	// grownWithin is two renewals of a lease by asynq, and some slack.
-	grownWithin = 12 * time.Second
+	// grownWithin is a renewal of a lease by asynq, which comes every 5 s, and some slack.
+	grownWithin = 8 * time.Second
+	// seenFor is how long the holders of all other tasks must have been seen alive: the lease of one that was killed a moment ago looks
+	// like that of a living one until the next renewal does not come.
+	seenFor = grownWithin
 )
 
 // idleLoop closes idle when there was nothing to do for IdleExit: no task here, none that could be taken, and none whose holder may be
-// dead. In the last case the worker stays to recover it, for no other may be there to do so.
+// dead. In the last case the worker stays to recover it, for no other may be there to do so. While others hold tasks it
+// therefore stays at least seenFor.
 func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
 	if w.IdleExit <= 0 {
 		return
@@ -21,18 +25,22 @@ func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
 	patience := min(w.IdleExit, forNothing)
 	tick := min(time.Second, patience/2)
 	since := time.Now()
+	watched := since // from when on all others were seen alive
 	var others holders
 	for sleep(ctx, tick) {
 		if w.held.Load() > 0 {
-			since, patience = time.Now(), w.IdleExit
+			since, watched, patience = time.Now(), time.Now(), w.IdleExit
 			continue
 		}
 		counts, err := w.Queue.Count(ctx)
 		if err != nil || counts.Ready() > 0 {
-			since = time.Now()
+			since, watched = time.Now(), time.Now()
 			continue
 		}
-		if others.alive(counts.Doubtful, time.Now()) && time.Since(since) >= patience {
+		if !others.alive(counts.Doubtful, time.Now()) {
+			watched = time.Now()
+		}
+		if time.Since(since) >= patience && (counts.Active == 0 || time.Since(watched) >= seenFor) {
 			close(idle)
 			return
 		}

@@ -1,0 +1,130 @@
+package keda
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+func TestWhatALimiterFeeds(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	second := time.Second
+	cases := []struct {
+		name    string
+		limiter llm.LimiterState
+		calls   float64
+		limited bool
+	}{
+		{"no limit", llm.LimiterState{Latency: second}, 0, false},
+		{"60 a minute at 2 s", llm.LimiterState{RPM: 60, Latency: 2 * second}, 2 * headroom, true},
+		{"a latency that nobody has seen", llm.LimiterState{RPM: 60}, 10 * headroom, true},
+		{"tokens", llm.LimiterState{TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
+		{"the smaller of both", llm.LimiterState{RPM: 600, TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
+		{"calls at once", llm.LimiterState{Window: 7, Latency: second}, 7, true},
+		{"a long pause", llm.LimiterState{PausedUntil: now.Add(10 * time.Minute)}, 0, true},
+		{"a short pause", llm.LimiterState{PausedUntil: now.Add(10 * second)}, 0, false},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := ofLimiter(tc.limiter, now)
+			if s.limited != tc.limited || s.limited && s.calls != tc.calls {
+				t.Errorf("got %+v", s)
+			}
+			if s.limited && s.why == "" {
+				t.Error("it does not say why")
+			}
+		})
+	}
+}
+
+func TestSuppliesAdd(t *testing.T) {
+	t.Parallel()
+	two, three := supply{2, "a", true}, supply{3, "b", true}
+	if s := two.and(three); s.calls != 5 || s.why != "a and b" {
+		t.Errorf("together %+v", s)
+	}
+	if s := two.and(unlimited()); s.limited {
+		t.Errorf("with one that has no limit %+v", s)
+	}
+	if s := three.least(two); s.calls != 2 {
+		t.Errorf("the least is %+v", s)
+	}
+	if s := unlimited().least(three); s.calls != 3 {
+		t.Errorf("the least is %+v", s)
+	}
+}
+
+// The runs in work decide whose limits count.
+func TestRunsInWorkDecide(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	l, err := ledger.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	begin := func(url, model string) {
+		t.Helper()
+		source, err := l.PutSource(ctx, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		profile, err := l.PutProfile(ctx, model, model, "{}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, _, err := l.OpenRun(ctx, source, profile, false, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Publish(ctx, run.Num); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &LimitsFeed{Ledger: l, Redis: client, RPM: 60, Unlimited: "extractive", Log: slog.New(slog.DiscardHandler)}
+	if _, _, limited := f.Calls(ctx); limited {
+		t.Error("without a run there is nothing to limit")
+	}
+	begin("file:///a", "m")
+	if calls, why, limited := f.Calls(ctx); !limited || calls != 10*headroom || why == "" {
+		t.Errorf("the limit that is set feeds %v calls, limited %v: %s", calls, limited, why)
+	}
+	limiter := llm.NewSharedLimiter(llm.SharedLimits{
+		Redis: client, Endpoint: "http://one.example/v1", RPM: 120, MaxInFlight: 16, Timeout: time.Minute, Logger: f.Log,
+	})
+	permit, err := limiter.Acquire(ctx, llm.Call{Model: "m", InputTokens: func() int { return 10 }, OutputTokens: 10, MaxWait: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	permit.Done(llm.Outcome{Latency: time.Second, Usage: llm.Usage{In: 10, Out: 5}})
+	if calls, why, limited := f.Calls(ctx); !limited || calls > 2.5 {
+		t.Errorf("what is in force feeds %v calls, limited %v: %s", calls, limited, why)
+	}
+	begin("file:///b", "extractive")
+	if _, _, limited := f.Calls(ctx); limited {
+		t.Error("the built-in engine has no limit")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, limited := f.Calls(ctx); limited {
+		t.Error("without the ledger the last answer does not hold")
+	}
+}

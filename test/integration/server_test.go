@@ -1,0 +1,154 @@
+//go:build integration
+
+package integration
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"testing"
+	"time"
+)
+
+var listening = regexp.MustCompile(`"server started","address":"([^"]+)"`)
+
+// server is `gistmill server` on a free port.
+type server struct {
+	*process
+	url string
+}
+
+func (s *site) server(args ...string) *server {
+	s.t.Helper()
+	p := s.start(append([]string{"server", "--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)
+	v := &server{process: p}
+	p.until("the server listens", func() bool {
+		m := listening.FindStringSubmatch(p.Stderr.String())
+		if m != nil {
+			v.url = "http://" + m[1]
+		}
+		return m != nil
+	})
+	return v
+}
+
+// get returns the status, 0 when there is no answer within 3 s, which is when KEDA gives up.
+func (v *server) get(path string) (int, []byte) {
+	v.t.Helper()
+	client := http.Client{Timeout: 3 * time.Second}
+	r, err := client.Get(v.url + path)
+	if err != nil {
+		return 0, []byte(err.Error())
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return 0, []byte(err.Error())
+	}
+	return r.StatusCode, body
+}
+
+type demand struct {
+	Demand    int64  `json:"demand"`
+	Uncapped  int64  `json:"uncapped"`
+	LimitedBy string `json:"limited_by"`
+}
+
+func (v *server) demand() demand {
+	v.t.Helper()
+	status, body := v.get("/demand")
+	var d demand
+	if err := json.Unmarshal(body, &d); err != nil || status != http.StatusOK {
+		v.t.Fatalf("/demand answers %d: %s", status, body)
+	}
+	return d
+}
+
+func (v *server) awaitDemand(want int64) {
+	v.t.Helper()
+	var last demand
+	v.until("the demand that is wanted", func() bool {
+		last = v.demand()
+		return last.Demand == want
+	})
+}
+
+// Two servers say the same, one of them cut to a limit, and bring everything back after a flush without any enqueue.
+func TestServersAfterAFlush(t *testing.T) {
+	t.Parallel()
+	redis := newRedis(t)
+	s := newSite(t, redis.address(), latency(t, "5ms"))
+	one, two := s.server(), s.server("--rpm", "60")
+	if d := one.demand(); d.Demand != 0 {
+		t.Errorf("an empty queue has a demand of %d", d.Demand)
+	}
+	s.write("notes.jsonl", lines(0, 200))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+	one.awaitDemand(10)
+	two.awaitDemand(4)
+	if d := two.demand(); d.Uncapped != 10 || d.LimitedBy == "" {
+		t.Errorf("the limited server says %+v", d)
+	}
+	if err := redis.client.FlushAll(background()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	one.awaitDemand(0)
+	one.awaitDemand(10)
+	s.run("worker", "--exit-when-idle=2s").wantCode(0)
+	s.finish(run, patience, totals{Total: 200, Done: 200})
+	s.paidOnce(200)
+	one.awaitDemand(0)
+	one.stop()
+	two.stop()
+}
+
+// With no worker left the server says that one is needed, and the one that comes finishes what a killed one held and what was due,
+// within 90 s.
+func TestServerAndTheLastWorkerKilled(t *testing.T) {
+	t.Parallel()
+	redis := newRedis(t)
+	s := newSite(t, redis.address(), latency(t, "200ms"))
+	v := s.server()
+	s.write("notes.jsonl", lines(0, 120))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+	w := s.worker("--concurrency", "2")
+	w.until("work has begun", func() bool { return s.done() >= 5 })
+	w.kill()
+	killed := time.Now()
+	if d := v.demand(); d.Demand == 0 {
+		t.Error("with its worker killed the work counts as nobody's")
+	}
+	s.run("worker", "--concurrency", "32", "--exit-when-idle=2s").wantCode(0)
+	took := time.Since(killed)
+	s.finish(run, patience, totals{Total: 120, Done: 120})
+	if took > 90*time.Second {
+		t.Errorf("done %s after the kill, want 90 s", took)
+	}
+	t.Logf("done %s after the kill", took)
+	v.awaitDemand(0)
+	v.stop()
+}
+
+// Without Redis the server says so, and lives on.
+func TestServerWithoutRedis(t *testing.T) {
+	t.Parallel()
+	redis := newRedis(t)
+	s := newSite(t, redis.address(), nil)
+	v := s.server()
+	v.awaitDemand(0)
+	redis.end()
+	v.until("the demand is not known", func() bool { status, _ := v.get("/demand"); return status == http.StatusServiceUnavailable })
+	if status, body := v.get("/readyz"); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d: %s", status, body)
+	}
+	if status, _ := v.get("/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz answers %d", status)
+	}
+	if !redis.begin() {
+		t.Fatal("Redis does not come back")
+	}
+	v.until("ready again", func() bool { status, _ := v.get("/readyz"); return status == http.StatusOK })
+	v.awaitDemand(0)
+	v.stop()
+}
