@@ -44,7 +44,7 @@ func TestComposeFile(t *testing.T) {
 			t.Errorf("%s: %s", name, w)
 		}
 	}
-	if seen != 3 {
-		t.Errorf("found %d services of gistmill, want enqueue, worker and cli", seen)
+	if seen != 4 {
+		t.Errorf("found %d services of gistmill, want enqueue, worker, server and cli", seen)
 	}
 }
