@@ -120,6 +120,11 @@ $(BIN)/tools/govulncheck: tools/go.mod tools/go.sum
 	@mkdir -p $(@D)
 	cd tools && $(GO) build -o ../$@ golang.org/x/vuln/cmd/govulncheck
 
+# Both Helms, for the chart is to work with each. Their version is what they say to charts and servers.
+$(BIN)/tools/helm3 $(BIN)/tools/helm4: $(BIN)/tools/helm%: tools/helm/go.mod tools/helm/go.sum
+	@mkdir -p $(@D)
+	cd tools/helm && CGO_ENABLED=0 $(GO) build -o ../../$@ helm.sh/helm/v$*/cmd/helm
+
 .PHONY: lint
 lint: $(BIN)/tools/golangci-lint ## Check form and style: gofmt, go vet, golangci-lint, go.mod
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
