@@ -51,6 +51,8 @@ func schemaOf(kind config.Kind) map[string]any {
 		return map[string]any{"type": "string", "pattern": "^([0-9.]+(ms|s|m|h))+$"}
 	case config.KindBytes:
 		return map[string]any{"type": []any{"integer", "string"}, "pattern": "^[0-9.]+ ?([KMGT]i?)?B?$"}
+	case config.KindBool:
+		return map[string]any{"type": "boolean"}
 	case config.KindList:
 		return map[string]any{"type": []any{"array", "string"}, "items": map[string]any{"type": "string"}}
 	default:

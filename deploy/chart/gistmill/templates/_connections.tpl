@@ -19,7 +19,7 @@ postgres://gistmill:{{ .Values.dev.postgresql.password | urlquery }}@{{ include 
 {{- end -}}
 {{- end -}}
 
-{{/* The variables with addresses and keys, of every gistmill pod. */}}
+{{/* The variables with the addresses, of every gistmill pod. */}}
 {{- define "gistmill.connectionEnv" -}}
 - name: GISTMILL_REDIS
   valueFrom:
@@ -31,6 +31,10 @@ postgres://gistmill:{{ .Values.dev.postgresql.password | urlquery }}@{{ include 
     secretKeyRef:
       name: {{ .Values.store.existingSecret | default (include "gistmill.ownSecret" .) }}
       key: {{ ternary .Values.store.key "store" (not (empty .Values.store.existingSecret)) }}
+{{- end -}}
+
+{{/* The endpoint's keys, for those who call it or name the profile by it. */}}
+{{- define "gistmill.keyEnv" -}}
 {{- with .Values.llm }}
 {{- if .existingSecret }}
 - name: GISTMILL_API_KEY

@@ -1,8 +1,8 @@
 {{/*
 A pod of gistmill. A dict of
   root, component, values (of the component), args, restartPolicy, grace (seconds),
-and optionally env, ports, probes, mounts, volumes, lifecycle, tolerations, spread, checksum (true: changed
-settings start new pods).
+and optionally keys (true: it gets the endpoint's), env, ports, probes, mounts, volumes, lifecycle, tolerations,
+spread, checksum (true: changed settings start new pods).
 */}}
 {{- define "gistmill.podTemplate" -}}
 {{- $root := .root -}}
@@ -76,6 +76,11 @@ spec:
         {{- end }}
       env:
         {{- include "gistmill.connectionEnv" $root | nindent 8 }}
+        {{- if .keys }}
+        {{- with include "gistmill.keyEnv" $root | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- end }}
         {{- with concat (.env | default list) ($common.extraEnv | default list) ($own.extraEnv | default list) }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
