@@ -64,6 +64,10 @@ integration: ## Run the tests against a real Redis and PostgreSQL (make services
 	test -n "$$packages" || { echo 'no test has the build tag integration' >&2; exit 1; }; \
 	set -x; $(GO) test -race -count=1 -p 1 -timeout 20m -tags integration $(TESTFLAGS) $$packages
 
+.PHONY: chart
+chart: $(BIN)/tools/helm3 $(BIN)/tools/helm4 ## Check the Helm chart: lint, real types, Pod Security, KEDA's settings, with Helm 3 and 4
+	$(GO) test -count=1 -tags chart $(TESTFLAGS) ./deploy/...
+
 # In the bubbles' time hours pass in seconds of processor time; the race detector would make minutes of them.
 .PHONY: simulate
 simulate: ## Run the limiter against every kind of limit, minutes of it in simulated time
@@ -120,11 +124,16 @@ $(BIN)/tools/govulncheck: tools/go.mod tools/go.sum
 	@mkdir -p $(@D)
 	cd tools && $(GO) build -o ../$@ golang.org/x/vuln/cmd/govulncheck
 
+# Both Helms, for the chart is to work with each.
+$(BIN)/tools/helm3 $(BIN)/tools/helm4: $(BIN)/tools/helm%: tools/helm/go.mod tools/helm/go.sum
+	@mkdir -p $(@D)
+	cd tools/helm && CGO_ENABLED=0 $(GO) build -o ../../$@ helm.sh/helm/v$*/cmd/helm
+
 .PHONY: lint
 lint: $(BIN)/tools/golangci-lint ## Check form and style: gofmt, go vet, golangci-lint, go.mod
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
 	test -z "$$unformatted" || { printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; }
-	$(GO) vet -tags integration,simulation,benchmark ./...
+	$(GO) vet -tags integration,simulation,benchmark,chart ./...
 	$(BIN)/tools/golangci-lint run ./...
 	$(GO) mod tidy -diff
 

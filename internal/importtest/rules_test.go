@@ -63,7 +63,7 @@ func owners() []owner {
 		},
 		{
 			prefixes: []string{"k8s.io", "sigs.k8s.io", "github.com/kedacore"},
-			allowed:  []string{"internal/kube", "keda", "test"},
+			allowed:  []string{"internal/kube", "keda", "deploy", "test"},
 			why:      "gistmill runs without a cluster, and a worker's binary needs no Kubernetes client",
 		},
 		{
