@@ -131,21 +131,27 @@ func (q *Queue) States(ctx context.Context, ids []string) ([]State, error) {
 }
 
 // requeue moves an active task whose lease is missing or has lapsed back to pending, at its head; asynq would do so after
-// up to 125 s. KEYS: active, lease, pending, task. ARGV: id, lapsed before (Unix seconds).
+// up to 125 s. A ghost, an id of which there is no task any more, is removed: nobody could work on it, and it would be counted
+// for ever. KEYS: active, lease, pending, task. ARGV: id, lapsed before (Unix seconds).
 //
 //nolint:gochecknoglobals // a constant; its hash is made once
 var requeue = redis.NewScript(`
 local lease = redis.call("ZSCORE", KEYS[2], ARGV[1])
 if lease and tonumber(lease) >= tonumber(ARGV[2]) then return 0 end
-if redis.call("HGET", KEYS[4], "state") ~= "active" then return 0 end
+local ghost = redis.call("HEXISTS", KEYS[4], "msg") == 0
+if not ghost and redis.call("HGET", KEYS[4], "state") ~= "active" then return 0 end
 if redis.call("LREM", KEYS[1], 0, ARGV[1]) == 0 then return 0 end
 redis.call("ZREM", KEYS[2], ARGV[1])
+if ghost then
+  redis.call("DEL", KEYS[4])
+  return 0
+end
 redis.call("HSET", KEYS[4], "state", "pending")
 redis.call("RPUSH", KEYS[3], ARGV[1])
 return 1`)
 
-// RecoverLapsed puts tasks of dead workers back to pending, and returns how many. Tasks that are active without any
-// lease are only among them if without says so: a dequeue is one script, so none is without for long, unless
+// RecoverLapsed puts tasks of dead workers back to pending, and returns how many; of ghosts only the id is removed. Tasks that are
+// active without any lease are only among them if without says so: a dequeue is one script, so none is without for long, unless
 // Redis lost the lease; call it again for those that a look some seconds ago had as well.
 func (q *Queue) RecoverLapsed(ctx context.Context, without func(id string) bool) (int, error) {
 	before := strconv.FormatInt(time.Now().Add(-leaseSlack).Unix(), 10)
@@ -162,7 +168,7 @@ func (q *Queue) RecoverLapsed(ctx context.Context, without func(id string) bool)
 		return 0, err
 	}
 	for i, id := range active {
-		if states[i] == Leaseless && without(id) {
+		if (states[i] == Leaseless || states[i] == Missing) && without(id) {
 			ids = append(ids, id)
 		}
 	}
