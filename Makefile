@@ -46,7 +46,12 @@ completion: build ## Write shell completions to bin/completion
 	$(BIN)/gistmill completion fish > $(BIN)/completion/gistmill.fish
 
 .PHONY: image
-image: ## Build the container image (needs Docker)
+image: ## Write the container image for amd64 and arm64 to bin/image.tar, an OCI archive (no Docker needed)
+	@mkdir -p $(BIN)
+	$(GO) run ./deploy/image -version '$(or $(VERSION),dev)' -revision "$$(git rev-parse HEAD)" -created "$$(git log -1 --format=%ct)" -out $(BIN)/image.tar
+
+.PHONY: image-docker
+image-docker: ## Build the same with the Dockerfile (needs Docker)
 	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
 ##@ Try it
