@@ -70,7 +70,7 @@ integration: ## Run the tests against a real Redis and PostgreSQL (make services
 	set -x; $(GO) test -race -count=1 -p 1 -timeout 20m -tags integration $(TESTFLAGS) $$packages
 
 .PHONY: chart
-chart: $(BIN)/tools/helm3 $(BIN)/tools/helm4 ## Check the Helm chart: lint, real types, Pod Security, KEDA's settings, with Helm 3 and 4
+chart: $(BIN)/tools/helm3 $(BIN)/tools/helm4 $(BIN)/tools/promtool ## Check the Helm chart with Helm 3 and 4: lint, real types, Pod Security, KEDA's settings, alerts
 	$(GO) test -count=1 -tags chart $(TESTFLAGS) ./deploy/...
 
 # In the bubbles' time hours pass in seconds of processor time; the race detector would make minutes of them.
@@ -133,6 +133,11 @@ $(BIN)/tools/govulncheck: tools/go.mod tools/go.sum
 $(BIN)/tools/helm3 $(BIN)/tools/helm4: $(BIN)/tools/helm%: tools/helm/go.mod tools/helm/go.sum
 	@mkdir -p $(@D)
 	cd tools/helm && CGO_ENABLED=0 $(GO) build -o ../../$@ helm.sh/helm/v$*/cmd/helm
+
+# Without the service discoveries, which are most of it and no matter of rules.
+$(BIN)/tools/promtool: tools/promtool/go.mod tools/promtool/go.sum
+	@mkdir -p $(@D)
+	cd tools/promtool && CGO_ENABLED=0 $(GO) build -tags remove_all_sd -o ../../$@ github.com/prometheus/prometheus/cmd/promtool
 
 .PHONY: lint
 lint: $(BIN)/tools/golangci-lint ## Check form and style: gofmt, go vet, golangci-lint, go.mod

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gistmill/gistmill/internal/config"
@@ -117,7 +118,10 @@ func TestEnvironmentIsRight(t *testing.T) {
 					}
 					environ = append(environ, name+"="+value)
 				}
-				c, err := config.Load(nil, environ, "redis")
+				command := pod.Spec.Containers[0].Args[0]
+				flags := pflag.NewFlagSet(command, pflag.ContinueOnError)
+				config.AddFlags(flags, config.ForCommand(command)...)
+				c, err := config.Load(flags, environ, "redis")
 				if err != nil {
 					t.Errorf("%s: %v", key, err)
 				}

@@ -228,18 +228,19 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 	return ps
 }
 
-// advise gives remarks on settings that are legal and probably not meant.
-func (c *Config) advise() []string {
+// advise gives remarks on settings that are legal and probably not meant, to the
+// command that reads them: several commands may share one environment.
+func (c *Config) advise(uses func(name string) bool) []string {
 	var ws []string
-	if c.ShutdownGrace < c.RequestTimeout {
+	if c.ShutdownGrace < c.RequestTimeout && uses("request-timeout") {
 		ws = append(ws, "shutdown-grace ("+c.ShutdownGrace.String()+") is shorter than request-timeout ("+
 			c.RequestTimeout.String()+"): a call in flight at SIGTERM may be paid for and lost")
 	}
-	if len(c.Fallbacks) > 0 && c.APIKey == "" && c.BaseURL == "" {
+	if len(c.Fallbacks) > 0 && c.APIKey == "" && c.BaseURL == "" && uses("fallbacks") {
 		ws = append(ws, "fallbacks have no effect without a first endpoint: set base-url or OPENAI_API_KEY")
 	}
 	// An English word is about 4/3 of a token.
-	if need := c.Words * 4 / 3; need > c.MaxOutputTokens {
+	if need := c.Words * 4 / 3; need > c.MaxOutputTokens && uses("words") {
 		ws = append(ws, "max-output-tokens hardly holds the words asked for: raise it or lower words")
 	}
 	return ws

@@ -97,7 +97,7 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 	if len(problems) > 0 {
 		return Config{Warnings: warnings}, &InvalidError{Problems: problems}
 	}
-	c.Warnings = append(warnings, c.advise()...)
+	c.Warnings = append(warnings, c.advise(uses)...)
 	c.entries = explain(table, &c, source)
 	return c, nil
 }

@@ -292,6 +292,23 @@ func TestUnusedFilesNeedNotExist(t *testing.T) {
 	}
 }
 
+// A command is told nothing about settings that only others read.
+func TestWarningsOfOneCommand(t *testing.T) {
+	t.Parallel()
+	environ := []string{"GISTMILL_WORDS=500", "GISTMILL_SHUTDOWN_GRACE=5s", "GISTMILL_FALLBACKS=m@http://h/v1"}
+	for command, want := range map[string]int{"run": 3, "enqueue": 2, "worker": 2, "server": 0, "status": 0} {
+		fs := pflag.NewFlagSet(command, pflag.ContinueOnError)
+		config.AddFlags(fs, config.ForCommand(command)...)
+		c, err := config.Load(fs, environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Warnings) != want {
+			t.Errorf("%s: got the warnings %q, want %d", command, c.Warnings, want)
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(flags(t, "--redis=redis://:pw@h", "--words=500", "--shutdown-grace=5s"), []string{
