@@ -119,7 +119,14 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		return fmt.Errorf("reach Redis at %s: %w; check --redis or GISTMILL_REDIS, and that it runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
-	return nil
+	if a.config.Redis == "" || need == queueOptional {
+		return nil
+	}
+	warnings, err := a.queue.CheckRedis(ctx)
+	for _, w := range warnings {
+		a.log.Warn(w)
+	}
+	return err
 }
 
 // redisLog passes the Redis client's log on.
