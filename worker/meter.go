@@ -107,6 +107,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 	if err != nil {
 		used := m.usedBy(r, intent, err)
 		a.add(used.CostNano)
+		w.tally.call(callClass(err), used)
 		m.end(ctx, func(ctx context.Context) error {
 			return w.Ledger.FailCall(ctx, call, intent, callClass(err), used)
 		})
@@ -122,6 +123,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 		CostNano: nano(w.Prices.Cost(r.Model, response.Usage)),
 	}
 	a.add(answer.CostNano)
+	w.tally.call(classOK, answer)
 	m.end(ctx, func(ctx context.Context) error { return w.Ledger.EndCall(ctx, call, intent, answer) })
 	return response, nil
 }
@@ -168,6 +170,9 @@ func (m *meter) usedBy(r llm.Request, in ledger.Intent, err error) ledger.Answer
 	}
 	return ledger.Answer{TokensIn: in.ReservedTokens, CostNano: in.ReservedNano}
 }
+
+// classOK is that of a call that was answered.
+const classOK = "ok"
 
 func callClass(err error) string {
 	var e *llm.Error

@@ -19,6 +19,7 @@ const claimAtOnce = 64
 // Redis is away.
 func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 	w.held.Add(1)
+	w.worked.Store(true)
 	defer w.held.Add(-1)
 	p, err := tasks.Decode(t.Payload())
 	if err != nil {

@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-// renew keeps the worker's lease, and with it all its claims.
+// renew keeps the worker's lease, and with it all its claims, and tells the ledger what was counted meanwhile.
 func (w *Worker) renew(ctx context.Context) {
 	for ctx.Err() == nil {
 		short, cancel := context.WithTimeout(ctx, renewEvery)
-		err := w.Ledger.Renew(short, w.id)
+		news := w.tally.news()
+		err := w.Ledger.Renew(short, w.id, news)
 		cancel()
+		if err == nil {
+			w.tally.told(news)
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}

@@ -92,6 +92,8 @@ type Worker struct {
 	draining chan struct{} // closed when no new document is to be begun
 	calls    context.Context
 	held     atomic.Int64
+	worked   atomic.Bool // it ever had a task
+	tally    tally
 	Stale    atomic.Int64 // outcomes that were refused because the claim was another's
 	refusals atomic.Int64 // bad requests in a row, no answer between
 }
@@ -151,7 +153,12 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	loops.Wait()
 	leave, cancel := context.WithTimeout(base, 10*time.Second)
 	defer cancel()
-	if err := w.Ledger.Leave(leave, w.id); err != nil {
+	if w.worked.Load() {
+		w.tally.add(1, ledger.CountWorkers, ledger.LabelWorked)
+	} else {
+		w.tally.add(1, ledger.CountWorkers, ledger.LabelEmpty)
+	}
+	if err := w.Ledger.Leave(leave, w.id, w.tally.news()); err != nil {
 		return err
 	}
 	return w.jobs.close()
