@@ -21,6 +21,13 @@ const (
 	classTransient = "transient"
 )
 
+// DeadClasses are all classes of dead letters.
+func DeadClasses() []string {
+	return []string{
+		classInput, classInputGone, string(llm.Refused), string(llm.BadRequest), summarize.OutputTooLong, summarize.BadOutput, classExhausted, classCrashing,
+	}
+}
+
 const (
 	// crashLimit is how often a document's reader may die.
 	crashLimit = 3

@@ -21,9 +21,13 @@ const (
 
 // Labels that this package writes itself.
 const (
-	LabelDone, LabelDead, LabelSkipped = "done", "dead", "skipped"
-	LabelIn, LabelOut                  = "in", "out"
-	LabelWorked, LabelEmpty            = "worked", "empty"
+	LabelDone    = "done"
+	LabelDead    = "dead"
+	LabelSkipped = "skipped"
+	LabelIn      = "in"
+	LabelOut     = "out"
+	LabelWorked  = "worked"
+	LabelEmpty   = "empty"
 )
 
 // Counts are what a holder has counted since it began.
