@@ -28,7 +28,7 @@ func (w *Worker) recoverLoop(ctx context.Context) {
 	if w.Recover == nil {
 		return
 	}
-	every(ctx, recoverEvery, func(ctx context.Context) {
+	w.every(ctx, "recover what dead workers held", recoverEvery, func(ctx context.Context) {
 		if err := w.Recover(ctx); err != nil {
 			w.logUnlessDone(ctx, "look for what dead workers held", err)
 		}

@@ -21,7 +21,7 @@ func TestReadme(t *testing.T) {
 	if !strings.Contains(readme, config.Markdown()) {
 		t.Errorf("README.md has not the table of settings of the program; it is to be:\n%s", config.Markdown())
 	}
-	for name, table := range map[string]string{"server": telemetry.ServerMarkdown()} {
+	for name, table := range map[string]string{"server": telemetry.ServerMarkdown(), "worker": telemetry.WorkerMarkdown()} {
 		if !strings.Contains(readme, table) {
 			t.Errorf("README.md has not the table of metrics of the %s; it is to be:\n%s", name, table)
 		}

@@ -68,10 +68,7 @@ func (a *app) serve(ctx context.Context) error {
 	handler := console.New(console.Config{
 		Demand: demand, Metrics: a.serverMetrics(demand),
 		Redis: a.queue.Redis(),
-		Ready: map[string]func(context.Context) error{
-			"redis":  func(ctx context.Context) error { return a.queue.Redis().Ping(ctx).Err() },
-			"ledger": a.ledger.Ping,
-		},
+		Ready: a.parts(),
 		Token: token, TokenForMetrics: a.config.AuthMetrics, Log: a.log,
 	})
 	a.log.Info("server started", "address", listener.Addr().String(), "token", token != nil)

@@ -33,9 +33,6 @@ const (
 	gauge   = prometheus.GaugeValue
 )
 
-// classOK is that of a call that was answered.
-const classOK = "ok"
-
 // Names that are used in more than one place.
 const (
 	buildInfo    = "gistmill_build_info"
@@ -81,6 +78,9 @@ func serverMetrics() []metric {
 
 // ServerMarkdown is the table of the server's metrics as the README carries it, a row a metric. A test compares the two.
 func ServerMarkdown() string { return markdown(serverMetrics()) }
+
+// WorkerMarkdown is that of a worker's own metrics.
+func WorkerMarkdown() string { return markdown(workerMetrics()) }
 
 func markdown(all []metric) string {
 	var b strings.Builder
