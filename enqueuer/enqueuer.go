@@ -94,8 +94,10 @@ func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
 		}
 		return p, err
 	}
-	p.Enqueued, err = e.Put(ctx, p.Run, p.Continued)
-	return p, err
+	if p.Enqueued, err = e.Put(ctx, p.Run, p.Continued); err != nil {
+		return p, err
+	}
+	return p, e.Ledger.Planned(ctx, source)
 }
 
 func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, holder string, p *Plan) (err error) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
@@ -94,6 +95,38 @@ func TestEachPartitionHasOneTask(t *testing.T) {
 	again := b.enqueue(corpus.Options{})
 	if again.Run.Num != p.Run.Num || !again.Continued || again.Enqueued != 1 || b.pending() != 4 {
 		t.Errorf("continued: %d enqueued, %d pending", again.Enqueued, b.pending())
+	}
+}
+
+// TestPlansAreNoted: also one that found nothing new says that the source was looked at; one that failed does not.
+func TestPlansAreNoted(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, 1)
+	last := func() time.Time {
+		t.Helper()
+		f, err := b.ledger.Figures(t.Context())
+		b.ok(err)
+		if len(f.Planned) > 1 {
+			t.Fatalf("planned %v", f.Planned)
+		}
+		for _, at := range f.Planned {
+			return at
+		}
+		return time.Time{}
+	}
+	r := b.request(corpus.Options{})
+	r.Confirm = func(context.Context, enqueuer.Plan) error { return errors.New("no") }
+	if _, err := b.Enqueue(t.Context(), r); err == nil || !last().IsZero() {
+		t.Errorf("a plan that failed with %v is noted: %s", err, last())
+	}
+	b.enqueue(corpus.Options{})
+	first := last()
+	if time.Since(first) > time.Minute {
+		t.Errorf("planned at %s", first)
+	}
+	b.enqueue(corpus.Options{})
+	if !last().After(first) {
+		t.Errorf("a plan that found nothing new is not noted: %s after %s", last(), first)
 	}
 }
 

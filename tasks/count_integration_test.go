@@ -20,3 +20,17 @@ func TestCountOnRedis(t *testing.T) {
 	}
 	testCount(t, q, client)
 }
+
+func TestStatsOnRedis(t *testing.T) {
+	q, client := queueAt(t, os.Getenv("GISTMILL_TEST_REDIS"))
+	keys, err := client.Keys(t.Context(), "asynq:{counted}:*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if err := client.Del(t.Context(), key).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testStats(t, q, client)
+}

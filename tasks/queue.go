@@ -24,6 +24,9 @@ const (
 
 // Queue is one asynq queue. It is safe for concurrent use.
 type Queue struct {
+	// Headers, if not nil, gives the headers of the tasks that are enqueued under a context.
+	Headers func(context.Context) map[string]string
+
 	name      string
 	redis     redis.UniversalClient
 	client    *asynq.Client
@@ -55,10 +58,14 @@ func (q *Queue) Enqueue(ctx context.Context, all []Partition) (int, error) {
 	)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var headers map[string]string
+	if q.Headers != nil {
+		headers = q.Headers(ctx)
+	}
 	for range min(enqueuers, len(all)) {
 		wait.Go(func() {
 			for p := range next {
-				_, err := q.client.EnqueueContext(ctx, asynq.NewTask(Type, p.Encode()), asynq.TaskID(p.TaskID()), asynq.Queue(q.name),
+				_, err := q.client.EnqueueContext(ctx, asynq.NewTaskWithHeaders(Type, p.Encode(), headers), asynq.TaskID(p.TaskID()), asynq.Queue(q.name),
 					asynq.MaxRetry(maxRetry), asynq.Timeout(timeout))
 				mu.Lock()
 				switch {

@@ -107,8 +107,9 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 	if err != nil {
 		used := m.usedBy(r, intent, err)
 		a.add(used.CostNano)
+		w.tally.call(llm.ClassOf(err), used)
 		m.end(ctx, func(ctx context.Context) error {
-			return w.Ledger.FailCall(ctx, call, intent, callClass(err), used)
+			return w.Ledger.FailCall(ctx, call, intent, llm.ClassOf(err), used)
 		})
 		return llm.Response{}, err
 	}
@@ -122,6 +123,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 		CostNano: nano(w.Prices.Cost(r.Model, response.Usage)),
 	}
 	a.add(answer.CostNano)
+	w.tally.call(llm.ClassOK, answer)
 	m.end(ctx, func(ctx context.Context) error { return w.Ledger.EndCall(ctx, call, intent, answer) })
 	return response, nil
 }
@@ -167,14 +169,6 @@ func (m *meter) usedBy(r llm.Request, in ledger.Intent, err error) ledger.Answer
 		}
 	}
 	return ledger.Answer{TokensIn: in.ReservedTokens, CostNano: in.ReservedNano}
-}
-
-func callClass(err error) string {
-	var e *llm.Error
-	if errors.As(err, &e) {
-		return string(e.Class)
-	}
-	return "given_up"
 }
 
 // nano is USD in whole nano-USD, nil when the price is unknown.

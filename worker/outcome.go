@@ -21,6 +21,13 @@ const (
 	classTransient = "transient"
 )
 
+// DeadClasses are all classes of dead letters.
+func DeadClasses() []string {
+	return []string{
+		classInput, classInputGone, string(llm.Refused), string(llm.BadRequest), summarize.OutputTooLong, summarize.BadOutput, classExhausted, classCrashing,
+	}
+}
+
 const (
 	// crashLimit is how often a document's reader may die.
 	crashLimit = 3
@@ -95,9 +102,11 @@ func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
 	err := w.persist(w.calls, "book an outcome", func() error { return o.book(ctx, w, c) })
 	switch {
 	case err == nil:
+		w.count(o)
 		w.logOutcome(c, o)
 	case errors.Is(err, ledger.ErrStale):
 		w.Stale.Add(1)
+		w.tally.add(1, ledger.CountStale, "")
 		w.Log.Warn("stale outcome refused: the document was taken over", "doc", c.URI)
 	default:
 		w.Log.Error("outcome not booked; the claim lapses and the document is done again", "doc", c.URI, "error", err)
@@ -124,6 +133,16 @@ func refused(err error) bool {
 		}
 	}
 	return false
+}
+
+// count adds a document's end; whoever tries again or hands back has ended nothing.
+func (w *Worker) count(o outcome) {
+	switch o.(type) {
+	case done:
+		w.tally.add(1, ledger.CountDocuments, ledger.LabelDone)
+	case dead:
+		w.tally.add(1, ledger.CountDocuments, ledger.LabelDead)
+	}
 }
 
 func (w *Worker) logOutcome(c ledger.Claimed, o outcome) {

@@ -19,15 +19,19 @@ const claimAtOnce = 64
 // Redis is away.
 func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 	w.held.Add(1)
+	w.worked.Store(true)
 	defer w.held.Add(-1)
 	p, err := tasks.Decode(t.Payload())
 	if err != nil {
 		w.Log.Error("task not understood; it stays in the queue", "error", err)
 		return &handBackError{time.Minute, err.Error()}
 	}
-	err = w.partition(w.calls, p)
+	ctx, ended := w.Observer.Partition(w.calls, t.Headers(), p.Run, p.ID)
+	err = w.partition(ctx, p)
 	var later *handBackError
-	if err != nil && !errors.As(err, &later) {
+	failed := err != nil && !errors.As(err, &later)
+	ended(failed)
+	if failed {
 		w.Log.Warn("partition handed back", "partition", p.ID, "run", p.Run, "error", err)
 	}
 	return err
@@ -84,7 +88,10 @@ func (w *Worker) work(ctx context.Context, j *job, claimed []ledger.Claimed) {
 		}
 		all.Go(func() {
 			defer func() { <-w.slots }()
-			w.book(ctx, c, w.document(ctx, j, c))
+			ctx, ended := w.Observer.Document(ctx, j.run.Name, c.Document)
+			o := w.document(ctx, j, c)
+			w.book(ctx, c, o)
+			ended(outcomeName(o))
 		})
 	}
 }

@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-// renew keeps the worker's lease, and with it all its claims.
+// renew keeps the worker's lease, and with it all its claims, and tells the ledger what was counted meanwhile.
 func (w *Worker) renew(ctx context.Context) {
 	for ctx.Err() == nil {
 		short, cancel := context.WithTimeout(ctx, renewEvery)
-		err := w.Ledger.Renew(short, w.id)
+		news := w.tally.news()
+		err := w.Ledger.Renew(short, w.id, news)
 		cancel()
+		if err == nil {
+			w.tally.told(news)
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -24,7 +28,7 @@ func (w *Worker) recoverLoop(ctx context.Context) {
 	if w.Recover == nil {
 		return
 	}
-	every(ctx, recoverEvery, func(ctx context.Context) {
+	w.every(ctx, "recover what dead workers held", recoverEvery, func(ctx context.Context) {
 		if err := w.Recover(ctx); err != nil {
 			w.logUnlessDone(ctx, "look for what dead workers held", err)
 		}

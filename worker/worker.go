@@ -59,6 +59,8 @@ type Config struct {
 	Poll time.Duration
 	// Recover, if not nil, is called every few seconds to free what dead workers held.
 	Recover func(ctx context.Context) error
+	// Observer, if not nil, is told what the worker is at.
+	Observer Observer
 	// Withdraw, if not nil, takes the tasks of a run that was stopped out of the queue.
 	Withdraw func(ctx context.Context, run ledger.Run) error
 }
@@ -92,6 +94,8 @@ type Worker struct {
 	draining chan struct{} // closed when no new document is to be begun
 	calls    context.Context
 	held     atomic.Int64
+	worked   atomic.Bool // it ever had a task
+	tally    tally
 	Stale    atomic.Int64 // outcomes that were refused because the claim was another's
 	refusals atomic.Int64 // bad requests in a row, no answer between
 }
@@ -103,6 +107,9 @@ func New(c Config) *Worker {
 	c.Poll = cmp.Or(c.Poll, time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = deaf{}
 	}
 	w := &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
 	w.router = w.newRouter()
@@ -127,8 +134,8 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	background, stopBackground := context.WithCancel(base)
 	var loops sync.WaitGroup
 	idle := make(chan struct{})
-	loops.Go(func() { every(background, renewEvery, w.renew) })
-	loops.Go(func() { every(background, watchEvery, w.watch) })
+	loops.Go(func() { w.every(background, "renew the lease", renewEvery, w.renew) })
+	loops.Go(func() { w.every(background, "watch the runs", watchEvery, w.watch) })
 	loops.Go(func() { w.recoverLoop(background) })
 	loops.Go(func() { w.idleLoop(background, idle) })
 
@@ -151,7 +158,12 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	loops.Wait()
 	leave, cancel := context.WithTimeout(base, 10*time.Second)
 	defer cancel()
-	if err := w.Ledger.Leave(leave, w.id); err != nil {
+	if w.worked.Load() {
+		w.tally.add(1, ledger.CountWorkers, ledger.LabelWorked)
+	} else {
+		w.tally.add(1, ledger.CountWorkers, ledger.LabelEmpty)
+	}
+	if err := w.Ledger.Leave(leave, w.id, w.tally.news()); err != nil {
 		return err
 	}
 	return w.jobs.close()
@@ -209,12 +221,17 @@ type handBackError struct {
 
 func (h *handBackError) Error() string { return fmt.Sprintf("handed back for %s: %s", h.after, h.why) }
 
+// Held is how many partitions the worker has in hand.
+func (w *Worker) Held() int64 { return w.held.Load() }
+
 // every runs f at once and then at each interval until ctx ends.
-func every(ctx context.Context, interval time.Duration, f func(context.Context)) {
+func (w *Worker) every(ctx context.Context, loop string, interval time.Duration, f func(context.Context)) {
+	w.Observer.Turned(loop)
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		f(ctx)
+		w.Observer.Turned(loop)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

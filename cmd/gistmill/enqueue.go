@@ -120,7 +120,9 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	if o.confirm != nil {
 		request.Confirm = func(ctx context.Context, p enqueuer.Plan) error { return o.confirm(ctx, source, profile, p) }
 	}
+	ctx, traced := a.tracing.Enqueue(ctx)
 	plan, err := e.Enqueue(ctx, request)
+	traced(plan.Run.Name, plan.Count.Pending, plan.Enqueued, err)
 	if err == nil && plan.Count.Listed == 0 {
 		a.say("warning: %s has no documents", raw)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,8 +12,11 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/console"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/keda"
+	"github.com/gistmill/gistmill/worker"
 )
 
 const (
@@ -60,13 +64,11 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
+	demand := a.demand()
 	handler := console.New(console.Config{
-		Demand: a.demand(),
-		Redis:  a.queue.Redis(),
-		Ready: map[string]func(context.Context) error{
-			"redis":  func(ctx context.Context) error { return a.queue.Redis().Ping(ctx).Err() },
-			"ledger": a.ledger.Ping,
-		},
+		Demand: demand, Metrics: a.serverMetrics(demand),
+		Redis: a.queue.Redis(),
+		Ready: a.parts(),
 		Token: token, TokenForMetrics: a.config.AuthMetrics, Log: a.log,
 	})
 	a.log.Info("server started", "address", listener.Addr().String(), "token", token != nil)
@@ -96,6 +98,26 @@ func (a *app) demand() *keda.Meter {
 			Unlimited: summarize.Extractive, DayCapNano: budgetNano(a.config.BudgetUSDDay), Log: a.log,
 		},
 	}
+}
+
+// serverMetrics are read from Redis and ledger at each scrape.
+func (a *app) serverMetrics(demand *keda.Meter) http.Handler {
+	return telemetry.ServerMetrics(telemetry.ServerConfig{
+		Queue: func(ctx context.Context) (telemetry.Queue, error) {
+			s, err := a.queue.Stats(ctx)
+			return telemetry.Queue{
+				Name: a.queue.Name(), Active: s.Active, Pending: s.Pending, Scheduled: s.Scheduled, Retry: s.Retry, Archived: s.Archived, Completed: s.Completed,
+				Processed: s.Processed, Failed: s.Failed, Bytes: s.Bytes, Paused: s.Paused, Oldest: s.Oldest,
+			}, err
+		},
+		Demand: func(ctx context.Context) (telemetry.Demand, error) {
+			d, err := demand.Read(ctx)
+			return telemetry.Demand{Queue: a.queue.Name(), Demand: d.Demand, Uncapped: d.Uncapped}, err
+		},
+		Limiters:   func(ctx context.Context) ([]llm.LimiterState, error) { return llm.ReadLimiters(ctx, a.queue.Redis()) },
+		Ledger:     a.ledger.Figures,
+		DayCapNano: budgetNano(a.config.BudgetUSDDay), DeadClasses: worker.DeadClasses(), Version: versionText(), Log: a.log,
+	})
 }
 
 // again does a step at once and then at each interval until ctx ends. A failure is logged once, until it works again.

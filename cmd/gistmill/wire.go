@@ -27,6 +27,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/tasks"
 	"github.com/gistmill/gistmill/worker"
 )
@@ -41,7 +42,10 @@ type app struct {
 	log    *slog.Logger
 	ledger *ledger.Ledger
 	queue  *tasks.Queue // nil without a Redis
-	closes []func() error
+	// What is told of work: each is nil where nobody asks for it.
+	tracing  *telemetry.Tracing
+	observer *telemetry.Observer
+	closes   []func() error
 }
 
 // queueNeed says what a command wants of Redis.
@@ -119,6 +123,14 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		return fmt.Errorf("reach Redis at %s: %w; check --redis or GISTMILL_REDIS, and that it runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
+	if err := a.checkRedis(ctx, need); err != nil {
+		return err
+	}
+	return a.openTracing(ctx)
+}
+
+// checkRedis refuses one that would lose tasks, where tasks are to be put into it or taken from it.
+func (a *app) checkRedis(ctx context.Context, need queueNeed) error {
 	if a.config.Redis == "" || need == queueOptional {
 		return nil
 	}
@@ -288,10 +300,14 @@ func (a *app) clients() (first *llm.Client, fallbacks []worker.Fallback, err err
 		if i == 0 { // those of the others are learned
 			limits.RPM, limits.TPM = a.config.RPM, a.config.TPM
 		}
-		client, err := llm.New(llm.Config{
+		c := llm.Config{
 			BaseURL: e.baseURL, APIKey: e.key, APIVersion: e.apiVersion, FailWhenDown: len(all) > 1,
 			Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Limiter: llm.NewSharedLimiter(limits), Logger: a.log,
-		})
+		}
+		if a.observer != nil {
+			c.Observer = a.observer
+		}
+		client, err := llm.New(c)
 		if err != nil {
 			return nil, nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
 		}
@@ -339,6 +355,9 @@ func (a *app) worker(idleExit, poll time.Duration) (*worker.Worker, error) {
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
 		Recover:    a.enqueuer().NewRecovery().Look,
 		Withdraw:   a.enqueuer().Withdraw,
+	}
+	if a.observer != nil {
+		c.Observer = a.observer
 	}
 	if client != nil {
 		c.Calls, c.Fallbacks = client, fallbacks

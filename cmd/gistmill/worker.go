@@ -30,17 +30,13 @@ back the rest; a second signal gives the calls up at once.`,
 		if err := a.open(c.stop, queueRequired); err != nil {
 			return err
 		}
-		w, err := a.worker(idle, 0)
-		if err != nil {
-			return err
-		}
 		stop := c.stop
 		if a.config.Deadline > 0 {
 			var cancel context.CancelFunc
 			stop, cancel = context.WithTimeout(stop, a.config.Deadline)
 			defer cancel()
 		}
-		return w.Run(stop, c.abort)
+		return a.watched(idle, stop, c.abort)
 	}
 	command.Flags().DurationVar(&idle, "exit-when-idle", 0, "end when there was nothing to do for this `time`")
 	command.Flags().Lookup("exit-when-idle").NoOptDefVal = defaultIdle.String()

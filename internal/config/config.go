@@ -82,6 +82,7 @@ type Config struct {
 	AuthMetrics   bool   // for /demand and /metrics too
 	// AllowUnauthenticated lets the server listen beyond loopback without a token.
 	AllowUnauthenticated bool
+	MetricsListen        string // host:port of a worker's own metrics and probes; empty: none
 
 	LogLevel slog.Level
 	// LogFormat is "auto" (text on a terminal, else JSON), "text" or "json".

@@ -189,6 +189,16 @@ func text(check func(string) string) func(any) string {
 	return func(v any) string { return check(v.(string)) }
 }
 
+// orEmpty lets what is not set pass.
+func orEmpty(check func(string) string) func(string) string {
+	return func(v string) string {
+		if v == "" {
+			return ""
+		}
+		return check(v)
+	}
+}
+
 func oneOf(allowed ...string) func(string) string {
 	return func(v string) string {
 		for _, a := range allowed {

@@ -274,6 +274,11 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.AllowUnauthenticated },
 		},
 		{
+			Name: "metrics-listen", Kind: KindString, DefaultText: "none", Commands: []string{"worker", "config"},
+			Usage: "address of a worker's own `/metrics`, `/healthz` and `/readyz`, `HOST:PORT`; open to everyone who can reach it",
+			bind:  func(c *Config) any { return &c.MetricsListen }, check: text(orEmpty(checkListen)),
+		},
+		{
 			Name: "log-level", Kind: KindString, Default: "info", Commands: everyone,
 			Usage: "`debug`, `info`, `warn` or `error`",
 			bind:  func(c *Config) any { return &c.LogLevel },

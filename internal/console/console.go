@@ -47,7 +47,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", c.ready)
+	mux.Handle("GET /readyz", Ready(c.Ready, c.Log))
 	mux.Handle(QueuesPath+"/", guarded(pages(queues(c.Redis))))
 	mux.Handle("GET /{$}", guarded(http.RedirectHandler(QueuesPath+"/", http.StatusFound)))
 	return headers(mux)
@@ -56,29 +56,31 @@ func New(c Config) http.Handler {
 // readyWithin bounds the question to one part.
 const readyWithin = 2 * time.Second
 
-// ready is 200 when every part answers, else 503, and names what does not.
-func (c Config) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
-	defer cancel()
-	type result struct {
-		name string
-		err  error
-	}
-	results := make(chan result, len(c.Ready))
-	for name, check := range c.Ready {
-		go func() { results <- result{name, check(ctx)} }()
-	}
-	status, said := http.StatusOK, map[string]string{}
-	for range c.Ready {
-		r := <-results
-		said[r.name] = "ok"
-		if r.err != nil {
-			status = http.StatusServiceUnavailable
-			said[r.name] = "does not answer" // the reason may name hosts and users, and this page is open
-			c.Log.Warn("not ready", "part", r.name, "error", r.err)
+// Ready is 200 when every part answers, else 503, and names what does not.
+func Ready(parts map[string]func(context.Context) error, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		defer cancel()
+		type result struct {
+			name string
+			err  error
 		}
-	}
-	answer(w, status, said)
+		results := make(chan result, len(parts))
+		for name, check := range parts {
+			go func() { results <- result{name, check(ctx)} }()
+		}
+		status, said := http.StatusOK, map[string]string{}
+		for range parts {
+			r := <-results
+			said[r.name] = "ok"
+			if r.err != nil {
+				status = http.StatusServiceUnavailable
+				said[r.name] = "does not answer" // the reason may name hosts and users, and this page is open
+				log.Warn("not ready", "part", r.name, "error", r.err)
+			}
+		}
+		answer(w, status, said)
+	})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

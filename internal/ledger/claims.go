@@ -21,19 +21,28 @@ func (l *Ledger) Register(ctx context.Context, name string) (int64, error) {
 	return id, nil
 }
 
-// Renew extends a worker's lease, and with it all its claims that nobody has taken over.
-func (l *Ledger) Renew(ctx context.Context, worker int64) error {
-	_, err := l.exec(ctx, l.write, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker)
+// Renew extends a worker's lease, and with it all its claims that nobody has taken over. counts are those that have changed since the
+// last renewal, in all that the worker has counted.
+func (l *Ledger) Renew(ctx context.Context, worker int64, counts Counts) error {
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := l.exec(ctx, tx, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker); err != nil {
+			return err
+		}
+		return l.putCounts(ctx, tx, worker, counts)
+	})
 	if err != nil {
 		return fmt.Errorf("renew the worker's lease: %w", err)
 	}
 	return nil
 }
 
-// Leave hands back whatever the worker still holds, without an attempt, and ends its lease.
-func (l *Ledger) Leave(ctx context.Context, worker int64) error {
+// Leave hands back whatever the worker still holds, without an attempt, and ends its lease. counts are those of Renew.
+func (l *Ledger) Leave(ctx context.Context, worker int64, counts Counts) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL WHERE worker_id = $1 AND state = 'claimed'`, worker); err != nil {
+			return err
+		}
+		if err := l.putCounts(ctx, tx, worker, counts); err != nil {
 			return err
 		}
 		if err := l.loseCalls(ctx, tx, worker); err != nil {
@@ -201,7 +210,11 @@ func (l *Ledger) RecoverLapsed(ctx context.Context) ([]Partition, error) {
 				WHERE r.state = 'running' AND p.state = 'ready' AND p.id IN (SELECT partition_id FROM run_documents WHERE worker_id = $1 AND state = 'claimed')`, worker); err != nil {
 				return err
 			}
-			if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, suspect = 1, due_at = 0 WHERE worker_id = $1 AND state = 'claimed'`, worker); err != nil {
+			held, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, suspect = 1, due_at = 0 WHERE worker_id = $1 AND state = 'claimed'`, worker)
+			if err != nil {
+				return err
+			}
+			if err := l.countKilled(ctx, tx, worker, held > 0); err != nil {
 				return err
 			}
 			return l.loseCalls(ctx, tx, worker)
@@ -216,7 +229,18 @@ func (l *Ledger) RecoverLapsed(ctx context.Context) ([]Partition, error) {
 
 // loseCalls ends a worker's open calls: nobody knows what the provider charged, so the full reservation counts.
 func (l *Ledger) loseCalls(ctx context.Context, tx *sql.Tx, worker int64) error {
-	_, err := l.exec(ctx, tx, `UPDATE calls SET finished_at = @now, class = 'lost', cost_nano = reserved_nano, tokens_in = reserved_tokens
-		WHERE worker_id = $1 AND finished_at IS NULL`, worker)
-	return err
+	type lost struct{ nano, tokens int64 }
+	calls, err := collect(ctx, l, tx, func(rows *sql.Rows) (c lost, err error) { return c, rows.Scan(&c.nano, &c.tokens) },
+		`UPDATE calls SET finished_at = @now, class = 'lost', cost_nano = reserved_nano, tokens_in = reserved_tokens
+		WHERE worker_id = $1 AND finished_at IS NULL RETURNING COALESCE(reserved_nano, 0), reserved_tokens`, worker)
+	if err != nil {
+		return err
+	}
+	counts := Counts{}
+	for _, c := range calls {
+		counts[Count{CountCalls, "lost"}]++
+		counts[Count{CountCost, ""}] += c.nano
+		counts[Count{CountTokens, LabelIn}] += c.tokens
+	}
+	return l.addCounts(ctx, tx, worker, counts)
 }

@@ -96,6 +96,9 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"PrunableIsWhatPruneTakes": testPrunableIsWhatPruneTakes,
 		"DeadLettersInPages":       testDeadLettersInPages,
 		"RedriveWhilePlanning":     testRedriveWhilePlanning,
+		"CountsOutliveWorkers":     testCountsOutliveWorkers,
+		"PlansAreCounted":          testPlansAreCounted,
+		"Figures":                  testFigures,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -519,7 +522,7 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(8))
 	f.claimAll(run)
 	db.clock.advance(ledger.Lease - time.Second)
-	f.ok(f.Renew(t.Context(), f.worker))
+	f.ok(f.Renew(t.Context(), f.worker, nil))
 	db.clock.advance(ledger.Lease - time.Second)
 	if p := must(f.RecoverLapsed(t.Context()))(t); len(p) != 0 {
 		t.Errorf("took from a live worker: %+v", p)
@@ -540,7 +543,7 @@ func testLeaveHandsBack(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(3))
 	f.claimAll(run)
-	f.ok(f.Leave(t.Context(), f.worker))
+	f.ok(f.Leave(t.Context(), f.worker, nil))
 	f.worker = must(f.Register(t.Context(), "host-2"))(t)
 	for _, c := range f.claimAll(run) {
 		if c.Suspect || c.Attempts != 0 {
@@ -611,7 +614,7 @@ func testCancelledRunIsOver(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(4))
 	f.ok(f.done(f.claimAll(run)[0]))
-	f.ok(f.Leave(t.Context(), f.worker))
+	f.ok(f.Leave(t.Context(), f.worker, nil))
 	must(f.Stop(t.Context(), run.Num, ledger.Paused, ""))(t)
 	must(f.Stop(t.Context(), run.Num, ledger.Cancelled, ""))(t)
 	next, count := f.plan(false, entries(4))

@@ -139,7 +139,7 @@ type planBatch struct {
 	work    []toPlan
 
 	met        []int64 // documents that were in the run before
-	unreadable bool    // some can't be read, and are not dead for that already
+	unreadable int64   // can't be read, and are not dead for that already
 }
 
 // toPlan is a staged document that the set statement for unchanged ones did not settle.
@@ -160,10 +160,17 @@ func (p *planBatch) write(ctx context.Context, holder string) error {
 	if err := p.upsertDocuments(ctx); err != nil {
 		return err
 	}
-	if err := p.carryOver(ctx); err != nil || p.count.Listed == int64(len(p.entries)) {
+	if err := p.carryOver(ctx); err != nil {
 		return err
 	}
-	return p.addRest(ctx)
+	if p.count.Listed < int64(len(p.entries)) {
+		if err := p.addRest(ctx); err != nil {
+			return err
+		}
+	}
+	return p.addCounts(ctx, p.tx, -p.run.Num, Counts{
+		{CountDocuments, LabelSkipped}: p.count.Skipped, {CountDocuments, LabelDead}: p.unreadable,
+	})
 }
 
 // keepLease makes the batch fail if another planner has taken over, and locks the row until the commit.
@@ -234,7 +241,7 @@ func (p *planBatch) addRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.unreadable {
+	if p.unreadable > 0 {
 		if err := p.bury(ctx); err != nil {
 			return err
 		}
@@ -293,7 +300,7 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 		}
 		switch {
 		case p.entries[n.ord].Problem != "" && !stands:
-			p.unreadable = true
+			p.unreadable++
 			p.count.Dead++
 		case n.state == "":
 			fresh = append(fresh, n)

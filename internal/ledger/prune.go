@@ -22,6 +22,9 @@ type Pruned struct {
 func (l *Ledger) Prune(ctx context.Context, age time.Duration) (Pruned, error) {
 	var p Pruned
 	err := l.tx(ctx, func(tx *sql.Tx) (err error) {
+		if err := l.foldCounts(ctx, tx, prunedWorkers, age.Milliseconds()); err != nil {
+			return fmt.Errorf("counts: %w", err)
+		}
 		p, err = prune(func(from, where string) (int64, error) {
 			return l.exec(ctx, tx, `DELETE FROM `+from+` WHERE `+where, age.Milliseconds())
 		})
@@ -44,6 +47,9 @@ func (l *Ledger) Prunable(ctx context.Context, age time.Duration) (Pruned, error
 	return p, nil
 }
 
+// prunedWorkers is the condition on workers that go; $1 is the age in milliseconds.
+const prunedWorkers = `ended_at < @now - $1`
+
 // prune goes through the tables, the runs last; $1 is the age in milliseconds.
 func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 	const old = `SELECT r.num FROM runs r WHERE (r.state = 'finished' OR r.reason = 'cancelled') AND COALESCE(r.finished_at, r.created_at) < @now - $1
@@ -61,7 +67,7 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 		{&p.Calls, `calls`, `finished_at IS NOT NULL AND started_at / 86400000 < @now / 86400000 AND run_num IN (` + old + `)`},
 		{&days, `days`, `day < (@now - $1) / 86400000`},
 		{&p.Answers, `answers`, `created_at < @now - $1`},
-		{&p.Workers, `workers`, `ended_at < @now - $1`},
+		{&p.Workers, `workers`, prunedWorkers},
 		{&p.Events, `history`, `at < @now - $1 AND document_id NOT IN (SELECT document_id FROM results WHERE state = 'dead')`},
 		// The names of old runs stay readable in results; their rows go when no result names them and no call is kept.
 		{&p.Runs, `runs`, `num IN (` + old + `) AND num NOT IN (SELECT run_num FROM results) AND NOT EXISTS

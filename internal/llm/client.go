@@ -165,7 +165,9 @@ func tooEarly(err error, refused *Error) error {
 func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) (resp Response, said providerError, err error) {
 	ex := &exchange{}
 	sent := time.Now()
+	ctx, ended := c.observe(ctx, r, permit.Waited())
 	defer func() {
+		ended(resp, err)
 		usage := resp.Usage
 		var failed *Error
 		if errors.As(err, &failed) {

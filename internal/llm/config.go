@@ -44,6 +44,8 @@ type Config struct {
 	Limiter Limiter
 	// HTTPClient replaces the tuned one, for tests.
 	HTTPClient *http.Client
+	// Observer, if not nil, is told of every call.
+	Observer Observer
 	// Logger gets what the client learns about an endpoint; discarded when nil.
 	Logger *slog.Logger
 }

@@ -1,0 +1,337 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+// partWithin bounds how long a scrape waits for one part.
+const partWithin = 2 * time.Second
+
+// Queue is what is shown of a queue.
+type Queue struct {
+	Name                                                   string
+	Active, Pending, Scheduled, Retry, Archived, Completed int64
+	Processed, Failed, Bytes                               int64
+	Paused                                                 bool
+	Oldest                                                 time.Duration // pending
+}
+
+// Demand is what workers are needed for, in partitions.
+type Demand struct {
+	Queue            string
+	Demand, Uncapped int64
+}
+
+// ServerConfig is what the server's metrics are read from. Each function is called at every scrape, at the same time as the others, and
+// must end with its context.
+type ServerConfig struct {
+	Queue    func(context.Context) (Queue, error)
+	Demand   func(context.Context) (Demand, error)
+	Limiters func(context.Context) ([]llm.LimiterState, error)
+	Ledger   func(context.Context) (ledger.Figures, error)
+	// DayCapNano caps what all runs spend on a UTC day, in nano-USD; nil: no cap.
+	DayCapNano *int64
+	// DeadClasses are shown also where no document is dead of them.
+	DeadClasses []string
+	Version     string
+	Log         *slog.Logger
+}
+
+// server reads at the scrape, so that nothing is lost with a process: what workers count is in the ledger, where pods that lived for a
+// minute have left it.
+type server struct {
+	ServerConfig
+	descs                     map[string]described
+	redisErrors, ledgerErrors atomic.Int64
+}
+
+type described struct {
+	metric
+	desc *prometheus.Desc
+}
+
+// ServerMetrics answers scrapes with the metrics of a server. What can't be read within partWithin is left out and counted; the rest is
+// served.
+func ServerMetrics(c ServerConfig) http.Handler {
+	return &server{ServerConfig: c, descs: describe(serverMetrics())}
+}
+
+func describe(all []metric) map[string]described {
+	descs := make(map[string]described, len(all))
+	for _, m := range all {
+		descs[m.name] = described{m, prometheus.NewDesc(m.name, strings.ReplaceAll(m.help, "`", ""), m.labels, nil)}
+	}
+	return descs
+}
+
+// ServeHTTP is http.Handler.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	all := s.read(r.Context())
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(all); err != nil {
+		s.Log.Error("metrics not served", "error", err)
+		http.Error(w, "the metrics can't be served", http.StatusInternalServerError)
+		return
+	}
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: promLog{s.Log}}).ServeHTTP(w, r)
+}
+
+type promLog struct{ log *slog.Logger }
+
+// Println is promhttp.Logger.
+func (l promLog) Println(v ...any) { l.log.Warn("metrics not served", "error", fmt.Sprint(v...)) }
+
+// sample is the metrics of one scrape.
+type sample struct {
+	server  *server
+	mu      sync.Mutex
+	metrics []prometheus.Metric
+}
+
+// Describe is prometheus.Collector.
+func (s *sample) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range s.server.descs {
+		ch <- d.desc
+	}
+}
+
+// Collect is prometheus.Collector.
+func (s *sample) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range s.metrics {
+		ch <- m
+	}
+}
+
+func (s *sample) add(name string, value float64, labels ...string) {
+	d := s.server.descs[name]
+	for i, l := range labels {
+		labels[i] = strings.ToValidUTF8(l, "?")
+	}
+	m := prometheus.MustNewConstMetric(d.desc, d.kind, value, labels...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.metrics = append(s.metrics, m)
+}
+
+func (s *server) read(ctx context.Context) *sample {
+	ctx, cancel := context.WithTimeout(ctx, partWithin)
+	defer cancel()
+	out := &sample{server: s}
+	var parts sync.WaitGroup
+	read := func(what string, errors *atomic.Int64, step func(context.Context, *sample) error) {
+		parts.Go(func() {
+			if err := step(ctx, out); err != nil {
+				errors.Add(1)
+				s.Log.Warn("a scrape lacks a part", "part", what, "error", err)
+			}
+		})
+	}
+	read("queue", &s.redisErrors, s.queue)
+	read("demand", &s.redisErrors, s.demand)
+	read("limiters", &s.redisErrors, s.limiters)
+	read("ledger", &s.ledgerErrors, s.ledger)
+	parts.Wait()
+	out.add(scrapeErrors, float64(s.redisErrors.Load()), string(ofRedis))
+	out.add(scrapeErrors, float64(s.ledgerErrors.Load()), string(ofLedger))
+	out.add(buildInfo, 1, s.Version, runtime.Version())
+	return out
+}
+
+func (s *server) queue(ctx context.Context, out *sample) error {
+	q, err := s.Queue(ctx)
+	if err != nil {
+		return err
+	}
+	size := int64(0)
+	for state, n := range map[string]int64{
+		"active": q.Active, "pending": q.Pending, "scheduled": q.Scheduled, "retry": q.Retry, "archived": q.Archived, "completed": q.Completed,
+	} {
+		size += n
+		out.add("asynq_tasks_enqueued_total", float64(n), q.Name, state)
+	}
+	paused := 0.0
+	if q.Paused {
+		paused = 1
+	}
+	out.add("asynq_queue_size", float64(size), q.Name)
+	out.add("asynq_queue_latency_seconds", q.Oldest.Seconds(), q.Name)
+	out.add("asynq_queue_memory_usage_approx_bytes", float64(q.Bytes), q.Name)
+	out.add("asynq_tasks_processed_total", float64(q.Processed), q.Name)
+	out.add("asynq_tasks_failed_total", float64(q.Failed), q.Name)
+	out.add("asynq_queue_paused_total", paused, q.Name)
+	out.add("gistmill_oldest_pending_seconds", q.Oldest.Seconds(), q.Name)
+	return nil
+}
+
+func (s *server) demand(ctx context.Context, out *sample) error {
+	d, err := s.Demand(ctx)
+	if err != nil {
+		return err
+	}
+	out.add("gistmill_demand", float64(d.Demand), d.Queue)
+	out.add("gistmill_demand_uncapped", float64(d.Uncapped), d.Queue)
+	return nil
+}
+
+// limiters adds up those of one model: the same model may be asked at several endpoints, or with several keys.
+func (s *server) limiters(ctx context.Context, out *sample) error {
+	all, err := s.Limiters(ctx)
+	if err != nil {
+		return err
+	}
+	models := map[string]llm.LimiterState{}
+	for _, l := range all {
+		m := models[l.Model]
+		m.Wait, m.InFlight, m.RPM, m.TPM = max(m.Wait, l.Wait), m.InFlight+l.InFlight, m.RPM+l.RPM, m.TPM+l.TPM
+		m.Limited = m.Limited || l.Limited
+		models[l.Model] = m
+	}
+	for model, m := range models {
+		out.add("gistmill_limiter_wait_seconds", m.Wait.Seconds(), model)
+		if m.RPM > 0 {
+			out.add("gistmill_limiter_rate", m.RPM, model, "requests")
+		}
+		if m.TPM > 0 {
+			out.add("gistmill_limiter_rate", m.TPM, model, "tokens")
+		}
+		if m.Limited {
+			out.add("gistmill_limiter_in_flight", float64(m.InFlight), model)
+		}
+	}
+	return nil
+}
+
+func (s *server) ledger(ctx context.Context, out *sample) error {
+	f, err := s.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	s.counts(f.Counts, out)
+	out.add("gistmill_documents_remaining", float64(f.Remaining))
+	dead := map[string]int64{}
+	for _, class := range s.DeadClasses {
+		dead[class] = 0
+	}
+	for class, n := range f.DeadLetters {
+		dead[class] = n
+	}
+	for class, n := range dead {
+		out.add("gistmill_dead_letters", float64(n), class)
+	}
+	for _, state := range []ledger.State{ledger.Planning, ledger.Running, ledger.Finished, ledger.Stopped} {
+		out.add("gistmill_runs", float64(f.Runs[state]), string(state))
+	}
+	sources := map[string]time.Time{} // two that differ in what is left out are one
+	for source, at := range f.Planned {
+		if label := sourceLabel(source); at.After(sources[label]) {
+			sources[label] = at
+		}
+	}
+	for source, at := range sources {
+		out.add("gistmill_last_enqueue_timestamp_seconds", float64(at.UnixMilli())/1e3, source)
+	}
+	out.add("gistmill_workers", float64(f.Workers))
+	s.budgets(f, out)
+	return nil
+}
+
+// counts shows what is counted, and a 0 where that is to be expected and has not come yet: a counter that begins with its first event hides
+// that event from rate().
+func (s *server) counts(all ledger.Counts, out *sample) {
+	shown := []ledger.Count{
+		{Name: ledger.CountDocuments, Label: ledger.LabelDone}, {Name: ledger.CountDocuments, Label: ledger.LabelDead}, {Name: ledger.CountDocuments, Label: ledger.LabelSkipped},
+		{Name: ledger.CountTokens, Label: ledger.LabelIn}, {Name: ledger.CountTokens, Label: ledger.LabelOut},
+		{Name: ledger.CountCalls, Label: llm.ClassOK}, {Name: ledger.CountCalls, Label: string(llm.RateLimited)}, {Name: ledger.CountCalls, Label: string(llm.Transient)},
+		{Name: ledger.CountWorkers, Label: ledger.LabelWorked}, {Name: ledger.CountWorkers, Label: ledger.LabelEmpty},
+		{Name: ledger.CountCost}, {Name: ledger.CountStale},
+	}
+	values := ledger.Counts{}
+	for _, c := range shown {
+		values[c] = 0
+	}
+	for c, n := range all {
+		values[c] = n
+	}
+	for c, n := range values {
+		switch c.Name {
+		case ledger.CountDocuments:
+			out.add("gistmill_documents_total", float64(n), c.Label)
+		case ledger.CountCalls:
+			out.add("gistmill_calls_total", float64(n), c.Label)
+		case ledger.CountTokens:
+			out.add("gistmill_tokens_total", float64(n), c.Label)
+		case ledger.CountCost:
+			out.add("gistmill_cost_usd_total", usd(n))
+		case ledger.CountWorkers:
+			out.add("gistmill_worker_runs_total", float64(n), c.Label)
+		case ledger.CountStale:
+			out.add("gistmill_stale_writes_refused_total", float64(n))
+		}
+	}
+}
+
+func (s *server) budgets(f ledger.Figures, out *sample) {
+	for _, b := range f.Budgets {
+		used := 0.0
+		if b.CapNano != nil {
+			out.add("gistmill_budget_usd", usd(*b.CapNano), "run", b.Run)
+			used = share(b.SpentNano, *b.CapNano)
+		}
+		if b.CapTokens != nil {
+			used = max(used, share(b.SpentTokens, *b.CapTokens))
+		}
+		out.add("gistmill_budget_used_ratio", used, "run", b.Run)
+	}
+	if s.DayCapNano != nil {
+		out.add("gistmill_budget_usd", usd(*s.DayCapNano), "day", "")
+		out.add("gistmill_budget_used_ratio", share(f.SpentTodayNano, *s.DayCapNano), "day", "")
+	}
+}
+
+func usd(nano int64) float64 { return float64(nano) / 1e9 }
+
+func share(part, whole int64) float64 {
+	if whole <= 0 {
+		return 1
+	}
+	return float64(part) / float64(whole)
+}
+
+// sourceLabel is a source's URL without what might be a secret: user and password, and parameters that sound like one.
+func sourceLabel(source string) string {
+	u, err := url.Parse(source)
+	if err != nil {
+		return "unreadable"
+	}
+	if u.User == nil && u.RawQuery == "" {
+		return source
+	}
+	u.User = nil
+	q := u.Query()
+	for key := range q {
+		k := strings.ToLower(key)
+		for _, word := range []string{"secret", "token", "password", "passphrase", "sig", "credential", "accesskey", "access_key", "api"} {
+			if strings.Contains(k, word) {
+				q.Del(key)
+				break
+			}
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}

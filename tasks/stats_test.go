@@ -1,0 +1,73 @@
+package tasks_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/tasks"
+)
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	q, client := miniQueue(t)
+	testStats(t, q, client)
+}
+
+// testStats compares with asynq's own figures, and then puts in what these fail at.
+func testStats(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() tasks.Stats {
+		t.Helper()
+		s, err := q.Stats(ctx)
+		must(err)
+		return s
+	}
+	if got := read(); got != (tasks.Stats{}) {
+		t.Errorf("an empty queue has %+v", got)
+	}
+	var all []tasks.Partition
+	for id := range int64(30) {
+		all = append(all, tasks.Partition{Run: "run", RunNum: 1, ID: id + 1, Generation: 1, Profile: "hash"})
+	}
+	if _, err := q.Enqueue(ctx, all); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := client.LRange(ctx, "asynq:{counted}:pending", -1, -1).Result()
+	must(err)
+	must(client.HSet(ctx, "asynq:{counted}:t:"+ids[0], "pending_since", time.Now().Add(-time.Hour).UnixNano()).Err())
+	must(client.Set(ctx, "asynq:{counted}:processed", 7, 0).Err())
+	must(client.Set(ctx, "asynq:{counted}:failed", 2, 0).Err())
+	inspector := asynq.NewInspectorFromRedisClient(client)
+	must(inspector.PauseQueue("counted"))
+
+	got := read()
+	theirs, err := inspector.GetQueueInfo("counted")
+	must(err)
+	if got.Pending != 30 || got.Processed != 7 || got.Failed != 2 || !got.Paused || got.Active+got.Scheduled+got.Retry+got.Archived+got.Completed != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if (got.Oldest-theirs.Latency).Abs() > time.Minute || got.Oldest < 59*time.Minute {
+		t.Errorf("the oldest is pending for %s, to asynq for %s", got.Oldest, theirs.Latency)
+	}
+	if got.Bytes != theirs.MemoryUsage || got.Bytes <= 0 {
+		t.Errorf("%d bytes, to asynq %d", got.Bytes, theirs.MemoryUsage)
+	}
+
+	must(client.RPush(ctx, "asynq:{counted}:pending", "ghost").Err())
+	if _, err := inspector.GetQueueInfo("counted"); err == nil {
+		t.Log("asynq reads a queue with an id without a task by now")
+	}
+	if got := read(); got.Pending != 31 || got.Oldest < 59*time.Minute {
+		t.Errorf("with an id without a task: %+v", got)
+	}
+}
