@@ -16,6 +16,9 @@ PAPERS    ?= ../shared/data/papers.jsonl
 FUZZTIME  ?= 30s
 LINES     ?= 1000000
 IMAGE     ?= gistmill:$(or $(VERSION),dev)
+REGISTRY  ?= ghcr.io/gistmill
+RELEASE   := $(patsubst v%,%,$(VERSION))
+HELMFLAGS ?=
 TESTFLAGS ?=
 BENCHFLAGS ?=
 
@@ -26,7 +29,7 @@ help: ## List everything that can be done here
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, BENCHFLAGS, FUZZTIME, PAPERS, LINES, IMAGE, VERSION (make run OUT=/tmp/x)\n'
+	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, BENCHFLAGS, FUZZTIME, PAPERS, LINES, IMAGE, VERSION, REGISTRY (make run OUT=/tmp/x)\n'
 
 .PHONY: build
 build: ## Build bin/gistmill, one static file
@@ -117,6 +120,22 @@ bench-enqueue: ## Measure enqueue of a .jsonl file with LINES documents (make se
 	@servers=$$(.ci/services env); eval "$$servers"; \
 	set -x; $(GO) run ./test/bench/enqueue -lines $(LINES)
 
+##@ Release it
+
+# The chart has the version of the program, and by that the image of the same release.
+.PHONY: publish
+publish: $(BIN)/tools/helm4 ## Push image and chart of VERSION to REGISTRY, and their digests to bin/published
+	@mkdir -p $(BIN)
+	$(GO) run ./deploy/image -version '$(RELEASE)' -revision "$$(git rev-parse HEAD)" -created "$$(git log -1 --format=%ct)" \
+	  -push $(REGISTRY)/gistmill > $(BIN)/published
+	$(BIN)/tools/helm4 package deploy/chart/gistmill --version '$(RELEASE)' --app-version '$(RELEASE)' --destination $(BIN)
+	$(BIN)/tools/helm4 push $(BIN)/gistmill-$(RELEASE).tgz oci://$(REGISTRY)/charts $(HELMFLAGS) 2>&1 | tee /dev/stderr \
+	  | awk '/^Pushed: / { name = $$2 } /^Digest: / { print name "@" $$2; found = 1 } END { exit !found }' >> $(BIN)/published
+
+.PHONY: sbom
+sbom: build $(BIN)/tools/cyclonedx-gomod ## List what is in bin/gistmill to bin/sbom.json (CycloneDX)
+	$(BIN)/tools/cyclonedx-gomod bin -json -version '$(RELEASE)' -output $(BIN)/sbom.json $(BIN)/gistmill
+
 ##@ Keep it in order
 
 # The linter is built once from the versions that tools/go.mod pins, about three
@@ -139,13 +158,22 @@ $(BIN)/tools/promtool: tools/promtool/go.mod tools/promtool/go.sum
 	@mkdir -p $(@D)
 	cd tools/promtool && CGO_ENABLED=0 $(GO) build -tags remove_all_sd -o ../../$@ github.com/prometheus/prometheus/cmd/promtool
 
+$(BIN)/tools/actionlint: tools/actionlint/go.mod tools/actionlint/go.sum
+	@mkdir -p $(@D)
+	cd tools/actionlint && CGO_ENABLED=0 $(GO) build -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
+$(BIN)/tools/cyclonedx-gomod: tools/sbom/go.mod tools/sbom/go.sum
+	@mkdir -p $(@D)
+	cd tools/sbom && CGO_ENABLED=0 $(GO) build -o ../../$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
 .PHONY: lint
-lint: $(BIN)/tools/golangci-lint ## Check form and style: gofmt, go vet, golangci-lint, go.mod
+lint: $(BIN)/tools/golangci-lint $(BIN)/tools/actionlint ## Check form and style: gofmt, go vet, golangci-lint, go.mod, workflows
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
 	test -z "$$unformatted" || { printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; }
 	$(GO) vet -tags integration,simulation,benchmark,chart ./...
 	$(BIN)/tools/golangci-lint run ./...
 	$(GO) mod tidy -diff
+	$(BIN)/tools/actionlint -shellcheck= -pyflakes=
 
 .PHONY: fmt
 fmt: $(BIN)/tools/golangci-lint ## Format all Go files
