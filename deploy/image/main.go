@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	version := flags.String("version", "dev", "version to stamp, and the tag")
 	revision := flags.String("revision", "", "commit, for the labels")
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	b := builder{
 		version: *version, revision: *revision, created: time.Unix(*created, 0).UTC(), folder: folder,
 		program: func(ctx context.Context, p v1.Platform, to string) error { return compile(ctx, *version, p, to) },
