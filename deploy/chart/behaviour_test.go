@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -215,6 +216,47 @@ func selected(t *testing.T, all objects, selector *metav1.LabelSelector) []strin
 		}
 	}
 	return found
+}
+
+// Probes and monitors ask at the ports that programs listen at.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"testdata/all.yaml", "testdata/deployment.yaml"} {
+		all := render(t, "--values", file, "--set", "monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true")
+		for key, pod := range gistmillPods(all) {
+			container := pod.Spec.Containers[0]
+			variable := map[string]string{"server": "GISTMILL_LISTEN", "worker": "GISTMILL_METRICS_LISTEN"}[container.Args[0]]
+			if variable == "" {
+				if len(container.Ports) > 0 {
+					t.Errorf("%s has ports", key)
+				}
+				continue
+			}
+			port := container.Ports[0]
+			if listen := environment(t, all, pod)[variable]; listen != fmt.Sprintf(":%d", port.ContainerPort) {
+				t.Errorf("%s listens at %s, its port is %d", key, listen, port.ContainerPort)
+			}
+			if probe := container.LivenessProbe; probe == nil || probe.HTTPGet.Path != "/healthz" || probe.HTTPGet.Port.StrVal != port.Name {
+				t.Errorf("%s: liveness %+v", key, probe)
+			}
+		}
+		worker := get[*monitoring.PodMonitor](t, all, "PodMonitor/"+fullname+"-worker")
+		server := get[*monitoring.ServiceMonitor](t, all, "ServiceMonitor/"+fullname+"-server")
+		if found := selected(t, all, &worker.Spec.Selector); len(found) != 1 || !hasPort(podOf(all[found[0]]), *worker.Spec.PodMetricsEndpoints[0].Port) {
+			t.Errorf("%s: the PodMonitor is for %v", file, found)
+		}
+		service := get[*corev1.Service](t, all, "Service/"+fullname+"-server")
+		matches, err := metav1.LabelSelectorAsSelector(&server.Spec.Selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !matches.Matches(labels.Set(service.Labels)) || service.Spec.Ports[0].Name != server.Spec.Endpoints[0].Port {
+			t.Errorf("%s: the ServiceMonitor is not for the server's Service", file)
+		}
+		if asks := server.Spec.Endpoints[0].Authorization != nil; asks != strings.Contains(file, "all") {
+			t.Errorf("%s: the monitor shows a token: %t", file, asks)
+		}
+	}
 }
 
 // What may be given for all pods reaches all, and a component's own goes before it.

@@ -5,6 +5,7 @@ package chart
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,48 +14,34 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
 // metrics are what server and workers export, with the labels that queries may use.
-func metrics() map[string][]string {
-	return map[string][]string{
-		"asynq_tasks_enqueued_total":              {"queue", "state"},
-		"asynq_queue_size":                        {"queue"},
-		"asynq_queue_latency_seconds":             {"queue"},
-		"asynq_queue_memory_usage_approx_bytes":   {"queue"},
-		"asynq_tasks_processed_total":             {"queue"},
-		"asynq_tasks_failed_total":                {"queue"},
-		"asynq_queue_paused_total":                {"queue"},
-		"gistmill_build_info":                     {"version", "goversion"},
-		"gistmill_demand":                         {"queue"},
-		"gistmill_demand_uncapped":                {"queue"},
-		"gistmill_oldest_pending_seconds":         {"queue"},
-		"gistmill_documents_total":                {"outcome"},
-		"gistmill_documents_remaining":            nil,
-		"gistmill_dead_letters":                   {"class"},
-		"gistmill_tokens_total":                   {"direction"},
-		"gistmill_cost_usd_total":                 nil,
-		"gistmill_calls_total":                    {"class"},
-		"gistmill_runs":                           {"state"},
-		"gistmill_last_enqueue_timestamp_seconds": {"source"},
-		"gistmill_workers":                        nil,
-		"gistmill_worker_runs_total":              {"result"},
-		"gistmill_stale_writes_refused_total":     nil,
-		"gistmill_budget_usd":                     {"scope", "run"},
-		"gistmill_budget_used_ratio":              {"scope", "run"},
-		"gistmill_limiter_wait_seconds":           {"model"},
-		"gistmill_limiter_rate":                   {"model", "unit"},
-		"gistmill_limiter_in_flight":              {"model"},
-		"gistmill_scrape_errors_total":            {"part"},
-		"gistmill_worker_documents_total":         {"outcome"},
-		"gistmill_call_duration_seconds_bucket":   {"model", "class", "le"},
-		"gistmill_call_wait_seconds_bucket":       {"model", "le"},
-		"gistmill_worker_held_partitions":         nil,
+func metrics(t *testing.T) map[string][]string {
+	t.Helper()
+	known := make(map[string][]string)
+	row := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (.*?) \\| (.*) \\|$")
+	for _, found := range row.FindAllStringSubmatch(telemetry.ServerMarkdown()+telemetry.WorkerMarkdown(), -1) {
+		name, meaning := found[1], found[3]
+		labels := strings.FieldsFunc(found[2], func(r rune) bool { return strings.ContainsRune("`, ", r) })
+		if strings.HasPrefix(meaning, "histogram") {
+			name, labels = name+"_bucket", append(labels, "le")
+		}
+		known[name] = labels
 	}
+	if len(known) < 30 {
+		t.Fatalf("found %d metrics", len(known))
+	}
+	return known
 }
 
 // promtool runs Prometheus' own tool.
@@ -117,13 +104,78 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// The age of the last enqueue that alerts is the schedules' matter.
+// Schedules say how old their last success may be; the label that they are known by is the source's URL as gistmill writes it.
 func TestEnqueueMaxAge(t *testing.T) {
-	t.Parallel()
-	text, _ := rules(t, "--set", "monitoring.prometheusRule.enqueueMaxAgeSeconds=7200")
-	if strings.Contains(string(text), "93600") || !strings.Contains(string(text), "> 7200") {
-		t.Errorf("the age is not set in\n%s", text)
+	t.Setenv("AWS_ACCESS_KEY_ID", "key")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	folder := filepath.Join(t.TempDir(), "of mine")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	query := "?region=us-east-1&use_path_style=true&endpoint=" + bucket(t, "a b/c.md", "d/e.md", "f.jsonl")
+	sources := []string{folder, folder + "/", "s3://bucket" + query, "s3://bucket/a b/" + query, "s3://bucket/d" + query, "s3://bucket/f.jsonl" + query + "&id_field=key"}
+	for i, source := range sources {
+		const schedule = "schedules[1]."
+		_, spec := rules(t, "--set", "monitoring.prometheusRule.enqueueMaxAgeSeconds=7200", "--set", schedule+"name=other", "--set", schedule+"schedule=@daily",
+			"--set-string", schedule+"source="+source, "--set", schedule+"maxAgeSeconds=3600")
+		opened, err := corpus.Open(t.Context(), source, corpus.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		label := opened.URL()
+		opened.Close()
+		if got := ages(t, spec, label); !slices.Equal(got, []string{"3600"}) {
+			t.Errorf("source %d, %s: the ages are %v in %+v", i, label, got, spec)
+		}
+		for _, other := range []string{"s3://bucket/other?region=us-east-1", "s3://buck", "file:///documents"} {
+			if got := ages(t, spec, other); !slices.Equal(got, []string{"7200"}) {
+				t.Errorf("beside source %d, %s: the ages are %v", i, other, got)
+			}
+		}
+	}
+
+	_, spec := rules(t)
+	if got := ages(t, spec, "file:///documents"); !slices.Equal(got, []string{"93600"}) {
+		t.Errorf("by default the ages are %v", got)
+	}
+}
+
+// bucket serves an S3 bucket with these objects, and gives its endpoint.
+func bucket(t *testing.T, keys ...string) string {
+	t.Helper()
+	backend := s3mem.New()
+	if err := backend.CreateBucket("bucket"); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if _, err := backend.PutObject("bucket", key, nil, strings.NewReader("{}"), 2, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := httptest.NewServer(gofakes3.New(backend).Server())
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// ages are those from which on the rules alert for the source.
+func ages(t *testing.T, spec monitoring.PrometheusRuleSpec, source string) []string {
+	t.Helper()
+	selector := regexp.MustCompile("_seconds(?:{source(=~|!~)`(.*)`})?\\) > ([0-9]+)$")
+	var found []string
+	for _, rule := range spec.Groups[0].Rules {
+		if rule.Alert != "GistmillEnqueueTooOld" {
+			continue
+		}
+		part := selector.FindStringSubmatch(rule.Expr.String())
+		if part == nil {
+			t.Fatalf("not understood: %s", rule.Expr.String())
+		}
+		// As Prometheus does: the whole label.
+		if part[1] == "" || regexp.MustCompile("^(?:"+part[2]+")$").MatchString(source) == (part[1] == "=~") {
+			found = append(found, part[3])
+		}
+	}
+	return found
 }
 
 var (
@@ -167,7 +219,7 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 	if len(queries) < 25 {
 		t.Fatalf("found %d queries", len(queries))
 	}
-	known := metrics()
+	known := metrics(t)
 	for _, query := range queries {
 		labels := []string{"namespace"}
 		names := metricName.FindAllString(query, -1)
