@@ -52,7 +52,7 @@ func (a *app) parts() map[string]func(context.Context) error {
 
 // watched runs a worker, and meanwhile serves its metrics and probes if there is an address for them. A probe must answer until the worker has
 // ended, also while it drains.
-func (a *app) watched(idle time.Duration, stop, abort context.Context) error {
+func (a *app) watched(stop, abort context.Context, idle time.Duration) error {
 	if a.config.MetricsListen == "" {
 		w, err := a.worker(idle, 0)
 		if err != nil {

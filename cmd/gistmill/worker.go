@@ -36,7 +36,7 @@ back the rest; a second signal gives the calls up at once.`,
 			stop, cancel = context.WithTimeout(stop, a.config.Deadline)
 			defer cancel()
 		}
-		return a.watched(idle, stop, c.abort)
+		return a.watched(stop, c.abort, idle)
 	}
 	command.Flags().DurationVar(&idle, "exit-when-idle", 0, "end when there was nothing to do for this `time`")
 	command.Flags().Lookup("exit-when-idle").NoOptDefVal = defaultIdle.String()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -312,26 +311,34 @@ func share(part, whole int64) float64 {
 	return float64(part) / float64(whole)
 }
 
-// sourceLabel is a source's URL without what might be a secret: user and password, and parameters that sound like one.
+// sourceLabel is a source's URL without what might be a secret: user and password, and parameters that sound like one. The rest stays as it
+// is, letter for letter, since alerts know sources by it.
 func sourceLabel(source string) string {
-	u, err := url.Parse(source)
-	if err != nil {
-		return "unreadable"
-	}
-	if u.User == nil && u.RawQuery == "" {
-		return source
-	}
-	u.User = nil
-	q := u.Query()
-	for key := range q {
-		k := strings.ToLower(key)
-		for _, word := range []string{"secret", "token", "password", "passphrase", "sig", "credential", "accesskey", "access_key", "api"} {
-			if strings.Contains(k, word) {
-				q.Del(key)
-				break
-			}
+	address, query, _ := strings.Cut(source, "?")
+	if scheme, rest, ok := strings.Cut(address, "://"); ok {
+		host, path, _ := strings.Cut(rest, "/")
+		if at := strings.LastIndex(host, "@"); at >= 0 {
+			address = scheme + "://" + host[at+1:] + "/" + path
 		}
 	}
-	u.RawQuery = q.Encode()
-	return u.String()
+	var kept []string
+	for _, parameter := range strings.Split(query, "&") {
+		if name, _, _ := strings.Cut(parameter, "="); name != "" && !soundsSecret(name) {
+			kept = append(kept, parameter)
+		}
+	}
+	if len(kept) == 0 {
+		return address
+	}
+	return address + "?" + strings.Join(kept, "&")
+}
+
+func soundsSecret(parameter string) bool {
+	name := strings.ToLower(parameter)
+	for _, word := range []string{"secret", "token", "password", "passphrase", "sig", "credential", "accesskey", "access_key", "apikey", "api_key"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
 }
