@@ -76,6 +76,13 @@ integration: ## Run the tests against a real Redis and PostgreSQL (make services
 chart: $(BIN)/tools/helm3 $(BIN)/tools/helm4 $(BIN)/tools/promtool ## Check the Helm chart with Helm 3 and 4: lint, real types, Pod Security, KEDA's settings, alerts
 	$(GO) test -count=1 -tags chart $(TESTFLAGS) ./deploy/...
 
+# Binaries of Kubernetes and KEDA are built once, about 20 minutes on two cores, and kept in GISTMILL_CLUSTER_CACHE,
+# else in the user's cache folder. Without the race detector, which would look at the tests and not at what runs in pods.
+.PHONY: e2e
+e2e: $(BIN)/tools/helm4 ## Run the chart on a whole real Kubernetes with KEDA (as root; test/e2e/README.md)
+	$(GO) run ./test/e2e/cluster/command build
+	$(GO) test -count=1 -timeout 20m -tags e2e $(TESTFLAGS) ./test/e2e
+
 # In the bubbles' time hours pass in seconds of processor time; the race detector would make minutes of them.
 .PHONY: simulate
 simulate: ## Run the limiter against every kind of limit, minutes of it in simulated time
@@ -170,7 +177,7 @@ $(BIN)/tools/cyclonedx-gomod: tools/sbom/go.mod tools/sbom/go.sum
 lint: $(BIN)/tools/golangci-lint $(BIN)/tools/actionlint ## Check form and style: gofmt, go vet, golangci-lint, go.mod, workflows
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
 	test -z "$$unformatted" || { printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; }
-	$(GO) vet -tags integration,simulation,benchmark,chart ./...
+	$(GO) vet -tags integration,simulation,benchmark,chart,e2e ./...
 	$(BIN)/tools/golangci-lint run ./...
 	$(GO) mod tidy -diff
 	$(BIN)/tools/actionlint -shellcheck= -pyflakes=

@@ -1,0 +1,95 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Uninstalling while workers run leaves nothing behind and does not hang.
+func TestUninstallLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, slow)
+	s.bucket.notes("in/", 0, 40)
+	before := s.objects()
+	s.install(values{
+		"schedules":  []values{{"name": "papers", "source": s.bucket.url("in/"), "schedule": "0 0 1 1 *"}},
+		"workers":    values{"fallbackTrigger": true},
+		"server":     values{"replicas": 2, "auth": values{"metrics": true}},
+		"monitoring": values{"dashboard": values{"enabled": true}},
+	})
+	s.helm("test", release, "--timeout", "2m")
+	s.enqueue(s.bucket.url("in/"), "--partition-documents", "5")
+	s.awaitWorkers(2, patience)
+	s.awaitCalls(1)
+	s.helm("uninstall", release, "--wait", "--timeout", "2m")
+	await(t, "that nothing is left", patience, func() error {
+		var left []string
+		for name := range s.objects() {
+			if !before[name] {
+				left = append(left, name)
+			}
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("%s", strings.Join(left, ", "))
+		}
+		return nil
+	})
+}
+
+// objects are the names of all that is in the namespace, but events, and leases of nobody.
+func (s *site) objects() map[string]bool {
+	s.t.Helper()
+	lists, err := shared.client.Discovery().ServerPreferredNamespacedResources()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for _, list := range lists {
+		version, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, resource := range list.APIResources {
+			if resource.Name == "events" || !strings.Contains(resource.Verbs.String(), "list") {
+				continue
+			}
+			objects, err := shared.objects.Resource(version.WithResource(resource.Name)).Namespace(s.namespace).List(background(), metav1.ListOptions{})
+			if err != nil {
+				s.t.Fatalf("list %s: %v", resource.Name, err)
+			}
+			for _, object := range objects.Items {
+				all[resource.Name+"/"+object.GetName()] = true
+			}
+		}
+	}
+	return all
+}
+
+// The real API server takes what every values file of the chart renders to.
+func TestValuesFilesAreTaken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	files, err := filepath.Glob(filepath.Join(chart, "values-*.yaml"))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("found the values files %v: %v", files, err)
+	}
+	for _, file := range files {
+		// The test's pod is taken only where its service account is already.
+		objects := s.helm("template", release, chart, "--values", file, "--skip-tests")
+		name := filepath.Join(t.TempDir(), "objects.yaml")
+		if err := os.WriteFile(name, []byte(objects), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := shared.cluster.Kubectl(background(), "apply", "--server-side", "--dry-run=server", "--validate=strict", "--namespace", s.namespace, "--filename", name); err != nil {
+			t.Errorf("%s: %v", filepath.Base(file), err)
+		}
+	}
+}
