@@ -83,13 +83,17 @@ const (
 	holdFor = 3 * time.Second
 )
 
+// ahead is how many documents are in work for each call in flight: while some are read, or booked in the ledger, the others
+// keep the calls at their number.
+const ahead = 2
+
 // Worker runs once. Counters may be read at any time.
 type Worker struct {
 	Config
 	id       int64
 	jobs     jobs
-	router   *llm.Fallback
-	slots    chan struct{}
+	router   *inFlight
+	slots    chan struct{} // documents in work
 	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
 	calls    context.Context
@@ -111,8 +115,8 @@ func New(c Config) *Worker {
 	if c.Observer == nil {
 		c.Observer = deaf{}
 	}
-	w := &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
-	w.router = w.newRouter()
+	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
+	w.router = &inFlight{to: w.newRouter(), places: make(chan struct{}, c.Concurrency)}
 	return w
 }
 

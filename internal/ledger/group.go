@@ -12,7 +12,7 @@ const groupMost = 128
 
 // groupEvery is the least time between the beginnings of two transactions of a committer. Writes that come in meanwhile share
 // the second one: most of what a transaction costs is its own, and not its writes'.
-const groupEvery = 4 * time.Millisecond
+const groupEvery = 2 * time.Millisecond
 
 // group commits small writes of many goroutines together: one transaction, one sync to disk. A write waits for nothing when
 // the last transaction was long ago.
