@@ -48,7 +48,7 @@ type Config struct {
 	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
 	DayCapNano *int64
 
-	Concurrency   int // documents in work at once
+	Concurrency   int // calls in flight; ahead times as many documents are in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
