@@ -14,7 +14,8 @@ var errStopped = errors.New("the run is not to be worked on any more")
 
 // inFlight hands requests on to a Completer, as many at once as it has places. More documents are in work than that: while some
 // are read, checked and booked, the others keep the places taken. A call has its place before its intent is recorded and gives it
-// back when it is answered, so that hardly more of them are open than calls may be in flight.
+// back when it is answered, so that hardly more of them are open than calls may be in flight. That no more are is held by who
+// makes them.
 type inFlight struct {
 	to     summarize.Completer
 	places chan struct{}
