@@ -26,7 +26,7 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 		return w.classify(ctx, j, c, read, err)
 	}
 	doc := summarize.Document{URI: c.URI, Title: text.Title, Text: text.Text}
-	name := j.profile.Name(doc)
+	name := j.name(doc)
 	known, err := w.Ledger.Summary(ctx, name, j.run.ForcedAt)
 	if err == nil {
 		return done{read, known}

@@ -22,6 +22,7 @@ import (
 type job struct {
 	run     ledger.Run
 	profile summarize.Profile
+	name    func(summarize.Document) string // of its summary
 	engine  summarize.Engine
 	source  *corpus.Source
 	stopped atomic.Bool
@@ -58,6 +59,7 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	if err := json.Unmarshal([]byte(body), &j.profile); err != nil {
 		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
 	}
+	j.name = j.profile.Namer()
 	if j.engine, err = summarize.New(j.profile, w.router, cmp.Or(w.ContextTokens, w.Prices.SmallestWindow(w.models(j.profile.Model)...))); err != nil {
 		return nil, &haltError{fmt.Sprintf("this worker can't work with the run's profile: %v", err)}
 	}

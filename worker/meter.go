@@ -113,6 +113,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 		})
 		return llm.Response{}, err
 	}
+	answered(ctx)
 	w.refusals.Store(0)
 	if response.Usage == (llm.Usage{}) { // some endpoints report none, and the books must not say it was free
 		response.Usage = llm.Usage{In: llm.CountRequest(r), Out: llm.TokenizerFor(r.Model).Count(response.Content)}

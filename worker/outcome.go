@@ -170,7 +170,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		day    *ledger.DayBudgetError
 	)
 	switch {
-	case w.calls.Err() != nil:
+	case w.calls.Err() != nil, errors.Is(err, errStopped):
 		return release{}
 	case errors.As(err, &input):
 		return dead{read: read, class: classInput, message: input.Reason}

@@ -48,7 +48,7 @@ type Config struct {
 	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
 	DayCapNano *int64
 
-	Concurrency   int // documents in work at once
+	Concurrency   int // calls in flight, which Calls holds to; ahead times as many documents are in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
@@ -83,13 +83,21 @@ const (
 	holdFor = 3 * time.Second
 )
 
+// ahead is how many documents are in work for each call in flight: while some are read, or booked in the ledger, the others
+// keep the calls at their number.
+const ahead = 2
+
+// spare is the share of the calls in flight, one in so many, that may have their intents recorded beside them: the place of a
+// call that has ended is taken at once. They count in full when the process is killed, so they are few.
+const spare = 8
+
 // Worker runs once. Counters may be read at any time.
 type Worker struct {
 	Config
 	id       int64
 	jobs     jobs
-	router   *llm.Fallback
-	slots    chan struct{}
+	router   *inFlight
+	slots    chan struct{} // documents in work
 	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
 	calls    context.Context
@@ -111,8 +119,8 @@ func New(c Config) *Worker {
 	if c.Observer == nil {
 		c.Observer = deaf{}
 	}
-	w := &Worker{Config: c, slots: make(chan struct{}, c.Concurrency), draining: make(chan struct{})}
-	w.router = w.newRouter()
+	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
+	w.router = &inFlight{to: w.newRouter(), places: make(chan struct{}, c.Concurrency+c.Concurrency/spare)}
 	return w
 }
 

@@ -126,11 +126,16 @@ func (b *bench) plan() ledger.Run {
 
 func (b *bench) worker() *worker.Worker {
 	b.Helper()
+	return worker.New(b.config())
+}
+
+func (b *bench) config() worker.Config {
+	b.Helper()
 	prices, err := llm.NewPrices(nil)
 	b.ok(err)
 	extractor := corpus.NewExtractor(corpus.Limits{})
 	b.Cleanup(func() { b.ok(extractor.Close()) })
-	return worker.New(worker.Config{
+	return worker.Config{
 		Ledger: b.ledger, Queue: b.queue, Calls: b.model, Prices: prices, Extractor: extractor, Retry: b.retry,
 		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
 			return corpus.Open(ctx, url, corpus.Options{})
@@ -140,16 +145,20 @@ func (b *bench) worker() *worker.Worker {
 		Fallbacks:     b.fallbacks,
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond,
 		Recover: b.enqueue.NewRecovery().Look, Withdraw: b.enqueue.Withdraw,
-	})
+	}
 }
 
 // work runs a worker until the run is not running any more, and returns the run.
 func (b *bench) work(run ledger.Run) ledger.Run {
 	b.Helper()
+	return b.workAs(b.worker(), run)
+}
+
+func (b *bench) workAs(w *worker.Worker, run ledger.Run) ledger.Run {
+	b.Helper()
 	stop, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	w := b.worker()
 	go func() { ended <- w.Run(stop, b.Context()) }()
 	run = b.until(run, func(r ledger.Run) bool { return r.State != ledger.Running })
 	cancel()

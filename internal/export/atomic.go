@@ -79,9 +79,20 @@ func replace(root *os.Root, name string, durable bool, write func(io.Writer) err
 	return nil
 }
 
-// put makes a file in root have this content, and leaves it alone if it has.
+// put makes a file in root have this content, and leaves it alone if it has. A new one, of a page or so, is written at its place:
+// to give it its name afterwards would take as long again. If the program dies in between, the next run finds that it differs.
 func put(root *os.Root, name string, content []byte) error {
-	if same(root, name, content) {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	switch {
+	case err == nil:
+		_, err = f.Write(content)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return errors.Join(fmt.Errorf("write %s: %w", name, err), root.Remove(name))
+		}
+		return nil
+	case !errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("write %s: %w", name, err)
+	case same(root, name, content):
 		return nil
 	}
 	return replace(root, name, false, func(w io.Writer) error {

@@ -75,17 +75,20 @@ func openFolder(dir string) (*os.Root, error) {
 	return root, nil
 }
 
+// pagesAhead is how many pages may wait for who writes them.
+const pagesAhead = 64
+
 // page is a Markdown file to be.
 type page struct {
-	name    string // with slashes
-	content []byte
+	name   string // with slashes
+	record Record
 }
 
 // writePages makes a page of each record that each adds, and writes them side by side: most of a small file's time goes
 // by in the kernel.
 func writePages(ctx context.Context, root *os.Root, names *namer, each func(add func(Record) error) error) error {
 	writers, ctx := errgroup.WithContext(ctx)
-	pages := make(chan page)
+	pages := make(chan page, pagesAhead)
 	for range runtime.GOMAXPROCS(0) {
 		writers.Go(func() error {
 			w := pageWriter{root: root}
@@ -99,10 +102,8 @@ func writePages(ctx context.Context, root *os.Root, names *namer, each func(add 
 		})
 	}
 	err := each(func(r Record) error {
-		var content bytes.Buffer
-		writePage(&content, r)
 		select {
-		case pages <- page{names.name(r), content.Bytes()}:
+		case pages <- page{names.name(r), r}:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -117,9 +118,10 @@ func writePages(ctx context.Context, root *os.Root, names *namer, each func(add 
 
 // pageWriter keeps the folder of the last page open, for the next one is mostly in it too.
 type pageWriter struct {
-	root   *os.Root
-	folder *os.Root
-	name   string // of the folder
+	root    *os.Root
+	folder  *os.Root
+	name    string // of the folder
+	content bytes.Buffer
 }
 
 func (w *pageWriter) put(p page) error {
@@ -131,7 +133,9 @@ func (w *pageWriter) put(p page) error {
 		}
 		w.name = folder
 	}
-	if err := put(w.folder, path.Base(p.name), p.content); err != nil {
+	w.content.Reset()
+	writePage(&w.content, p.record)
+	if err := put(w.folder, path.Base(p.name), w.content.Bytes()); err != nil {
 		return fmt.Errorf("in %s: %w", w.name, err)
 	}
 	return nil

@@ -34,28 +34,37 @@ func (e *DayBudgetError) Is(target error) bool { return target == ErrBudget }
 
 const dayMillis = 24 * 60 * 60 * 1000
 
-// counts says which figures a call goes into.
-type counts struct {
-	day   int64 // on which it was begun
-	ofDay bool  // the day has a row
-	ofRun bool  // the run has a cap
-	inUSD bool  // … in USD
+// caps says which figures a call goes into.
+type caps struct {
+	ofDay bool // the day on which it was begun has a row
+	ofRun bool // the run has a cap
+	inUSD bool // … in USD
 }
 
-// counts must come after the call's row was written in the same transaction: openDay and setBudget lock the table, so that
-// either this sees what they made or they see the call.
-func (l *Ledger) counts(ctx context.Context, tx *sql.Tx, run, call int64) (c counts, err error) {
-	err = l.row(ctx, tx, `SELECT c.started_at / 86400000, CASE WHEN EXISTS (SELECT 1 FROM days d WHERE d.day = c.started_at / 86400000) THEN 1 ELSE 0 END,
+type capsKey struct{ run, day int64 }
+
+// caps must come after a call's row was written in the same transaction: openDay and setBudget lock the table, so that
+// either this sees what they made or they see the call. It holds to the transaction's end.
+func (l *Ledger) caps(ctx context.Context, tx *batch, run, day int64) (caps, error) {
+	key := capsKey{run, day}
+	if c, ok := tx.caps[key]; ok {
+		return c, nil
+	}
+	var c caps
+	err := l.row(ctx, tx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days d WHERE d.day = $1) THEN 1 ELSE 0 END,
 		CASE WHEN r.budget_nano IS NULL AND r.budget_tokens IS NULL THEN 0 ELSE 1 END, CASE WHEN r.budget_nano IS NULL THEN 0 ELSE 1 END
-		FROM calls c, runs r WHERE c.id = $1 AND r.num = $2`, call, run).Scan(&c.day, &c.ofDay, &c.ofRun, &c.inUSD)
+		FROM runs r WHERE r.num = $2`, day, run).Scan(&c.ofDay, &c.ofRun, &c.inUSD)
+	if err == nil {
+		tx.caps[key] = c
+	}
 	return c, err
 }
 
 // reserve takes a call's tokens and money out of what is left of the caps. A run without a cap is not touched: its row would
 // be the one that all workers wait for. The day comes first everywhere, so that two transactions that book calls of several
 // runs can't wait for each other's rows.
-func (l *Ledger) reserve(ctx context.Context, tx *sql.Tx, call int64, in Intent) (refusal, err error) {
-	c, err := l.counts(ctx, tx, in.Run, call)
+func (l *Ledger) reserve(ctx context.Context, tx *batch, call, day int64, in Intent) (refusal, err error) {
+	c, err := l.caps(ctx, tx, in.Run, day)
 	switch {
 	case err != nil || !c.ofRun && !c.ofDay && in.DayCapNano == nil:
 		return nil, err
@@ -67,12 +76,12 @@ func (l *Ledger) reserve(ctx context.Context, tx *sql.Tx, call int64, in Intent)
 	money := orZero(in.ReservedNano)
 	if c.ofDay {
 		n, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2
-			AND (CAST($3 AS BIGINT) IS NULL OR spent_nano + $4 <= CAST($5 AS BIGINT))`, money, c.day, nullable(in.DayCapNano), money, nullable(in.DayCapNano))
+			AND (CAST($3 AS BIGINT) IS NULL OR spent_nano + $4 <= CAST($5 AS BIGINT))`, money, day, nullable(in.DayCapNano), money, nullable(in.DayCapNano))
 		if err != nil {
 			return nil, err
 		}
 		if n == 0 {
-			return l.dayRefusal(ctx, tx, call, c.day, money, *in.DayCapNano)
+			return l.dayRefusal(ctx, tx, call, day, money, *in.DayCapNano)
 		}
 	}
 	if !c.ofRun {
@@ -85,7 +94,7 @@ func (l *Ledger) reserve(ctx context.Context, tx *sql.Tx, call int64, in Intent)
 		return nil, err
 	}
 	if c.ofDay {
-		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano - $1 WHERE day = $2`, money, c.day); err != nil {
+		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano - $1 WHERE day = $2`, money, day); err != nil {
 			return nil, err
 		}
 	}
@@ -94,7 +103,7 @@ func (l *Ledger) reserve(ctx context.Context, tx *sql.Tx, call int64, in Intent)
 
 // runRefusal tells a run whose cap is used up from one that only has to wait for calls in flight. One statement reads both
 // figures, of one moment.
-func (l *Ledger) runRefusal(ctx context.Context, tx *sql.Tx, call int64, in Intent) (refusal, err error) {
+func (l *Ledger) runRefusal(ctx context.Context, tx *batch, call int64, in Intent) (refusal, err error) {
 	var capNano, capTokens sql.NullInt64
 	var nano, tokens int64 // settled
 	err = l.row(ctx, tx, `SELECT r.budget_nano, r.budget_tokens, r.spent_nano - o.nano, r.spent_tokens - o.tokens FROM runs r,
@@ -111,7 +120,7 @@ func (l *Ledger) runRefusal(ctx context.Context, tx *sql.Tx, call int64, in Inte
 }
 
 // dayRefusal is runRefusal for a day's cap.
-func (l *Ledger) dayRefusal(ctx context.Context, tx *sql.Tx, call, day, money, most int64) (refusal, err error) {
+func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, call, day, money, most int64) (refusal, err error) {
 	var settled int64
 	err = l.row(ctx, tx, `SELECT d.spent_nano - (SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) FROM calls @open_calls
 		WHERE finished_at IS NULL AND started_at / 86400000 = $1 AND id <> $2) FROM days d WHERE d.day = $3`, day, call, day).Scan(&settled)
@@ -124,14 +133,14 @@ func (l *Ledger) dayRefusal(ctx context.Context, tx *sql.Tx, call, day, money, m
 	return ErrReserved, nil
 }
 
-// settleBudget replaces what a call was booked with by what it cost.
-func (l *Ledger) settleBudget(ctx context.Context, tx *sql.Tx, run, call, nano, tokens int64) error {
-	c, err := l.counts(ctx, tx, run, call)
+// settleBudget replaces what a call of a day was booked with by what it cost.
+func (l *Ledger) settleBudget(ctx context.Context, tx *batch, run, day, nano, tokens int64) error {
+	c, err := l.caps(ctx, tx, run, day)
 	if err != nil {
 		return err
 	}
 	if c.ofDay {
-		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2`, nano, c.day); err != nil {
+		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2`, nano, day); err != nil {
 			return err
 		}
 	}

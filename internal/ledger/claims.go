@@ -109,7 +109,7 @@ func (l *Ledger) Look(ctx context.Context, partition int64) (PartitionView, erro
 // Claim takes up to limit due documents of a partition of a running run for a worker, each under a new epoch.
 func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) ([]Claimed, error) {
 	var claimed []Claimed
-	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+	err := l.group.do(ctx, func(ctx context.Context, tx *batch) (err error) {
 		claimed, err = collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
 			return c, rows.Scan(&c.Run, &c.Document, &c.Epoch, &c.Attempts, &c.Tries, &c.Crashes, &c.Suspect)
 		}, `UPDATE run_documents SET state = 'claimed', epoch = epoch + 1, worker_id = $1
@@ -130,7 +130,7 @@ func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) 
 }
 
 // locate adds to claims where their documents are, and puts them into the order of the listing.
-func (l *Ledger) locate(ctx context.Context, tx *sql.Tx, claimed []Claimed) error {
+func (l *Ledger) locate(ctx context.Context, tx queryer, claimed []Claimed) error {
 	if len(claimed) == 0 {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (l *Ledger) locate(ctx context.Context, tx *sql.Tx, claimed []Claimed) erro
 
 // Release hands a claimed document back: no attempt is spent, and it is not tried before after has passed.
 func (l *Ledger) Release(ctx context.Context, worker int64, c Claimed, after time.Duration) error {
-	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		_, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
 			after.Milliseconds(), c.Run, c.Document, c.Epoch, worker)
 		return err

@@ -12,7 +12,7 @@ const groupMost = 128
 
 // groupEvery is the least time between the beginnings of two transactions of a committer. Writes that come in meanwhile share
 // the second one: most of what a transaction costs is its own, and not its writes'.
-const groupEvery = 4 * time.Millisecond
+const groupEvery = 2 * time.Millisecond
 
 // group commits small writes of many goroutines together: one transaction, one sync to disk. A write waits for nothing when
 // the last transaction was long ago.
@@ -30,9 +30,17 @@ const writeTimeout = time.Minute
 
 type groupedWrite struct {
 	ctx    context.Context
-	do     func(context.Context, *sql.Tx) error
+	do     func(context.Context, *batch) error
 	result chan error
 }
+
+// batch is the transaction that writes share.
+type batch struct {
+	*sql.Tx
+	caps map[capsKey]caps // read so far, see Ledger.caps
+}
+
+func newBatch(tx *sql.Tx) *batch { return &batch{Tx: tx, caps: map[capsKey]caps{}} }
 
 func newGroup(l *Ledger) *group {
 	g := &group{ledger: l, writes: make(chan *groupedWrite, groupMost), quit: make(chan struct{}), ended: make(chan struct{})}
@@ -44,7 +52,7 @@ func newGroup(l *Ledger) *group {
 
 // do runs a small write and returns when it is committed or has failed. If ctx ends before it began, it
 // is not done; once it has begun its end is waited for, so that the caller always knows the outcome.
-func (g *group) do(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+func (g *group) do(ctx context.Context, f func(context.Context, *batch) error) error {
 	w := &groupedWrite{ctx: context.WithoutCancel(ctx), do: f, result: make(chan error, 1)}
 	select {
 	case g.writes <- w:
@@ -120,8 +128,9 @@ func (g *group) commit(all []*groupedWrite) {
 	defer cancel()
 	if len(all) > 1 {
 		err := g.ledger.tx(ctx, func(tx *sql.Tx) error {
+			shared := newBatch(tx)
 			for _, w := range all {
-				if err := w.do(ctx, tx); err != nil {
+				if err := w.do(ctx, shared); err != nil {
 					return err
 				}
 			}
@@ -135,6 +144,6 @@ func (g *group) commit(all []*groupedWrite) {
 		}
 	}
 	for _, w := range all {
-		w.result <- g.ledger.tx(ctx, func(tx *sql.Tx) error { return w.do(ctx, tx) })
+		w.result <- g.ledger.tx(ctx, func(tx *sql.Tx) error { return w.do(ctx, newBatch(tx)) })
 	}
 }

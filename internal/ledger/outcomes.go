@@ -76,12 +76,12 @@ type Read struct {
 // kept, whoever brings it; the outcome is refused with ErrStale when the claim is not the worker's any more.
 // A summary with zero Created is new and is stored.
 func (l *Ledger) Done(ctx context.Context, worker int64, c Claimed, read Read, s Summary) error {
-	return l.settle(ctx, worker, c, func(ctx context.Context, tx *sql.Tx) error {
+	return l.settle(ctx, worker, c, func(ctx context.Context, tx *batch) error {
 		if !s.Created.IsZero() {
 			return nil
 		}
 		return l.putSummary(ctx, tx, c, s)
-	}, fmt.Sprintf(`state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0, flagged = %d`, s.flag()), func(ctx context.Context, tx *sql.Tx) error {
+	}, fmt.Sprintf(`state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0, flagged = %d`, s.flag()), func(ctx context.Context, tx *batch) error {
 		if err := l.putResult(ctx, tx, c, read, "done", s.Name, "", ""); err != nil || c.Attempts == 0 {
 			return err
 		}
@@ -90,7 +90,7 @@ func (l *Ledger) Done(ctx context.Context, worker int64, c Claimed, read Read, s
 	})
 }
 
-func (l *Ledger) putSummary(ctx context.Context, tx *sql.Tx, c Claimed, s Summary) error {
+func (l *Ledger) putSummary(ctx context.Context, tx *batch, c Claimed, s Summary) error {
 	var output any
 	if s.Output != nil {
 		output = string(s.Output)
@@ -112,7 +112,7 @@ func (l *Ledger) putSummary(ctx context.Context, tx *sql.Tx, c Claimed, s Summar
 // has passed.
 func (l *Ledger) Failed(ctx context.Context, worker int64, c Claimed, class, message string, after time.Duration) error {
 	return l.settle(ctx, worker, c, nil, fmt.Sprintf(`state = 'pending', worker_id = NULL, tries = tries + 1, attempts = attempts + 1,
-		due_at = @now + %d`, after.Milliseconds()), func(ctx context.Context, tx *sql.Tx) error {
+		due_at = @now + %d`, after.Milliseconds()), func(ctx context.Context, tx *batch) error {
 		return l.remember(ctx, tx, c, "failed", c.Attempts+1, class, message)
 	})
 }
@@ -120,14 +120,14 @@ func (l *Ledger) Failed(ctx context.Context, worker int64, c Claimed, class, mes
 // Crashed books that the document's reader died. It will be read in a child process again.
 func (l *Ledger) Crashed(ctx context.Context, worker int64, c Claimed, message string) error {
 	return l.settle(ctx, worker, c, nil, `state = 'pending', worker_id = NULL, suspect = 1, crashes = crashes + 1, due_at = 0`,
-		func(ctx context.Context, tx *sql.Tx) error {
+		func(ctx context.Context, tx *batch) error {
 			return l.remember(ctx, tx, c, "crashed", c.Attempts, "crashing", message)
 		})
 }
 
 // Dead books a document as dead with the class and the reason. The attempt counts.
 func (l *Ledger) Dead(ctx context.Context, worker int64, c Claimed, read Read, class, message string) error {
-	return l.settle(ctx, worker, c, nil, `state = 'dead', tries = tries + 1, attempts = attempts + 1`, func(ctx context.Context, tx *sql.Tx) error {
+	return l.settle(ctx, worker, c, nil, `state = 'dead', tries = tries + 1, attempts = attempts + 1`, func(ctx context.Context, tx *batch) error {
 		if read.Version == "" {
 			read.Version = c.Version
 		}
@@ -139,11 +139,11 @@ func (l *Ledger) Dead(ctx context.Context, worker int64, c Claimed, read Read, c
 }
 
 // settle writes one outcome: first what is kept in any case, then, under the fence, the document's row and the rest.
-func (l *Ledger) settle(ctx context.Context, worker int64, c Claimed, always func(context.Context, *sql.Tx) error, set string,
-	fenced func(context.Context, *sql.Tx) error,
+func (l *Ledger) settle(ctx context.Context, worker int64, c Claimed, always func(context.Context, *batch) error, set string,
+	fenced func(context.Context, *batch) error,
 ) error {
 	stale := false
-	err := l.group.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		stale = false
 		if always != nil {
 			if err := always(ctx, tx); err != nil {
@@ -169,7 +169,7 @@ func (l *Ledger) settle(ctx context.Context, worker int64, c Claimed, always fun
 	return nil
 }
 
-func (l *Ledger) putResult(ctx context.Context, tx *sql.Tx, c Claimed, read Read, state string, summary any, class, message string) error {
+func (l *Ledger) putResult(ctx context.Context, tx *batch, c Claimed, read Read, state string, summary any, class, message string) error {
 	_, err := l.exec(ctx, tx, `INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, summary, class, message, attempts, at)
 		SELECT $1, r.profile_id, r.num, $2, $3, $4, $5, $6, $7, $8, @now FROM runs r WHERE r.num = $9
 		ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = excluded.state,
@@ -179,7 +179,7 @@ func (l *Ledger) putResult(ctx context.Context, tx *sql.Tx, c Claimed, read Read
 	return err
 }
 
-func (l *Ledger) remember(ctx context.Context, tx *sql.Tx, c Claimed, event string, attempt int64, class, message string) error {
+func (l *Ledger) remember(ctx context.Context, tx *batch, c Claimed, event string, attempt int64, class, message string) error {
 	_, err := l.exec(ctx, tx, `INSERT INTO history (document_id, run_num, at, event, attempt, class, message) VALUES ($1, $2, @now, $3, $4, $5, $6)`,
 		c.Document, c.Run, event, attempt, class, message)
 	return err

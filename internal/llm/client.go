@@ -178,6 +178,9 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 
 	wire, zero := d.wire(r)
 	ex.zeroTemperature = zero
+	// What is long is left out here and written by doer.
+	ex.messages, wire.Messages = wire.Messages, nil
+	ex.format, wire.ResponseFormat = wire.ResponseFormat, nil
 	callCtx, cancel := context.WithTimeout(withExchange(ctx, ex), c.cfg.Timeout)
 	defer cancel()
 	got, err := c.api.CreateChatCompletion(callCtx, wire)

@@ -1,12 +1,12 @@
 package llm
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"hash"
 	"math"
 )
 
@@ -46,7 +46,8 @@ type Request struct {
 // messages, schema and parameters. Whitespace in the schema does not count. The
 // endpoint and the key do not either.
 func (r Request) Name() string {
-	h := sha256.New()
+	sum := sha256.New()
+	h := bufio.NewWriterSize(sum, 512) // a prompt is hashed without a copy of it
 	writePart(h, "gistmill/llm.Request/1")
 	writePart(h, r.Model)
 	writeNumber(h, uint64(len(r.Messages)))
@@ -63,18 +64,19 @@ func (r Request) Name() string {
 	writePart(h, r.SchemaName)
 	writeNumber(h, uint64(r.MaxOutputTokens))
 	writeNumber(h, math.Float64bits(r.Temperature))
-	return hex.EncodeToString(h.Sum(nil))
+	_ = h.Flush() // a hash never fails
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // writePart hashes a length before the text, so that no two lists of parts
 // run together into the same bytes.
-func writePart(h hash.Hash, s string) {
+func writePart(h *bufio.Writer, s string) {
 	writeNumber(h, uint64(len(s)))
-	h.Write([]byte(s))
+	_, _ = h.WriteString(s)
 }
 
-func writeNumber(h hash.Hash, n uint64) {
+func writeNumber(h *bufio.Writer, n uint64) {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], n)
-	h.Write(b[:])
+	_, _ = h.Write(b[:])
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	openai "github.com/sashabaranov/go-openai"
 )
 
 // maxAnswerBytes bounds a response body. An answer of 128k tokens is about
@@ -49,7 +51,10 @@ func newHTTPClient(connections int) *http.Client {
 
 // An exchange is one HTTP request and what came back, as far as it came.
 type exchange struct {
-	zeroTemperature bool // to be written into the body, see doer
+	// To be written into the body, see doer.
+	zeroTemperature bool
+	messages        []openai.ChatCompletionMessage
+	format          *openai.ChatCompletionResponseFormat
 
 	status  int // 0: no response
 	header  http.Header
@@ -59,8 +64,9 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-// A doer sends a request for go-openai and keeps what go-openai throws away: a
-// failed call's headers and the body of a 200 that holds an error.
+// A doer sends a request for go-openai, with what is left for it to write (see
+// writeBody), and keeps what go-openai throws away: a failed call's headers and
+// the body of a 200 that holds an error.
 type doer struct {
 	http *http.Client
 }
@@ -70,10 +76,8 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, errors.New("request without an exchange")
 	}
-	if ex.zeroTemperature {
-		if err := insertZeroTemperature(req); err != nil {
-			return nil, err
-		}
+	if err := ex.writeBody(req); err != nil {
+		return nil, fmt.Errorf("write the request: %w", err)
 	}
 	resp, err := d.http.Do(req)
 	if err != nil {
@@ -90,25 +94,46 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// insertZeroTemperature writes the temperature that go-openai drops. Its own
-// advice, the smallest float, is not the same: vLLM raises such values to 0.01
+// noMessages is where the messages belong in a body.
+const noMessages = `"messages":null`
+
+// writeBody writes into the body what go-openai was not given. It would encode messages and schema by reflection, and three
+// times over, which is more than all else that a call takes.
+//
+// And it drops a temperature of zero. Its own advice, the smallest float, is not the same: vLLM raises such values to 0.01
 // and samples, where 0 is greedy (vllm/sampling_params.py).
-func insertZeroTemperature(req *http.Request) error {
-	const field = `{"temperature":0,`
-	var open [1]byte
-	if _, err := io.ReadFull(req.Body, open[:]); err != nil || open[0] != '{' {
-		return errors.New("request body is no JSON object")
-	}
-	var b bytes.Buffer
-	b.Grow(len(field) + int(max(req.ContentLength, 0)) + bytes.MinRead)
-	b.WriteString(field)
-	if _, err := b.ReadFrom(req.Body); err != nil {
+func (ex *exchange) writeBody(req *http.Request) error {
+	given, err := io.ReadAll(req.Body)
+	if err != nil {
 		return err
 	}
-	patched := b.Bytes()
-	req.Body = io.NopCloser(bytes.NewReader(patched))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(patched)), nil }
-	req.ContentLength = int64(len(patched))
+	before, after, ok := bytes.Cut(given, []byte(noMessages))
+	if !ok {
+		return errors.New("the request has no place for messages")
+	}
+	var b bytes.Buffer
+	size := len(given) + 512
+	for _, m := range ex.messages {
+		size += len(m.Content) + len(m.Content)/16 // line ends and quotes are escaped
+	}
+	b.Grow(size)
+	b.Write(before)
+	if ex.zeroTemperature {
+		b.WriteString(`"temperature":0,`)
+	}
+	if err := writeMessages(&b, ex.messages); err != nil {
+		return err
+	}
+	if ex.format != nil {
+		if err := writeFormat(&b, ex.format); err != nil {
+			return err
+		}
+	}
+	b.Write(after)
+	body := b.Bytes()
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	req.ContentLength = int64(len(body))
 	return nil
 }
 

@@ -1,8 +1,10 @@
 package llm
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	openai "github.com/sashabaranov/go-openai"
@@ -54,6 +56,62 @@ func (d dialect) wireSchema(r Request, out *openai.ChatCompletionRequest) {
 	case formatPrompt:
 	}
 	out.Messages = instructSchema(out.Messages, r.Schema)
+}
+
+// writeMessages writes the member "messages" of a request. Only role and text are used here.
+func writeMessages(b *bytes.Buffer, messages []openai.ChatCompletionMessage) error {
+	b.WriteString(`"messages":[`)
+	for i, m := range messages {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"role":`)
+		if err := writeString(b, m.Role); err != nil {
+			return err
+		}
+		b.WriteString(`,"content":`)
+		if err := writeString(b, m.Content); err != nil {
+			return err
+		}
+		b.WriteByte('}')
+	}
+	b.WriteByte(']')
+	return nil
+}
+
+// writeFormat writes a comma and the member "response_format".
+func writeFormat(b *bytes.Buffer, f *openai.ChatCompletionResponseFormat) error {
+	b.WriteString(`,"response_format":{"type":`)
+	if err := writeString(b, string(f.Type)); err != nil {
+		return err
+	}
+	if s := f.JSONSchema; s != nil {
+		b.WriteString(`,"json_schema":{"name":`)
+		if err := writeString(b, s.Name); err != nil {
+			return err
+		}
+		schema, err := s.Schema.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		b.WriteString(`,"schema":`)
+		if err := json.Compact(b, schema); err != nil {
+			return fmt.Errorf("schema: %w", err)
+		}
+		fmt.Fprintf(b, `,"strict":%t}`, s.Strict)
+	}
+	b.WriteByte('}')
+	return nil
+}
+
+func writeString(b *bytes.Buffer, s string) error {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1) // the end of the line
+	return nil
 }
 
 // instructSchema tells the model in words what the endpoint does not enforce.

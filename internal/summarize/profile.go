@@ -1,6 +1,7 @@
 package summarize
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"math"
 
 	"github.com/gistmill/gistmill/internal/summarize/extractive"
@@ -92,15 +94,19 @@ func (p Profile) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Name is the name of d's summary: the SHA-256, in hex, of the profile's hash and of
-// what of d goes into the prompt. Text always does, Title and URI when the template
-// uses them; the built-in prompt and the built-in engine use the title. A profile that
-// does not validate still names documents, by all they have.
-func (p Profile) Name(d Document) string {
-	d = p.uses().restrict(d)
-	h := sha256.New()
-	writeParts(h, "gistmill/summary/1", p.Hash(), d.Title, d.URI, d.Text)
-	return hex.EncodeToString(h.Sum(nil))
+// Namer names the summaries of documents: by the SHA-256, in hex, of the profile's hash
+// and of what of a document goes into the prompt. Text always does, Title and URI when
+// the template uses them; the built-in prompt and the built-in engine use the title. A
+// profile that does not validate still names documents, by all they have. What it
+// returns is safe for concurrent use.
+func (p Profile) Namer() func(Document) string {
+	uses, hash := p.uses(), p.Hash()
+	return func(d Document) string {
+		d = uses.restrict(d)
+		h := sha256.New()
+		writeParts(h, "gistmill/summary/1", hash, d.Title, d.URI, d.Text)
+		return hex.EncodeToString(h.Sum(nil))
+	}
 }
 
 // uses tells which fields of a document reach the model.
@@ -127,12 +133,14 @@ func compact(raw json.RawMessage) []byte {
 // writeParts hashes each part after its length, so that no two lists of parts come out
 // as the same bytes.
 func writeParts(h hash.Hash, parts ...string) {
+	w := bufio.NewWriterSize(h, 512) // a text is hashed without a copy of it
 	for _, s := range parts {
-		writeNumber(h, uint64(len(s)))
-		_, _ = h.Write([]byte(s)) // a hash never fails
+		writeNumber(w, uint64(len(s)))
+		_, _ = w.WriteString(s) // a hash never fails
 	}
+	_ = w.Flush()
 }
 
-func writeNumber(h hash.Hash, n uint64) {
-	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, n))
+func writeNumber(w io.Writer, n uint64) {
+	_, _ = w.Write(binary.BigEndian.AppendUint64(nil, n))
 }

@@ -21,7 +21,8 @@ func newVocabulary(strings []string, names *names, parts int) *vocabulary {
 	for _, s := range strings {
 		n += len(s)/3 + 1
 	}
-	v := &vocabulary{table: newHashTable(min(n, vocabularyMost)), parts: parts}
+	// A word and what parts it from the next take two bytes at the least, and mostly six.
+	v := &vocabulary{table: newHashTable(min(n/2, vocabularyMost)), words: make([]vocabularyWord, 0, min(n/2, vocabularyMost)), parts: parts}
 	for _, s := range strings {
 		v.each(s, func(_ *token, stem uint64) {
 			if len(v.words) < vocabularyMost {

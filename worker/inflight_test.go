@@ -1,0 +1,72 @@
+package worker_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/worker"
+)
+
+// Documents wait for the places of those whose calls are in flight. When the run is stopped they make none.
+func TestHaltIsBeforeWaitingCalls(t *testing.T) {
+	t.Parallel()
+	const atOnce = 2
+	b := setUp(t, documents(12))
+	few := b.config()
+	few.Concurrency = atOnce
+	run := b.plan()
+	b.model.answer = func(ctx context.Context, _ string, _ int) (llm.Response, error) {
+		for b.model.total() < atOnce || b.claimed(run) < 2*atOnce {
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				return llm.Response{}, ctx.Err()
+			}
+		}
+		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong"}
+	}
+	run = b.workAs(worker.New(few), run)
+	b.totals(run, ledger.Totals{Total: 12, Remaining: 12})
+	_, account, err := b.ledger.Totals(t.Context(), run.Num)
+	b.ok(err)
+	if n := b.model.total(); n != atOnce || account.Calls != atOnce {
+		t.Errorf("%d calls were made and %d booked, want the %d that were in flight", n, account.Calls, atOnce)
+	}
+	b.model.answer = nil
+	run = b.work(b.plan())
+	b.totals(run, ledger.Totals{Total: 12, Done: 12})
+}
+
+// claimed is how many documents of a run a worker holds.
+func (b *bench) claimed(run ledger.Run) (n int64) {
+	if err := b.ledger.OpenPartitions(b.Context(), run.Num, func(page []ledger.Partition) error {
+		for _, p := range page {
+			view, err := b.ledger.Look(b.Context(), p.ID)
+			if err != nil {
+				return err
+			}
+			n += view.Claimed
+		}
+		return nil
+	}); err != nil {
+		b.Error(err)
+	}
+	return n
+}
+
+// An endpoint that is halted is no reason to make no calls where there is another.
+func TestFallbackOfAHaltedEndpoint(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(12))
+	b.model.answer = func(context.Context, string, int) (llm.Response, error) {
+		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong"}
+	}
+	two := b.config()
+	two.Concurrency = 2
+	two.Fallbacks = []worker.Fallback{{Calls: &model{}, Name: "another"}}
+	run := b.workAs(worker.New(two), b.plan())
+	b.totals(run, ledger.Totals{Total: 12, Done: 12})
+}
