@@ -1,8 +1,5 @@
-// Package scaledjob owns the ScaledJob of the workers as typed Go: every setting of
-// KEDA and of the Job that is not a matter of taste, each with its reason. The
-// chart is compared with it field by field. It knows no cluster and starts
-// nothing, and the program does not import it: KEDA's types bring hundreds of
-// packages.
+//go:build chart
+
 package scaledjob
 
 import (
