@@ -308,6 +308,55 @@ func TestCommonAndOwn(t *testing.T) {
 	}
 }
 
+// Policies let in who has to come in: KEDA to the server, and to the chart's own
+// Redis where it counts there; Prometheus to the workers; nobody to the enqueuer.
+func TestNetworkPolicies(t *testing.T) {
+	t.Parallel()
+	base := []string{"--values", "testdata/e2e.yaml", "--set", "networkPolicy.enabled=true,redis.url=,dev.redis.enabled=true"}
+	keda := []string{"--set", "networkPolicy.serverFrom[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=keda"}
+	peers := func(all objects, component string) []string {
+		var found []string
+		for _, rule := range get[*networkingv1.NetworkPolicy](t, all, "NetworkPolicy/"+fullname+"-"+component).Spec.Ingress {
+			for _, peer := range rule.From {
+				switch {
+				case peer.PodSelector != nil:
+					found = append(found, "own pods")
+				case len(peer.NamespaceSelector.MatchLabels) == 0:
+					found = append(found, "all")
+				default:
+					found = append(found, peer.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
+				}
+			}
+		}
+		return found
+	}
+	fallback := []string{"--set", "workers.fallbackTrigger=true"}
+	for _, tc := range []struct {
+		name string
+		args []string
+		want map[string][]string
+	}{
+		{"nobody is named", nil, map[string][]string{"server": {"all"}, "worker": {"all"}, "enqueue": nil, "redis": {"own pods"}}},
+		{"KEDA is", keda, map[string][]string{"server": {"keda"}, "worker": {"all"}, "redis": {"own pods"}}},
+		{"nobody, and KEDA counts in Redis", fallback, map[string][]string{"redis": {"own pods", "all"}}},
+		{"KEDA, and it counts in Redis", slices.Concat(keda, fallback), map[string][]string{"server": {"keda"}, "redis": {"own pods", "keda"}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			all := render(t, slices.Concat(base, tc.args)...)
+			for component, want := range tc.want {
+				if got := peers(all, component); !slices.Equal(got, want) {
+					t.Errorf("%s is reached by %v, want %v", component, got, want)
+				}
+			}
+		})
+	}
+	closed := get[*networkingv1.NetworkPolicy](t, render(t, "--values", "testdata/all.yaml"), "NetworkPolicy/"+fullname+"-worker")
+	if !slices.Contains(closed.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) || len(closed.Spec.Egress) != 4 { // DNS, Redis, PostgreSQL, the rule
+		t.Errorf("workers may reach %+v", closed.Spec.Egress)
+	}
+}
+
 // Every account that a pod runs under is there, or somebody else's by name.
 func TestServiceAccounts(t *testing.T) {
 	t.Parallel()
