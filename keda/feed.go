@@ -1,6 +1,7 @@
 package keda
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -32,7 +33,8 @@ const (
 type LimitsFeed struct {
 	Ledger *ledger.Ledger
 	Redis  redis.UniversalClient
-	// RPM and TPM are the limits that are set, 0 where none is: they hold until workers have said what is in force.
+	// RPM and TPM are the limits that are set, 0 where none is: they hold where workers have not said what is in force, or not for
+	// a while.
 	RPM, TPM int
 	// Unlimited is the model that is asked without an endpoint.
 	Unlimited string
@@ -140,6 +142,7 @@ func (f *LimitsFeed) ofModel(model string, limiters []llm.LimiterState) supply {
 		if l.Model != model {
 			continue
 		}
+		l.RPM, l.TPM = cmp.Or(l.RPM, float64(f.RPM)), cmp.Or(l.TPM, float64(f.TPM))
 		s := ofLimiter(l, time.Now())
 		if found {
 			s = all.and(s)

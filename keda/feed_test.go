@@ -117,6 +117,10 @@ func TestRunsInWorkDecide(t *testing.T) {
 	if calls, why, limited := f.Calls(ctx); !limited || calls > 2.5 {
 		t.Errorf("what is in force feeds %v calls, limited %v: %s", calls, limited, why)
 	}
+	quiet := []llm.LimiterState{{Model: "m", Latency: 2 * time.Second}}
+	if s := f.ofModel("m", quiet); !s.limited || s.calls != 2*headroom {
+		t.Errorf("after a quiet time the limit that is set feeds %+v", s)
+	}
 	begin("file:///b", "extractive")
 	if _, _, limited := f.Calls(ctx); limited {
 		t.Error("the built-in engine has no limit")

@@ -136,7 +136,7 @@ func (a *app) checkRedis(ctx context.Context, need queueNeed) error {
 	}
 	warnings, err := a.queue.CheckRedis(ctx)
 	for _, w := range warnings {
-		a.log.Warn(w)
+		a.log.Warn("Redis is not set as a queue needs it", "warning", w)
 	}
 	return err
 }

@@ -245,7 +245,12 @@ func TestServeEndsInOrder(t *testing.T) {
 	go func() { ended <- console.Serve(ctx, listener, slow, time.Minute, slog.New(slog.DiscardHandler)) }()
 	answered := make(chan string, 1)
 	go func() {
-		r, err := http.Get("http://" + listener.Addr().String())
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String(), nil)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		r, err := http.DefaultClient.Do(request)
 		if err != nil {
 			answered <- err.Error()
 			return
