@@ -250,7 +250,7 @@ func TestServeEndsInOrder(t *testing.T) {
 			answered <- err.Error()
 			return
 		}
-		r, err := http.DefaultClient.Do(request)
+		r, err := (&http.Client{}).Do(request)
 		if err != nil {
 			answered <- err.Error()
 			return
