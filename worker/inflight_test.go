@@ -13,8 +13,8 @@ import (
 // Documents wait for the places of those whose calls are in flight. When the run is stopped they make none.
 func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 	t.Parallel()
-	const atOnce = 2
-	b := setUp(t, documents(12))
+	const atOnce = 8 // and one intent more
+	b := setUp(t, documents(24))
 	few := b.config()
 	few.Concurrency = atOnce
 	run := b.plan()
@@ -29,7 +29,7 @@ func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong"}
 	}
 	run = b.workAs(worker.New(few), run)
-	b.totals(run, ledger.Totals{Total: 12, Remaining: 12})
+	b.totals(run, ledger.Totals{Total: 24, Remaining: 24})
 	_, account, err := b.ledger.Totals(t.Context(), run.Num)
 	b.ok(err)
 	if n := b.model.total(); n != atOnce || account.Calls != atOnce {
@@ -37,7 +37,7 @@ func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 	}
 	b.model.answer = nil
 	run = b.work(b.plan())
-	b.totals(run, ledger.Totals{Total: 12, Done: 12})
+	b.totals(run, ledger.Totals{Total: 24, Done: 24})
 }
 
 // claimed is how many documents of a run a worker holds.

@@ -103,6 +103,11 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 			Usage: llm.Usage{In: int(known.TokensIn), CachedIn: int(known.TokensCached), Out: int(known.TokensOut)},
 		}, nil
 	}
+	turn := ctx.Value(turnKey{}).(*turn)
+	if err := turn.place(ctx); err != nil {
+		m.end(ctx, func(ctx context.Context) error { return w.Ledger.DropCall(ctx, call, intent) })
+		return llm.Response{}, err
+	}
 	response, err := m.calls.Complete(ctx, r)
 	if err != nil {
 		used := m.usedBy(r, intent, err)
@@ -113,7 +118,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 		})
 		return llm.Response{}, err
 	}
-	answered(ctx)
+	turn.leave()
 	w.refusals.Store(0)
 	if response.Usage == (llm.Usage{}) { // some endpoints report none, and the books must not say it was free
 		response.Usage = llm.Usage{In: llm.CountRequest(r), Out: llm.TokenizerFor(r.Model).Count(response.Content)}

@@ -48,7 +48,7 @@ type Config struct {
 	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
 	DayCapNano *int64
 
-	Concurrency   int // calls in flight, which Calls holds to; ahead times as many documents are in work at once
+	Concurrency   int // calls in flight; ahead times as many documents are in work at once
 	Partitions    int // tasks held at once
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
@@ -87,10 +87,6 @@ const (
 // keep the calls at their number.
 const ahead = 2
 
-// spare is the share of the calls in flight, one in so many, that may have their intents recorded beside them: the place of a
-// call that has ended is taken at once. They count in full when the process is killed, so they are few.
-const spare = 8
-
 // Worker runs once. Counters may be read at any time.
 type Worker struct {
 	Config
@@ -120,7 +116,7 @@ func New(c Config) *Worker {
 		c.Observer = deaf{}
 	}
 	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
-	w.router = &inFlight{to: w.newRouter(), places: make(chan struct{}, c.Concurrency+c.Concurrency/spare)}
+	w.router = newInFlight(w.newRouter(), c.Concurrency)
 	return w
 }
 

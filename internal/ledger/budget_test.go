@@ -73,6 +73,24 @@ func (s *spender) budget(nano int64) {
 	s.ok(err)
 }
 
+// A call that is not made after all costs nothing, and its name is free.
+func testDroppedCallIsNothing(t *testing.T, db database) {
+	s := newSpender(t, db)
+	s.budget(1000)
+	in := s.intent("dropped")
+	for range 3 { // of which two would fit in
+		call, _, err := s.BeginCall(t.Context(), in)
+		s.ok(err)
+		s.ok(s.DropCall(t.Context(), call, in))
+		s.ok(s.DropCall(t.Context(), call, in)) // when nobody knows whether it came through
+	}
+	_, account, err := s.Totals(t.Context(), s.run.Num)
+	s.ok(err)
+	if account.Calls != 0 || account.CostNano != 0 {
+		t.Errorf("%d calls are booked, %d nano-USD spent", account.Calls, account.CostNano)
+	}
+}
+
 // A reservation waits for those in flight, and is refused when it does not fit into what is settled.
 func testBudgetWaitsForInFlight(t *testing.T, db database) {
 	s := newSpender(t, db)

@@ -121,6 +121,25 @@ func (l *Ledger) FailCall(ctx context.Context, call int64, in Intent, class stri
 	return l.endCall(ctx, call, in, class, used, nil)
 }
 
+// DropCall takes back the intent of a call that is not made after all.
+func (l *Ledger) DropCall(ctx context.Context, call int64, in Intent) error {
+	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
+		var day int64
+		err := l.row(ctx, tx, `DELETE FROM calls WHERE id = $1 AND finished_at IS NULL RETURNING started_at / 86400000`, call).Scan(&day)
+		if errors.Is(err, sql.ErrNoRows) { // a lapsed worker's, which counts
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return l.settleBudget(ctx, tx, in.Run, day, -orZero(in.ReservedNano), -in.ReservedTokens)
+	})
+	if err != nil {
+		return fmt.Errorf("take a call back: %w", err)
+	}
+	return nil
+}
+
 func (l *Ledger) endCall(ctx context.Context, call int64, in Intent, class string, a Answer, keep func(context.Context, *batch) error) error {
 	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		close := func(which string) (day int64, err error) {

@@ -75,6 +75,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"CallsOfOneNamePayOnce":    testCallsOfOneNamePayOnce,
 		"Budget":                   testBudget,
 		"BudgetWaitsForInFlight":   testBudgetWaitsForInFlight,
+		"DroppedCallIsNothing":     testDroppedCallIsNothing,
 		"BudgetWantsPrices":        testBudgetWantsPrices,
 		"BudgetSetWhileCalling":    testBudgetSetWhileCalling,
 		"DayBudget":                testDayBudget,
