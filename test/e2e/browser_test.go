@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,7 +28,7 @@ func TestQueueInTheBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := string(secret.Data["token"])
-	pages := fmt.Sprintf("http://%s.%s.svc.cluster.local:8080/queues", serverName, s.namespace)
+	pages := s.serverURL("/queues")
 
 	for _, asked := range []struct {
 		method, path, token string
@@ -41,8 +40,9 @@ func TestQueueInTheBrowser(t *testing.T) {
 		{http.MethodPost, "/api/queues/documents:pause", token, http.StatusMethodNotAllowed},
 		{http.MethodDelete, "/api/queues/documents/pending_tasks:delete_all", token, http.StatusMethodNotAllowed},
 	} {
-		if got, text := ask(t, asked.method, pages+asked.path, asked.token); got != asked.want {
-			t.Errorf("%s %s is answered %d, want %d: %s", asked.method, asked.path, got, asked.want, text)
+		got, text, err := ask(asked.method, pages+asked.path, asked.token)
+		if err != nil || got != asked.want {
+			t.Errorf("%s %s is answered %d (%v), want %d: %s", asked.method, asked.path, got, err, asked.want, text)
 		}
 	}
 
@@ -57,28 +57,6 @@ func TestQueueInTheBrowser(t *testing.T) {
 	if n := s.redis.client.LLen(background(), "asynq:{documents}:pending").Val(); n != int64(partitionsOf(documents)) {
 		t.Errorf("%d tasks are pending after the visit, want %d", n, partitionsOf(documents))
 	}
-}
-
-// ask makes one request, with the token if it is not empty.
-func ask(t *testing.T, method, url, token string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if token != "" {
-		r.SetBasicAuth("anybody", token)
-	}
-	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(body)
 }
 
 // browser is a Chromium that answers every question for a password.

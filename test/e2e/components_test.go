@@ -115,9 +115,9 @@ func TestMissedSchedules(t *testing.T) {
 func (s *site) sinceEnqueue() time.Duration {
 	s.t.Helper()
 	const name = "gistmill_last_enqueue_timestamp_seconds"
-	code, text := ask(s.t, http.MethodGet, fmt.Sprintf("http://%s.%s.svc.cluster.local:8080/metrics", serverName, s.namespace), "")
-	if code != http.StatusOK {
-		s.t.Fatalf("the metrics are answered %d: %s", code, text)
+	code, text, err := ask(http.MethodGet, s.serverURL("/metrics"), "")
+	if err != nil || code != http.StatusOK {
+		s.t.Fatalf("the metrics are answered %d (%v): %s", code, err, text)
 	}
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, name+"{") {

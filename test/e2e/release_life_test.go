@@ -73,7 +73,7 @@ func (s *site) objects() map[string]bool {
 	return all
 }
 
-// The real API server takes what every values file of the chart renders to.
+// The real API server takes what every values file of the chart renders to, and warns of no pod that the restricted standard would refuse.
 func TestValuesFilesAreTaken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
@@ -81,6 +81,11 @@ func TestValuesFilesAreTaken(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatalf("found the values files %v: %v", files, err)
 	}
+	more, err := filepath.Glob(filepath.Join(chart, "..", "testdata", "*.yaml")) // those of the chart's own tests
+	if err != nil || len(more) < 2 {
+		t.Fatalf("found the values files %v: %v", more, err)
+	}
+	files = append(files, more...)
 	for _, file := range files {
 		// The test's pod is taken only where its service account is already.
 		objects := s.helm("template", release, chart, "--values", file, "--skip-tests")
@@ -88,7 +93,7 @@ func TestValuesFilesAreTaken(t *testing.T) {
 		if err := os.WriteFile(name, []byte(objects), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := shared.cluster.Kubectl(background(), "apply", "--server-side", "--dry-run=server", "--validate=strict", "--namespace", s.namespace, "--filename", name); err != nil {
+		if _, err := shared.cluster.Kubectl(background(), "apply", "--server-side", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "--namespace", s.namespace, "--filename", name); err != nil {
 			t.Errorf("%s: %v", filepath.Base(file), err)
 		}
 	}

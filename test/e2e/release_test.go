@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,7 +67,7 @@ func (v values) over(base values) values {
 	return all
 }
 
-// install installs the chart and waits until the server is ready.
+// install installs the chart and waits until the server is ready and its Service leads to it, which kube-proxy sees to a moment later.
 func (s *site) install(change values) {
 	s.t.Helper()
 	s.helm(append([]string{"install", release, chart, "--wait", "--timeout", "3m"}, s.file(change)...)...)
@@ -74,6 +76,38 @@ func (s *site) install(change values) {
 			s.t.Error(err)
 		}
 	})
+	await(s.t, "the server's Service", patience, func() error {
+		code, text, err := ask(http.MethodGet, s.serverURL("/readyz"), "")
+		if err == nil && code != http.StatusOK {
+			err = fmt.Errorf("it answers %d: %s", code, text)
+		}
+		return err
+	})
+}
+
+// serverURL is an address at the server's Service.
+func (s *site) serverURL(path string) string {
+	return fmt.Sprintf("http://%s.%s.svc.cluster.local:8080%s", serverName, s.namespace, path)
+}
+
+// ask makes one request, with the token if it is not empty.
+func ask(method, url, token string) (code int, text string, err error) {
+	ctx, cancel := context.WithTimeout(background(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
+	if err != nil {
+		return 0, "", err
+	}
+	if token != "" {
+		r.SetBasicAuth("anybody", token)
+	}
+	response, err := http.DefaultClient.Do(r) //nolint:forbidigo // the context bounds it
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(body), err
 }
 
 // upgrade changes a release that is there.

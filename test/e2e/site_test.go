@@ -75,7 +75,10 @@ func (s *site) openStore() {
 // makeNamespace makes one that takes pods of the restricted standard only. What is in it goes with it.
 func (s *site) makeNamespace() {
 	s.t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+	const standard = "pod-security.kubernetes.io/"
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: s.namespace, Labels: map[string]string{standard + "enforce": "restricted", standard + "warn": "restricted"},
+	}}
 	if _, err := shared.client.CoreV1().Namespaces().Create(background(), namespace, metav1.CreateOptions{}); err != nil {
 		s.t.Fatalf("make a namespace: %v", err)
 	}
