@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +56,9 @@ type supply struct {
 
 func unlimited() supply { return supply{calls: math.Inf(1)} }
 
+// none is what others are added to.
+func none() supply { return supply{limited: true} }
+
 // least of two.
 func (s supply) least(o supply) supply {
 	if o.limited && (!s.limited || o.calls < s.calls) {
@@ -69,7 +73,10 @@ func (s supply) and(o supply) supply {
 		return unlimited()
 	}
 	s.calls += o.calls
-	if s.why != o.why {
+	switch s.why {
+	case "", o.why:
+		s.why = o.why
+	default:
 		s.why += " and " + o.why
 	}
 	return s
@@ -108,12 +115,11 @@ func (f *LimitsFeed) look(ctx context.Context) (supply, error) {
 		} else if limited {
 			budget = supply{n, "the budget", true}
 		}
-		if known, ok := byModel[run.Model]; ok {
-			budget = known.and(budget)
-		} else {
-			models = append(models, run.Model)
+		known, ok := byModel[run.Model]
+		if !ok {
+			known, models = none(), append(models, run.Model)
 		}
-		byModel[run.Model] = budget
+		byModel[run.Model] = known.and(budget)
 	}
 	if len(models) == 0 {
 		return unlimited(), nil
@@ -122,35 +128,23 @@ func (f *LimitsFeed) look(ctx context.Context) (supply, error) {
 	if err != nil {
 		return supply{}, err
 	}
-	var all supply
-	for i, model := range models {
-		s := f.ofModel(model, limiters).least(byModel[model])
-		if i == 0 {
-			all = s
-		} else {
-			all = all.and(s)
-		}
+	all := none()
+	for _, model := range models {
+		all = all.and(f.ofModel(model, limiters).least(byModel[model]))
 	}
 	return all, nil
 }
 
 // ofModel is what the limiters of a model let through together; before any is known, what the limits that are set do.
 func (f *LimitsFeed) ofModel(model string, limiters []llm.LimiterState) supply {
-	var all supply
-	found := false
-	for _, l := range limiters {
-		if l.Model != model {
-			continue
-		}
-		l.RPM, l.TPM = cmp.Or(l.RPM, float64(f.RPM)), cmp.Or(l.TPM, float64(f.TPM))
-		s := ofLimiter(l, time.Now())
-		if found {
-			s = all.and(s)
-		}
-		all, found = s, true
+	known := slices.DeleteFunc(slices.Clone(limiters), func(l llm.LimiterState) bool { return l.Model != model })
+	if len(known) == 0 {
+		known = []llm.LimiterState{{Model: model}}
 	}
-	if !found {
-		return ofLimiter(llm.LimiterState{Model: model, RPM: float64(f.RPM), TPM: float64(f.TPM)}, time.Now())
+	all := none()
+	for _, l := range known {
+		l.RPM, l.TPM = cmp.Or(l.RPM, float64(f.RPM)), cmp.Or(l.TPM, float64(f.TPM))
+		all = all.and(ofLimiter(l, time.Now()))
 	}
 	return all
 }

@@ -30,6 +30,13 @@ func queueAt(t *testing.T, address string) (*tasks.Queue, redis.UniversalClient)
 	return tasks.NewQueue(client, "counted"), client
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCount(t *testing.T) {
 	t.Parallel()
 	q, client := miniQueue(t)
@@ -40,16 +47,10 @@ func TestCount(t *testing.T) {
 func testCount(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 	t.Helper()
 	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	count := func() tasks.Counts {
 		t.Helper()
 		c, err := q.Count(ctx)
-		must(err)
+		must(t, err)
 		return c
 	}
 	if c := count(); c.Demand() != 0 || c.Paused || time.Since(c.At).Abs() > time.Minute {
@@ -69,7 +70,7 @@ func testCount(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 	if c.Leaseless() != 2 {
 		t.Errorf("%d leaseless; want lapsed and bare", c.Leaseless())
 	}
-	must(client.Set(ctx, "asynq:{counted}:paused", "1", 0).Err())
+	must(t, client.Set(ctx, "asynq:{counted}:paused", "1", 0).Err())
 	if c := count(); !c.Paused || c.Demand() != 4 || c.Ready() != 0 {
 		t.Errorf("a paused queue needs workers for what is active alone: %+v", c)
 	}

@@ -15,30 +15,24 @@ func TestGhostsAreRemoved(t *testing.T) {
 	t.Parallel()
 	q, client := miniQueue(t)
 	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	_, err := q.Enqueue(ctx, []tasks.Partition{{Run: "r", RunNum: 1, ID: 1, Generation: 1, Profile: "p"}})
-	must(err)
+	must(t, err)
 	id := tasks.Partition{Run: "r", ID: 1, Generation: 1}.TaskID()
 	key := func(suffix string) string { return "asynq:{counted}:" + suffix }
 	lapsed := float64(time.Now().Add(-time.Minute).Unix())
 	// One was taken by a worker as a ghost, one has lost everything, and one is a task of a dead worker.
-	must(client.LPush(ctx, key("active"), "taken", "bare").Err())
-	must(client.HSet(ctx, key("t:taken"), "state", "active").Err())
-	must(client.RPopLPush(ctx, key("pending"), key("active")).Err())
-	must(client.HSet(ctx, key("t:")+id, "state", "active").Err())
-	must(client.ZAdd(ctx, key("lease"), redis.Z{Score: lapsed, Member: "taken"}, redis.Z{Score: lapsed, Member: id}).Err())
+	must(t, client.LPush(ctx, key("active"), "taken", "bare").Err())
+	must(t, client.HSet(ctx, key("t:taken"), "state", "active").Err())
+	must(t, client.RPopLPush(ctx, key("pending"), key("active")).Err())
+	must(t, client.HSet(ctx, key("t:")+id, "state", "active").Err())
+	must(t, client.ZAdd(ctx, key("lease"), redis.Z{Score: lapsed, Member: "taken"}, redis.Z{Score: lapsed, Member: id}).Err())
 	n, err := q.RecoverLapsed(ctx, func(string) bool { return false })
-	must(err)
+	must(t, err)
 	if c, err := q.Count(ctx); err != nil || n != 1 || c.Pending != 1 || c.Active != 1 {
 		t.Errorf("at the first look %d were put back, and the queue has %+v (%v); want the task back and the bare id left", n, c, err)
 	}
 	_, err = q.RecoverLapsed(ctx, func(string) bool { return true })
-	must(err)
+	must(t, err)
 	if c, err := q.Count(ctx); err != nil || c.Active != 0 || c.Demand() != 1 {
 		t.Errorf("the queue has %+v (%v); want the task alone", c, err)
 	}

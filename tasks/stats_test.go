@@ -20,16 +20,10 @@ func TestStats(t *testing.T) {
 func testStats(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 	t.Helper()
 	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	read := func() tasks.Stats {
 		t.Helper()
 		s, err := q.Stats(ctx)
-		must(err)
+		must(t, err)
 		return s
 	}
 	if got := read(); got != (tasks.Stats{}) {
@@ -43,16 +37,16 @@ func testStats(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 		t.Fatal(err)
 	}
 	ids, err := client.LRange(ctx, "asynq:{counted}:pending", -1, -1).Result()
-	must(err)
-	must(client.HSet(ctx, "asynq:{counted}:t:"+ids[0], "pending_since", time.Now().Add(-time.Hour).UnixNano()).Err())
-	must(client.Set(ctx, "asynq:{counted}:processed", 7, 0).Err())
-	must(client.Set(ctx, "asynq:{counted}:failed", 2, 0).Err())
+	must(t, err)
+	must(t, client.HSet(ctx, "asynq:{counted}:t:"+ids[0], "pending_since", time.Now().Add(-time.Hour).UnixNano()).Err())
+	must(t, client.Set(ctx, "asynq:{counted}:processed", 7, 0).Err())
+	must(t, client.Set(ctx, "asynq:{counted}:failed", 2, 0).Err())
 	inspector := asynq.NewInspectorFromRedisClient(client)
-	must(inspector.PauseQueue("counted"))
+	must(t, inspector.PauseQueue("counted"))
 
 	got := read()
 	theirs, err := inspector.GetQueueInfo("counted")
-	must(err)
+	must(t, err)
 	if got.Pending != 30 || got.Processed != 7 || got.Failed != 2 || !got.Paused || got.Active+got.Scheduled+got.Retry+got.Archived+got.Completed != 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -63,7 +57,7 @@ func testStats(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 		t.Errorf("%d bytes, to asynq %d", got.Bytes, theirs.MemoryUsage)
 	}
 
-	must(client.RPush(ctx, "asynq:{counted}:pending", "ghost").Err())
+	must(t, client.RPush(ctx, "asynq:{counted}:pending", "ghost").Err())
 	if _, err := inspector.GetQueueInfo("counted"); err == nil {
 		t.Log("asynq reads a queue with an id without a task by now")
 	}

@@ -163,34 +163,30 @@ func TestServerAuthentication(t *testing.T) {
 // budget selects the pods that it is for, and no others.
 func TestSelectors(t *testing.T) {
 	t.Parallel()
-	for name, file := range valuesFiles(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			all := render(t, "--values", file)
-			for key, object := range all {
-				var selector *metav1.LabelSelector
-				switch o := object.(type) {
-				case *corev1.Service:
-					selector = &metav1.LabelSelector{MatchLabels: o.Spec.Selector}
-					port := o.Spec.Ports[0].TargetPort.StrVal
-					if !hasPort(podOf(all["Deployment/"+o.Name]), port) {
-						t.Errorf("%s: its pods have no port %s", key, port)
-					}
-				case *appsv1.Deployment:
-					selector = o.Spec.Selector
-				case *policyv1.PodDisruptionBudget:
-					selector = o.Spec.Selector
-				case *networkingv1.NetworkPolicy:
-					selector = &o.Spec.PodSelector
-				default:
-					continue
+	eachRendered(t, func(t *testing.T, all objects) {
+		for key, object := range all {
+			var selector *metav1.LabelSelector
+			switch o := object.(type) {
+			case *corev1.Service:
+				selector = &metav1.LabelSelector{MatchLabels: o.Spec.Selector}
+				port := o.Spec.Ports[0].TargetPort.StrVal
+				if !hasPort(podOf(all["Deployment/"+o.Name]), port) {
+					t.Errorf("%s: its pods have no port %s", key, port)
 				}
-				if got := selected(t, all, selector); len(got) == 0 || slices.ContainsFunc(got, func(k string) bool { return !strings.Contains(k, strings.TrimPrefix(keyName(key), fullname)) }) {
-					t.Errorf("%s selects the pods of %v", key, got)
-				}
+			case *appsv1.Deployment:
+				selector = o.Spec.Selector
+			case *policyv1.PodDisruptionBudget:
+				selector = o.Spec.Selector
+			case *networkingv1.NetworkPolicy:
+				selector = &o.Spec.PodSelector
+			default:
+				continue
 			}
-		})
-	}
+			if got := selected(t, all, selector); len(got) == 0 || slices.ContainsFunc(got, func(k string) bool { return !strings.Contains(k, strings.TrimPrefix(keyName(key), fullname)) }) {
+				t.Errorf("%s selects the pods of %v", key, got)
+			}
+		}
+	})
 }
 
 func keyName(key string) string {
@@ -360,18 +356,14 @@ func TestNetworkPolicies(t *testing.T) {
 // Every account that a pod runs under is there, or somebody else's by name.
 func TestServiceAccounts(t *testing.T) {
 	t.Parallel()
-	for name, file := range valuesFiles(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			all := render(t, "--values", file)
-			for key, pod := range gistmillPods(all) {
-				account := pod.Spec.ServiceAccountName
-				if _, ok := all["ServiceAccount/"+account]; !ok && account != "planner" {
-					t.Errorf("%s: there is no account %s", key, account)
-				}
+	eachRendered(t, func(t *testing.T, all objects) {
+		for key, pod := range gistmillPods(all) {
+			account := pod.Spec.ServiceAccountName
+			if _, ok := all["ServiceAccount/"+account]; !ok && account != "planner" {
+				t.Errorf("%s: there is no account %s", key, account)
 			}
-		})
-	}
+		}
+	})
 }
 
 // Changed settings start new servers, and workers of a Deployment; the ScaledJob

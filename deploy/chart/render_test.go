@@ -33,6 +33,17 @@ const (
 // helms are the versions that the chart is to work with.
 func helms() []string { return []string{"helm3", "helm4"} }
 
+// eachRendered runs a test on the objects of every values file.
+func eachRendered(t *testing.T, test func(t *testing.T, all objects)) {
+	t.Helper()
+	for name, file := range valuesFiles(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, render(t, "--values", file))
+		})
+	}
+}
+
 // valuesFiles are the files that come with the chart and those of the tests, by
 // name without .yaml.
 func valuesFiles(t *testing.T) map[string]string {

@@ -103,34 +103,30 @@ func TestSchemaHasTheSettings(t *testing.T) {
 // Every pod's environment is one that the program reads without an error or a warning.
 func TestEnvironmentIsRight(t *testing.T) {
 	t.Parallel()
-	for name, file := range valuesFiles(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			all := render(t, "--values", file)
-			for key, pod := range gistmillPods(all) {
-				var environ []string
-				env := environment(t, all, pod)
-				// What Secrets would bring.
-				env["GISTMILL_REDIS"], env["GISTMILL_STORE"] = "redis://redis:6379/0", "postgres://u:p@db:5432/gistmill"
-				for name, value := range env {
-					if strings.HasPrefix(value, "/etc/gistmill/") {
-						value = mounted(t, pod, value)
-					}
-					environ = append(environ, name+"="+value)
+	eachRendered(t, func(t *testing.T, all objects) {
+		for key, pod := range gistmillPods(all) {
+			var environ []string
+			env := environment(t, all, pod)
+			// What Secrets would bring.
+			env["GISTMILL_REDIS"], env["GISTMILL_STORE"] = "redis://redis:6379/0", "postgres://u:p@db:5432/gistmill"
+			for name, value := range env {
+				if strings.HasPrefix(value, "/etc/gistmill/") {
+					value = mounted(t, pod, value)
 				}
-				command := pod.Spec.Containers[0].Args[0]
-				flags := pflag.NewFlagSet(command, pflag.ContinueOnError)
-				config.AddFlags(flags, config.ForCommand(command)...)
-				c, err := config.Load(flags, environ, "redis")
-				if err != nil {
-					t.Errorf("%s: %v", key, err)
-				}
-				for _, warning := range c.Warnings {
-					t.Errorf("%s: %s", key, warning)
-				}
+				environ = append(environ, name+"="+value)
 			}
-		})
-	}
+			command := pod.Spec.Containers[0].Args[0]
+			flags := pflag.NewFlagSet(command, pflag.ContinueOnError)
+			config.AddFlags(flags, config.ForCommand(command)...)
+			c, err := config.Load(flags, environ, "redis")
+			if err != nil {
+				t.Errorf("%s: %v", key, err)
+			}
+			for _, warning := range c.Warnings {
+				t.Errorf("%s: %s", key, warning)
+			}
+		}
+	})
 }
 
 // mounted gives a file in the place of one that a volume has in the pod.

@@ -165,8 +165,6 @@ func between(low, high float64) func(any) string {
 	}
 }
 
-func nonNegative() func(any) string { return atLeast(0) }
-
 func positive() func(any) string {
 	return func(v any) string {
 		if d := v.(time.Duration); d <= 0 {

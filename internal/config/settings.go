@@ -179,7 +179,7 @@ func Settings() []Setting {
 		{
 			Name: "budget-usd", Kind: KindFloat, Default: "0", Commands: budget,
 			Usage: "cap on a run in US dollars, reservations in flight included; 0: none",
-			bind:  func(c *Config) any { return &c.BudgetUSD }, check: nonNegative(),
+			bind:  func(c *Config) any { return &c.BudgetUSD }, check: atLeast(0),
 		},
 		{
 			Name: "budget-tokens", Kind: KindInt, Default: "0", Commands: budget,
@@ -189,7 +189,7 @@ func Settings() []Setting {
 		{
 			Name: "budget-usd-day", Kind: KindFloat, Default: "0", Commands: append([]string{"status"}, limits...),
 			Usage: "cap on a day (UTC) in US dollars, all runs of the ledger; 0: none",
-			bind:  func(c *Config) any { return &c.BudgetUSDDay }, check: nonNegative(),
+			bind:  func(c *Config) any { return &c.BudgetUSDDay }, check: atLeast(0),
 		},
 		{
 			Name: "prices", Kind: KindFile, DefaultText: "built in", Commands: limits,

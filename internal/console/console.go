@@ -41,9 +41,7 @@ func New(c Config) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/demand", forMachines(c.Demand))
-	if c.Metrics != nil {
-		mux.Handle("GET /metrics", forMachines(c.Metrics))
-	}
+	mux.Handle("GET /metrics", forMachines(c.Metrics))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})

@@ -193,7 +193,7 @@ func TestRotatedTokenHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := console.New(console.Config{
-			Demand: saying("demand"), Token: token, TokenForMetrics: true, Log: slog.New(slog.DiscardHandler),
+			Demand: saying("demand"), Metrics: saying("metrics"), Token: token, TokenForMetrics: true, Log: slog.New(slog.DiscardHandler),
 			Redis: client,
 		})
 		allowed := func(secret string) bool { return get(h, "/demand", bearer(secret)).Code == http.StatusOK }
