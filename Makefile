@@ -51,7 +51,7 @@ completion: build ## Write shell completions to bin/completion
 .PHONY: image
 image: ## Write the container image for amd64 and arm64 to bin/image.tar, an OCI archive (no Docker needed)
 	@mkdir -p $(BIN)
-	$(GO) run ./deploy/image -version '$(or $(VERSION),dev)' -revision "$$(git rev-parse HEAD)" -created "$$(git log -1 --format=%ct)" -out $(BIN)/image.tar
+	$(GO) run ./deploy/image/command -version '$(or $(VERSION),dev)' -revision "$$(git rev-parse HEAD)" -created "$$(git log -1 --format=%ct)" -out $(BIN)/image.tar
 
 .PHONY: image-docker
 image-docker: ## Build the same with the Dockerfile (needs Docker)
@@ -133,7 +133,7 @@ bench-enqueue: ## Measure enqueue of a .jsonl file with LINES documents (make se
 .PHONY: publish
 publish: $(BIN)/tools/helm4 ## Push image and chart of VERSION to REGISTRY, and their digests to bin/published
 	@mkdir -p $(BIN)
-	$(GO) run ./deploy/image -version '$(RELEASE)' -revision "$$(git rev-parse HEAD)" -created "$$(git log -1 --format=%ct)" \
+	$(GO) run ./deploy/image/command -version '$(RELEASE)' -revision "$$(git rev-parse HEAD)" -created "$$(git log -1 --format=%ct)" \
 	  -push $(REGISTRY)/gistmill > $(BIN)/published
 	$(BIN)/tools/helm4 package deploy/chart/gistmill --version '$(RELEASE)' --app-version '$(RELEASE)' --destination $(BIN)
 	$(BIN)/tools/helm4 push $(BIN)/gistmill-$(RELEASE).tgz oci://$(REGISTRY)/charts $(HELMFLAGS) 2>&1 | tee /dev/stderr \

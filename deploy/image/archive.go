@@ -1,4 +1,4 @@
-package main
+package image
 
 import (
 	"archive/tar"
@@ -10,9 +10,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 )
 
-// writeArchive writes an OCI layout as one tar file (OCI image specification 1.1, image-layout). name is what containerd, Docker and
+// WriteArchive writes an OCI layout as one tar file (OCI image specification 1.1, image-layout). name is what containerd, Docker and
 // kind call the image once it is loaded.
-func writeArchive(path, folder, name string, index v1.ImageIndex) (err error) {
+func WriteArchive(path, name string, index v1.ImageIndex) (err error) {
+	folder, err := os.MkdirTemp("", "gistmill-layout-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	all, err := layout.Write(folder, empty.Index)
 	if err != nil {
 		return err

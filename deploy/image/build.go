@@ -1,4 +1,6 @@
-package main
+// Package image makes container images of one static program, without Docker: the program, the certificates to trust, a folder to work
+// in and one for temporary files. It knows no registry; deploy/image/command builds gistmill's with it.
+package image
 
 import (
 	"archive/tar"
@@ -6,9 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,26 +20,18 @@ import (
 // user runs the program, as a number, so that Kubernetes can tell that it is not root.
 const user = 65532
 
-// builder makes the images.
-type builder struct {
-	version, revision string
-	created           time.Time
-	folder            string // for what is built on the way
-	certificates      []byte
-	program           func(ctx context.Context, p v1.Platform, to string) error
+// Builder makes the images of a program. The same fields and program give the same images, digests included.
+type Builder struct {
+	Name              string // of the program, which lies in / and is the entry point
+	Version, Revision string // for the labels
+	Created           time.Time
+	Certificates      []byte // a bundle in PEM; none: the program trusts nobody
+	// Program gives the program for a platform.
+	Program func(ctx context.Context, p v1.Platform) ([]byte, error)
 }
 
-// compile builds the program as the Makefile does.
-func compile(ctx context.Context, version string, p v1.Platform, to string) error {
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version="+version,
-		"-o", to, "./cmd/gistmill")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture)
-	command.Stderr = os.Stderr
-	return command.Run()
-}
-
-// index is one image a platform, under one name.
-func (b *builder) index(ctx context.Context, platforms []v1.Platform) (v1.ImageIndex, error) {
+// Index is one image a platform, under one name.
+func (b *Builder) Index(ctx context.Context, platforms []v1.Platform) (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, p := range platforms {
 		image, err := b.image(ctx, p)
@@ -52,23 +43,16 @@ func (b *builder) index(ctx context.Context, platforms []v1.Platform) (v1.ImageI
 	return index, nil
 }
 
-func (b *builder) image(ctx context.Context, p v1.Platform) (v1.Image, error) {
-	binary := filepath.Join(b.folder, "gistmill-"+p.OS+"-"+p.Architecture)
-	if err := b.program(ctx, p, binary); err != nil {
-		return nil, err
-	}
-	program, err := os.ReadFile(binary)
+func (b *Builder) image(ctx context.Context, p v1.Platform) (v1.Image, error) {
+	program, err := b.Program(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	files := [][]file{
-		{ // hardly ever changes
-			{name: "etc/ssl/certs/ca-certificates.crt", mode: 0o644, content: b.certificates},
-			{name: "tmp/", mode: 0o1777},
-			{name: "work/", mode: 0o755, owner: user},
-		},
-		{{name: "gistmill", mode: 0o755, content: program}},
+	stable := []file{{name: "tmp/", mode: 0o1777}, {name: "work/", mode: 0o755, owner: user}} // hardly ever changes
+	if len(b.Certificates) > 0 {
+		stable = append(stable, file{name: "etc/ssl/certs/ca-certificates.crt", mode: 0o644, content: b.Certificates})
 	}
+	files := [][]file{stable, {{name: b.Name, mode: 0o755, content: program}}}
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	for _, content := range files {
 		layer, err := b.layer(content)
@@ -84,13 +68,13 @@ func (b *builder) image(ctx context.Context, p v1.Platform) (v1.Image, error) {
 		return nil, err
 	}
 	config = config.DeepCopy()
-	config.OS, config.Architecture, config.Variant, config.Created = p.OS, p.Architecture, p.Variant, v1.Time{Time: b.created}
+	config.OS, config.Architecture, config.Variant, config.Created = p.OS, p.Architecture, p.Variant, v1.Time{Time: b.Created}
 	config.Config = v1.Config{
-		User: fmt.Sprintf("%d:%d", user, user), WorkingDir: "/work", Entrypoint: []string{"/gistmill"},
+		User: fmt.Sprintf("%d:%d", user, user), WorkingDir: "/work", Entrypoint: []string{"/" + b.Name},
 		Labels: map[string]string{
-			"org.opencontainers.image.title":    "gistmill",
-			"org.opencontainers.image.version":  b.version,
-			"org.opencontainers.image.revision": b.revision,
+			"org.opencontainers.image.title":    b.Name,
+			"org.opencontainers.image.version":  b.Version,
+			"org.opencontainers.image.revision": b.Revision,
 			"org.opencontainers.image.source":   "https://github.com/gistmill/gistmill",
 			"org.opencontainers.image.licenses": "Apache-2.0",
 		},
@@ -106,12 +90,12 @@ type file struct {
 	content []byte
 }
 
-func (b *builder) layer(files []file) (v1.Layer, error) {
+func (b *Builder) layer(files []file) (v1.Layer, error) {
 	var body bytes.Buffer
 	archive := tar.NewWriter(&body)
 	for _, f := range files {
 		header := &tar.Header{
-			Name: f.name, Mode: f.mode, Uid: f.owner, Gid: f.owner, Size: int64(len(f.content)), ModTime: b.created,
+			Name: f.name, Mode: f.mode, Uid: f.owner, Gid: f.owner, Size: int64(len(f.content)), ModTime: b.Created,
 			Typeflag: tar.TypeReg, Format: tar.FormatPAX,
 		}
 		if f.name[len(f.name)-1] == '/' {

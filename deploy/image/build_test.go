@@ -1,4 +1,4 @@
-package main
+package image_test
 
 import (
 	"archive/tar"
@@ -15,17 +15,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/gistmill/gistmill/deploy/image"
 )
 
 func built(t *testing.T) v1.ImageIndex {
 	t.Helper()
-	b := builder{
-		version: "v1", revision: "abc", created: time.Unix(1_700_000_000, 0).UTC(), folder: t.TempDir(), certificates: []byte("trusted"),
-		program: func(_ context.Context, p v1.Platform, to string) error {
-			return os.WriteFile(to, []byte("program for "+p.String()), 0o600)
+	b := image.Builder{
+		Name: "gistmill", Version: "v1", Revision: "abc", Created: time.Unix(1_700_000_000, 0).UTC(), Certificates: []byte("trusted"),
+		Program: func(_ context.Context, p v1.Platform) ([]byte, error) {
+			return []byte("program for " + p.String()), nil
 		},
 	}
-	index, err := b.index(t.Context(), []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}})
+	index, err := b.Index(t.Context(), []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,11 +44,11 @@ func TestImage(t *testing.T) {
 	var platforms []string
 	for _, m := range manifest.Manifests {
 		platforms = append(platforms, m.Platform.String())
-		image, err := index.Image(m.Digest)
+		one, err := index.Image(m.Digest)
 		if err != nil {
 			t.Fatal(err)
 		}
-		config, err := image.ConfigFile()
+		config, err := one.ConfigFile()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +62,7 @@ func TestImage(t *testing.T) {
 			"work/":                             {Mode: 0o755, Owner: 65532},
 			"gistmill":                          {Mode: 0o755, Content: "program for " + m.Platform.String()},
 		}
-		if diff := cmp.Diff(want, filesOf(t, image)); diff != "" {
+		if diff := cmp.Diff(want, filesOf(t, one)); diff != "" {
 			t.Errorf("files of %s (-want +got):\n%s", m.Platform, diff)
 		}
 	}
@@ -75,9 +77,9 @@ type entry struct {
 	Content string
 }
 
-func filesOf(t *testing.T, image v1.Image) map[string]entry {
+func filesOf(t *testing.T, of v1.Image) map[string]entry {
 	t.Helper()
-	stream := mutate.Extract(image)
+	stream := mutate.Extract(of)
 	defer stream.Close()
 	files := map[string]entry{}
 	for archive := tar.NewReader(stream); ; {
@@ -118,7 +120,7 @@ func TestSameSourcesGiveTheSameImage(t *testing.T) {
 func TestArchiveNamesTheImage(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "image.tar")
-	if err := writeArchive(path, filepath.Join(t.TempDir(), "layout"), "docker.io/local/gistmill:v1", built(t)); err != nil {
+	if err := image.WriteArchive(path, "docker.io/local/gistmill:v1", built(t)); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(path)
@@ -142,14 +144,5 @@ func TestArchiveNamesTheImage(t *testing.T) {
 			t.Errorf("%+v", index.Manifests)
 		}
 		return
-	}
-}
-
-func TestWrongFlags(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{{}, {"-out", "x", "-push", "y"}, {"-out", "x", "-platforms", "linux"}, {"-out", "x", "-certificates", "/none"}} {
-		if err := run(t.Context(), args); err == nil {
-			t.Errorf("%v is taken", args)
-		}
 	}
 }

@@ -95,7 +95,7 @@ func runTests(m *testing.M, dir string) (int, error) {
 	if shared.cluster, err = cluster.Start(ctx, dir, binaries); err != nil {
 		return 1, err
 	}
-	if err := shared.cluster.Load(ctx, cluster.Image{Ref: image, Program: shared.binary, User: "65532:65532"}); err != nil {
+	if err := shared.cluster.Load(ctx, cluster.Image{Ref: image, Program: shared.binary}); err != nil {
 		return 1, err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", shared.cluster.Kubeconfig())

@@ -1,8 +1,8 @@
-// Command image builds gistmill's container image without Docker: one static program, the certificates to trust, a folder to work in and
+// Command builds gistmill's container image without Docker: one static program, the certificates to trust, a folder to work in and
 // one for temporary files, for several platforms. The Dockerfile beside it gives the same to those who have Docker.
 //
-//	go run ./deploy/image -version v1.2.3 -out gistmill.tar         # an OCI archive, for docker load, kind, ctr, skopeo
-//	go run ./deploy/image -version v1.2.3 -push ghcr.io/o/gistmill  # to a registry, with the logins of docker
+//	go run ./deploy/image/command -version v1.2.3 -out gistmill.tar         # an OCI archive, for docker load, kind, ctr, skopeo
+//	go run ./deploy/image/command -version v1.2.3 -push ghcr.io/o/gistmill  # to a registry, with the logins of docker
 //
 // The same sources, Go and certificates give the same image, digest included.
 package main
@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/gistmill/gistmill/deploy/image"
 )
 
 func main() {
@@ -54,11 +57,11 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	b := builder{
-		version: *version, revision: *revision, created: time.Unix(*created, 0).UTC(), folder: folder,
-		program: func(ctx context.Context, p v1.Platform, to string) error { return compile(ctx, *version, p, to) },
+	b := image.Builder{
+		Name: "gistmill", Version: *version, Revision: *revision, Created: time.Unix(*created, 0).UTC(),
+		Program: func(ctx context.Context, p v1.Platform) ([]byte, error) { return compile(ctx, *version, p, folder) },
 	}
-	if b.certificates, err = os.ReadFile(*certificates); err != nil {
+	if b.Certificates, err = os.ReadFile(*certificates); err != nil {
 		return fmt.Errorf("%w (apt-get install ca-certificates, or name a bundle with -certificates)", err)
 	}
 	var list []v1.Platform
@@ -69,7 +72,7 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 		list = append(list, *p)
 	}
-	index, err := b.index(ctx, list)
+	index, err := b.Index(ctx, list)
 	if err != nil {
 		return err
 	}
@@ -92,11 +95,24 @@ func run(ctx context.Context, args []string) (err error) {
 	if _, err := name.NewTag(tag); err != nil {
 		return err
 	}
-	if err := writeArchive(*out, filepath.Join(folder, "layout"), tag, index); err != nil {
+	if err := image.WriteArchive(*out, tag, index); err != nil {
 		return fmt.Errorf("write %s: %w", *out, err)
 	}
 	fmt.Printf("%s: %s@%s for %s\n", *out, tag, digest, *platforms)
 	return nil
+}
+
+// compile builds the program as the Makefile does.
+func compile(ctx context.Context, version string, p v1.Platform, folder string) ([]byte, error) {
+	file := filepath.Join(folder, "gistmill-"+p.OS+"-"+p.Architecture)
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version="+version,
+		"-o", file, "./cmd/gistmill")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture)
+	command.Stderr = os.Stderr
+	if err := command.Run(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
 }
 
 // tagOf makes a tag of a version: a plus is not allowed in one.
