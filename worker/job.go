@@ -39,12 +39,15 @@ type jobs struct {
 func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	w.jobs.mu.Lock()
 	defer w.jobs.mu.Unlock()
-	if j, ok := w.jobs.all[p.RunNum]; ok && !j.stopped.Load() {
+	if j, ok := w.jobs.all[p.RunNum]; ok && j.run.Name == p.Run && !j.stopped.Load() {
 		return j, nil
 	}
 	run, err := w.Ledger.RunByNum(ctx, p.RunNum)
 	if err != nil {
 		return nil, err
+	}
+	if run.Name != p.Run { // another ledger has a run of this number
+		return nil, fmt.Errorf("run %s: %w", p.Run, ledger.ErrNotFound)
 	}
 	j := &job{run: run}
 	j.look(run)

@@ -173,7 +173,7 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 	var workErr error
 	if anyRunning(runs) {
 		working.Go(func() {
-			workErr = w.Run(ended, a.abort)
+			workErr = a.work(w, ended, a.abort)
 			end()
 		})
 		working.Go(func() { a.keepEnqueued(ended, runs) })

@@ -167,7 +167,7 @@ With --watch it shows that again and again and ends with the run, with the exit 
 			return err
 		}
 		defer a.close()
-		if err := a.open(ctx, queueOptional); err != nil {
+		if err := a.open(ctx, queueViewed); err != nil {
 			return err
 		}
 		run, err := a.ledger.Run(ctx, strings.Join(args, ""))

@@ -53,6 +53,7 @@ type queueNeed int
 
 const (
 	queueNone     queueNeed = iota
+	queueViewed             // if it is set, only to look at
 	queueOptional           // if it is set
 	queueRequired
 	queueEmbedded // embedded unless it is set
@@ -102,7 +103,7 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 	a.closes = append(a.closes, a.ledger.Close)
 	address := a.config.Redis
 	switch {
-	case need == queueNone, need == queueOptional && address == "":
+	case need == queueNone, (need == queueViewed || need == queueOptional) && address == "":
 		return nil
 	case address == "" && need == queueEmbedded:
 		embedded := miniredis.NewMiniRedis()
@@ -123,22 +124,27 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		return fmt.Errorf("reach Redis at %s: %w; check --redis or GISTMILL_REDIS, and that it runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
-	if err := a.checkRedis(ctx, need); err != nil {
-		return err
+	if need != queueViewed && !a.embedded() {
+		if err := a.checkRedis(ctx); err != nil {
+			return err
+		}
 	}
 	return a.openTracing(ctx)
 }
 
-// checkRedis refuses one that would lose tasks, where tasks are to be put into it or taken from it.
-func (a *app) checkRedis(ctx context.Context, need queueNeed) error {
-	if a.config.Redis == "" || need == queueOptional {
-		return nil
-	}
+// embedded says that the queue is in a Redis of this process, which ends with it.
+func (a *app) embedded() bool { return a.config.Redis == "" }
+
+// checkRedis refuses one that would lose tasks, and one that has nothing to do with the ledger.
+func (a *app) checkRedis(ctx context.Context) error {
 	warnings, err := a.queue.CheckRedis(ctx)
 	for _, w := range warnings {
 		a.log.Warn("Redis is not set as a queue needs it", "warning", w)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return a.enqueuer().Own(ctx)
 }
 
 // redisLog passes the Redis client's log on.

@@ -100,6 +100,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"CountsOutliveWorkers":     testCountsOutliveWorkers,
 		"PlansAreCounted":          testPlansAreCounted,
 		"Figures":                  testFigures,
+		"QueueMark":                testQueueMark,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -115,6 +115,7 @@ func (s *site) sweep() {
 	for _, key := range s.keys("*") {
 		s.redis.Del(background(), key)
 	}
+	s.redis.Del(background(), "gistmill:{"+s.queue+"}:ledger")
 	s.redis.SRem(background(), "asynq:queues", s.queue)
 }
 

@@ -1,0 +1,58 @@
+//go:build integration
+
+package integration
+
+import (
+	"strings"
+	"testing"
+)
+
+// A queue that is in use in one Redis is not begun in another, empty one; and the process that would have done so says why.
+func TestSecondRedis(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, newRedis(t).address(), nil)
+	s.write("notes.jsonl", lines(0, 5))
+	run := s.enqueue("notes.jsonl")[0].Run
+	worker := s.worker()
+	second := newRedis(t)
+	var misled []*process
+	for _, command := range [][]string{{"enqueue", "notes.jsonl"}, {"worker"}, {"server", "--listen", "127.0.0.1:0"}, {"pause", run}} {
+		misled = append(misled, s.start(append(command, "--redis", second.address())...))
+	}
+	for _, p := range misled {
+		if r := p.wait(); r.code != 1 || !strings.Contains(r.stderr, "in use in another Redis") || !strings.Contains(r.stderr, "--redis") {
+			t.Errorf("%s: exit %d: %s", r.args[0], r.code, r.stderr)
+		}
+	}
+	if n := second.client.DBSize(background()).Val(); n != 0 {
+		t.Errorf("the second Redis has %d keys", n)
+	}
+	worker.running()
+	worker.stop()
+}
+
+// Programs that work on a queue end when it turns out to be another ledger's, and none begins there.
+func TestQueueOfAnotherLedger(t *testing.T) {
+	t.Parallel()
+	redis := newRedis(t)
+	s := newSite(t, redis.address(), nil)
+	running := []*process{s.worker(), s.server().process}
+	other := newSite(t, redis.address(), nil)
+	other.env["GISTMILL_QUEUE"] = s.queue
+	other.write("notes.jsonl", lines(0, 5))
+	key := "gistmill:{" + s.queue + "}:ledger"
+	if r := other.run("enqueue", "notes.jsonl"); r.code != 1 || !strings.Contains(r.stderr, key) {
+		t.Errorf("enqueue with another ledger: exit %d: %s", r.code, r.stderr)
+	}
+	for _, p := range running {
+		p.running()
+	}
+	if err := redis.client.Set(background(), key, "another", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range running {
+		if r := p.wait(); r.code != 1 || !strings.Contains(r.stderr, "belongs to another ledger") {
+			t.Errorf("%s: exit %d: %s", r.args[0], r.code, r.stderr)
+		}
+	}
+}

@@ -1,0 +1,26 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/tasks"
+)
+
+// TestTaskOfAnotherLedger: its run has a number that one of ours has as well, and nothing of ours is worked on for it.
+func TestTaskOfAnotherLedger(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, map[string]string{"a.txt": "Some text."})
+	run := b.plan()
+	b.ok(b.enqueue.Withdraw(t.Context(), run))
+	_, err := b.queue.Enqueue(t.Context(), []tasks.Partition{{Run: "another", RunNum: run.Num, ID: 1, Generation: 1, Profile: run.Profile}})
+	b.ok(err)
+	w := b.worker()
+	w.IdleExit = 50 * time.Millisecond
+	b.ok(w.Run(t.Context(), t.Context()))
+	if n := b.model.total(); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	b.totals(run, ledger.Totals{Total: 1, Remaining: 1})
+}
