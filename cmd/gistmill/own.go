@@ -35,7 +35,7 @@ func (a *app) keepOwn(ctx context.Context) error {
 }
 
 // work runs a worker, and stops it when queue and ledger do not belong together any more.
-func (a *app) work(w *worker.Worker, stop, abort context.Context) error {
+func (a *app) work(stop, abort context.Context, w *worker.Worker) error {
 	stop, end := context.WithCancel(stop)
 	var watching sync.WaitGroup
 	var lost error

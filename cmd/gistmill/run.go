@@ -173,7 +173,7 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 	var workErr error
 	if anyRunning(runs) {
 		working.Go(func() {
-			workErr = a.work(w, ended, a.abort)
+			workErr = a.work(ended, a.abort, w)
 			end()
 		})
 		working.Go(func() { a.keepEnqueued(ended, runs) })

@@ -58,7 +58,7 @@ func (a *app) watched(stop, abort context.Context, idle time.Duration) error {
 		if err != nil {
 			return err
 		}
-		return a.work(w, stop, abort)
+		return a.work(stop, abort, w)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(stop, "tcp", a.config.MetricsListen)
 	if err != nil {
@@ -81,7 +81,7 @@ func (a *app) watched(stop, abort context.Context, idle time.Duration) error {
 	served := make(chan error, 1)
 	go func() { served <- console.Serve(serving, listener, mux, time.Second, a.log) }()
 	a.log.Info("metrics and probes are served", "address", listener.Addr().String())
-	err = a.work(w, stop, abort)
+	err = a.work(stop, abort, w)
 	end()
 	return errors.Join(err, <-served)
 }
