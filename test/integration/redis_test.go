@@ -19,14 +19,15 @@ type redisServer struct {
 	t       *testing.T
 	dir     string
 	port    int
+	more    []string // of its command line
 	command *exec.Cmd
 	client  *redis.Client
 }
 
-// newRedis starts a Redis on a free port. What it acknowledged survives its death.
-func newRedis(t *testing.T) *redisServer {
+// newRedis starts a Redis on a free port, with more of a command line. What it acknowledged survives its death.
+func newRedis(t *testing.T, more ...string) *redisServer {
 	t.Helper()
-	s := &redisServer{t: t, dir: t.TempDir()}
+	s := &redisServer{t: t, dir: t.TempDir(), more: more}
 	t.Cleanup(func() {
 		s.end()
 		s.client.Close()
@@ -56,8 +57,10 @@ func freePort(t *testing.T) int {
 // begin starts the server, with the data of the one before, and says whether it answers.
 func (s *redisServer) begin() bool {
 	s.t.Helper()
-	s.command = exec.Command("redis-server", "--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction")
+	s.command = exec.Command("redis-server", append([]string{
+		"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
+		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
+	}, s.more...)...)
 	if err := s.command.Start(); err != nil {
 		s.t.Fatalf("start redis-server (apt-get install redis-server): %v", err)
 	}
