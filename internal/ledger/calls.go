@@ -28,8 +28,9 @@ type Answer struct {
 
 // BeginCall records the intent of a call before it is made, and reserves its money where the run or the day has a cap. If
 // the answer is in the ledger already it is returned and nothing must be called. It fails with ErrBusy while another
-// call of that name is open, with ErrReserved when the reservation has to wait for calls in flight, with ErrBudget (for
-// the day's cap a *DayBudgetError) when it does not fit, and with ErrUnpriced when there is no price to reserve.
+// call of that name is open, with ErrLapsed when the worker was taken for dead, with ErrReserved when the reservation has to wait for calls
+// in flight, with ErrBudget (for the day's cap a *DayBudgetError) when it does not fit, and with ErrUnpriced when there is no price to
+// reserve.
 func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call int64, known *Answer, err error) {
 	for {
 		call, known, err = l.beginCall(ctx, in)
@@ -47,6 +48,10 @@ func (l *Ledger) beginCall(ctx context.Context, in Intent) (call int64, known *A
 	err = l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		call, known, refusal = 0, nil, nil
 		var day int64
+		if leased, err := l.leased(ctx, tx, in.Worker); err != nil || !leased {
+			refusal = ErrLapsed
+			return err
+		}
 		err := l.row(ctx, tx, `INSERT INTO calls (run_num, document_id, worker_id, name, model, started_at, reserved_nano, reserved_tokens)
 			VALUES ($1, $2, $3, $4, $5, @now, $6, $7) ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING id, started_at / 86400000`,
 			in.Run, in.Document, in.Worker, in.Name, in.Model, nullable(in.ReservedNano), in.ReservedTokens).Scan(&call, &day)

@@ -106,10 +106,31 @@ func (l *Ledger) Look(ctx context.Context, partition int64) (PartitionView, erro
 	return v, nil
 }
 
-// Claim takes up to limit due documents of a partition of a running run for a worker, each under a new epoch.
+// leased says whether a worker may take something: nobody has freed what it held. No one can before the transaction ends, or would
+// not see what is taken in it, and never look again.
+func (l *Ledger) leased(ctx context.Context, tx *batch, worker int64) (bool, error) {
+	holds, known := tx.leases[worker]
+	if known {
+		return holds, nil
+	}
+	err := l.row(ctx, tx, `SELECT CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END FROM workers WHERE id = $1 @share`, worker).Scan(&holds)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	tx.leases[worker] = holds
+	return holds, nil
+}
+
+// Claim takes up to limit due documents of a partition of a running run for a worker, each under a new epoch. It fails with
+// ErrLapsed when the worker was taken for dead.
 func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) ([]Claimed, error) {
 	var claimed []Claimed
+	var leased bool
 	err := l.group.do(ctx, func(ctx context.Context, tx *batch) (err error) {
+		claimed = nil
+		if leased, err = l.leased(ctx, tx, worker); err != nil || !leased {
+			return err
+		}
 		claimed, err = collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
 			return c, rows.Scan(&c.Run, &c.Document, &c.Epoch, &c.Attempts, &c.Tries, &c.Crashes, &c.Suspect)
 		}, `UPDATE run_documents SET state = 'claimed', epoch = epoch + 1, worker_id = $1
@@ -123,6 +144,9 @@ func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) 
 		}
 		return l.locate(ctx, tx, claimed)
 	})
+	if err == nil && !leased {
+		err = ErrLapsed
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim documents of partition %d: %w", partition, err)
 	}

@@ -68,6 +68,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"PlanningLease":            testPlanningLease,
 		"StaleOutcomeIsRefused":    testStaleOutcomeIsRefused,
 		"LapsedWorkerIsRecovered":  testLapsedWorkerIsRecovered,
+		"LapsedWorkerTakesNothing": testLapsedWorkerTakesNothing,
 		"LeaveHandsBack":           testLeaveHandsBack,
 		"RetryIsNotDueAtOnce":      testRetryIsNotDueAtOnce,
 		"StopAndResume":            testStopAndResume,
@@ -101,6 +102,8 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"PlansAreCounted":          testPlansAreCounted,
 		"Figures":                  testFigures,
 		"QueueMark":                testQueueMark,
+		"ClaimHistories":           testClaimHistories,
+		"LifeOfADocument":          testLifeOfADocument,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -541,6 +544,31 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 	}
 }
 
+// Who was taken for dead takes nothing before it has renewed: when it then dies, nobody would look for what it held again.
+func testLapsedWorkerTakesNothing(t *testing.T, db database) {
+	f := setUp(t, db)
+	run, _ := f.plan(false, entries(2))
+	partition := f.partitions(run)[0].ID
+	claimed := must(f.Claim(t.Context(), f.worker, partition, 1))(t)
+	db.clock.advance(ledger.Lease + time.Second)
+	must(f.RecoverLapsed(t.Context()))(t)
+	_, err := f.Claim(t.Context(), f.worker, partition, 1)
+	f.refused(err, ledger.ErrLapsed)
+	in := ledger.Intent{Run: run.Num, Document: claimed[0].Document, Worker: f.worker, Name: "n", Model: "m"}
+	_, _, err = f.BeginCall(t.Context(), in)
+	f.refused(err, ledger.ErrLapsed)
+	f.ok(f.Renew(t.Context(), f.worker, nil))
+	if c := must(f.Claim(t.Context(), f.worker, partition, 2))(t); len(c) != 2 {
+		t.Errorf("claimed %+v after the renewal", c)
+	}
+	_, _, err = f.BeginCall(t.Context(), in)
+	f.ok(err)
+	db.clock.advance(ledger.Lease + time.Second)
+	if p := must(f.RecoverLapsed(t.Context()))(t); len(p) != 1 {
+		t.Errorf("recovered %+v", p)
+	}
+}
+
 func testLeaveHandsBack(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(3))
@@ -680,6 +708,7 @@ func testLostCallCountsInFull(t *testing.T, db database) {
 	if _, account, err = f.Totals(ctx, run.Num); err != nil || account.CostNano != 200 || account.TokensIn != 20 {
 		t.Errorf("account %+v %v", account, err)
 	}
+	in.Worker = must(f.Register(ctx, "another"))(t)
 	if _, known, err := f.BeginCall(ctx, in); err != nil || known == nil || known.Content != "late" {
 		t.Errorf("the late answer was thrown away: %v %v", known, err)
 	}

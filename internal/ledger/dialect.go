@@ -11,6 +11,7 @@ type dialect interface {
 	name() string
 	now() string        // ledger time in Unix milliseconds, as an expression
 	skipLocked() string // after a SELECT whose rows are about to be updated
+	share() string      // after a SELECT whose row is not to change before the transaction ends
 	identity() string   // column type of a key that the database counts up and never uses again
 	withoutRowID() string
 	committers() int // transactions of small writes at once

@@ -37,10 +37,13 @@ type groupedWrite struct {
 // batch is the transaction that writes share.
 type batch struct {
 	*sql.Tx
-	caps map[capsKey]caps // read so far, see Ledger.caps
+	caps   map[capsKey]caps // read so far, see Ledger.caps
+	leases map[int64]bool   // read so far, see Ledger.leased
 }
 
-func newBatch(tx *sql.Tx) *batch { return &batch{Tx: tx, caps: map[capsKey]caps{}} }
+func newBatch(tx *sql.Tx) *batch {
+	return &batch{Tx: tx, caps: map[capsKey]caps{}, leases: map[int64]bool{}}
+}
 
 func newGroup(l *Ledger) *group {
 	g := &group{ledger: l, writes: make(chan *groupedWrite, groupMost), quit: make(chan struct{}), ended: make(chan struct{})}

@@ -32,6 +32,8 @@ var (
 	ErrNotFound = errors.New("not in the ledger")
 	// ErrStale refuses an outcome of a claim that another worker has taken over or that was released.
 	ErrStale = errors.New("stale claim: the document was taken over")
+	// ErrLapsed refuses a claim or a call of a worker whose lease has lapsed and whose claims were freed: it has to renew first.
+	ErrLapsed = errors.New("the worker's lease has lapsed and what it held was freed")
 	// ErrPlanning says that another process holds the planning lease of the pair.
 	ErrPlanning = errors.New("another process is planning this source and profile")
 	// ErrBusy says that a call of the same name is being made by another worker.
@@ -127,7 +129,7 @@ func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-// sql fills the dialect's words into a statement: @now, @skip_locked, @open_calls.
+// sql fills the dialect's words into a statement: @now, @skip_locked, @share, @open_calls.
 func (l *Ledger) sql(statement string) string {
 	now := l.dialect.now()
 	if l.now != nil {
@@ -135,6 +137,7 @@ func (l *Ledger) sql(statement string) string {
 	}
 	statement = strings.ReplaceAll(statement, "@now", now)
 	statement = strings.ReplaceAll(statement, "@open_calls", l.dialect.openCalls())
+	statement = strings.ReplaceAll(statement, "@share", l.dialect.share())
 	return strings.ReplaceAll(statement, "@skip_locked", l.dialect.skipLocked())
 }
 

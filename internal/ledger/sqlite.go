@@ -98,6 +98,7 @@ type sqliteDialect struct{}
 func (sqliteDialect) name() string         { return "sqlite" }
 func (sqliteDialect) now() string          { return "CAST(unixepoch('subsec')*1000 AS INTEGER)" }
 func (sqliteDialect) skipLocked() string   { return "" }
+func (sqliteDialect) share() string        { return "" }
 func (sqliteDialect) identity() string     { return "INTEGER PRIMARY KEY AUTOINCREMENT" }
 func (sqliteDialect) withoutRowID() string { return "WITHOUT ROWID" }
 func (sqliteDialect) committers() int      { return 1 }
