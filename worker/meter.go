@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/gistmill/gistmill/internal/ledger"
@@ -88,7 +89,7 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 	r.Model = cmp.Or(m.model, r.Model)
 	in, out := m.bound(a.job, r)
 	intent := ledger.Intent{
-		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: name, Model: r.Model,
+		Run: a.job.run.Num, Document: a.claim.Document, Worker: w.id, Name: name, Model: r.Model, Token: 1 + rand.Int64N(math.MaxInt64),
 		ReservedTokens: int64(in + out), ReservedNano: nano(w.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.DayCapNano,
 		Since: a.job.run.ForcedAt,
 	}

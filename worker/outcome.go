@@ -97,6 +97,7 @@ func (o release) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
 // book writes an outcome, and keeps trying while the ledger is away: what was paid for is not thrown away. A stale one is
 // refused by the ledger and only counted.
 func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
+	defer w.hands.drop(c)
 	// An outcome is written also when the calls were cancelled: it is what ends the claim.
 	ctx = context.WithoutCancel(ctx)
 	err := w.persist(w.calls, "book an outcome", func() error { return o.book(ctx, w, c) })

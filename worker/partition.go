@@ -12,8 +12,12 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// claimAtOnce bounds the documents of one partition that a worker claims before it begins them.
-const claimAtOnce = 64
+const (
+	// claimAtOnce bounds the documents of one partition that a worker claims before it begins them.
+	claimAtOnce = 64
+	// claimAgain is how long a claim waits that the ledger did not take.
+	claimAgain = time.Second
+)
 
 // handle is asynq's handler. Its context is asynq's and is not used: it ends with asynq's lease, also when only
 // Redis is away.
@@ -65,8 +69,15 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		}
 		claimed, err := w.Ledger.Claim(ctx, w.id, p.ID, claimAtOnce)
 		if err != nil {
-			return err
+			// It may have been written all the same. Who stays finds in the end what is in nobody's hands.
+			w.Log.Warn("documents not claimed, trying again", "partition", p.ID, "error", err)
+			w.pause(ctx, claimAgain)
+			if ctx.Err() != nil {
+				return err
+			}
+			continue
 		}
+		w.hands.take(claimed)
 		if len(claimed) > 0 {
 			w.work(ctx, j, claimed)
 			continue
@@ -120,7 +131,10 @@ func (w *Worker) rest(ctx context.Context, p tasks.Partition) (done bool, err er
 		return true, nil
 	case view.Open == 0:
 		return true, w.Ledger.ClosePartition(ctx, p.ID)
-	case view.NextDue.IsZero(): // all that is left is in other hands
+	case view.NextDue.IsZero(): // all that is left is in other hands, or in none
+		if freed, err := w.freeStrays(ctx, p.ID); err != nil || freed {
+			return false, err
+		}
 		return false, &handBackError{recoverEvery, "the rest is claimed by another worker"}
 	}
 	now, err := w.Ledger.Now(ctx)
@@ -130,13 +144,18 @@ func (w *Worker) rest(ctx context.Context, p tasks.Partition) (done bool, err er
 	if wait := view.NextDue.Sub(now); wait > holdFor {
 		return false, &handBackError{wait, "a retry is due then"}
 	} else if wait > 0 {
-		select {
-		case <-time.After(wait):
-		case <-w.draining:
-		case <-ctx.Done():
-		}
+		w.pause(ctx, wait)
 	}
 	return false, nil
+}
+
+// pause ends early when the worker is to stop.
+func (w *Worker) pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-w.draining:
+	case <-ctx.Done():
+	}
 }
 
 func (w *Worker) isDraining() bool {

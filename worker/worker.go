@@ -92,6 +92,7 @@ type Worker struct {
 	Config
 	id       int64
 	jobs     jobs
+	hands    hands
 	router   *inFlight
 	slots    chan struct{} // documents in work
 	alone    sync.Mutex    // held while a suspect is read

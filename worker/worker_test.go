@@ -300,6 +300,40 @@ func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
 	}
 }
 
+// Claims that were written and not heard of, for the connection broke at the commit, are handed back by the worker that has them.
+func TestClaimNobodyHeardOfIsHandedBack(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(8))
+	run := b.plan()
+	var partitions []ledger.Partition
+	b.ok(b.ledger.OpenPartitions(t.Context(), run.Num, func(page []ledger.Partition) error {
+		partitions = append(partitions, page...)
+		return nil
+	}))
+	const first = 1 // of a new ledger's workers
+	var once sync.Once
+	b.model.answer = func(ctx context.Context, _ string, _ int) (llm.Response, error) {
+		once.Do(func() { // while the worker is at one partition
+			for _, p := range partitions {
+				claimed, err := b.ledger.Claim(ctx, first, p.ID, 2)
+				b.ok(err)
+				if len(claimed) > 0 {
+					return
+				}
+			}
+			t.Error("nothing is left to be claimed")
+		})
+		return llm.Response{}, nil
+	}
+	config := b.config()
+	config.Partitions = 1
+	run = b.workAs(worker.New(config), run)
+	b.totals(run, ledger.Totals{Total: 8, Done: 8})
+	if n := b.model.total(); n != 8 {
+		t.Errorf("%d calls for 8 documents", n)
+	}
+}
+
 // dear is an answer that costs 78,000 nano-USD.
 func dear(context.Context, string, int) (llm.Response, error) {
 	r := good()

@@ -12,6 +12,7 @@ import (
 type Intent struct {
 	Run, Document, Worker int64
 	Name                  string // of the request: what determines the answer
+	Token                 int64  // the same for every try to record this one call; no other has it, but 0, which none is known by
 	Model                 string
 	ReservedTokens        int64     // prompt + output cap
 	ReservedNano          *int64    // nil: the price is unknown
@@ -52,13 +53,18 @@ func (l *Ledger) beginCall(ctx context.Context, in Intent) (call int64, known *A
 			refusal = ErrLapsed
 			return err
 		}
-		err := l.row(ctx, tx, `INSERT INTO calls (run_num, document_id, worker_id, name, model, started_at, reserved_nano, reserved_tokens)
-			VALUES ($1, $2, $3, $4, $5, @now, $6, $7) ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING id, started_at / 86400000`,
-			in.Run, in.Document, in.Worker, in.Name, in.Model, nullable(in.ReservedNano), in.ReservedTokens).Scan(&call, &day)
+		err := l.row(ctx, tx, `INSERT INTO calls (run_num, document_id, worker_id, name, model, started_at, reserved_nano, reserved_tokens, token)
+			VALUES ($1, $2, $3, $4, $5, @now, $6, $7, $8) ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING id, started_at / 86400000`,
+			in.Run, in.Document, in.Worker, in.Name, in.Model, nullable(in.ReservedNano), in.ReservedTokens, in.Token).Scan(&call, &day)
 		if errors.Is(err, sql.ErrNoRows) {
-			refusal, err = ErrBusy, nil
+			refusal = ErrBusy
+			err = l.row(ctx, tx, `SELECT id FROM calls WHERE name = $1 AND finished_at IS NULL AND token = $2 AND token <> 0`, in.Name, in.Token).Scan(&call)
+			if err == nil { // it was recorded and reserved, and nobody heard of it
+				refusal = nil
+				return nil
+			}
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		// After the insert, which waits for the end of an equal call that is just being booked.

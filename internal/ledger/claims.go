@@ -153,6 +153,17 @@ func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) 
 	return claimed, nil
 }
 
+// Claims lists what a worker holds in a partition: run, document and epoch of each.
+func (l *Ledger) Claims(ctx context.Context, worker, partition int64) ([]Claimed, error) {
+	claims, err := collect(ctx, l, l.read, func(rows *sql.Rows) (c Claimed, err error) { return c, rows.Scan(&c.Run, &c.Document, &c.Epoch) },
+		`SELECT run_num, document_id, epoch FROM run_documents x WHERE x.partition_id = $1 AND x.state IN ('pending', 'claimed') AND x.state = 'claimed'
+		AND x.worker_id = $2`, partition, worker)
+	if err != nil {
+		return nil, fmt.Errorf("list the claims in partition %d: %w", partition, err)
+	}
+	return claims, nil
+}
+
 // locate adds to claims where their documents are, and puts them into the order of the listing.
 func (l *Ledger) locate(ctx context.Context, tx queryer, claimed []Claimed) error {
 	if len(claimed) == 0 {

@@ -74,6 +74,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"StopAndResume":            testStopAndResume,
 		"CancelledRunIsOver":       testCancelledRunIsOver,
 		"CallsOfOneNamePayOnce":    testCallsOfOneNamePayOnce,
+		"CallIsRecordedOnce":       testCallIsRecordedOnce,
 		"Budget":                   testBudget,
 		"BudgetWaitsForInFlight":   testBudgetWaitsForInFlight,
 		"DroppedCallIsNothing":     testDroppedCallIsNothing,
@@ -685,6 +686,43 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	if _, known, err = f.BeginCall(ctx, in); err != nil || known != nil {
 		t.Errorf("an old answer counts in a forced run: %v %v", known, err)
 	}
+}
+
+// A call whose recording was committed and not heard of is recorded again: it is the same call, reserved once, and nobody waits for
+// another one that does not exist.
+func testCallIsRecordedOnce(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
+	tokens := int64(150) // of calls of 100
+	run, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, &tokens)
+	f.ok(err)
+	must(f.Ledger.Plan(ctx, run, "planner", entries(2), size, nil))(t)
+	f.ok(f.Publish(ctx, run.Num))
+	c := f.claimAll(run)
+	in := ledger.Intent{Run: run.Num, Document: c[0].Document, Worker: f.worker, Name: "n", Model: "m", ReservedTokens: 100, Token: 7}
+	call, _, err := f.BeginCall(ctx, in)
+	f.ok(err)
+	again, known, err := f.BeginCall(ctx, in)
+	f.ok(err)
+	if again != call || known != nil {
+		t.Errorf("call %d was recorded again as %d, %v", call, again, known)
+	}
+	other := in
+	other.Token, other.Document = 8, c[1].Document
+	_, _, err = f.BeginCall(ctx, other)
+	f.refused(err, ledger.ErrBusy)
+	other.Name = "another"
+	_, _, err = f.BeginCall(ctx, other)
+	f.refused(err, ledger.ErrReserved)
+	f.ok(f.EndCall(ctx, call, in, ledger.Answer{Content: "words", TokensIn: 40}))
+	_, _, err = f.BeginCall(ctx, other)
+	f.ok(err)
+	untold := ledger.Intent{Run: run.Num, Document: c[0].Document, Worker: f.worker, Name: "untold", Model: "m"}
+	_, _, err = f.BeginCall(ctx, untold)
+	f.ok(err)
+	_, _, err = f.BeginCall(ctx, untold)
+	f.refused(err, ledger.ErrBusy)
 }
 
 func testLostCallCountsInFull(t *testing.T, db database) {
