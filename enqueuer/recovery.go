@@ -9,18 +9,25 @@ import (
 // Recovery frees what dead workers held: their claims in the ledger and their tasks in the queue, for which asynq alone takes up to 125 s and
 // needs a worker. It is for one caller at a time; any number of processes may have one.
 type Recovery struct {
-	enqueuer  *Enqueuer
-	leaseless map[string]bool // at the last look
+	enqueuer *Enqueuer
+	// At the last look:
+	lapsed    map[int64]bool // workers
+	leaseless map[string]bool
 }
 
 // NewRecovery has seen nothing yet.
 func (e *Enqueuer) NewRecovery() *Recovery { return &Recovery{enqueuer: e} }
 
-// Look frees what is found; it is to be called every few seconds. A task that is active without any lease is put back
-// when two looks have seen it so.
+// Look frees what is found; it is to be called every few seconds. The claims of a worker whose lease has lapsed are freed, and a task
+// that is active without any lease is put back, when two looks have seen it so.
 func (r *Recovery) Look(ctx context.Context) error {
 	e := r.enqueuer
-	freed, ledgerErr := e.Ledger.RecoverLapsed(ctx)
+	lapsed := map[int64]bool{}
+	freed, ledgerErr := e.Ledger.RecoverLapsed(ctx, func(worker int64) bool {
+		lapsed[worker] = true
+		return r.lapsed[worker]
+	})
+	r.lapsed = lapsed
 	if ledgerErr != nil {
 		ledgerErr = fmt.Errorf("free lapsed claims: %w", ledgerErr)
 	}

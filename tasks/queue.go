@@ -31,11 +31,15 @@ type Queue struct {
 	redis     redis.UniversalClient
 	client    *asynq.Client
 	inspector *asynq.Inspector
+	clock     *clock
 }
 
-// NewQueue wraps a queue on a client that the caller closes.
+// NewQueue wraps a queue on a client that the caller closes. It is to be the only one of its name on this client.
 func NewQueue(client redis.UniversalClient, name string) *Queue {
-	return &Queue{name: name, redis: client, client: asynq.NewClientFromRedisClient(client), inspector: asynq.NewInspectorFromRedisClient(client)}
+	q := &Queue{name: name, redis: client, client: asynq.NewClientFromRedisClient(client), inspector: asynq.NewInspectorFromRedisClient(client)}
+	q.clock = &clock{keys: q.key("")}
+	client.AddHook(q.clock)
+	return q
 }
 
 // Name of the queue.
@@ -43,6 +47,15 @@ func (q *Queue) Name() string { return q.name }
 
 // Redis is the client underneath.
 func (q *Queue) Redis() redis.UniversalClient { return q.redis }
+
+// CheckWrites asks Redis whether it takes writes just now: one that is full, or a replica, answers and takes none. It writes nothing.
+func (q *Queue) CheckWrites(ctx context.Context) error {
+	// What asynq renews leases with: whoever may work may do it. Of a member that is not there nothing is changed.
+	if err := q.redis.ZAddXX(ctx, q.key("lease"), redis.Z{Member: "nobody"}).Err(); err != nil {
+		return fmt.Errorf("see whether Redis takes writes: %w", err)
+	}
+	return nil
+}
 
 func (q *Queue) key(suffix string) string { return "asynq:{" + q.name + "}:" + suffix }
 
@@ -108,15 +121,17 @@ const (
 	Completed State = "completed"
 )
 
-// leaseSlack is how long a lease must have lapsed before its task is taken for orphaned. Leases are written with the
-// worker's clock; the ledger's fence covers what a skewed clock gets wrong.
+// leaseSlack is how long a lease must have lapsed, by the time of Redis, before its task is taken for orphaned. It is written
+// with the worker's clock, corrected to that time (see Synchronize).
 const leaseSlack = 2 * time.Second
 
 // States looks tasks up by their ids, in the order given.
 func (q *Queue) States(ctx context.Context, ids []string) ([]State, error) {
 	states := make([]*redis.StringCmd, len(ids))
 	leases := make([]*redis.FloatCmd, len(ids))
+	var at *redis.TimeCmd
 	_, err := q.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		at = p.Time(ctx)
 		for i, id := range ids {
 			states[i] = p.HGet(ctx, q.key("t:")+id, "state")
 			leases[i] = p.ZScore(ctx, q.key("lease"), id)
@@ -126,11 +141,11 @@ func (q *Queue) States(ctx context.Context, ids []string) ([]State, error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("look tasks up: %w", err)
 	}
-	now := float64(time.Now().Add(-leaseSlack).Unix())
+	before := float64(at.Val().Add(-leaseSlack).Unix())
 	found := make([]State, len(ids))
 	for i := range ids {
 		found[i] = State(states[i].Val())
-		if found[i] == Active && (leases[i].Err() != nil || leases[i].Val() < now) {
+		if found[i] == Active && (leases[i].Err() != nil || leases[i].Val() < before) {
 			found[i] = Leaseless
 		}
 	}
@@ -161,7 +176,11 @@ return 1`)
 // active without any lease are only among them if without says so: a dequeue is one script, so none is without for long, unless
 // Redis lost the lease; call it again for those that a look some seconds ago had as well.
 func (q *Queue) RecoverLapsed(ctx context.Context, without func(id string) bool) (int, error) {
-	before := strconv.FormatInt(time.Now().Add(-leaseSlack).Unix(), 10)
+	now, err := q.redis.Time(ctx).Result()
+	if err != nil {
+		return 0, fmt.Errorf("ask Redis for the time: %w", err)
+	}
+	before := strconv.FormatInt(now.Add(-leaseSlack).Unix(), 10)
 	ids, err := q.redis.ZRangeByScore(ctx, q.key("lease"), &redis.ZRangeBy{Min: "-inf", Max: "(" + before}).Result()
 	if err != nil {
 		return 0, fmt.Errorf("find lapsed tasks: %w", err)

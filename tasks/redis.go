@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -77,34 +75,4 @@ func tlsName(addresses []string) string {
 	}
 	host, _, _ := net.SplitHostPort(addresses[0])
 	return host
-}
-
-// patience makes a failed dial wait, longer each time: asynq asks again at once when Redis is down, which would keep a
-// core busy.
-type patience struct{ failures atomic.Int64 }
-
-// DialHook waits after a failed dial.
-func (p *patience) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := next(ctx, network, address)
-		if err == nil {
-			p.failures.Store(0)
-			return conn, nil
-		}
-		wait := time.NewTimer(min(time.Duration(p.failures.Add(1))*50*time.Millisecond, time.Second))
-		defer wait.Stop()
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-		}
-		return nil, err
-	}
-}
-
-// ProcessHook changes nothing.
-func (p *patience) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-// ProcessPipelineHook changes nothing.
-func (p *patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }

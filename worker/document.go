@@ -27,7 +27,11 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 	}
 	doc := summarize.Document{URI: c.URI, Title: text.Title, Text: text.Text}
 	name := j.name(doc)
-	known, err := w.Ledger.Summary(ctx, name, j.run.ForcedAt)
+	var known ledger.Summary
+	err = w.persist(ctx, "look for the summary", func() error {
+		known, err = w.Ledger.Summary(ctx, name, j.run.ForcedAt)
+		return err
+	})
 	if err == nil {
 		return done{read, known}
 	}

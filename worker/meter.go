@@ -160,7 +160,7 @@ func (m *meter) begin(ctx context.Context, in ledger.Intent) (call int64, known 
 
 // end books the end of a call, and waits while the ledger is away.
 func (m *meter) end(ctx context.Context, book func(context.Context) error) {
-	if err := m.worker.persist(ctx, "end a call", func() error { return book(context.WithoutCancel(ctx)) }); err != nil {
+	if err := m.worker.persist(ctx, "end a call", func() error { return book(context.WithoutCancel(ctx)) }); err != nil && !m.worker.noteFull(err) {
 		m.worker.Log.Error("the end of a call is not booked; it counts at its reservation", "error", err)
 	}
 }

@@ -109,26 +109,28 @@ func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
 		w.Stale.Add(1)
 		w.tally.add(1, ledger.CountStale, "")
 		w.Log.Warn("stale outcome refused: the document was taken over", "doc", c.URI)
+	case w.noteFull(err): // the worker's end says it
 	default:
 		w.Log.Error("outcome not booked; the claim lapses and the document is done again", "doc", c.URI, "error", err)
 	}
 }
 
-// persist tries a write until the ledger has taken or refused it, with growing pauses; when ctx ends, the last error stands.
-func (w *Worker) persist(ctx context.Context, what string, write func() error) error {
+// persist asks the ledger, or writes to it, until it has answered, with growing pauses; when ctx ends, or the disk is full and that
+// is to end the worker, the last error stands.
+func (w *Worker) persist(ctx context.Context, what string, do func() error) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := write()
-		if err == nil || refused(err) || ctx.Err() != nil {
+		err := do()
+		if err == nil || refused(err) || ctx.Err() != nil || w.noteFull(err) {
 			return err
 		}
-		w.Log.Warn("the ledger did not take a write, trying again", "step", what, "error", err)
+		w.Log.Warn("the ledger does not answer, trying again", "step", what, "error", err)
 		sleep(ctx, pause)
 	}
 }
 
-// refused says that the ledger has understood a write and does not take it.
+// refused says that the ledger is there, and what it says is no.
 func refused(err error) bool {
-	for _, refusal := range []error{ledger.ErrStale, ledger.ErrBusy, ledger.ErrReserved, ledger.ErrBudget, ledger.ErrUnpriced} {
+	for _, refusal := range []error{ledger.ErrNotFound, ledger.ErrStale, ledger.ErrBusy, ledger.ErrReserved, ledger.ErrBudget, ledger.ErrUnpriced} {
 		if errors.Is(err, refusal) {
 			return true
 		}
@@ -171,7 +173,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		day    *ledger.DayBudgetError
 	)
 	switch {
-	case w.calls.Err() != nil, errors.Is(err, errStopped):
+	case w.calls.Err() != nil, errors.Is(err, errStopped), w.EndWhenFull && ledger.IsFull(err):
 		return release{}
 	case errors.As(err, &input):
 		return dead{read: read, class: classInput, message: input.Reason}

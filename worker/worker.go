@@ -57,6 +57,9 @@ type Config struct {
 	IdleExit time.Duration
 	// Poll is how often an empty queue is asked; 0: 1 s.
 	Poll time.Duration
+	// EndWhenFull ends the worker when the ledger's disk is full (ledger.IsFull), for someone who waits for its end. Otherwise it waits
+	// until there is room, and keeps what it has in hand.
+	EndWhenFull bool
 	// Recover, if not nil, is called every few seconds to free what dead workers held.
 	Recover func(ctx context.Context) error
 	// Observer, if not nil, is told what the worker is at.
@@ -79,6 +82,8 @@ const (
 	recoverEvery = 5 * time.Second
 	// watchEvery is how often the states of the runs in work are asked for.
 	watchEvery = 2 * time.Second
+	// clockEvery is how often the clock is compared with that of Redis.
+	clockEvery = 5 * time.Second
 	// holdFor is the longest wait for a retry in which a partition is kept; for a longer one it goes back to the queue.
 	holdFor = 3 * time.Second
 )
@@ -97,6 +102,7 @@ type Worker struct {
 	slots    chan struct{} // documents in work
 	alone    sync.Mutex    // held while a suspect is read
 	draining chan struct{} // closed when no new document is to be begun
+	full     chan error    // the first write that a full disk refused
 	calls    context.Context
 	held     atomic.Int64
 	worked   atomic.Bool // it ever had a task
@@ -116,14 +122,14 @@ func New(c Config) *Worker {
 	if c.Observer == nil {
 		c.Observer = deaf{}
 	}
-	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{})}
+	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{}), full: make(chan error, 1)}
 	w.router = newInFlight(w.newRouter(), c.Concurrency)
 	return w
 }
 
 // Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace
 // and hands back the rest without an attempt. abort cuts the grace short. It returns nil after any clean end,
-// whatever became of the documents.
+// whatever became of the documents; the ledger's refusal when its disk is full and EndWhenFull is set.
 func (w *Worker) Run(stop, abort context.Context) error {
 	host, _ := os.Hostname()
 	var err error
@@ -143,6 +149,9 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	loops.Go(func() { w.every(background, "watch the runs", watchEvery, w.watch) })
 	loops.Go(func() { w.recoverLoop(background) })
 	loops.Go(func() { w.idleLoop(background, idle) })
+	clock := &clockWatch{worker: w}
+	clock.look(stop) // before anything is taken from the queue
+	loops.Go(func() { w.every(background, "compare the clock", clockEvery, clock.look) })
 
 	server := w.server(base)
 	if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
@@ -151,11 +160,14 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		return fmt.Errorf("start the worker: %w", err)
 	}
 	w.Log.Info("worker started", "concurrency", w.Concurrency, "partitions", w.Partitions)
+	var full error
 	select {
 	case <-stop.Done():
 		w.Log.Info("stopping: no new documents are begun", "grace", w.Grace)
 	case <-idle:
 		w.Log.Info("nothing left to do")
+	case err := <-w.full:
+		full = fmt.Errorf("no further call is made: %w", err)
 	}
 	close(w.draining)
 	w.shutDown(abort, server, cancelCalls)
@@ -168,10 +180,11 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	} else {
 		w.tally.add(1, ledger.CountWorkers, ledger.LabelEmpty)
 	}
-	if err := w.Ledger.Leave(leave, w.id, w.tally.news()); err != nil {
-		return err
+	err = w.Ledger.Leave(leave, w.id, w.tally.news())
+	if full != nil {
+		err = full // why it could not sign off either
 	}
-	return w.jobs.close()
+	return errors.Join(err, w.jobs.close())
 }
 
 // shutDown gives calls in flight the grace, then cancels them. asynq waits for the handlers, and renews the leases of their

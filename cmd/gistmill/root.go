@@ -89,6 +89,10 @@ func (c *cli) report(command *cobra.Command, err error) int {
 	case errors.Is(err, ledger.ErrPlanning):
 		c.say("%v; --wait waits for it", err)
 		return exitPlanning
+	case ledger.IsFull(err):
+		c.say("%s", oneLine(err))
+		c.say("the disk that holds the ledger is full: make room, and the same command goes on with what is left")
+		return exitFailed
 	default:
 		c.say("%s", oneLine(err))
 		return exitFailed

@@ -163,7 +163,7 @@ func (a *app) confirm(ctx context.Context, source *corpus.Source, profile summar
 
 // workOn runs a worker until every run has ended or the user interrupts, and returns where they stand.
 func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
-	w, err := a.worker(0, runPoll)
+	w, err := a.worker(workerOptions{poll: runPoll, endWhenFull: true})
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (a *app) getenv(name string) string {
 // parts are what a process waits for, and is not ready without.
 func (a *app) parts() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"redis":  func(ctx context.Context) error { return a.queue.Redis().Ping(ctx).Err() },
+		"redis":  a.queue.CheckWrites,
 		"ledger": a.ledger.Ping,
 	}
 }
@@ -54,7 +54,7 @@ func (a *app) parts() map[string]func(context.Context) error {
 // ended, also while it drains.
 func (a *app) watched(stop, abort context.Context, idle time.Duration) error {
 	if a.config.MetricsListen == "" {
-		w, err := a.worker(idle, 0)
+		w, err := a.worker(workerOptions{idleExit: idle})
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (a *app) watched(stop, abort context.Context, idle time.Duration) error {
 	metrics := telemetry.NewWorker(versionText(), func() int64 { return w.Held() }, a.log)
 	watchdog := telemetry.NewWatchdog(a.parts(), a.log)
 	a.observer = &telemetry.Observer{Tracing: a.tracing, Worker: metrics, Watchdog: watchdog}
-	if w, err = a.worker(idle, 0); err != nil {
+	if w, err = a.worker(workerOptions{idleExit: idle}); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()

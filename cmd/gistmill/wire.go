@@ -193,7 +193,7 @@ func notThereYet(err error) bool {
 	var starting *pgconn.PgError
 	switch {
 	case errors.As(err, &starting):
-		return starting.Code == "57P03" // the database system is starting up
+		return starting.Code == "57P03" || starting.Code == "53300" // the database system is starting up; too many connections
 	case errors.As(err, &network):
 		return true
 	}
@@ -331,8 +331,15 @@ func (a *app) clients() (first *llm.Client, fallbacks []worker.Fallback, err err
 	return first, fallbacks, nil
 }
 
-// worker is wired with everything; poll 0 is its default.
-func (a *app) worker(idleExit, poll time.Duration) (*worker.Worker, error) {
+// workerOptions are what commands want of a worker; the zero value is one that works until it is stopped.
+type workerOptions struct {
+	idleExit    time.Duration
+	poll        time.Duration
+	endWhenFull bool
+}
+
+// worker is wired with everything.
+func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	client, fallbacks, err := a.clients()
 	if err != nil {
 		return nil, err
@@ -357,7 +364,7 @@ func (a *app) worker(idleExit, poll time.Duration) (*worker.Worker, error) {
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
-		IdleExit: idleExit, Poll: poll,
+		IdleExit: o.idleExit, Poll: o.poll, EndWhenFull: o.endWhenFull,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
 		Recover:    a.enqueuer().NewRecovery().Look,
 		Withdraw:   a.enqueuer().Withdraw,

@@ -226,8 +226,10 @@ func (l *Ledger) ClosePartition(ctx context.Context, partition int64) error {
 }
 
 // RecoverLapsed frees the claims of workers whose lease has lapsed, marks their documents as suspects, books their
-// open calls at the full reservation, and returns the partitions that have work again.
-func (l *Ledger) RecoverLapsed(ctx context.Context) ([]Partition, error) {
+// open calls at the full reservation, and returns the partitions that have work again. Only those are freed of whom dead says so: when the
+// ledger was away for longer than a lease, all workers have lapsed, and those that live need a moment to renew; call it again for
+// those that a look some seconds ago had as well.
+func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker int64) bool) ([]Partition, error) {
 	lapsed, err := collect(ctx, l, l.read, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) },
 		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)
 	if err != nil {
@@ -235,6 +237,9 @@ func (l *Ledger) RecoverLapsed(ctx context.Context) ([]Partition, error) {
 	}
 	var partitions []Partition
 	for _, worker := range lapsed {
+		if !dead(worker) {
+			continue
+		}
 		var freed []Partition
 		err := l.tx(ctx, func(tx *sql.Tx) error {
 			n, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until < @now`, worker)

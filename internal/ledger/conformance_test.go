@@ -131,6 +131,9 @@ func setUp(t *testing.T, db database) *fixture {
 	return f
 }
 
+// dead takes every worker that has lapsed for dead.
+func dead(int64) bool { return true }
+
 func must[T any](v T, err error) func(*testing.T) T {
 	return func(t *testing.T) T {
 		t.Helper()
@@ -504,7 +507,7 @@ func testStaleOutcomeIsRefused(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(1))
 	old := f.claimAll(run)[0]
 	db.clock.advance(ledger.Lease + time.Second)
-	if p := must(f.RecoverLapsed(t.Context()))(t); len(p) != 1 {
+	if p := must(f.RecoverLapsed(t.Context(), dead))(t); len(p) != 1 {
 		t.Fatalf("recovered %+v", p)
 	}
 	f.refused(f.done(old), ledger.ErrStale) // not yet claimed by another
@@ -530,17 +533,17 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 	db.clock.advance(ledger.Lease - time.Second)
 	f.ok(f.Renew(t.Context(), f.worker, nil))
 	db.clock.advance(ledger.Lease - time.Second)
-	if p := must(f.RecoverLapsed(t.Context()))(t); len(p) != 0 {
+	if p := must(f.RecoverLapsed(t.Context(), dead))(t); len(p) != 0 {
 		t.Errorf("took from a live worker: %+v", p)
 	}
 	db.clock.advance(2 * time.Second)
 	if n := must(f.LiveWorkers(t.Context()))(t); n != 0 {
 		t.Errorf("%d live workers", n)
 	}
-	if p := must(f.RecoverLapsed(t.Context()))(t); len(p) != 2 {
+	if p := must(f.RecoverLapsed(t.Context(), dead))(t); len(p) != 2 {
 		t.Errorf("recovered %+v", p)
 	}
-	if p := must(f.RecoverLapsed(t.Context()))(t); len(p) != 0 {
+	if p := must(f.RecoverLapsed(t.Context(), dead))(t); len(p) != 0 {
 		t.Errorf("recovered twice: %+v", p)
 	}
 }
@@ -735,7 +738,7 @@ func testLostCallCountsInFull(t *testing.T, db database) {
 	call, _, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	db.clock.advance(ledger.Lease + time.Second)
-	must(f.RecoverLapsed(ctx))(t)
+	must(f.RecoverLapsed(ctx, dead))(t)
 	_, account, err := f.Totals(ctx, run.Num)
 	f.ok(err)
 	if account.CostNano != 700 || account.TokensIn != 50 {

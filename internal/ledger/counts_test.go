@@ -42,7 +42,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	f.ok(err)
 	must(f.Register(ctx, "killed before it had anything"))(t)
 	db.clock.advance(ledger.Lease + time.Second)
-	must(f.RecoverLapsed(ctx))(t)
+	must(f.RecoverLapsed(ctx, dead))(t)
 	want := ledger.Counts{
 		done: 6, calls: 4, worked: 2, empty: 2, {Name: ledger.CountCalls, Label: "lost"}: 1,
 		{Name: ledger.CountCost}: 700, {Name: ledger.CountTokens, Label: ledger.LabelIn}: 50,
