@@ -21,6 +21,9 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 			o = w.crashed(c, "a step panicked")
 		}
 	}()
+	if c.Suspect && c.Crashes >= crashLimit {
+		return dead{class: classCrashing, message: fmt.Sprintf("the worker died %d times while this document was read", c.Crashes)}
+	}
 	read, text, err := w.read(ctx, j, c)
 	if err != nil {
 		return w.classify(ctx, j, c, read, err)
@@ -50,27 +53,67 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 	}}
 }
 
-// read fetches a document and extracts its text. A suspect is read by a child process, one at a time.
+// read fetches a document and extracts its text: a suspect by a child process that reads nothing else, and any document by a
+// child while a reader is stuck in this process, so that no further one can be.
 func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Read, *corpus.Document, error) {
 	ref := corpus.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version}
-	read := w.Extractor.Read
-	if c.Suspect {
-		read = w.readAlone
+	var raw *corpus.Raw
+	var doc *corpus.Document
+	var err error
+	switch {
+	case c.Suspect:
+		raw, doc, err = w.readSuspect(ctx, j.source, ref, c)
+	case w.Extractor.Stuck() > 0:
+		raw, doc, err = w.readApart(ctx, j.source, ref)
+	default:
+		raw, doc, err = w.Extractor.Read(ctx, j.source, ref)
 	}
-	raw, doc, err := read(ctx, j.source, ref)
 	if raw == nil {
 		return ledger.Read{}, nil, err
 	}
 	return ledger.Read{Version: raw.Version, SHA256: raw.SHA256}, doc, err
 }
 
-func (w *Worker) readAlone(ctx context.Context, source *corpus.Source, ref corpus.Ref) (*corpus.Raw, *corpus.Document, error) {
-	w.alone.Lock()
-	defer w.alone.Unlock()
+// readSuspect counts a crash before the document is read and takes it back after: if this process dies with the child, for the
+// kernel may end both when memory is short, it stands.
+func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref corpus.Ref, c ledger.Claimed) (raw *corpus.Raw, doc *corpus.Document, err error) {
+	count := func(by int64) error {
+		return w.persist(w.calls, "count a crash", func() error { return w.Ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, by) })
+	}
+	err = inPlace(ctx, w.alone, func() error {
+		if err := count(1); err != nil {
+			return err
+		}
+		raw, doc, err = w.readInChild(ctx, source, ref)
+		return errors.Join(count(-1), err)
+	})
+	return raw, doc, err
+}
+
+func (w *Worker) readApart(ctx context.Context, source *corpus.Source, ref corpus.Ref) (raw *corpus.Raw, doc *corpus.Document, err error) {
+	err = inPlace(ctx, w.apart, func() error {
+		raw, doc, err = w.readInChild(ctx, source, ref)
+		return err
+	})
+	return raw, doc, err
+}
+
+func (w *Worker) readInChild(ctx context.Context, source *corpus.Source, ref corpus.Ref) (*corpus.Raw, *corpus.Document, error) {
 	raw, err := source.Fetch(ctx, ref)
 	if err != nil {
 		return nil, nil, err
 	}
 	doc, err := corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
 	return raw, doc, err
+}
+
+// inPlace waits for one of a few places, and does something in it.
+func inPlace(ctx context.Context, places chan struct{}, do func() error) error {
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+		return do()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

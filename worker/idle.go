@@ -17,7 +17,8 @@ const (
 
 // idleLoop closes idle when there was nothing to do for IdleExit: no task here, none that could be taken, and none whose holder may be
 // dead. In the last case the worker stays to recover it, for no other may be there to do so. While others hold tasks it
-// therefore stays at least seenFor.
+// therefore stays at least seenFor. A worker that is to end by itself is replaced where there is work, so it also makes room for a sound
+// one when a reader is stuck in it.
 func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
 	if w.IdleExit <= 0 {
 		return
@@ -28,6 +29,10 @@ func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
 	watched := since // from when on all others were seen alive
 	var others holders
 	for sleep(ctx, tick) {
+		if w.Extractor.Stuck() > 0 {
+			close(idle)
+			return
+		}
 		if w.held.Load() > 0 {
 			since, watched, patience = time.Now(), time.Now(), w.IdleExit
 			continue

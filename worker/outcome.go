@@ -168,6 +168,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 	var (
 		input  *corpus.InputError
 		crash  *corpus.CrashError
+		stuck  *corpus.StuckError
 		output *summarize.OutputError
 		call   *llm.Error
 		day    *ledger.DayBudgetError
@@ -182,7 +183,11 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 	case errors.Is(err, corpus.ErrGone):
 		return dead{read: read, class: classInputGone, message: "the document is gone from its source"}
 	case errors.As(err, &crash):
-		return w.crashed(c, crash.Error())
+		return w.crashed(c, crash.Reason)
+	case errors.As(err, &stuck):
+		w.Log.Error("a reader is stuck in this process and can't be ended: from now on child processes read, which is slower; start the worker anew when it suits",
+			"doc", c.URI, "stuck", w.Extractor.Stuck())
+		return w.crashed(c, stuck.Error())
 	case errors.As(err, &output):
 		return dead{read: read, class: output.Class, message: output.Message, answers: output.Requests}
 	case errors.Is(err, ledger.ErrBusy):

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,17 +103,31 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	}
 }
 
-// work brings each claimed document to an outcome, as many at once as there are slots in the process.
+// work brings each claimed document to an outcome, as many at once as there are slots in the process. Suspects come last and have
+// slots of their own: each may take minutes.
 func (w *Worker) work(ctx context.Context, j *job, claimed []ledger.Claimed) {
 	var all sync.WaitGroup
 	defer all.Wait()
+	slices.SortStableFunc(claimed, func(a, b ledger.Claimed) int {
+		switch {
+		case a.Suspect == b.Suspect:
+			return 0
+		case a.Suspect:
+			return 1
+		}
+		return -1
+	})
 	for _, c := range claimed {
-		if !w.takeSlot(ctx, j) {
+		slots := w.slots
+		if c.Suspect {
+			slots = w.suspects
+		}
+		if !w.takeSlot(ctx, j, slots) {
 			w.book(ctx, c, release{})
 			continue
 		}
 		all.Go(func() {
-			defer func() { <-w.slots }()
+			defer func() { <-slots }()
 			ctx, ended := w.Observer.Document(ctx, j.run.Name, c.Document)
 			o := w.document(ctx, j, c)
 			w.book(ctx, c, o)
@@ -122,13 +137,13 @@ func (w *Worker) work(ctx context.Context, j *job, claimed []ledger.Claimed) {
 }
 
 // takeSlot waits for a slot; false says that no document of the job is to be begun.
-func (w *Worker) takeSlot(ctx context.Context, j *job) bool {
+func (w *Worker) takeSlot(ctx context.Context, j *job, slots chan struct{}) bool {
 	select {
-	case w.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		if !j.stopped.Load() && !w.isDraining() {
 			return true
 		}
-		<-w.slots
+		<-slots
 	case <-w.draining:
 	case <-ctx.Done():
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +40,7 @@ type Config struct {
 	Prices *llm.Prices
 	// Open opens a source by the URL that the ledger has of it.
 	Open func(ctx context.Context, url string) (*corpus.Source, error)
-	// Extractor reads documents. A suspect is read alone, by a child process with the command line ReaderCommand (see
+	// Extractor reads documents. A suspect is read by a child process with the command line ReaderCommand (see
 	// corpus.ServeExtract), within Limits.
 	Extractor     *corpus.Extractor
 	ReaderCommand []string
@@ -53,7 +54,7 @@ type Config struct {
 	ContextTokens int // of the model; 0: by its name
 	Retry         tasks.Retry
 	Grace         time.Duration // after a stop, for calls in flight
-	// IdleExit ends the worker when there has been nothing to do for so long (see idleLoop); 0: never.
+	// IdleExit ends the worker when there has been nothing to do for so long, or a reader is stuck in it (see idleLoop); 0: never.
 	IdleExit time.Duration
 	// Poll is how often an empty queue is asked; 0: 1 s.
 	Poll time.Duration
@@ -100,7 +101,9 @@ type Worker struct {
 	hands    hands
 	router   *inFlight
 	slots    chan struct{} // documents in work
-	alone    sync.Mutex    // held while a suspect is read
+	suspects chan struct{} // suspects in work: they wait for each other, and nobody is to wait for them
+	alone    chan struct{} // children that read suspects
+	apart    chan struct{} // children that read other documents
 	draining chan struct{} // closed when no new document is to be begun
 	full     chan error    // the first write that a full disk refused
 	calls    context.Context
@@ -122,7 +125,11 @@ func New(c Config) *Worker {
 	if c.Observer == nil {
 		c.Observer = deaf{}
 	}
-	w := &Worker{Config: c, slots: make(chan struct{}, ahead*c.Concurrency), draining: make(chan struct{}), full: make(chan error, 1)}
+	w := &Worker{
+		Config: c, draining: make(chan struct{}), full: make(chan error, 1),
+		slots: make(chan struct{}, ahead*c.Concurrency), suspects: make(chan struct{}, ahead*c.Concurrency),
+		alone: make(chan struct{}, c.Limits.Children()), apart: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
 	w.router = newInFlight(w.newRouter(), c.Concurrency)
 	return w
 }
@@ -165,7 +172,7 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	case <-stop.Done():
 		w.Log.Info("stopping: no new documents are begun", "grace", w.Grace)
 	case <-idle:
-		w.Log.Info("nothing left to do")
+		w.Log.Info("nothing left to do, or not fit to do it", "stuck", w.Extractor.Stuck())
 	case err := <-w.full:
 		full = fmt.Errorf("no further call is made: %w", err)
 	}

@@ -550,3 +550,34 @@ func TestPanicIsTheDocumentsFailure(t *testing.T) {
 		t.Errorf("dead as %q", got)
 	}
 }
+
+func TestWorkersThatDiedOfADocumentAreCounted(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(3))
+	run := b.plan()
+	// Three workers died while a child of theirs read the second document, and took the counts with them.
+	other, err := b.ledger.Register(t.Context(), "died")
+	b.ok(err)
+	b.ok(b.ledger.OpenPartitions(t.Context(), run.Num, func(all []ledger.Partition) error {
+		claimed, err := b.ledger.Claim(t.Context(), other, all[0].ID, 10)
+		b.ok(err)
+		for _, c := range claimed {
+			if c.URI == "doc01.txt" {
+				b.ok(b.ledger.CountCrash(t.Context(), other, c, 2))
+				b.ok(b.ledger.Crashed(t.Context(), other, c, "out of memory"))
+			}
+		}
+		return nil
+	}))
+	b.ok(b.ledger.Leave(t.Context(), other, nil))
+	b.work(run)
+	b.totals(run, ledger.Totals{Total: 3, Done: 2, Dead: 1})
+	b.ok(b.ledger.DeadLetters(t.Context(), ledger.DeadFilter{}, func(page []ledger.DeadLetter) error {
+		for _, d := range page {
+			if d.URI != "doc01.txt" || d.Class != "crashing" || d.Message != "the worker died 3 times while this document was read" {
+				t.Errorf("dead is %s: %s: %s", d.URI, d.Class, d.Message)
+			}
+		}
+		return nil
+	}))
+}

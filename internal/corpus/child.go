@@ -27,6 +27,9 @@ func (e *CrashError) Error() string { return "the reading process died: " + e.Re
 // compile PDFium, and it should say itself that a document takes too long.
 const childGrace = 15 * time.Second
 
+// maxChildStack is far more than any reader needs, in bytes: the deepest recursion, of JSON, takes 2 MB.
+const maxChildStack = 64 << 20
+
 // maxChildHeader bounds the JSON line at the head of either direction.
 const maxChildHeader = 1 << 20
 
@@ -169,10 +172,13 @@ func ServeExtract(ctx context.Context, in io.Reader, out io.Writer) error {
 	if q.Size < 0 || q.Size > l.Bytes {
 		return fmt.Errorf("read the request: %d bytes were announced", q.Size)
 	}
-	if err := limitAddressSpace(l.ChildMemory); err != nil {
+	memory := childMemory(l.ChildMemory, memoryLimit(os.DirFS("/")))
+	if err := limitAddressSpace(memory); err != nil {
 		return fmt.Errorf("limit the memory: %w", err)
 	}
-	debug.SetMemoryLimit(l.ChildMemory / 4 * 3)
+	dieFirst()
+	debug.SetMaxStack(maxChildStack) // before it takes all of the memory and looks like another fault
+	debug.SetMemoryLimit(memory / 4 * 3)
 	data := make([]byte, q.Size)
 	if _, err := io.ReadFull(r, data); err != nil {
 		return fmt.Errorf("read the document: %w", err)
@@ -183,6 +189,9 @@ func ServeExtract(ctx context.Context, in io.Reader, out io.Writer) error {
 	var reply childReply
 	if bad := (*InputError)(nil); errors.As(err, &bad) {
 		reply.Input = bad.Reason
+	} else if stuck := (*StuckError)(nil); errors.As(err, &stuck) {
+		// Alone, with nothing beside it that could have held it up: reading it again would be no better.
+		reply.Input = stuck.Error()
 	} else if err != nil {
 		reply.Error = err.Error()
 	} else {

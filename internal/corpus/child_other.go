@@ -9,3 +9,6 @@ func dieWithParent(*exec.Cmd) {}
 
 // limitAddressSpace does nothing: debug.SetMemoryLimit and the time limit remain.
 func limitAddressSpace(int64) error { return nil }
+
+// dieFirst has no counterpart here.
+func dieFirst() {}

@@ -49,6 +49,9 @@ func unsupported(mediaType, hint string) kind {
 // detect finds the type of a document from its content; its name decides only between types
 // that are all text.
 func detect(raw *Raw) kind {
+	if k, ok := stagedKind(raw); ok {
+		return k
+	}
 	text := kind{mediaType: "text/plain", read: readPlain, factor: 2}
 	if raw.PlainText {
 		return text

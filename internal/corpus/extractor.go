@@ -7,9 +7,22 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
+
+// stopGrace is how long a reader may take to notice that its time is over: some steps of other people's code, such as building
+// a tree of 8 MiB of HTML, cannot be interrupted.
+const stopGrace = 5 * time.Second
+
+// StuckError says that a document's reader went on after its time was over, whatever it was told.
+type StuckError struct {
+	After time.Duration
+}
+
+func (e *StuckError) Error() string { return fmt.Sprintf("its reader did not stop after %s", e.After) }
 
 // Extractor turns bytes into text. One is meant for the whole process: it holds the memory
 // budget that all documents share, and the PDF engine, which is started by the first PDF. Its
@@ -19,6 +32,7 @@ type Extractor struct {
 	memory *semaphore.Weighted
 	raw    *semaphore.Weighted
 	pdf    pdfEngine
+	stuck  atomic.Int64
 }
 
 // NewExtractor makes an Extractor; nothing is started.
@@ -29,6 +43,10 @@ func NewExtractor(l Limits) *Extractor {
 
 // Close stops the PDF engine. No Extract may be under way.
 func (x *Extractor) Close() error { return x.pdf.close() }
+
+// Stuck is how many readers in this process did not stop when their time was over, and have not since. Nothing can end them but
+// the end of the process: they keep a processor busy, or memory in use.
+func (x *Extractor) Stuck() int64 { return x.stuck.Load() }
 
 // Read fetches a document and extracts its text. However many documents are read at once,
 // their bytes stay within Limits.RawMemory: further ones wait before they are fetched. The Raw
@@ -53,8 +71,8 @@ func (x *Extractor) Read(ctx context.Context, s *Source, ref Ref) (*Raw, *Docume
 }
 
 // Extract gives the text of a document. Where the document is at fault (broken, encrypted,
-// empty, of an unsupported type, beyond a limit) the error is an *InputError; it is ctx's
-// error when ctx ended first.
+// empty, of an unsupported type, beyond a limit) the error is an *InputError; it is a *StuckError
+// when its reader had to be left to itself, and ctx's error when ctx ended first.
 func (x *Extractor) Extract(ctx context.Context, raw *Raw) (*Document, error) {
 	doc, err := x.extract(ctx, raw)
 	if err == nil {
@@ -69,11 +87,15 @@ func (x *Extractor) Extract(ctx context.Context, raw *Raw) (*Document, error) {
 	return nil, fmt.Errorf("extract %s: %w", raw.Name, err)
 }
 
-func (x *Extractor) extract(ctx context.Context, raw *Raw) (_ *Document, err error) {
+func (x *Extractor) extract(ctx context.Context, raw *Raw) (*Document, error) {
 	if size := int64(len(raw.Data)); size > x.limits.Bytes {
 		return nil, &InputError{Reason: tooLarge(size, x.limits.Bytes)}
 	}
-	kind := detect(raw)
+	own := *raw // a reader that is left to itself keeps it, and the caller's may change
+	kind, err := watch(ctx, x, "the look at its type", func(context.Context) (kind, error) { return detect(&own), nil })
+	if err != nil {
+		return nil, err
+	}
 	if kind.read == nil {
 		return nil, &InputError{Reason: kind.reason}
 	}
@@ -92,15 +114,55 @@ func (x *Extractor) extract(ctx context.Context, raw *Raw) (_ *Document, err err
 		return nil, err
 	}
 	defer x.release(weight)
+	return watch(ctx, x, "the reader of "+kind.mediaType, func(ctx context.Context) (*Document, error) { return x.read(ctx, kind, &own) })
+}
+
+// watch has a step done within the time of a document. One that does not end then is left to itself, and one that trips over a
+// document does not take the process down.
+func watch[T any](ctx context.Context, x *Extractor, what string, step func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, x.limits.Time)
 	defer cancel()
-	defer func() {
-		// A reader that trips over a document must not take the process down. The stack
-		// names code only, never text.
-		if p := recover(); p != nil {
-			err = &InputError{Reason: fmt.Sprintf("the reader of %s failed: %s", kind.mediaType, panicPlace(debug.Stack()))}
-		}
+	var done T
+	var err error
+	var over atomic.Bool // whoever comes first: the step's end, or the end of patience
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() {
+			if p := recover(); p != nil {
+				// The stack names code only, never text.
+				err = &InputError{Reason: fmt.Sprintf("%s failed: %s", what, panicPlace(debug.Stack()))}
+			}
+			if !over.CompareAndSwap(false, true) {
+				x.stuck.Add(-1)
+			}
+		}()
+		done, err = step(ctx)
 	}()
+	select {
+	case <-ended:
+		return done, err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(stopGrace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+		return done, err
+	case <-grace.C:
+	}
+	x.stuck.Add(1)
+	if over.CompareAndSwap(false, true) {
+		var none T
+		return none, &StuckError{After: x.limits.Time + stopGrace}
+	}
+	x.stuck.Add(-1)
+	<-ended
+	return done, err
+}
+
+// read has a reader do its work and cleans what it gives.
+func (x *Extractor) read(ctx context.Context, kind kind, raw *Raw) (*Document, error) {
 	got, err := kind.read(ctx, x, raw)
 	if err != nil {
 		return nil, err

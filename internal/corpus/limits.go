@@ -2,6 +2,8 @@ package corpus
 
 import (
 	"cmp"
+	"os"
+	"runtime"
 	"time"
 )
 
@@ -38,8 +40,35 @@ type Limits struct {
 	Memory    int64 `json:"memory,omitempty"`
 	RawMemory int64 `json:"raw_memory,omitempty"`
 	// ChildMemory is how much address space ExtractInChild's process may take beyond what it
-	// has when it starts, in bytes. Default 768 MiB: compiling PDFium takes 340 MiB of memory.
+	// has when it starts, in bytes. Default 768 MiB: compiling PDFium takes 340 MiB of memory. Where
+	// the process and its children may have less than twice that together, it is five eighths of what
+	// they may have: the rest is for the process itself.
 	ChildMemory int64 `json:"child_memory,omitempty"`
+}
+
+// Children is how many child processes may read at once, so that they and this process stay within the memory that they may have
+// together: one at least, and at most as many as there are processors.
+func (l Limits) Children() int {
+	return children(l.withDefaults().ChildMemory, memoryLimit(os.DirFS("/")), runtime.GOMAXPROCS(0))
+}
+
+// childShare is the part of a memory limit that is for children.
+func childShare(limit int64) int64 { return limit / 8 * 5 }
+
+// children counts within a limit in bytes, 0 when there is none.
+func children(each, limit int64, processors int) int {
+	if limit == 0 {
+		return processors
+	}
+	return int(min(max(childShare(limit)/each, 1), int64(processors)))
+}
+
+// childMemory bounds what a child may take by a limit in bytes, 0 when there is none.
+func childMemory(wanted, limit int64) int64 {
+	if limit == 0 {
+		return wanted
+	}
+	return min(wanted, childShare(limit))
 }
 
 func (l Limits) withDefaults() Limits {
@@ -52,7 +81,7 @@ func (l Limits) withDefaults() Limits {
 	l.ZipEntries = cmp.Or(l.ZipEntries, 20000)
 	l.Depth = cmp.Or(l.Depth, 500)
 	l.Pages = cmp.Or(l.Pages, 5000)
-	l.Time = cmp.Or(l.Time, time.Minute)
+	l.Time = cmp.Or(l.Time, readTime)
 	l.PDFMemory = cmp.Or(l.PDFMemory, 192<<20)
 	l.PDFInstances = cmp.Or(l.PDFInstances, 1)
 	l.Memory = cmp.Or(l.Memory, 96<<20)

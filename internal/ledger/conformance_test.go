@@ -70,6 +70,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"LapsedWorkerIsRecovered":  testLapsedWorkerIsRecovered,
 		"LapsedWorkerTakesNothing": testLapsedWorkerTakesNothing,
 		"LeaveHandsBack":           testLeaveHandsBack,
+		"CountedCrashStands":       testCountedCrashStands,
 		"RetryIsNotDueAtOnce":      testRetryIsNotDueAtOnce,
 		"StopAndResume":            testStopAndResume,
 		"CancelledRunIsOver":       testCancelledRunIsOver,
@@ -586,6 +587,24 @@ func testLeaveHandsBack(t *testing.T, db database) {
 		f.ok(f.done(c))
 	}
 	f.totals(run, ledger.Totals{Total: 3, Done: 3})
+}
+
+func testCountedCrashStands(t *testing.T, db database) {
+	f := setUp(t, db)
+	run, _ := f.plan(false, entries(2))
+	for round := range int64(3) {
+		claimed := f.claimAll(run)
+		if len(claimed) != 2 || claimed[0].Crashes != round || claimed[1].Crashes != 0 || round > 0 && !claimed[0].Suspect {
+			t.Fatalf("round %d claimed %+v", round, claimed)
+		}
+		f.ok(f.CountCrash(t.Context(), f.worker, claimed[1], 1))
+		f.ok(f.CountCrash(t.Context(), f.worker, claimed[1], -1)) // it was read to its end
+		f.ok(f.CountCrash(t.Context(), f.worker, claimed[0], 1))  // and here the worker dies
+		db.clock.advance(ledger.Lease + time.Second)
+		must(f.RecoverLapsed(t.Context()))(t)
+		f.refused(f.CountCrash(t.Context(), f.worker, claimed[0], -1), ledger.ErrStale)
+		f.worker = must(f.Register(t.Context(), "host-2"))(t)
+	}
 }
 
 func testRetryIsNotDueAtOnce(t *testing.T, db database) {

@@ -125,6 +125,12 @@ func (l *Ledger) Crashed(ctx context.Context, worker int64, c Claimed, message s
 		})
 }
 
+// CountCrash adds to the crashes of a claimed document: 1 before it is read in a way that may take the worker down with it, and -1
+// when it did not.
+func (l *Ledger) CountCrash(ctx context.Context, worker int64, c Claimed, by int64) error {
+	return l.settle(ctx, worker, c, nil, fmt.Sprintf("crashes = crashes + %d", by), nil)
+}
+
 // Dead books a document as dead with the class and the reason. The attempt counts.
 func (l *Ledger) Dead(ctx context.Context, worker int64, c Claimed, read Read, class, message string) error {
 	return l.settle(ctx, worker, c, nil, `state = 'dead', tries = tries + 1, attempts = attempts + 1`, func(ctx context.Context, tx *batch) error {
@@ -156,6 +162,9 @@ func (l *Ledger) settle(ctx context.Context, worker int64, c Claimed, always fun
 		}
 		if n == 0 {
 			stale = true
+			return nil
+		}
+		if fenced == nil {
 			return nil
 		}
 		return fenced(ctx, tx)

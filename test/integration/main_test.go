@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/gistmill/gistmill/test/program"
@@ -25,6 +26,8 @@ const atOnce = "4"
 // suite is what all tests share.
 type suite struct {
 	binary string // the program under test
+	// hostile is the same with readers that fail (internal/corpus/detect_hostile.go); it is built when it is first asked for.
+	hostile func() (string, error)
 	redis  string // URL
 	store  string // URL
 }
@@ -56,5 +59,9 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	shared.hostile = sync.OnceValues(func() (string, error) {
+		file := filepath.Join(dir, "gistmill-hostile")
+		return file, program.Build(context.Background(), file, "github.com/gistmill/gistmill/cmd/gistmill", "-tags", "hostile")
+	})
 	return m.Run()
 }

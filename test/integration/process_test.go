@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,13 @@ type result struct {
 // start starts the program in the site's folder.
 func (s *site) start(args ...string) *process {
 	s.t.Helper()
-	command := exec.Command(shared.binary, args...)
+	return s.startBy([]string{shared.binary}, args...)
+}
+
+// startBy starts another build of the program, or one by way of something else.
+func (s *site) startBy(by []string, args ...string) *process {
+	s.t.Helper()
+	command := exec.Command(by[0], append(slices.Clone(by[1:]), args...)...)
 	command.Dir = s.dir
 	for name, value := range s.env {
 		command.Env = append(command.Env, name+"="+value)
@@ -117,6 +124,16 @@ func (p *process) until(what string, met func() bool) {
 		}
 		return false
 	}, func() string { return program.Tail(p.Stderr.String()) })
+}
+
+// peak is the largest resident set of a program that has ended, in bytes.
+func (p *process) peak() int64 {
+	p.t.Helper()
+	r, err := p.Wait(background())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return r.Peak
 }
 
 // running fails when the program has ended.

@@ -159,9 +159,10 @@ func (p *Process) Processor() (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// Build builds a Go program, given by its import path, into a file.
-func Build(ctx context.Context, file, pkg string) error {
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", file, pkg)
+// Build builds a Go program, given by its import path, into a file, with flags for `go build`.
+func Build(ctx context.Context, file, pkg string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-o", file}, flags...)
+	build := exec.CommandContext(ctx, "go", append(args, pkg)...) //nolint:gosec // the program that is to be tested
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)

@@ -1,0 +1,159 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hostileProgram is the program with readers that fail.
+func hostileProgram(t *testing.T) string {
+	t.Helper()
+	binary, err := shared.hostile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// ways are what hostile documents do to their readers, with how they end in the books.
+var ways = []struct{ name, class, message string }{
+	{"panic", "input", "the reader of text/hostile failed: panic in "},
+	{"hang", "input", "its reader did not stop after 8s"},
+	{"memory", "crashing", "its reader died 3 times: out of memory"},
+	{"stack", "crashing", "its reader died 3 times: stack overflow"},
+}
+
+// deadLetter is a row of `dead list -o json`.
+type deadLetter struct {
+	URI, Class, Message string
+	Attempts            int64
+}
+
+// fleet keeps some workers running, as Kubernetes does: one that has died is started anew.
+type fleet struct {
+	s       *site
+	start   func() *process
+	workers []*process
+	deaths  int
+	peak    int64 // the largest resident set of one that has ended
+}
+
+func (f *fleet) look() {
+	for i, w := range f.workers {
+		if !w.hasEnded() {
+			continue
+		}
+		r := w.wait()
+		if r.code == 0 {
+			f.s.t.Fatalf("a worker ended by itself:\n%s", r.stderr)
+		}
+		f.peak = max(f.peak, w.peak())
+		f.deaths++
+		f.workers[i] = f.start()
+	}
+}
+
+// One document in a hundred panics, one hangs, one takes memory without end, and one overflows the stack. Workers have a gibibyte
+// each; what takes more kills them. Exactly those documents are dead, each with its cause.
+func TestHostileDocuments(t *testing.T) {
+	t.Parallel()
+	const documents, ofEach, concurrency = 2000, 20, 8
+	s := newSite(t, "", latency(t, "uniform:5ms-20ms"))
+	s.notes(documents)
+	guilty := map[string]int{}
+	for k := range ofEach * len(ways) {
+		n := k * documents / (ofEach * len(ways))
+		uri := fmt.Sprintf("%02d/note-%05d.txt", n%10, n)
+		guilty[uri] = k % len(ways)
+		s.write("docs/"+uri, fmt.Appendf(nil, "hostile: %s\nnumber %d\n", ways[k%len(ways)].name, n))
+	}
+	run := s.enqueue("docs", "--partition-documents", "50")[0].Run
+	limited := []string{"sh", "-c", `ulimit -d 1048576; exec "$0" "$@"`, hostileProgram(t)}
+	f := &fleet{s: s, start: func() *process { return s.startBy(limited, "worker", "--concurrency", fmt.Sprint(concurrency)) }}
+	f.workers = []*process{f.start(), f.start()}
+	began := time.Now()
+	innocent := int64(documents - len(guilty))
+	var goodDone time.Duration
+	var v status
+	await(t, "the end of the run", 10*time.Minute, func() bool {
+		f.look()
+		v = s.status(run)
+		if v.Documents.Done == innocent && goodDone == 0 {
+			goodDone = time.Since(began)
+		}
+		return v.State == "finished"
+	}, func() string { return describe(v) })
+	took := time.Since(began)
+	if want := (totals{Total: documents, Done: innocent, Dead: int64(len(guilty))}); v.Documents != want {
+		t.Errorf("ended with %+v, want %+v", v.Documents, want)
+	}
+
+	var dead []deadLetter
+	s.run("dead", "list", "-o", "json").wantCode(0).decode(&dead)
+	for _, d := range dead {
+		w, ok := guilty[d.URI]
+		if !ok {
+			t.Errorf("%s is dead for another's fault: %s: %s", d.URI, d.Class, d.Message)
+			continue
+		}
+		delete(guilty, d.URI)
+		if d.Class != ways[w].class || !strings.HasPrefix(d.Message, ways[w].message) {
+			t.Errorf("%s (%s) is dead as %s: %s", d.URI, ways[w].name, d.Class, d.Message)
+		}
+	}
+	if len(guilty) > 0 {
+		t.Errorf("not dead: %v", guilty)
+	}
+	if n := s.count(`SELECT coalesce(max(crashes), 0) FROM run_documents`); n > 3 {
+		t.Errorf("a document was tried after %d crashes", n)
+	}
+	if n := s.count(`SELECT count(*) FROM run_documents WHERE state = 'done' AND (crashes <> 0 OR attempts <> 1)`); n != 0 {
+		t.Errorf("%d good documents have crashes or attempts of others", n)
+	}
+	// What a worker that is killed has in flight may be paid again.
+	stats := s.fake.Stats()
+	if stats.Completed-stats.Duplicates != innocent || stats.Duplicates > int64(f.deaths*(concurrency+1)) {
+		t.Errorf("%d calls were answered, %d of them again, for %d good documents and %d deaths", stats.Completed, stats.Duplicates, innocent, f.deaths)
+	}
+	if most := ofEach * 2; f.deaths > most {
+		t.Errorf("%d workers died of %d documents that can kill one", f.deaths, most)
+	}
+	s.emptyQueue()
+	for _, w := range f.workers {
+		w.stop()
+		f.peak = max(f.peak, w.peak())
+	}
+	t.Logf("%d documents, %d of them hostile: good ones done after %s, all after %s; %d workers died; %d calls paid again; largest worker %d MiB",
+		documents, len(dead), goodDone.Round(time.Second), took.Round(time.Second), f.deaths, stats.Duplicates, f.peak>>20)
+}
+
+// Readers that panic and readers that hang do not end their process, and the work of others goes on beside them.
+func TestHostileReadersInOneProcess(t *testing.T) {
+	t.Parallel()
+	const documents = 400
+	s := newSite(t, "", latency(t, "uniform:5ms-20ms"))
+	s.notes(documents)
+	for n := range 8 {
+		s.write(fmt.Sprintf("docs/%02d/note-%05d.txt", n*50%10, n*50), fmt.Appendf(nil, "hostile: %s\n%d", ways[n%2].name, n))
+	}
+	run := s.enqueue("docs", "--partition-documents", "50")[0].Run
+	worker := s.startBy([]string{hostileProgram(t)}, "worker", "--concurrency", "8")
+	began := time.Now()
+	worker.until("the good ones are done", func() bool { return s.done() == documents-8 })
+	good := time.Since(began)
+	s.finish(run, 5*time.Minute, totals{Total: documents, Done: documents - 8, Dead: 8})
+	t.Logf("good ones done after %s, all after %s", good.Round(time.Second), time.Since(began).Round(time.Second))
+	s.paidOnce(documents - 8)
+	var dead []deadLetter
+	s.run("dead", "list", "-o", "json").wantCode(0).decode(&dead)
+	if !slices.ContainsFunc(dead, func(d deadLetter) bool { return strings.HasPrefix(d.Message, ways[1].message) }) {
+		t.Errorf("nothing hung: %s", describe(dead))
+	}
+	worker.running()
+	worker.stop()
+}
