@@ -556,7 +556,7 @@ func testLapsedWorkerTakesNothing(t *testing.T, db database) {
 	partition := f.partitions(run)[0].ID
 	claimed := must(f.Claim(t.Context(), f.worker, partition, 1))(t)
 	db.clock.advance(ledger.Lease + time.Second)
-	must(f.RecoverLapsed(t.Context()))(t)
+	must(f.RecoverLapsed(t.Context(), dead))(t)
 	_, err := f.Claim(t.Context(), f.worker, partition, 1)
 	f.refused(err, ledger.ErrLapsed)
 	in := ledger.Intent{Run: run.Num, Document: claimed[0].Document, Worker: f.worker, Name: "n", Model: "m"}
@@ -569,7 +569,7 @@ func testLapsedWorkerTakesNothing(t *testing.T, db database) {
 	_, _, err = f.BeginCall(t.Context(), in)
 	f.ok(err)
 	db.clock.advance(ledger.Lease + time.Second)
-	if p := must(f.RecoverLapsed(t.Context()))(t); len(p) != 1 {
+	if p := must(f.RecoverLapsed(t.Context(), dead))(t); len(p) != 1 {
 		t.Errorf("recovered %+v", p)
 	}
 }
@@ -601,7 +601,7 @@ func testCountedCrashStands(t *testing.T, db database) {
 		f.ok(f.CountCrash(t.Context(), f.worker, claimed[1], -1)) // it was read to its end
 		f.ok(f.CountCrash(t.Context(), f.worker, claimed[0], 1))  // and here the worker dies
 		db.clock.advance(ledger.Lease + time.Second)
-		must(f.RecoverLapsed(t.Context()))(t)
+		must(f.RecoverLapsed(t.Context(), dead))(t)
 		f.refused(f.CountCrash(t.Context(), f.worker, claimed[0], -1), ledger.ErrStale)
 		f.worker = must(f.Register(t.Context(), "host-2"))(t)
 	}

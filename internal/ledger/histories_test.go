@@ -217,7 +217,7 @@ func testClaimHistories(t *testing.T, db database) {
 		t.Errorf("the history of claims is %s", result)
 	}
 	db.clock.advance(ledger.Lease + time.Second)
-	must(f.RecoverLapsed(t.Context()))(t)
+	must(f.RecoverLapsed(t.Context(), dead))(t)
 	f.worker = must(f.Register(t.Context(), "the last"))(t)
 	f.work(run)
 	f.totals(run, ledger.Totals{Total: documents, Done: documents})
@@ -305,7 +305,7 @@ func (w *historian) die() {
 
 func (w *historian) recoverLapsed() {
 	w.around(func() ([]step, bool) {
-		if _, err := w.ledger.RecoverLapsed(w.t.Context()); err != nil {
+		if _, err := w.ledger.RecoverLapsed(w.t.Context(), dead); err != nil {
 			w.t.Error(err)
 		}
 		return w.ofAll(stepRecover), true

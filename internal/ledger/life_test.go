@@ -275,7 +275,7 @@ func (f *life) lapse(which int) {
 			f.ok(f.ledger.Renew(f.ctx, w, nil))
 		}
 	}
-	_, err := f.ledger.RecoverLapsed(f.ctx)
+	_, err := f.ledger.RecoverLapsed(f.ctx, dead)
 	f.ok(err)
 	f.free(which, func(d *modelled) { d.suspect, d.due = true, time.Time{} })
 }

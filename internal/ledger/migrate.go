@@ -22,9 +22,12 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	}
 	const current = `SELECT COALESCE(MAX(version), 0) FROM schema_version`
 	var version int
-	if err := l.read.QueryRowContext(ctx, current).Scan(&version); err == nil && version == len(files) {
-		return nil // an error: the table is missing yet, or what is wrong shows again below
-	}
+	if err := l.read.QueryRowContext(ctx, current).Scan(&version); err == nil && version >= len(files) {
+		if err := known(version, len(files)); err != nil {
+			return fmt.Errorf("open the ledger: %w", err)
+		}
+		return nil
+	} // an error: the table is missing yet, or what is wrong shows again below
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if err := l.dialect.lockSchema(ctx, tx); err != nil {
 			return err
@@ -35,8 +38,8 @@ func (l *Ledger) migrate(ctx context.Context) error {
 		if err := tx.QueryRowContext(ctx, current).Scan(&version); err != nil {
 			return err
 		}
-		if version > len(files) {
-			return fmt.Errorf("schema %d, this program knows %d: %w", version, len(files), ErrNewer)
+		if err := known(version, len(files)); err != nil {
+			return err
 		}
 		for i, file := range files[version:] {
 			body, err := migrations.ReadFile(file)
@@ -57,7 +60,15 @@ func (l *Ledger) migrate(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("migrate the ledger: %w", err)
+		return fmt.Errorf("bring the ledger's schema from %d to %d: %w", version, len(files), explainMigration(err))
+	}
+	return nil
+}
+
+// known refuses a schema that is newer than what this program knows.
+func known(version, newest int) error {
+	if version > newest {
+		return fmt.Errorf("schema %d, this program knows %d: %w", version, newest, ErrNewer)
 	}
 	return nil
 }

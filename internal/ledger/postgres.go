@@ -28,7 +28,15 @@ func openPostgres(ctx context.Context, url string, connections int) (*sql.DB, er
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "gistmill"
 	}
-	db := stdlib.OpenDB(*config)
+	// Certificates and password files are read for each new connection, so that renewed ones are taken.
+	db := stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+		fresh, err := pgx.ParseConfig(url)
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		c.TLSConfig, c.Fallbacks, c.Password = fresh.TLSConfig, fresh.Fallbacks, fresh.Password
+		return nil
+	}))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(time.Minute)
@@ -43,9 +51,24 @@ func explainPostgres(err error) error {
 	if errors.As(err, &e) {
 		switch e.Code {
 		case "28P01", "28000":
-			return fmt.Errorf("user or password is wrong (--store or GISTMILL_STORE): %w", err)
+			return fmt.Errorf("user, password or client certificate is wrong (--store or GISTMILL_STORE): %w", err)
 		case "3D000":
 			return fmt.Errorf("the database does not exist; create it first: %w", err)
+		}
+	}
+	return err
+}
+
+// explainMigration says what to do where the role may not change tables, as it should be for programs that only work.
+func explainMigration(err error) error {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		switch e.Code {
+		case "42501":
+			return fmt.Errorf("this role may not change tables; run this version once as the role that owns them, e.g. `gistmill runs` "+
+				"with GISTMILL_STORE=postgres://gistmill_owner@…: %w", err)
+		case "3F000":
+			return fmt.Errorf("the role has no schema to make tables in; create one and set the role's search_path: %w", err)
 		}
 	}
 	return err

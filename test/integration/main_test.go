@@ -28,8 +28,8 @@ type suite struct {
 	binary string // the program under test
 	// hostile is the same with readers that fail (internal/corpus/detect_hostile.go); it is built when it is first asked for.
 	hostile func() (string, error)
-	redis  string // URL
-	store  string // URL
+	redis   string // URL
+	store   string // URL
 }
 
 var shared suite

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -19,22 +20,31 @@ type redisServer struct {
 	t       *testing.T
 	dir     string
 	port    int
-	more    []string // of its command line
+	args    []string      // beside the common ones
+	login   redis.Options // how the test itself logs in
 	command *exec.Cmd
 	client  *redis.Client
 }
 
-// newRedis starts a Redis on a free port, with more of a command line. What it acknowledged survives its death.
-func newRedis(t *testing.T, more ...string) *redisServer {
+// newRedis starts a Redis on a free port. What it acknowledged survives its death.
+func newRedis(t *testing.T) *redisServer {
 	t.Helper()
-	s := &redisServer{t: t, dir: t.TempDir(), more: more}
+	return newRedisWith(t, redis.Options{})
+}
+
+// newRedisWith starts one with further arguments. With a TLS login it listens with TLS only.
+func newRedisWith(t *testing.T, login redis.Options, args ...string) *redisServer {
+	t.Helper()
+	s := &redisServer{t: t, dir: t.TempDir(), login: login, args: args}
 	t.Cleanup(func() {
 		s.end()
 		s.client.Close()
 	})
 	for range 3 { // the port may be lost to another process
 		s.port = freePort(t)
-		s.client = redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", s.port)})
+		options := s.login
+		options.Addr = fmt.Sprintf("127.0.0.1:%d", s.port)
+		s.client = redis.NewClient(&options)
 		if s.begin() {
 			return s
 		}
@@ -57,10 +67,12 @@ func freePort(t *testing.T) int {
 // begin starts the server, with the data of the one before, and says whether it answers.
 func (s *redisServer) begin() bool {
 	s.t.Helper()
-	s.command = exec.Command("redis-server", append([]string{
-		"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
-	}, s.more...)...)
+	port := []string{"--port", fmt.Sprint(s.port)}
+	if s.login.TLSConfig != nil {
+		port = []string{"--port", "0", "--tls-port", fmt.Sprint(s.port)}
+	}
+	s.command = exec.Command("redis-server", slices.Concat(port, []string{"--bind", "127.0.0.1", "--dir", s.dir,
+		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"}, s.args)...)
 	if err := s.command.Start(); err != nil {
 		s.t.Fatalf("start redis-server (apt-get install redis-server): %v", err)
 	}

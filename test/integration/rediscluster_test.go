@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
@@ -18,14 +20,14 @@ func newRedisCluster(t *testing.T) []*redisServer {
 	var nodes []*redisServer
 	for n := range 3 {
 		// The bus' port would be the other one and 10,000, which may be above the last.
-		node := newRedis(t, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(freePort(t)), "--cluster-node-timeout", "15000")
+		node := newRedisWith(t, redis.Options{}, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(freePort(t)), "--cluster-node-timeout", "15000")
 		if err := node.client.ClusterAddSlotsRange(background(), n*slots/3, (n+1)*slots/3-1).Err(); err != nil {
 			t.Fatal(err)
 		}
 		nodes = append(nodes, node)
 	}
 	for _, node := range nodes[1:] {
-		if err := nodes[0].client.Do(background(), "CLUSTER", "MEET", "127.0.0.1", node.port, node.more[3]).Err(); err != nil {
+		if err := nodes[0].client.Do(background(), "CLUSTER", "MEET", "127.0.0.1", node.port, node.args[3]).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
