@@ -105,7 +105,11 @@ func (m *meter) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 		}, nil
 	}
 	turn := ctx.Value(turnKey{}).(*turn)
-	if err := turn.place(ctx); err != nil {
+	err = turn.place(ctx)
+	if err == nil && w.noRoom.Load() { // its answer could not be stored
+		err = errStopped
+	}
+	if err != nil {
 		m.end(ctx, func(ctx context.Context) error { return w.Ledger.DropCall(ctx, call, intent) })
 		return llm.Response{}, err
 	}

@@ -106,6 +106,7 @@ type Worker struct {
 	apart    chan struct{} // children that read other documents
 	draining chan struct{} // closed when no new document is to be begun
 	full     chan error    // the first write that a full disk refused
+	noRoom   atomic.Bool   // there was one
 	calls    context.Context
 	held     atomic.Int64
 	worked   atomic.Bool // it ever had a task

@@ -3,38 +3,58 @@
 package integration
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
 // A worker is frozen for longer than its lease, as by a hypervisor, and comes back when another one has taken its documents
-// over: its outcomes are refused, what it had paid for is kept, and the books balance.
+// over: its outcomes are refused and counted, what it had paid for is kept under its name, and the books balance.
 func TestFrozenWorker(t *testing.T) {
 	t.Parallel()
 	const documents, concurrency = 300, 8
 	s := newSite(t, "", latency(t, "uniform:100ms-200ms"))
+	console := s.server()
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
 	frozen := s.worker("--concurrency", "8", "--request-timeout", "5m")
 	frozen.until("some documents are done", func() bool { return s.done() >= 40 })
 	frozen.signal(syscall.SIGSTOP)
+	thaw := time.NewTimer(frozenFor)
 	another := s.worker("--concurrency", "8")
 	another.until("the frozen worker's documents were taken over", func() bool {
-		return strings.Contains(another.Stderr.String(), "claims of a dead worker freed")
+		return strings.Contains(another.Stderr.String(), "claims of a dead worker freed") || strings.Contains(console.Stderr.String(), "claims of a dead worker freed")
 	})
 	s.finish(run, ledger.Lease*3, totals{Total: documents, Done: documents})
+	lost := s.count(`SELECT count(*) FROM calls WHERE class = 'lost'`)
+	<-thaw.C
 	frozen.signal(syscall.SIGCONT)
 	frozen.until("its outcomes are refused", func() bool { return strings.Contains(frozen.Stderr.String(), "stale outcome refused") })
 	if stats := s.fake.Stats(); stats.Duplicates > concurrency {
 		t.Errorf("%d calls were paid twice, %d were in flight at the most", stats.Duplicates, concurrency)
 	}
 	frozen.stop()
+	refused := strings.Count(frozen.Stderr.String(), "stale outcome refused")
+	_, metrics := console.get("/metrics")
+	if line := fmt.Sprintf("gistmill_stale_writes_refused_total %d\n", refused); !strings.Contains(string(metrics), line) {
+		t.Errorf("the metrics lack %s", line)
+	}
+	// Calls that counted as lost have ended after all, with their real cost and their answers.
+	if n := s.count(`SELECT count(*) FROM calls WHERE class <> 'ok'`); n != 0 || lost == 0 {
+		t.Errorf("of %d lost calls %d were not booked when the worker was back", lost, n)
+	}
+	if n := s.count(`SELECT count(*) FROM calls c WHERE NOT EXISTS (SELECT 1 FROM answers a WHERE a.name = c.name)`); n != 0 {
+		t.Errorf("the answers to %d calls are not kept", n)
+	}
+	t.Logf("%d outcomes were refused, %d lost calls were booked", refused, lost)
 	s.finish(run, patience, totals{Total: documents, Done: documents})
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE attempts <> 1`); n != 0 {
 		t.Errorf("%d documents have another number of attempts than one", n)
 	}
 	another.stop()
+	console.stop()
 }

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -34,58 +35,78 @@ func TestFlushedRedis(t *testing.T) {
 	worker.stop()
 }
 
-// outage is how long Redis is away, and quiet when in it a worker's processor time is counted: by then it has run out
-// of work.
-const (
-	outage = 10 * time.Second
-	quiet  = 5 * time.Second
-)
+// quiet is when, at the end of an outage, a worker's processor time is counted: by then it has run out of work.
+const quiet = 5 * time.Second
 
-// Redis is away for a while, in the two ways there are: it does not answer, or nobody listens.
+// usedBy is how much of a processor each program used on the average while a test let some time pass.
+func usedBy(d time.Duration, all ...*process) []float64 {
+	before := make([]time.Duration, len(all))
+	for i, p := range all {
+		before[i] = p.processor()
+	}
+	begun := time.Now()
+	pass(d)
+	took := time.Since(begun)
+	share := make([]float64, len(all))
+	for i, p := range all {
+		p.running()
+		share[i] = float64(p.processor()-before[i]) / float64(took)
+	}
+	return share
+}
+
+// rests lets some time pass, in which no program may use more than a twentieth of a processor.
+func rests(t *testing.T, all ...*process) {
+	t.Helper()
+	for i, share := range usedBy(quiet, all...) {
+		t.Logf("gistmill %s used %.1f %% of a processor while it waited", all[i].args[0], 100*share)
+		if share > 0.05 {
+			t.Errorf("gistmill %s used %.1f %% of a processor while it waited, want 5", all[i].args[0], 100*share)
+		}
+	}
+}
+
+// Redis is away for a while, in the three ways there are: it does not answer, nobody listens, or nothing gets through to it.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	for name, away := range map[string]struct{ leave, back func(*redisServer) }{
+	for name, away := range map[string]struct{ leave, back func(*redisServer, *link) }{
 		"silent": {
-			func(s *redisServer) { s.signal(syscall.SIGSTOP) },
-			func(s *redisServer) { s.signal(syscall.SIGCONT) },
+			func(s *redisServer, _ *link) { s.signal(syscall.SIGSTOP) },
+			func(s *redisServer, _ *link) { s.signal(syscall.SIGCONT) },
 		},
 		"dead": {
-			func(s *redisServer) { s.end() },
-			func(s *redisServer) {
+			func(s *redisServer, _ *link) { s.end() },
+			func(s *redisServer, _ *link) {
 				if !s.begin() {
 					s.t.Fatal("redis-server does not start again")
 				}
 			},
+		},
+		"partitioned": {
+			func(_ *redisServer, l *link) { l.cut() },
+			func(_ *redisServer, l *link) { l.mend() },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const documents = 800
 			server := newRedis(t)
+			network := newLink(t, fmt.Sprintf("127.0.0.1:%d", server.port))
 			s := newSite(t, server.address(), latency(t, "uniform:20ms-60ms"))
+			if name == "partitioned" {
+				s.env["GISTMILL_REDIS"] = network.redis()
+			}
 			s.write("notes.jsonl", lines(0, documents))
 			run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
 			workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
 			workers[0].until("work has begun", func() bool { return s.done() >= 50 })
-			away.leave(server)
-			pass(outage - quiet)
-			var before []time.Duration
-			for _, w := range workers {
-				before = append(before, w.processor())
-			}
-			pass(quiet)
-			for i, w := range workers {
-				w.running()
-				if used := w.processor() - before[i]; used > quiet/5 {
-					t.Errorf("without Redis a worker used %s of processor time in %s", used, quiet)
-				} else {
-					t.Logf("without Redis a worker used %s of processor time in %s", used, quiet)
-				}
-			}
+			away.leave(server, network)
+			pass(redisOutage - quiet)
+			rests(t, workers...)
 			if s.done() == documents {
 				t.Error("all was done before the outage")
 			}
-			away.back(server)
+			away.back(server, network)
 			came := time.Now()
 			s.finish(run, patience, totals{Total: documents, Done: documents})
 			// A dequeue that Redis ran and nobody heard of leaves a task to a lease of 30 s.

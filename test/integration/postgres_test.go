@@ -184,6 +184,15 @@ func (s *postgresServer) end() {
 	s.command = nil
 }
 
+// restart is a crash, and all well again.
+func (s *postgresServer) restart() {
+	s.t.Helper()
+	s.end()
+	if !s.begin() {
+		s.t.Fatalf("PostgreSQL does not start again:\n%s", s.log())
+	}
+}
+
 func (s *postgresServer) log() string {
 	b, err := os.ReadFile(filepath.Join(s.dir, "log"))
 	if err != nil {

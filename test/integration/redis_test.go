@@ -8,6 +8,8 @@ import (
 	"net"
 	"os/exec"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,9 +44,7 @@ func newRedisWith(t *testing.T, login redis.Options, args ...string) *redisServe
 	})
 	for range 3 { // the port may be lost to another process
 		s.port = freePort(t)
-		options := s.login
-		options.Addr = fmt.Sprintf("127.0.0.1:%d", s.port)
-		s.client = redis.NewClient(&options)
+		s.connect()
 		if s.begin() {
 			return s
 		}
@@ -73,6 +73,19 @@ func (s *redisServer) begin() bool {
 	}
 	s.command = exec.Command("redis-server", slices.Concat(port, []string{"--bind", "127.0.0.1", "--dir", s.dir,
 		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"}, s.args)...)
+	return s.await()
+}
+
+// connect makes the test's own client.
+func (s *redisServer) connect() {
+	options := s.login
+	options.Addr = fmt.Sprintf("127.0.0.1:%d", s.port)
+	s.client = redis.NewClient(&options)
+}
+
+// await starts the command, and says whether it answers.
+func (s *redisServer) await() bool {
+	s.t.Helper()
 	if err := s.command.Start(); err != nil {
 		s.t.Fatalf("start redis-server (apt-get install redis-server): %v", err)
 	}
@@ -109,6 +122,34 @@ func (s *redisServer) signal(sig syscall.Signal) {
 
 // address is its URL.
 func (s *redisServer) address() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
+
+// do runs a command, which has to succeed.
+func (s *redisServer) do(args ...any) {
+	s.t.Helper()
+	if err := s.client.Do(background(), args...).Err(); err != nil {
+		s.t.Fatalf("%v: %v", args, err)
+	}
+}
+
+// ran is how often it has run a command, scripts' own included.
+func (s *redisServer) ran(command string) int64 {
+	s.t.Helper()
+	info, err := s.client.Info(background(), "commandstats").Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		if rest, ok := strings.CutPrefix(line, "cmdstat_"+command+":calls="); ok {
+			calls, _, _ := strings.Cut(rest, ",")
+			n, err := strconv.ParseInt(calls, 10, 64)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	return 0
+}
 
 // valve passes on connections to a server until so many bytes have gone there; then it holds everything, and says so.
 type valve struct {

@@ -37,14 +37,20 @@ type site struct {
 	env     map[string]string
 }
 
-// newSite uses the shared Redis, unless another's URL is given.
+// newSite uses the shared PostgreSQL, and the shared Redis unless another's URL is given.
 func newSite(t *testing.T, redisURL string, change func(*fakellm.Config)) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), schema: "test_" + strings.ToLower(rand.Text())}
-	s.queue = s.schema
 	if redisURL == "" {
 		redisURL = shared.redis
 	}
+	return newSiteOn(t, redisURL, shared.store, change)
+}
+
+// newSiteOn uses servers by their URLs.
+func newSiteOn(t *testing.T, redisURL, store string, change func(*fakellm.Config)) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), schema: "test_" + strings.ToLower(rand.Text())}
+	s.queue = s.schema
 	options, err := redis.ParseURL(redisURL)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +60,7 @@ func newSite(t *testing.T, redisURL string, change func(*fakellm.Config)) *site 
 	if redisURL == shared.redis {
 		t.Cleanup(s.sweep)
 	}
-	s.openStore()
+	s.openStore(store)
 	cfg := fakellm.Defaults()
 	if change != nil {
 		change(&cfg)
@@ -74,9 +80,9 @@ func newSite(t *testing.T, redisURL string, change func(*fakellm.Config)) *site 
 }
 
 // openStore makes the schema. Connections of the site's programs carry its name.
-func (s *site) openStore() {
+func (s *site) openStore(store string) {
 	s.t.Helper()
-	admin, err := sql.Open("pgx", shared.store)
+	admin, err := sql.Open("pgx", store)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -89,8 +95,8 @@ func (s *site) openStore() {
 			s.t.Error(err)
 		}
 	})
-	s.store = withQuery(s.t, shared.store, "search_path", s.schema, "application_name", s.schema)
-	if s.db, err = sql.Open("pgx", withQuery(s.t, shared.store, "search_path", s.schema)); err != nil {
+	s.store = withQuery(s.t, store, "search_path", s.schema, "application_name", s.schema)
+	if s.db, err = sql.Open("pgx", withQuery(s.t, store, "search_path", s.schema)); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { s.db.Close() })

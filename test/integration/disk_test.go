@@ -1,0 +1,98 @@
+//go:build integration
+
+package integration
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// smallDisk is a folder on a disk of its own.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Fatalf("mount a small disk, which takes root and CAP_SYS_ADMIN: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// zeros never end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// fill takes all that is left of the disk, and returns what gives it back.
+func fill(t *testing.T, dir string) func() {
+	t.Helper()
+	path := filepath.Join(dir, "ballast")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := io.Copy(f, zeros{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("fill the disk: %v", err)
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The disk of a SQLite ledger becomes full in mid-run: `run` says so and what to do, and goes on when there is room, paying again for
+// what could not be stored at the most.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	const documents, concurrency = 400, 8
+	disk := smallDisk(t, "24m")
+	s := newSite(t, "", latency(t, "uniform:20ms-60ms"))
+	s.env["GISTMILL_STORE"] = "sqlite:" + filepath.Join(disk, "ledger.db")
+	s.env["OPENAI_API_KEY"] = "test"
+	delete(s.env, "GISTMILL_REDIS")
+	s.write("notes.jsonl", lines(0, documents))
+	p := s.start("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20")
+	p.until("work has begun", func() bool { return s.fake.Stats().Completed >= 50 })
+	room := fill(t, disk)
+	r := p.wait().wantCode(1)
+	r.says("full: make room, and the same command goes on")
+	before := s.fake.Stats()
+	if before.Completed >= documents {
+		t.Fatal("all was paid for before the disk was full")
+	}
+	t.Logf("%d of %d calls were made when it ended:\n%s", before.Completed, documents, r.stderr)
+
+	// While there is no room nothing is paid for.
+	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").wantCode(1).says("make room")
+	if n := s.fake.Stats().Calls; n != before.Calls {
+		t.Errorf("%d calls were made that could not be stored", n-before.Calls)
+	}
+
+	room()
+	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").wantCode(0)
+	var v status
+	s.run("status", "-o", "json").wantCode(0).decode(&v)
+	v.check(t)
+	if want := (totals{Total: documents, Done: documents}); v.Documents != want {
+		t.Errorf("the run ended with %+v, want %+v", v.Documents, want)
+	}
+	// In work are twice as many documents as calls: some calls have ended, and wait to be booked.
+	if after := s.fake.Stats(); after.Duplicates > 2*concurrency {
+		t.Errorf("%d calls were paid twice, %d could not be stored at the most", after.Duplicates, 2*concurrency)
+	} else {
+		t.Logf("%d calls were paid twice", after.Duplicates)
+	}
+}

@@ -1,0 +1,153 @@
+//go:build integration
+
+package integration
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// unspent checks that an outage of the ledger cost no document an attempt, and left no claim and no call open.
+func (s *site) unspent() {
+	s.t.Helper()
+	for what, query := range map[string]string{
+		"documents with more than one attempt": `SELECT count(*) FROM run_documents WHERE attempts <> 1`,
+		"documents under suspicion":            `SELECT count(*) FROM run_documents WHERE suspect <> 0 OR crashes <> 0`,
+		"claims":                               `SELECT count(*) FROM run_documents WHERE state = 'claimed'`,
+		"open calls":                           `SELECT count(*) FROM calls WHERE finished_at IS NULL`,
+		"lost calls":                           `SELECT count(*) FROM calls WHERE class = 'lost'`,
+	} {
+		if n := s.count(query); n != 0 {
+			s.t.Errorf("there are %d %s", n, what)
+		}
+	}
+}
+
+// withoutLedger checks what must hold while the ledger is away: no call is begun, nobody works for nothing, and the server says
+// that it is not ready, and lives.
+func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redisServer, workers ...*process) {
+	s.t.Helper()
+	begun := time.Now()
+	await(s.t, "an end of the calls in flight", patience, func() bool { return s.fake.Stats().InFlight == 0 }, nil)
+	calls := s.fake.Stats().Calls
+	pass(max(0, lasting-quiet-time.Since(begun)))
+	taken := redis.ran("rpoplpush")
+	rests(s.t, append(workers, console.process)...)
+	// Each worker asks the queue once a second at the most when it is empty, and now it is not.
+	if n := redis.ran("rpoplpush") - taken; n > int64(4*len(workers))*int64(quiet/time.Second) {
+		s.t.Errorf("tasks were asked for %d times in %s, with nothing that could be done", n, quiet)
+	} else {
+		s.t.Logf("tasks were asked for %d times in %s", n, quiet)
+	}
+	if n := s.fake.Stats().Calls - calls; n != 0 {
+		s.t.Errorf("%d calls were begun that could not be stored", n)
+	}
+	if status, body := console.get("/readyz"); status != http.StatusServiceUnavailable {
+		s.t.Errorf("/readyz answers %d: %s", status, body)
+	}
+	if status, _ := console.get("/healthz"); status != http.StatusOK {
+		s.t.Errorf("/healthz answers %d", status)
+	}
+}
+
+// PostgreSQL is gone, for longer than leases last. What was paid for meanwhile is stored when it is back.
+func TestPostgresGone(t *testing.T) {
+	t.Parallel()
+	const documents = 800
+	redis, postgres := newRedis(t), newPostgres(t, nil, nil)
+	s := newSiteOn(t, redis.address(), postgres.url("postgres", "gistmill", "sslmode=disable"), latency(t, "uniform:20ms-60ms"))
+	console := s.server()
+	s.write("notes.jsonl", lines(0, documents))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
+	workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+	workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+	postgres.end()
+	s.withoutLedger(postgresOutage, console, redis, workers...)
+	if !postgres.begin() {
+		t.Fatalf("PostgreSQL does not start again:\n%s", postgres.log())
+	}
+	came := time.Now()
+	console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+	s.finish(run, patience, totals{Total: documents, Done: documents})
+	t.Logf("all done and the queue empty %s after PostgreSQL came back", time.Since(came).Round(time.Second))
+	s.paidOnce(documents)
+	s.unspent()
+	for _, w := range workers {
+		w.running()
+		w.stop()
+	}
+	console.stop()
+}
+
+// PostgreSQL crashes and is back, again and again.
+func TestPostgresRestarts(t *testing.T) {
+	t.Parallel()
+	const documents = 1000
+	postgres := newPostgres(t, nil, nil)
+	s := newSiteOn(t, shared.redis, postgres.url("postgres", "gistmill", "sslmode=disable"), latency(t, "uniform:20ms-60ms"))
+	t.Cleanup(s.sweep)
+	s.write("notes.jsonl", lines(0, documents))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
+	workers := []*process{s.worker("--concurrency", "8"), s.worker("--concurrency", "8")}
+	for _, at := range []int64{50, 150, 250, 350, 450, 550, 650, 750} {
+		workers[0].until("more is done", func() bool { return s.done() >= at })
+		postgres.restart()
+	}
+	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.paidOnce(documents)
+	s.unspent()
+	for _, w := range workers {
+		w.running()
+		w.stop()
+	}
+}
+
+// PostgreSQL gives out no connections for a while, and then fewer than are wanted.
+func TestPostgresWithoutConnections(t *testing.T) {
+	t.Parallel()
+	const documents = 800
+	redis, postgres := newRedis(t), newPostgres(t, nil, []string{"host all limited 127.0.0.1/32 trust"})
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := postgres.db.Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	exec(`CREATE ROLE limited LOGIN`)
+	s := newSiteOn(t, redis.address(), postgres.url("postgres", "gistmill", "sslmode=disable"), latency(t, "uniform:20ms-60ms"))
+	s.write("notes.jsonl", lines(0, documents))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
+	for _, grant := range []string{`ALL ON SCHEMA`, `ALL ON ALL TABLES IN SCHEMA`, `ALL ON ALL SEQUENCES IN SCHEMA`} {
+		exec(`GRANT ` + grant + ` "` + s.schema + `" TO limited`)
+	}
+	limit := func(connections string) {
+		exec(`ALTER ROLE limited CONNECTION LIMIT ` + connections)
+		exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'limited'`)
+	}
+	unlimited := s.store
+	s.env["GISTMILL_STORE"] = withQuery(t, postgres.url("limited", "gistmill", "sslmode=disable"), "search_path", s.schema)
+	console := s.server()
+	worker := s.worker("--concurrency", "8", "--store-connections", "8")
+	s.env["GISTMILL_STORE"] = unlimited // for those who look
+
+	worker.until("work has begun", func() bool { return s.done() >= 50 })
+	limit("0")
+	s.withoutLedger(2*quiet, console, redis, worker)
+	done := s.done()
+	if done > documents/2 {
+		t.Errorf("%d were done before the outage", done)
+	}
+	limit("-1")
+	console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+	console.stop()
+	worker.until("work goes on", func() bool { return s.done() >= done+50 })
+	limit("2")
+	begun := time.Now()
+	s.finish(run, patience, totals{Total: documents, Done: documents})
+	t.Logf("with two connections of eight the rest took %s", time.Since(begun).Round(time.Second))
+	s.paidOnce(documents)
+	s.unspent()
+	worker.running()
+	worker.stop()
+}

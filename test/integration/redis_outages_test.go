@@ -1,0 +1,174 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Redis is half a second away, each way: everything goes on, the demand is told in time, and whoever waits, waits.
+func TestSlowRedis(t *testing.T) {
+	t.Parallel()
+	const documents = 200
+	server := newRedis(t)
+	network := newLink(t, fmt.Sprintf("127.0.0.1:%d", server.port))
+	s := newSite(t, server.address(), latency(t, "uniform:20ms-60ms"))
+	s.env["GISTMILL_REDIS"] = network.redis()
+	network.slow(500 * time.Millisecond)
+	console := s.server()
+	s.write("notes.jsonl", lines(0, documents))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+	if d := console.demand(); d.Demand != 10 {
+		t.Errorf("the demand is %d", d.Demand)
+	}
+	workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.paidOnce(documents)
+	if status, body := console.get("/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz answers %d: %s", status, body)
+	}
+	rests(t, append(workers, console.process)...)
+	for _, w := range workers {
+		w.stop()
+	}
+	console.stop()
+}
+
+// Redis answers, and takes no writes for a while.
+func TestRedisRefuses(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]struct{ begin, end func(*redisServer) }{
+		"full": {
+			func(s *redisServer) { s.do("CONFIG", "SET", "maxmemory", "1") },
+			func(s *redisServer) { s.do("CONFIG", "SET", "maxmemory", "0") },
+		},
+		"read-only": { // a replica of nobody, as the old primary is in the middle of a failover
+			func(s *redisServer) { s.do("REPLICAOF", "127.0.0.1", fmt.Sprint(freePort(s.t))) },
+			func(s *redisServer) { s.do("REPLICAOF", "NO", "ONE") },
+		},
+		"without replicas": {
+			func(s *redisServer) { s.do("CONFIG", "SET", "min-replicas-to-write", "1") },
+			func(s *redisServer) { s.do("CONFIG", "SET", "min-replicas-to-write", "0") },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const documents = 800
+			server := newRedis(t)
+			s := newSite(t, server.address(), latency(t, "uniform:20ms-60ms"))
+			console := s.server()
+			s.write("notes.jsonl", lines(0, documents))
+			run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+			workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+			workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+			refusal.begin(server)
+			pass(redisOutage - quiet)
+			scripts := server.ran("evalsha")
+			rests(t, append(workers, console.process)...)
+			if n := server.ran("evalsha") - scripts; n > 20*int64(quiet/time.Second) {
+				t.Errorf("Redis was asked %d times in %s", n, quiet)
+			} else {
+				t.Logf("Redis was asked %d times in %s", n, quiet)
+			}
+			if status, body := console.get("/readyz"); status != http.StatusServiceUnavailable {
+				t.Errorf("/readyz answers %d: %s", status, body)
+			}
+			if status, _ := console.get("/healthz"); status != http.StatusOK {
+				t.Errorf("/healthz answers %d", status)
+			}
+			if d := console.demand(); d.Uncapped == 0 {
+				t.Error("the demand is 0, and work waits")
+			}
+			if s.done() == documents {
+				t.Error("all was done before the outage")
+			}
+			refusal.end(server)
+			came := time.Now()
+			console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+			s.finish(run, patience, totals{Total: documents, Done: documents})
+			t.Logf("all done and the queue empty %s after Redis took writes again", time.Since(came).Round(time.Second))
+			s.paidOnce(documents)
+			for _, w := range workers {
+				w.running()
+				w.stop()
+			}
+			console.stop()
+		})
+	}
+}
+
+// The primary dies, and sentinel makes its replica the new one.
+func TestRedisFailover(t *testing.T) {
+	t.Parallel()
+	const documents = 1200
+	primary := newRedis(t)
+	replica := newRedisWith(t, redis.Options{}, "--replicaof", "127.0.0.1", fmt.Sprint(primary.port))
+	sentinel := newSentinel(t, primary)
+	await(t, "the replica has everything", patience, func() bool {
+		return strings.Contains(replica.client.Info(background(), "replication").Val(), "master_link_status:up")
+	}, nil)
+	await(t, "sentinel knows the replica", patience, func() bool {
+		return strings.Contains(sentinel.client.Info(background(), "sentinel").Val(), "slaves=1")
+	}, nil)
+	s := newSite(t, replica.address(), latency(t, "uniform:20ms-60ms"))
+	s.env["GISTMILL_REDIS"] = fmt.Sprintf("redis-sentinel://127.0.0.1:%d/0?master=mill", sentinel.port)
+	console := s.server()
+	s.write("notes.jsonl", lines(0, documents))
+	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
+	workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+	workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+	primary.end()
+	died := time.Now()
+	if s.done() == documents {
+		t.Fatal("the primary died too late")
+	}
+	console.until("sentinel has made the replica the primary", func() bool {
+		return strings.Contains(replica.client.Info(background(), "replication").Val(), "role:master")
+	})
+	t.Logf("a new primary after %s", time.Since(died).Round(100*time.Millisecond))
+	s.finish(run, patience, totals{Total: documents, Done: documents})
+	t.Logf("all done and the queue empty after %s", time.Since(died).Round(time.Second))
+	s.paidOnce(documents)
+	console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+	for _, w := range workers {
+		w.running()
+		w.stop()
+	}
+	console.stop()
+}
+
+// newSentinel starts a sentinel that watches a primary under the name mill.
+func newSentinel(t *testing.T, primary *redisServer) *redisServer {
+	t.Helper()
+	s := &redisServer{t: t, dir: t.TempDir(), port: freePort(t)}
+	config := filepath.Join(s.dir, "sentinel.conf") // which it writes to
+	text := fmt.Sprintf(`bind 127.0.0.1
+port %d
+sentinel monitor mill 127.0.0.1 %d 1
+sentinel down-after-milliseconds mill 1000
+sentinel failover-timeout mill 10000
+`, s.port, primary.port)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.command = exec.Command("redis-server", config, "--sentinel")
+	s.command.Dir = s.dir
+	s.connect()
+	t.Cleanup(func() {
+		s.end()
+		s.client.Close()
+	})
+	if !s.await() {
+		t.Fatal("the sentinel does not start")
+	}
+	return s
+}
