@@ -123,7 +123,9 @@ func (w *Worker) persist(ctx context.Context, what string, do func() error) erro
 		if err == nil || refused(err) || ctx.Err() != nil || w.noteFull(err) {
 			return err
 		}
-		w.Log.Warn("the ledger does not answer, trying again", "step", what, "error", err)
+		if w.complaint.due(time.Now()) {
+			w.Log.Warn("the ledger does not answer, trying again", "step", what, "error", err)
+		}
 		sleep(ctx, pause)
 	}
 }

@@ -111,8 +111,10 @@ type Worker struct {
 	held     atomic.Int64
 	worked   atomic.Bool // it ever had a task
 	tally    tally
-	Stale    atomic.Int64 // outcomes that were refused because the claim was another's
-	refusals atomic.Int64 // bad requests in a row, no answer between
+	// complaint is about the ledger, which all documents in work miss at once.
+	complaint complaint
+	Stale     atomic.Int64 // outcomes that were refused because the claim was another's
+	refusals  atomic.Int64 // bad requests in a row, no answer between
 }
 
 // New prepares a worker and starts nothing.

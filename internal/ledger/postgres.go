@@ -29,16 +29,14 @@ func openPostgres(ctx context.Context, url string, connections int) (*sql.DB, er
 		config.RuntimeParams["application_name"] = "gistmill"
 	}
 	// Certificates and password files are read for each new connection, so that renewed ones are taken.
-	db := stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+	db := openSparing(stdlib.GetConnector(*config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
 		fresh, err := pgx.ParseConfig(url)
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 		c.TLSConfig, c.Fallbacks, c.Password = fresh.TLSConfig, fresh.Fallbacks, fresh.Password
 		return nil
-	}))
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
+	})), connections)
 	db.SetConnMaxIdleTime(time.Minute)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach the ledger at %s: %w", config.Host, explainPostgres(err)), db.Close())

@@ -99,6 +99,9 @@ func (s *site) openStore(store string) {
 	if s.db, err = sql.Open("pgx", withQuery(s.t, store, "search_path", s.schema)); err != nil {
 		s.t.Fatal(err)
 	}
+	if store != shared.store {
+		s.db.SetMaxIdleConns(0) // the server may have been restarted since
+	}
 	s.t.Cleanup(func() { s.db.Close() })
 }
 

@@ -1,0 +1,86 @@
+package ledger
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// stingy gives out so many connections and no more.
+type stingy struct {
+	mu      sync.Mutex
+	left    int
+	refused int
+}
+
+func (s *stingy) Connect(context.Context) (driver.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left == 0 {
+		s.refused++
+		return nil, &pgconn.PgError{Code: "53300"}
+	}
+	s.left--
+	return idleConn{}, nil
+}
+
+func (s *stingy) Driver() driver.Driver { return nil }
+
+// idleConn answers pings.
+type idleConn struct{}
+
+func (idleConn) Ping(context.Context) error          { return nil }
+func (idleConn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsupported }
+func (idleConn) Close() error                        { return nil }
+func (idleConn) Begin() (driver.Tx, error)           { return nil, errors.ErrUnsupported }
+
+// A pool that is refused a connection works with those it has, and asks for more after a while.
+func TestPoolMakesDo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := &stingy{left: 2}
+		pool := openSparing(server, 8)
+		defer pool.Close()
+		// at once takes so many connections, each for a second, and returns how many were refused.
+		atOnce := func(n int) (failed int) {
+			var all sync.WaitGroup
+			var mu sync.Mutex
+			for range n {
+				all.Go(func() {
+					conn, err := pool.Conn(t.Context())
+					if err != nil {
+						mu.Lock()
+						failed++
+						mu.Unlock()
+						return
+					}
+					time.Sleep(time.Second)
+					_ = conn.Close()
+				})
+			}
+			all.Wait()
+			return failed
+		}
+		atOnce(8) // some of them learn it
+		if server.refused == 0 {
+			t.Fatal("no more than two were asked for")
+		}
+		if n := atOnce(8); n != 0 {
+			t.Errorf("%d of 8 failed, with two connections for them", n)
+		}
+		server.mu.Lock()
+		server.left, server.refused = 6, 0
+		server.mu.Unlock()
+		time.Sleep(askAgain)
+		begun := time.Now()
+		if n := atOnce(8); n != 0 || time.Since(begun) > 2*time.Second {
+			t.Errorf("with eight to be had %d of 8 failed, and the others took %s", n, time.Since(begun))
+		}
+	})
+}
