@@ -72,6 +72,13 @@ integration: ## Run the tests against a real Redis and PostgreSQL (make services
 	test -n "$$packages" || { echo 'no test has the build tag integration' >&2; exit 1; }; \
 	set -x; $(GO) test -race -count=1 -p 1 -timeout 20m -tags integration $(TESTFLAGS) $$packages
 
+# Redis is away for a minute, PostgreSQL for longer than leases last, a worker is frozen for two minutes, and clocks are
+# minutes apart, for which the program is compiled a second time.
+.PHONY: integration-long
+integration-long: ## Run the outages of test/integration at full length, and workers with wrong clocks (make services)
+	@servers=$$(.ci/services env); eval "$$servers"; \
+	set -x; $(GO) test -race -count=1 -timeout 40m -tags integration,long $(TESTFLAGS) ./test/integration
+
 .PHONY: chart
 chart: $(BIN)/tools/helm3 $(BIN)/tools/helm4 $(BIN)/tools/promtool ## Check the Helm chart with Helm 3 and 4: lint, real types, Pod Security, KEDA's settings, alerts
 	$(GO) test -count=1 -tags chart $(TESTFLAGS) ./deploy/...
@@ -177,7 +184,7 @@ $(BIN)/tools/cyclonedx-gomod: tools/sbom/go.mod tools/sbom/go.sum
 lint: $(BIN)/tools/golangci-lint $(BIN)/tools/actionlint ## Check form and style: gofmt, go vet, golangci-lint, go.mod, workflows
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
 	test -z "$$unformatted" || { printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; }
-	$(GO) vet -tags integration,simulation,benchmark,chart,e2e ./...
+	$(GO) vet -tags integration,long,simulation,benchmark,chart,e2e ./...
 	$(BIN)/tools/golangci-lint run ./...
 	$(GO) mod tidy -diff
 	$(BIN)/tools/actionlint -shellcheck= -pyflakes=

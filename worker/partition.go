@@ -39,21 +39,11 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 	if failed {
 		w.Log.Warn("partition handed back", "partition", p.ID, "run", p.Run, "error", err)
 		w.noteFull(err)
-		w.hold(w.calls)
+		// The next task from the queue would fare no better while the ledger is away, and all of them would be taken and handed back as fast
+		// as Redis can.
+		w.pause(w.calls, recoverEvery)
 	}
 	return err
-}
-
-// hold keeps a task that can't be worked on for a while: the next one from the queue would fare no better while the ledger is
-// away, and all of them would be taken and handed back as fast as Redis can.
-func (w *Worker) hold(ctx context.Context) {
-	wait := time.NewTimer(recoverEvery)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-w.draining:
-	case <-ctx.Done():
-	}
 }
 
 // partition works on what is due in a partition until nothing of it is left, or it is better handed back.
@@ -86,6 +76,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		if err != nil {
 			// It may have been written all the same. Who stays finds in the end what is in nobody's hands.
 			w.Log.Warn("documents not claimed, trying again", "partition", p.ID, "error", err)
+			w.noteFull(err)
 			w.pause(ctx, claimAgain)
 			if ctx.Err() != nil {
 				return err

@@ -3,7 +3,9 @@
 package integration
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -51,33 +53,53 @@ func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redi
 	}
 }
 
-// PostgreSQL is gone, for longer than leases last. What was paid for meanwhile is stored when it is back.
-func TestPostgresGone(t *testing.T) {
+// PostgreSQL is gone, or nothing gets through to it, for longer than leases last. What was paid for meanwhile is stored when it is back.
+func TestPostgresAway(t *testing.T) {
 	t.Parallel()
-	const documents = 800
-	redis, postgres := newRedis(t), newPostgres(t, nil, nil)
-	s := newSiteOn(t, redis.address(), postgres.url("postgres", "gistmill", "sslmode=disable"), latency(t, "uniform:20ms-60ms"))
-	console := s.server()
-	s.write("notes.jsonl", lines(0, documents))
-	run := s.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
-	workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
-	workers[0].until("work has begun", func() bool { return s.done() >= 50 })
-	postgres.end()
-	s.withoutLedger(postgresOutage, console, redis, workers...)
-	if !postgres.begin() {
-		t.Fatalf("PostgreSQL does not start again:\n%s", postgres.log())
+	for name, away := range map[string]struct{ leave, back func(*postgresServer, *link) }{
+		"dead": {
+			func(s *postgresServer, _ *link) { s.end() },
+			func(s *postgresServer, _ *link) {
+				if !s.begin() {
+					s.t.Fatalf("PostgreSQL does not start again:\n%s", s.log())
+				}
+			},
+		},
+		"partitioned": {
+			func(_ *postgresServer, l *link) { l.cut() },
+			func(_ *postgresServer, l *link) { l.mend() },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const documents = 800
+			redis, postgres := newRedis(t), newPostgres(t, nil, nil)
+			network := newLink(t, fmt.Sprintf("127.0.0.1:%d", postgres.port))
+			s := newSiteOn(t, redis.address(), postgres.url("postgres", "gistmill", "sslmode=disable"), latency(t, "uniform:20ms-60ms"))
+			s.write("notes.jsonl", lines(0, documents))
+			run := s.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
+			direct := s.store
+			s.env["GISTMILL_STORE"] = strings.Replace(direct, fmt.Sprintf("127.0.0.1:%d", postgres.port), network.proxy.Listen, 1)
+			console := s.server()
+			workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+			s.env["GISTMILL_STORE"] = direct // for those who look
+			workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+			away.leave(postgres, network)
+			s.withoutLedger(postgresOutage, console, redis, workers...)
+			away.back(postgres, network)
+			came := time.Now()
+			console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+			s.finish(run, patience, totals{Total: documents, Done: documents})
+			t.Logf("all done and the queue empty %s after PostgreSQL came back", time.Since(came).Round(time.Second))
+			s.paidOnce(documents)
+			s.unspent()
+			for _, w := range workers {
+				w.running()
+				w.stop()
+			}
+			console.stop()
+		})
 	}
-	came := time.Now()
-	console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
-	s.finish(run, patience, totals{Total: documents, Done: documents})
-	t.Logf("all done and the queue empty %s after PostgreSQL came back", time.Since(came).Round(time.Second))
-	s.paidOnce(documents)
-	s.unspent()
-	for _, w := range workers {
-		w.running()
-		w.stop()
-	}
-	console.stop()
 }
 
 // PostgreSQL crashes and is back, again and again.
