@@ -11,7 +11,10 @@ import (
 const oldestRedis = "6.2"
 
 // UnfitRedisError says why a Redis would lose tasks or can't take any, and what to do.
-type UnfitRedisError struct{ Why string }
+type UnfitRedisError struct {
+	Why     string
+	Replica bool // which may pass, in a failover
+}
 
 func (e *UnfitRedisError) Error() string { return e.Why }
 
@@ -35,10 +38,10 @@ func judge(info string) (warnings []string, err error) {
 		}
 	}
 	if v := is["redis_version"]; v != "" && older(v, oldestRedis) {
-		return nil, &UnfitRedisError{fmt.Sprintf("Redis is version %s: use %s or newer", v, oldestRedis)}
+		return nil, &UnfitRedisError{Why: fmt.Sprintf("Redis is version %s: use %s or newer", v, oldestRedis)}
 	}
 	if is["role"] == "slave" {
-		return nil, &UnfitRedisError{"this Redis is a replica, which takes no tasks: give the address of its primary, or a redis-sentinel:// one"}
+		return nil, &UnfitRedisError{Why: "this Redis is a replica, which takes no tasks: give the address of its primary, or a redis-sentinel:// one", Replica: true}
 	}
 	policy := is["maxmemory_policy"]
 	switch {
@@ -46,7 +49,7 @@ func judge(info string) (warnings []string, err error) {
 	case is["maxmemory"] == "0":
 		warnings = append(warnings, fmt.Sprintf("Redis has maxmemory-policy %s, which would throw tasks away once maxmemory is set: set it to noeviction", policy))
 	case strings.HasPrefix(policy, "allkeys"):
-		return nil, &UnfitRedisError{fmt.Sprintf("Redis has maxmemory-policy %s and would throw tasks away when its memory is full: set it to noeviction", policy)}
+		return nil, &UnfitRedisError{Why: fmt.Sprintf("Redis has maxmemory-policy %s and would throw tasks away when its memory is full: set it to noeviction", policy)}
 	default:
 		warnings = append(warnings, fmt.Sprintf("Redis has maxmemory-policy %s: set it to noeviction, which is what a queue needs", policy))
 	}

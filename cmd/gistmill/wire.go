@@ -125,7 +125,7 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
 	if need != queueViewed && !a.embedded() {
-		if err := a.checkRedis(ctx); err != nil {
+		if err := patiently(ctx, a.checkRedis); err != nil {
 			return err
 		}
 	}
@@ -138,13 +138,16 @@ func (a *app) embedded() bool { return a.config.Redis == "" }
 // checkRedis refuses one that would lose tasks, and one that has nothing to do with the ledger.
 func (a *app) checkRedis(ctx context.Context) error {
 	warnings, err := a.queue.CheckRedis(ctx)
-	for _, w := range warnings {
-		a.log.Warn("Redis is not set as a queue needs it", "warning", w)
-	}
 	if err != nil {
 		return err
 	}
-	return a.enqueuer().Own(ctx)
+	if err := a.enqueuer().Own(ctx); err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		a.log.Warn("Redis is not set as a queue needs it", "warning", w)
+	}
+	return nil
 }
 
 // redisLog passes the Redis client's log on.
@@ -197,7 +200,7 @@ func notThereYet(err error) bool {
 	case errors.As(err, &network):
 		return true
 	}
-	return strings.Contains(err.Error(), "LOADING") // Redis is loading its data
+	return tasks.Refuses(err)
 }
 
 // sourceOptions are what a worker opens a source with; a listing adds its filters.

@@ -89,7 +89,7 @@ func TestClocksThatDiffer(t *testing.T) {
 			workers := map[string]*process{}
 			for _, wrong := range []string{"5m", "-5m", "0s"} {
 				s.env[clockVariable] = wrong
-				w := s.startProgram(skewed, "worker", "--concurrency", fmt.Sprint(concurrency), "--retry-base", "4s", "--retry-cap", "20s")
+				w := s.startBy([]string{skewed}, "worker", "--concurrency", fmt.Sprint(concurrency), "--retry-base", "4s", "--retry-cap", "20s")
 				w.until("it has started", func() bool { return strings.Contains(w.Stderr.String(), "worker started") })
 				if said := strings.Contains(w.Stderr.String(), "the clock of this machine is not that of Redis"); said != (wrong != "0s") {
 					t.Errorf("the worker at %s says that its clock is wrong: %v", wrong, said)

@@ -91,13 +91,17 @@ func TestRedisRefuses(t *testing.T) {
 			if s.done() == documents {
 				t.Error("all was done before the outage")
 			}
+			late := s.start("worker", "--concurrency", "4") // as a pod that is started in the middle of it
+			pass(2 * time.Second)
+			late.running()
 			refusal.end(server)
 			came := time.Now()
+			late.until("it has started", func() bool { return strings.Contains(late.Stderr.String(), "worker started") })
 			console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
 			s.finish(run, patience, totals{Total: documents, Done: documents})
 			t.Logf("all done and the queue empty %s after Redis took writes again", time.Since(came).Round(time.Second))
 			s.paidOnce(documents)
-			for _, w := range workers {
+			for _, w := range append(workers, late) {
 				w.running()
 				w.stop()
 			}
