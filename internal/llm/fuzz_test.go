@@ -21,6 +21,7 @@ func FuzzPrices(f *testing.F) {
 	f.Add("models: [{name: ' spaced ', input: .inf, output: 1}]", 1, 1, 1)
 	f.Add("models: [{name: x-2025-01-02, input: 0x10, output: 1, cache_write: 3}]\n---\nmodels: []", 5, 9, -1)
 	f.Add("models: &a [*a]", 1, 1, 1)
+	f.Add("models: [{name: ' spaced', input: 1, output: 1}]", 1, 1, 1)
 	f.Fuzz(func(t *testing.T, file string, in, cached, out int) {
 		own, err := parsePrices(strings.NewReader(file))
 		if err != nil {

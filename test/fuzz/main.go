@@ -146,7 +146,7 @@ type row struct {
 
 var (
 	progress = regexp.MustCompile(`execs: (\d+) \(\d+/sec\)(?:, new interesting: (\d+) \(total: (\d+)\))?`) //nolint:gochecknoglobals // a constant
-	written  = regexp.MustCompile(`Failing input written to (\S+)`)                                          //nolint:gochecknoglobals // a constant
+	written  = regexp.MustCompile(`Failing input written to (\S+)`)                                         //nolint:gochecknoglobals // a constant
 )
 
 // read takes the last figures out of what `go test -fuzz` has said.
