@@ -13,7 +13,8 @@ LDFLAGS   := -s -w -X main.version=$(VERSION)
 DOCUMENTS ?= examples/documents
 OUT       ?= summaries
 PAPERS    ?= ../shared/data/papers.jsonl
-FUZZTIME  ?= 30s
+FUZZTIME  ?= 10m
+FUZZ      ?=
 LINES     ?= 1000000
 IMAGE     ?= gistmill:$(or $(VERSION),dev)
 REGISTRY  ?= ghcr.io/gistmill
@@ -29,7 +30,7 @@ help: ## List everything that can be done here
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, BENCHFLAGS, FUZZTIME, PAPERS, LINES, IMAGE, VERSION, REGISTRY (make run OUT=/tmp/x)\n'
+	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, BENCHFLAGS, FUZZTIME, FUZZ, PAPERS, LINES, IMAGE, VERSION, REGISTRY (make run OUT=/tmp/x)\n'
 
 .PHONY: build
 build: ## Build bin/gistmill, one static file
@@ -104,13 +105,8 @@ services-stop: ## Stop them and delete what they stored
 	@.ci/services stop
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME
-	@targets=$$(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]+:[0-9]+:func |\1 |' | sort); \
-	test -n "$$targets" || { echo 'there is no fuzz target' >&2; exit 1; }; \
-	while read -r dir name; do \
-	  echo "fuzz $$dir $$name for $(FUZZTIME)"; \
-	  $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir"; \
-	done <<< "$$targets"
+fuzz: ## Run every fuzz target for FUZZTIME, and print what each has done (FUZZ=corpus/FuzzPDF: only those)
+	$(GO) run ./test/fuzz -time $(FUZZTIME) -only '$(FUZZ)'
 
 .PHONY: bench
 bench: ## Judge limits, budget and throughput of the LLM engine, 25 minutes (make services; BENCHFLAGS=-quick: 3)

@@ -40,7 +40,8 @@ func Dial(address string) (redis.UniversalClient, error) {
 	}
 	if db := strings.Trim(u.Path, "/"); db != "" {
 		if o.DB, err = strconv.Atoi(db); err != nil {
-			return nil, fmt.Errorf("the Redis database %q is not a number", db)
+			// Not repeated: part of a badly escaped password can end up here.
+			return nil, errors.New("what follows the host of the Redis address is not the number of a database (a / in a password is written %2F)")
 		}
 	}
 	kind := strings.TrimPrefix(u.Scheme, "rediss")

@@ -60,15 +60,16 @@ type archive struct {
 }
 
 func (x *Extractor) openArchive(ctx context.Context, data []byte, what string) (*archive, error) {
+	// Before the list is read, which takes ten times its size in memory; the number that stands at its end may be a lie.
+	if n := bytes.Count(data, []byte("PK\x01\x02")); n > x.limits.ZipEntries {
+		return nil, &InputError{Reason: fmt.Sprintf("zip bomb: %d entries, the limit is %d", n, x.limits.ZipEntries)}
+	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		if !bytes.Contains(data[max(0, len(data)-66<<10):], []byte("PK\x05\x06")) {
 			return nil, &InputError{Reason: fmt.Sprintf("truncated %s: its end is missing", what)}
 		}
 		return nil, &InputError{Reason: fmt.Sprintf("broken %s: its list of parts cannot be read", what)}
-	}
-	if len(z.File) > x.limits.ZipEntries {
-		return nil, &InputError{Reason: fmt.Sprintf("zip bomb: %d entries, the limit is %d", len(z.File), x.limits.ZipEntries)}
 	}
 	a := &archive{ctx: ctx, what: what, files: make(map[string]*zip.File, len(z.File)), limits: x.limits, left: x.limits.Inflated}
 	var declared uint64

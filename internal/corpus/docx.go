@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 )
@@ -222,11 +223,22 @@ func (x *Extractor) docxTitle(a *archive) (string, error) {
 		case e.name == "title":
 			inside = e.start && !e.end
 		case inside && e.text != nil:
-			title += string(e.text[:min(len(e.text), 1024)])
+			title = extendTitle(title, e.text)
 		}
 		return nil
 	})
 	return usableTitle(title), err
+}
+
+// maxTitle bounds a title in bytes: what is longer is none, and putting a million pieces together would take quadratic time.
+const maxTitle = 1024
+
+func extendTitle(title string, more []byte) string {
+	n := min(len(more), maxTitle-len(title))
+	for n > 0 && n < len(more) && !utf8.RuneStart(more[n]) {
+		n--
+	}
+	return title + string(more[:n])
 }
 
 // docxText builds the text of a document's body.
@@ -260,7 +272,7 @@ func (d *docxText) event(e xmlEvent) error {
 		if d.inText {
 			d.text(e.text)
 			if d.inTitle {
-				d.title += string(e.text)
+				d.title = extendTitle(d.title, e.text)
 			}
 		}
 	case e.start:

@@ -99,7 +99,7 @@ func (x *Extractor) epubPackage(a *archive, packagePath string) (epubBook, error
 		case e.name == "title":
 			inTitle = e.start && !e.end && b.title == ""
 		case inTitle && e.text != nil:
-			b.title += html.UnescapeString(string(e.text[:min(len(e.text), 1024)]))
+			b.title = extendTitle(b.title, []byte(html.UnescapeString(string(e.text[:min(len(e.text), maxTitle)]))))
 		case e.start && e.name == "item":
 			href, err := url.PathUnescape(e.attr("href"))
 			if err != nil {

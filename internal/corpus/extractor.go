@@ -178,7 +178,7 @@ func (x *Extractor) read(ctx context.Context, kind kind, raw *Raw) (*Document, e
 		return nil, x.tooMuchText()
 	}
 	title, _ := clean([]byte(got.title), true)
-	return &Document{Title: title, Text: text, MediaType: kind.mediaType}, nil
+	return &Document{Title: extendTitle("", []byte(title)), Text: text, MediaType: kind.mediaType}, nil
 }
 
 // release gives memory back that was estimated for a document. After a large one the garbage

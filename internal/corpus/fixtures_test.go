@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/flate"
+	"compress/zlib"
 	"crypto/md5"
 	"crypto/rc4"
 	"encoding/hex"
@@ -63,6 +64,11 @@ func makePDF(o pdfOptions, pages ...string) []byte {
 		trailer += fmt.Sprintf(" /ID [<%s><%s>] /Encrypt %d 0 R", hex.EncodeToString(id), hex.EncodeToString(id),
 			add(fmt.Sprintf("<< /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >>", hex.EncodeToString(owner), hex.EncodeToString(user))))
 	}
+	return assemblePDF(objects, trailer)
+}
+
+// assemblePDF puts objects, the first of which is the catalog, into a file.
+func assemblePDF(objects []string, trailer string) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.4\n")
 	offsets := make([]int, len(objects))
@@ -125,24 +131,44 @@ func makeDOCX(tb testing.TB, body, styles, title string) []byte {
 
 func wordParagraph(text string) string { return "<w:p><w:r><w:t>" + text + "</w:t></w:r></w:p>" }
 
+// deflated packs a text that is repeated as one DEFLATE stream.
+func deflated(tb testing.TB, unit []byte, times int64) []byte {
+	tb.Helper()
+	var packed bytes.Buffer
+	f, err := flate.NewWriter(&packed, flate.BestCompression)
+	for ; err == nil && times > 0; times-- {
+		_, err = f.Write(unit)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
+// zlibbed is deflated in the wrapping that PDF wants (RFC 1950).
+func zlibbed(tb testing.TB, unit []byte, times int64) []byte {
+	tb.Helper()
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	for range times {
+		if _, err := z.Write(unit); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
 // makeBomb builds an archive whose one part inflates to so many zero bytes. The size that the
 // archive declares for it is a lie when declared is not zero.
 func makeBomb(tb testing.TB, name string, inflated int64, declared uint64) []byte {
 	tb.Helper()
-	var packed bytes.Buffer
-	f, err := flate.NewWriter(&packed, flate.BestCompression)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	zeros := make([]byte, 1<<20)
-	for left := inflated; left > 0; left -= int64(len(zeros)) {
-		if _, err := f.Write(zeros[:min(int64(len(zeros)), left)]); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	if err := f.Close(); err != nil {
-		tb.Fatal(err)
-	}
+	packed := deflated(tb, bytes.Repeat([]byte{0}, 1<<10), inflated>>10)
 	if declared == 0 {
 		declared = uint64(inflated)
 	}
@@ -153,9 +179,9 @@ func makeBomb(tb testing.TB, name string, inflated int64, declared uint64) []byt
 	} else if _, err := io.WriteString(w, contentTypes); err != nil {
 		tb.Fatal(err)
 	}
-	w, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(packed.Len()), UncompressedSize64: declared})
+	w, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(len(packed)), UncompressedSize64: declared})
 	if err == nil {
-		_, err = w.Write(packed.Bytes())
+		_, err = w.Write(packed)
 	}
 	if err == nil {
 		err = z.Close()

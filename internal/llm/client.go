@@ -253,11 +253,16 @@ func (c *Client) answer(r Request, ex *exchange, got openai.ChatCompletionRespon
 	return resp, nil
 }
 
+// maxUsage is more tokens than any call has. An endpoint that reports more, or less than none, would lead the books astray.
+const maxUsage = 1e9
+
+func plausible(tokens int) int { return min(max(tokens, 0), maxUsage) }
+
 // usageOf reads the usage, and from the body what go-openai does not know.
 func usageOf(u openai.Usage, body []byte) Usage {
-	usage := Usage{In: u.PromptTokens, Out: u.CompletionTokens}
+	usage := Usage{In: plausible(u.PromptTokens), Out: plausible(u.CompletionTokens)}
 	if u.PromptTokensDetails != nil {
-		usage.CachedIn = u.PromptTokensDetails.CachedTokens
+		usage.CachedIn = plausible(u.PromptTokensDetails.CachedTokens)
 	}
 	if bytes.Contains(body, []byte(`"cache_write_tokens"`)) {
 		var details struct {
@@ -268,7 +273,7 @@ func usageOf(u openai.Usage, body []byte) Usage {
 			} `json:"usage"`
 		}
 		if json.Unmarshal(body, &details) == nil {
-			usage.CacheWriteIn = details.Usage.Prompt.CacheWrite
+			usage.CacheWriteIn = plausible(details.Usage.Prompt.CacheWrite)
 		}
 	}
 	return usage

@@ -119,6 +119,9 @@ func (p Price) check() error {
 	if p.Name == "" {
 		return errors.New("no name")
 	}
+	if strings.TrimSpace(p.Name) != p.Name {
+		return errors.New("white space around the name, by which it would never be found")
+	}
 	if (p.Input == nil) != (p.Output == nil) {
 		return errors.New("input and output price go together (leave both out to give only sizes)")
 	}

@@ -3,6 +3,7 @@ package summarize
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -100,4 +101,23 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%q gives an empty summary", content)
 		}
 	})
+}
+
+func TestCleanIsLinear(t *testing.T) {
+	t.Parallel()
+	for name, unit := range map[string]string{
+		"links": "[a](http://b)", "open": "[", "images": "![", "brackets": "[a]", "tags": "<", "autolinks": "<http://a>", "schemes": "http://", "parentheses": "](",
+		"joiners": "\u200d", "letters": "a", "entities": "&lt;", "fences": "```\n",
+	} {
+		took := func(n int) time.Duration {
+			text := strings.Repeat(unit, n/len(unit))
+			start := time.Now()
+			(cleaner{Document{Text: cleanSource(text)}}).clean(text)
+			return time.Since(start)
+		}
+		// Answers are short. Quadratic work would take 256 times as long for 16 times the text.
+		if small, big := took(1<<13), took(1<<17); big > 80*small+5*time.Second {
+			t.Errorf("%s: %v for 8 KiB, %v for 128 KiB", name, small, big)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -366,6 +367,27 @@ func BenchmarkCheck(b *testing.B) {
 					checks.Check(d, []string{summary}, checks.Asked{Words: 60, Language: true})
 				}
 			})
+		}
+	}
+}
+
+// What a check looks for may stand in the text a million times, or nearly stand there.
+func TestCheckIsLinear(t *testing.T) {
+	t.Parallel()
+	for name, unit := range map[string]string{
+		"numbers": "1,2", "digits": "7", "groups": "1 000 ", "points": "1.", "percent": "5% ", "names": "Ada Lovelace ", "initials": "A. B. ", "capitals": "A",
+		"quotes": "“", "apostrophes": "'", "quoted": "\"a\" ", "dates": "5 March ", "years": "1914–", "slashes": "1/2/", "spaces": " ", "joined": "a-", "cjk": "年5月", "marks": "e\u0301",
+	} {
+		took := func(n int) time.Duration {
+			text := strings.Repeat(unit, n/len(unit))
+			summary := text[:min(len(text), 4<<10)] + " On 5 March 1999 Ada Lovelace of the XKCD paid 4,711 pounds for “an invented quotation”."
+			start := time.Now()
+			checks.Check(checks.Document{Text: text}, []string{summary}, checks.Asked{Words: 100, Language: true})
+			return time.Since(start)
+		}
+		// Quadratic work would take 256 times as long for 16 times the text.
+		if small, big := took(1<<15), took(1<<19); big > 80*small+5*time.Second {
+			t.Errorf("%s: %v for 32 KiB, %v for 512 KiB", name, small, big)
 		}
 	}
 }
