@@ -189,6 +189,7 @@ func TestWrongValues(t *testing.T) {
 		{"--redis=localhost:6379", `--redis has no scheme: give e.g. redis://localhost:6379/0`},
 		{"--redis=http://localhost", `--redis has the scheme "http", which is no Redis: give redis://, rediss://, redis-sentinel:// or redis-cluster://`},
 		{"--redis=redis://", `--redis has no host: give e.g. redis://localhost:6379`},
+		{"--redis=redis://secret:host:6379", `--redis has a port that is no number from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A): give e.g. redis://localhost:6379`},
 		{"--redis-ca=/no/such/file", `--redis-ca names "/no/such/file", which does not exist: give the path of a readable file`},
 		{"--redis-cert=load_test.go", `--redis-cert has no private key beside it: set redis-key`},
 		{"--redis-key=load_test.go", `--redis-key has no certificate beside it: set redis-cert`},
