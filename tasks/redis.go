@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,16 +12,23 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Dial makes a client for a redis://, rediss://, redis-sentinel://…?master=NAME or redis-cluster:// address (the last two
-// also with rediss, and with several hosts), and does not connect yet. asynq's own parser loses the user name.
-func Dial(address string) (redis.UniversalClient, error) {
+// dialTimeout bounds the way to a connection, TLS included.
+const dialTimeout = 5 * time.Second
+
+// Dial is DialTLS with the system's authorities.
+func Dial(address string) (redis.UniversalClient, error) { return DialTLS(address, Certificates{}) }
+
+// DialTLS makes a client for a redis://, rediss://, redis-sentinel://…?master=NAME or redis-cluster:// address (the last two
+// also with rediss, and with several hosts), and does not connect yet. The certificates are for rediss alone; files that are of no
+// use are an error at once. asynq's own parser loses the user name.
+func DialTLS(address string, files Certificates) (redis.UniversalClient, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("the Redis address is not a URL; for example redis://localhost:6379/0")
 	}
 	o := &redis.UniversalOptions{
 		Addrs:           strings.Split(u.Host, ","),
-		DialTimeout:     5 * time.Second,
+		DialTimeout:     dialTimeout,
 		ReadTimeout:     5 * time.Second,
 		WriteTimeout:    5 * time.Second,
 		PoolTimeout:     10 * time.Second,
@@ -46,7 +52,11 @@ func Dial(address string) (redis.UniversalClient, error) {
 	}
 	kind := strings.TrimPrefix(u.Scheme, "rediss")
 	if strings.HasPrefix(u.Scheme, "rediss") {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: tlsName(o.Addrs)}
+		name := tlsName(o.Addrs)
+		if o.TLSConfig, err = files.config(name); err != nil {
+			return nil, err
+		}
+		o.Dialer = files.dialer(name)
 	} else {
 		kind = strings.TrimPrefix(u.Scheme, "redis")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/enqueuer"
+	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
@@ -141,7 +142,7 @@ func (a *app) confirm(ctx context.Context, source *corpus.Source, profile summar
 	if err != nil {
 		return fmt.Errorf("estimate: %w", err)
 	}
-	endpoint := a.config.BaseURL
+	endpoint := config.RedactURL(a.config.BaseURL)
 	if endpoint == "" {
 		endpoint = "api.openai.com"
 	}

@@ -115,7 +115,7 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 	}
 	// What go-redis writes to stderr by itself is said in our own words, once.
 	redis.SetLogger(redisLog{a.log})
-	client, err := tasks.Dial(address)
+	client, err := tasks.DialTLS(address, tasks.Certificates{CA: a.config.RedisCA, Cert: a.config.RedisCert, Key: a.config.RedisKey})
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func notThereYet(err error) bool {
 	case errors.As(err, &starting):
 		return starting.Code == "57P03" || starting.Code == "53300" // the database system is starting up; too many connections
 	case errors.As(err, &network):
-		return true
+		return network.Op != "remote error" // a TLS alert: it is there, and refuses our certificate
 	}
 	return tasks.Refuses(err)
 }

@@ -166,6 +166,18 @@ func TestRedisTriggerAuthentication(t *testing.T) {
 			},
 			"password queue/word",
 		},
+		{
+			"files for TLS",
+			[]string{
+				"--set", "redis.url=rediss://:s%40crt@redis:6379/0", "--set", "redis.trigger.tls.existingSecret=redis-tls",
+				"--set", "redis.trigger.tls.certKey=tls.crt", "--set", "redis.trigger.tls.keyKey=tls.key",
+			},
+			"password " + own + "/redis-password, ca redis-tls/ca.crt, cert redis-tls/tls.crt, key redis-tls/tls.key",
+		},
+		{
+			"an authority and no password", []string{"--set", "redis.url=rediss://redis:6379/0", "--set", "redis.trigger.tls.existingSecret=redis-tls"},
+			"ca redis-tls/ca.crt",
+		},
 		{"the chart's own Redis", []string{"--set", "redis.url=", "--set", "dev.redis.enabled=true"}, "password " + own + "/redis-password"},
 	}
 	for _, tc := range cases {

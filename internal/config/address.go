@@ -99,7 +99,9 @@ func checkHosts(rest string) string {
 			host = strings.Trim(h, "[]")
 		} else if i := strings.LastIndex(h, ":"); i >= 0 {
 			host = h[:i]
-			if n, err := strconv.Atoi(h[i+1:]); err != nil || n < 1 || n > 65535 {
+			n, err := strconv.Atoi(h[i+1:])
+			// A further colon is a password whose @ was forgotten, which would be looked up as a host, and logged.
+			if err != nil || n < 1 || n > 65535 || strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
 				// Not repeated: a badly escaped password can end up here.
 				return "has a port that is no number from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A)"
 			}

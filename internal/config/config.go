@@ -35,7 +35,9 @@ type Config struct {
 	// Redis is the queue's address, empty when not set. It may hold a
 	// password; show [RedactURL] of it.
 	Redis string
-	Queue string
+	// Paths of PEM files for TLS to Redis; empty: the system's authorities, no client certificate.
+	RedisCA, RedisCert, RedisKey string
+	Queue                        string
 
 	// Out is a local folder, or "-" for JSON lines on standard output.
 	Out string
@@ -216,7 +218,11 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 	if uses("auth-metrics") && c.AuthMetrics && c.AuthTokenFile == "" {
 		ps = append(ps, problem{"auth-metrics", "asks for a token and none is set: set auth-token-file"})
 	}
+	if uses("redis") {
+		ps = append(ps, c.crossRedis()...)
+	}
 	for _, f := range []struct{ name, path string }{
+		{"redis-ca", c.RedisCA}, {"redis-cert", c.RedisCert}, {"redis-key", c.RedisKey},
 		{"prompt", c.Prompt}, {"schema", c.Schema}, {"prices", c.Prices}, {"auth-token-file", c.AuthTokenFile},
 	} {
 		if f.path == "" || !uses(f.name) {
@@ -224,6 +230,27 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 		}
 		if why := unreadable(f.path); why != "" {
 			ps = append(ps, problem{f.name, "names " + quote(f.path) + ", which " + why + ": give the path of a readable file"})
+		}
+	}
+	return ps
+}
+
+// crossRedis checks the files for TLS to Redis.
+func (c *Config) crossRedis() []problem {
+	var ps []problem
+	switch {
+	case c.RedisCert != "" && c.RedisKey == "":
+		ps = append(ps, problem{"redis-cert", "has no private key beside it: set redis-key"})
+	case c.RedisKey != "" && c.RedisCert == "":
+		ps = append(ps, problem{"redis-key", "has no certificate beside it: set redis-cert"})
+	}
+	if c.Redis != "" && !strings.HasPrefix(c.Redis, "rediss") {
+		for _, f := range []struct{ name, path string }{{"redis-ca", c.RedisCA}, {"redis-cert", c.RedisCert}, {"redis-key", c.RedisKey}} {
+			if f.path != "" {
+				scheme, _, _ := strings.Cut(c.Redis, "://")
+				ps = append(ps, problem{f.name, "is for TLS, and the address of Redis begins with " + scheme + ":// : give rediss" +
+					strings.TrimPrefix(scheme, "redis") + "://"})
+			}
 		}
 	}
 	return ps

@@ -189,6 +189,10 @@ func TestWrongValues(t *testing.T) {
 		{"--redis=localhost:6379", `--redis has no scheme: give e.g. redis://localhost:6379/0`},
 		{"--redis=http://localhost", `--redis has the scheme "http", which is no Redis: give redis://, rediss://, redis-sentinel:// or redis-cluster://`},
 		{"--redis=redis://", `--redis has no host: give e.g. redis://localhost:6379`},
+		{"--redis=redis://secret:host:6379", `--redis has a port that is no number from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A): give e.g. redis://localhost:6379`},
+		{"--redis-ca=/no/such/file", `--redis-ca names "/no/such/file", which does not exist: give the path of a readable file`},
+		{"--redis-cert=load_test.go", `--redis-cert has no private key beside it: set redis-key`},
+		{"--redis-key=load_test.go", `--redis-key has no certificate beside it: set redis-cert`},
 		{"--queue=a{b}", `--queue: "a{b}" is no queue name: use letters, digits, dot, hyphen and underscore`},
 		{"--out=s3://bucket/x", `--out is a URL, and run writes to a local folder: give a folder or -, and take the summaries elsewhere with gistmill export`},
 		{"--base-url=localhost:11434", `--base-url is not an http:// or https:// URL: give e.g. http://localhost:11434/v1`},
@@ -211,6 +215,24 @@ func TestWrongValues(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// Files for TLS with an address that is without it would silently be of no use.
+func TestCertificatesNeedTLS(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"redis://h":               `--redis-ca is for TLS, and the address of Redis begins with redis:// : give rediss://`,
+		"redis-sentinel://h":      `--redis-ca is for TLS, and the address of Redis begins with redis-sentinel:// : give rediss-sentinel://`,
+		"rediss://h":              "",
+		"rediss-cluster://h1,h2":  "",
+		"rediss-sentinel://h?m=x": "",
+		"":                        "",
+	} {
+		_, err := config.Load(flags(t, "--redis-ca=load_test.go", "--redis="+address), nil)
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
+			t.Errorf("%s: got %q, want %q", address, got, want)
+		}
 	}
 }
 

@@ -93,6 +93,21 @@ func Settings() []Setting {
 			bind:        func(c *Config) any { return &c.Redis }, check: text(checkRedis),
 		},
 		{
+			Name: "redis-ca", Kind: KindFile, DefaultText: "the system's", Commands: queueing,
+			Usage: "certificates (PEM) of the authorities that sign Redis' own, with `rediss://`; read at each new connection, as the next two",
+			bind:  func(c *Config) any { return &c.RedisCA },
+		},
+		{
+			Name: "redis-cert", Kind: KindFile, DefaultText: "none", Commands: queueing,
+			Usage: "certificate (PEM) to show to a Redis that asks for one",
+			bind:  func(c *Config) any { return &c.RedisCert },
+		},
+		{
+			Name: "redis-key", Kind: KindFile, DefaultText: "none", Commands: queueing,
+			Usage: "private key (PEM) of `redis-cert`",
+			bind:  func(c *Config) any { return &c.RedisKey },
+		},
+		{
 			Name: "queue", Kind: KindString, Default: "documents", Commands: queueing,
 			Usage: "queue name",
 			bind:  func(c *Config) any { return &c.Queue }, check: text(checkQueue),

@@ -35,7 +35,7 @@ type postgresServer struct {
 func newPostgres(t *testing.T, files map[string][]byte, hba []string, settings ...string) *postgresServer {
 	t.Helper()
 	// t.TempDir would be within a folder that nobody else may enter.
-	dir, err := os.MkdirTemp("", "gistmill-postgresql-")
+	dir, err := os.MkdirTemp("", "gistmill-postgresql-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

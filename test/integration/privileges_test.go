@@ -30,7 +30,8 @@ type guarded struct {
 	postgres *postgresServer
 }
 
-func newGuarded(t *testing.T) *guarded {
+// usersFile is that of deploy/redis with everybody's password in it.
+func usersFile(t *testing.T) string {
 	t.Helper()
 	users, err := os.ReadFile("../../deploy/redis/users.acl")
 	if err != nil {
@@ -41,14 +42,20 @@ func newGuarded(t *testing.T) *guarded {
 	if err := os.WriteFile(path, regexp.MustCompile(`#PASSWORD-OF-\w+`).ReplaceAll(users, []byte(hash)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func newGuarded(t *testing.T) *guarded {
+	t.Helper()
 	g := &guarded{
-		keyspace: newRedisWith(t, redis.Options{Username: "admin", Password: password}, "--aclfile", path),
+		keyspace: newRedisWith(t, redis.Options{Username: "admin", Password: password}, "--aclfile", usersFile(t)),
 		postgres: newPostgres(t, nil, []string{"host all all 127.0.0.1/32 scram-sha-256"}),
 	}
 	g.postgres.psql("../../deploy/postgresql/roles.sql", "OWNER_PASSWORD="+password, "GISTMILL_PASSWORD="+password, "READER_PASSWORD="+password)
 	g.site = newSite(t, g.redisURL("admin"), latency(t, "5ms"))
 	g.queue = "documents" // what users.acl names
 	g.env["GISTMILL_QUEUE"] = g.queue
+	var err error
 	if g.db, err = sql.Open("pgx", g.postgres.url("postgres", "gistmill", "sslmode=disable&search_path=gistmill")); err != nil {
 		t.Fatal(err)
 	}

@@ -29,18 +29,31 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* A dict of secret, username, password: where KEDA finds them; keys that are not there are absent. */}}
+{{/* Where KEDA finds what it logs in to Redis with and the files for TLS, a line each; empty: nowhere. */}}
 {{- define "gistmill.triggerAuth" -}}
 {{- with .Values.redis.trigger -}}
-{{- if .existingSecret -}}
-{{- dict "secret" .existingSecret "username" .usernameKey "password" .passwordKey | toYaml -}}
-{{- else if not $.Values.redis.existingSecret -}}
-{{- dict "secret" (include "gistmill.ownSecret" $)
+{{- $secret := .existingSecret -}}
+{{- $keys := dict "username" .usernameKey "password" .passwordKey -}}
+{{- if and (not $secret) (not $.Values.redis.existingSecret) -}}
+{{- $secret = include "gistmill.ownSecret" $ -}}
+{{- $keys = dict
       "username" (ternary "redis-username" "" (not (empty (include "gistmill.redisUser" $))))
-      "password" (ternary "redis-password" "" (not (empty (include "gistmill.redisPassword" $)))) | toYaml -}}
-{{- else -}}
-{}
+      "password" (ternary "redis-password" "" (not (empty (include "gistmill.redisPassword" $)))) -}}
 {{- end -}}
+{{- $lines := list -}}
+{{- range $parameter := list "username" "password" -}}
+{{- if and $secret (get $keys $parameter) -}}
+{{- $lines = append $lines (printf "- {parameter: %s, name: %s, key: %s}" $parameter $secret (get $keys $parameter)) -}}
+{{- end -}}
+{{- end -}}
+{{- with .tls -}}
+{{- range $parameter, $key := dict "ca" .caKey "cert" .certKey "key" .keyKey -}}
+{{- if and $.Values.redis.trigger.tls.existingSecret $key -}}
+{{- $lines = append $lines (printf "- {parameter: %s, name: %s, key: %s}" $parameter $.Values.redis.trigger.tls.existingSecret $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- join "\n" $lines -}}
 {{- end -}}
 {{- end -}}
 
@@ -48,7 +61,6 @@ true
 {{- define "gistmill.redisTrigger" -}}
 {{- $root := index . 0 -}}
 {{- $redis := $root.Values.redis.trigger -}}
-{{- $auth := include "gistmill.triggerAuth" $root | fromYaml -}}
 {{- $url := ternary "" (include "gistmill.redisURL" $root) (not (empty $root.Values.redis.existingSecret)) }}
 - type: {{ $redis.type }}
   metadata:
@@ -62,7 +74,7 @@ true
     {{- if eq $redis.type "redis-sentinel" }}
     sentinelMaster: {{ $redis.sentinelMaster | quote }}
     {{- end }}
-  {{- if or $auth.username $auth.password }}
+  {{- if include "gistmill.triggerAuth" $root }}
   authenticationRef:
     name: {{ include "gistmill.fullname" $root }}-redis
   {{- end }}

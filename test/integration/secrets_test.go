@@ -1,0 +1,425 @@
+//go:build integration
+
+package integration
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+// canary stands in every secret of these tests, and nowhere else.
+const canary = "CANARY"
+
+// The secrets that a deployment has.
+const (
+	apiKey        = canary + "-of-the-endpoint"
+	fallbackKey   = canary + "-of-the-fallback"
+	redisPassword = canary + "-of-redis"
+	storePassword = canary + "-of-postgresql"
+	authToken     = canary + "-of-the-server"
+	bucketKey     = canary + "-of-the-bucket"
+	traceHeader   = canary + "-of-the-collector"
+	proxyPassword = canary + "-in-the-base-url"
+)
+
+// secretive is a site with a secret wherever there can be one. Whatever its programs say is looked through.
+type secretive struct {
+	*site
+	keyspace *redisServer
+	postgres *postgresServer
+	endpoint *echo
+	traces   *traceServer
+	headers  atomic.Int64 // requests with the header for traces
+}
+
+// echo is an endpoint in front of the site's that answers with all it was sent, headers first, as gateways in trouble do.
+type echo struct {
+	next http.Handler
+
+	mu     sync.Mutex
+	status int // 0: ask the next
+	form   string
+	keys   map[string]bool // that it was shown
+	told   int             // how often it answered with what it was sent
+}
+
+func (e *echo) toldSoFar() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.told
+}
+
+func (e *echo) set(status int, form string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status, e.form = status, form
+}
+
+func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	status, form := e.status, e.form
+	e.keys[r.Header.Get("Authorization")] = true
+	if status != 0 {
+		e.told++
+	}
+	e.mu.Unlock()
+	if status == 0 {
+		e.next.ServeHTTP(w, r)
+		return
+	}
+	var sent bytes.Buffer
+	fmt.Fprintf(&sent, "%s refused %s. ", r.URL, r.Header.Get("Authorization"))
+	_ = r.Header.Write(&sent)
+	body, _ := io.ReadAll(r.Body)
+	sent.Write(body)
+	w.Header().Set("X-Request-Id", r.Header.Get("Authorization"))
+	w.Header().Set("Www-Authenticate", "Bearer "+r.Header.Get("Authorization"))
+	switch form {
+	case "openai":
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error": {"message": %q, "type": %[1]q, "code": %[1]q, "param": %[1]q}}`, sent.String())
+	case "detail":
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"detail": [{"loc": ["header"], "msg": %q, "input": %[1]q}], "message": %[1]q, "object": "error"}`, sent.String())
+	case "html":
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "<html><title>%s</title><pre>%[1]s</pre></html>", sent.String())
+	case "redirect":
+		w.Header().Set("Location", "/elsewhere?"+url.QueryEscape(sent.String()))
+		w.WriteHeader(status)
+	default:
+		w.WriteHeader(status)
+		_, _ = w.Write(sent.Bytes())
+	}
+}
+
+func newSecretive(t *testing.T) *secretive {
+	t.Helper()
+	s := &secretive{traces: &traceServer{traces: map[string]map[string]int{}}}
+	s.keyspace = newRedisWith(t, redis.Options{Password: redisPassword}, "--requirepass", redisPassword)
+	s.postgres = newPostgres(t, nil, []string{"host all all 127.0.0.1/32 scram-sha-256"})
+	if _, err := s.postgres.db.Exec("CREATE ROLE gistmill LOGIN PASSWORD '" + storePassword + "'; ALTER DATABASE gistmill OWNER TO gistmill"); err != nil {
+		t.Fatal(err)
+	}
+	redisURL := fmt.Sprintf("redis://:%s@127.0.0.1:%d/0", redisPassword, s.keyspace.port)
+	s.site = newSite(t, redisURL, func(c *fakellm.Config) { c.Keys = []string{apiKey} })
+	s.db = s.postgres.db
+	s.endpoint = &echo{next: s.fake, keys: map[string]bool{}}
+	front := httptest.NewServer(s.endpoint)
+	t.Cleanup(front.Close)
+	// The fallback asks for a key of its own.
+	cfg := fakellm.Defaults()
+	cfg.Keys = []string{fallbackKey}
+	second, err := fakellm.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fallback := httptest.NewServer(second)
+	t.Cleanup(fallback.Close)
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Collector") == traceHeader {
+			s.headers.Add(1)
+		}
+		s.traces.ServeHTTP(w, r)
+	}))
+	t.Cleanup(collector.Close)
+	s.write("token", []byte(authToken+"\n"))
+	for name, value := range map[string]string{
+		"GISTMILL_STORE":             s.postgres.url("gistmill:"+storePassword, "gistmill", "sslmode=disable"),
+		"GISTMILL_BASE_URL":          front.URL + "/v1",
+		"OPENAI_API_KEY":             apiKey,
+		"GISTMILL_FALLBACKS":         "other@" + fallback.URL + "/v1",
+		"GISTMILL_FALLBACK_API_KEYS": fallbackKey,
+		"GISTMILL_LOG_LEVEL":         "debug",
+		"AWS_ACCESS_KEY_ID":          "key", "AWS_SECRET_ACCESS_KEY": bucketKey, "AWS_SESSION_TOKEN": bucketKey,
+		"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL, "OTEL_EXPORTER_OTLP_HEADERS": "x-collector=" + traceHeader,
+	} {
+		s.env[name] = value
+	}
+	return s
+}
+
+// clean fails when a text has a secret in it, as it is or as a password of HTTP's Basic.
+func (s *secretive) clean(where, text string) {
+	s.t.Helper()
+	lower := strings.ToLower(text)
+	if at := strings.Index(lower, strings.ToLower(canary)); at >= 0 {
+		s.t.Errorf("%s has a secret: …%s…", where, text[max(0, at-200):min(len(text), at+60)])
+	}
+	for _, user := range []string{"", "user", "default", "gistmill"} {
+		for _, secret := range []string{apiKey, redisPassword, storePassword, authToken, proxyPassword} {
+			if strings.Contains(text, base64.StdEncoding.EncodeToString([]byte(user+":"+secret))) {
+				s.t.Errorf("%s has a secret in base64", where)
+			}
+		}
+	}
+}
+
+// hears looks through how a program ended.
+func (s *secretive) hears(r result) result {
+	s.t.Helper()
+	s.clean(strings.Join(r.args, " ")+": stdout", r.stdout)
+	s.clean(strings.Join(r.args, " ")+": stderr", r.stderr)
+	return r
+}
+
+// do runs a program with its environment changed.
+func (s *secretive) do(change map[string]string, args ...string) result {
+	s.t.Helper()
+	var r result
+	s.with(change, func() { r = s.hears(s.run(args...)) })
+	return r
+}
+
+// with does something while the environment is changed.
+func (s *secretive) with(change map[string]string, do func()) {
+	before := maps.Clone(s.env)
+	defer func() { s.env = before }()
+	s.env = maps.Clone(s.env)
+	maps.Copy(s.env, change)
+	do()
+}
+
+// No secret comes out anywhere: outputs at their most talkative, metrics, pages, traces, Redis, ledger, files.
+func TestSecretsStayInside(t *testing.T) {
+	t.Parallel()
+	s := newSecretive(t)
+	s.write("notes.jsonl", lines(0, 20))
+	for _, part := range []func(){s.work, s.wrongly, s.echoed, s.settings} {
+		began := time.Now()
+		part()
+		t.Log(time.Since(began))
+	}
+
+	s.clean("the traces", s.traces.raw.String())
+	if s.headers.Load() == 0 || len(s.traces.traces) == 0 {
+		t.Error("no trace was sent with its header")
+	}
+	if !s.endpoint.keys["Bearer "+apiKey] {
+		t.Error("the endpoint was not shown its key")
+	}
+	dump, err := s.postgres.prepare("pg_dump", "--inserts", s.postgres.url("postgres", "gistmill", "sslmode=disable")).Output()
+	if err != nil || !bytes.Contains(dump, []byte("notes.jsonl#7")) {
+		t.Fatalf("pg_dump: %v, %d bytes", err, len(dump))
+	}
+	s.clean("the ledger", string(dump))
+	// Redis writes down every command that changes something, also of keys that are gone.
+	s.tree("Redis' append-only file", s.keyspace.dir, "asynq:{"+s.queue+"}")
+	s.tree("the folder of the programs", s.dir, "Barge 7", "token")
+	s.tree("their temporary folder", s.env["TMPDIR"], "")
+}
+
+// tree looks through all files in a folder, in one of which has to be a text.
+func (s *secretive) tree(what, dir, has string, but ...string) {
+	s.t.Helper()
+	found := has == ""
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		found = found || bytes.Contains(content, []byte(has))
+		for _, name := range but {
+			if d.Name() == name {
+				return nil
+			}
+		}
+		s.clean(what+" ("+d.Name()+")", string(content))
+		s.clean("a name in "+what, path)
+		return nil
+	})
+	if err != nil || !found {
+		s.t.Errorf("%s: %v; %q is not in it", what, err, has)
+	}
+}
+
+// work is a run with everything that serves, to its end.
+func (s *secretive) work() {
+	s.t.Helper()
+	v := s.server("--auth-token-file", "token")
+	w := s.start("worker", "--metrics-listen", "127.0.0.1:0", "--log-format", "json", "--concurrency", "2", "--rpm", "60000")
+	ofWorker := &server{process: w}
+	w.until("it serves its metrics", func() bool {
+		if m := watching.FindStringSubmatch(w.Stderr.String()); m != nil {
+			ofWorker.url = "http://" + m[1]
+		}
+		return ofWorker.url != ""
+	})
+	enqueued := s.hears(s.run("enqueue", "notes.jsonl", "--partition-documents", "5", "-o", "json").wantCode(0))
+	var rows []planned
+	enqueued.decode(&rows)
+	run := rows[0].Run
+	s.finish(run, patience, totals{Total: 20, Done: 20})
+	for _, path := range []string{
+		"/", "/metrics", "/demand", "/readyz", "/healthz", "/queues/", "/queues/api/queues", "/queues/api/queues/" + s.queue, "/queues/api/servers",
+		"/queues/api/redis_info", "/queues/api/queues/" + s.queue + "/pending_tasks",
+	} {
+		s.clean(path, s.page(v.url+path))
+		status, body := v.get(path) // as somebody without the token
+		s.clean(fmt.Sprintf("%s (%d)", path, status), string(body))
+	}
+	_, body := ofWorker.get("/metrics")
+	s.clean("the worker's metrics", string(body))
+	for _, args := range [][]string{
+		{"status"}, {"status", "-o", "json"}, {"runs", "-o", "json"}, {"show", "notes.jsonl#7"}, {"show", "notes.jsonl#7", "-o", "json"},
+		{"config"}, {"config", "-o", "json"}, {"export", "all.jsonl"}, {"export", "all.parquet"}, {"export", "pages", "--format", "markdown"}, {"--help"}, {"run", "--help"},
+	} {
+		s.do(nil, args...).wantCode(0)
+	}
+	// What a panic would print: the stacks of all that runs.
+	w.signal(syscall.SIGQUIT)
+	if r := s.hears(w.wait()); !strings.Contains(r.stderr, "goroutine 1 ") {
+		s.t.Errorf("no stacks were printed: %s", r.stderr)
+	}
+	s.hears(v.stop())
+}
+
+// page is a page of the server for who has the token.
+func (s *secretive) page(address string) string {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+authToken)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode >= http.StatusBadRequest {
+		s.t.Errorf("%s answers %s, %v", address, response.Status, err)
+	}
+	return string(body)
+}
+
+// wrongly has the programs meet servers that refuse them or are not there.
+func (s *secretive) wrongly() {
+	s.t.Helper()
+	nobody := freePort(s.t)
+	redisAt := func(password string, port int) string {
+		return fmt.Sprintf("redis://:%s@127.0.0.1:%d/0", password, port)
+	}
+	storeAt := func(password string, port int) string {
+		return fmt.Sprintf("postgres://gistmill:%s@127.0.0.1:%d/gistmill?sslmode=disable", password, port)
+	}
+	wrong := canary + "-that-is-wrong"
+	refusing := []map[string]string{
+		{"GISTMILL_REDIS": redisAt(wrong, s.keyspace.port)},
+		{"GISTMILL_STORE": storeAt(wrong, s.postgres.port)},
+		{"GISTMILL_STORE": "postgres://gistmill@127.0.0.1:" + fmt.Sprint(s.postgres.port) + "/none?sslmode=disable&password=" + storePassword},
+		// Another protocol altogether, of which clients like to quote what came.
+		{"GISTMILL_REDIS": redisAt(redisPassword, s.postgres.port)},
+		{"GISTMILL_STORE": storeAt(storePassword, s.keyspace.port)},
+	}
+	for _, env := range refusing {
+		s.do(env, "worker", "--exit-when-idle=1s").wantCode(1)
+	}
+	var trying []*process // for 15 s each
+	for _, env := range []map[string]string{{"GISTMILL_REDIS": redisAt(redisPassword, nobody)}, {"GISTMILL_STORE": storeAt(storePassword, nobody)}} {
+		s.with(env, func() { trying = append(trying, s.start("enqueue", "notes.jsonl")) })
+	}
+	for _, p := range trying {
+		s.hears(p.wait().wantCode(1))
+	}
+	bucket := fmt.Sprintf("s3://%s?region=eu&use_path_style=true&disable_https=true&endpoint=http://127.0.0.1:%d", bucketName, nobody)
+	s.do(map[string]string{"AWS_MAX_ATTEMPTS": "1"}, "enqueue", bucket).wantCode(1)
+}
+
+// echoed has the endpoint tell, in every form there is, what it was sent. Each ends in the log, in the ledger as history or dead letter, and in
+// what a run says.
+func (s *secretive) echoed() {
+	s.t.Helper()
+	n := 100
+	for _, answer := range []struct {
+		status int
+		form   string
+	}{
+		{200, "detail"}, {307, "redirect"}, {400, "openai"}, {401, "openai"}, {401, "detail"}, {401, "html"}, {401, "text"}, {403, "text"},
+		{422, "detail"}, {429, "openai"}, {500, "openai"}, {503, "html"},
+	} {
+		s.endpoint.set(answer.status, answer.form)
+		n++
+		file := fmt.Sprintf("echo-%d.txt", n)
+		s.write(file, []byte(note(n)))
+		args := []string{"run", file, "--max-attempts", "2", "--retry-base", "1ms", "--retry-cap", "2ms", "--request-timeout", "2s", "--out", "summaries"}
+		env := map[string]string{"GISTMILL_FALLBACKS": "", "GISTMILL_FALLBACK_API_KEYS": "", "GISTMILL_REDIS": ""}
+		told := s.endpoint.toldSoFar()
+		if answer.status == http.StatusTooManyRequests || answer.status == http.StatusServiceUnavailable {
+			// Waited for without an end.
+			s.with(env, func() {
+				p := s.start(args...)
+				p.until("the endpoint was asked", func() bool { return s.endpoint.toldSoFar() > told })
+				p.signal(syscall.SIGTERM)
+				s.hears(p.wait())
+			})
+			continue
+		}
+		if r := s.do(env, args...); r.code == 0 || s.endpoint.toldSoFar() == told {
+			s.t.Errorf("%+v: the run ended with %d", answer, r.code)
+		}
+	}
+	s.endpoint.set(0, "")
+	s.do(nil, "dead", "list").wantCode(0)
+	s.do(nil, "dead", "list", "-o", "json").wantCode(0)
+	s.do(nil, "dead", "export", "dead.jsonl").wantCode(0)
+	s.do(nil, "runs").wantCode(0)
+}
+
+// settings that are wrong, with secrets in them.
+func (s *secretive) settings() {
+	s.t.Helper()
+	for _, env := range []map[string]string{
+		{"GISTMILL_REDIS": "redis://:" + redisPassword + "@h@st:port/0"},
+		{"GISTMILL_REDIS": "redis://" + redisPassword + ":host:6379"},
+		{"GISTMILL_REDIS": "redis://:" + redisPassword + "/with#all?sorts@127.0.0.1:1x"},
+		{"GISTMILL_STORE": "postgres://gistmill:" + storePassword + "@host:port/db"},
+		{"GISTMILL_STORE": "postgres://gistmill:" + storePassword + "%zz@127.0.0.1/db"},
+		{"GISTMILL_STORE": "mysql://gistmill:" + storePassword + "@host/db"},
+		{"GISTMILL_BASE_URL": "htp://user:" + proxyPassword + "@host/v1"},
+		{"GISTMILL_BASE_URL": "http://user:" + proxyPassword + "@host:port/v1"},
+		{"OPENAI_API_KEY": apiKey + " and more"},
+		{"GISTMILL_FALLBACK_API_KEYS": fallbackKey + ",,," + fallbackKey},
+		{"GISTMILL_FALLBACKS": "m@ftp://user:" + proxyPassword + "@host"},
+	} {
+		s.do(env, "config")
+		if r := s.do(env, "worker", "--exit-when-idle=1s"); r.code == 0 {
+			s.t.Errorf("%v: a worker ended well", env)
+		}
+	}
+	base := strings.Replace(s.env["GISTMILL_BASE_URL"], "http://", "http://user:"+proxyPassword+"@", 1)
+	s.do(map[string]string{"GISTMILL_BASE_URL": base}, "config").wantCode(0)
+	s.endpoint.set(http.StatusInternalServerError, "text")
+	s.write("base.txt", []byte(note(99)))
+	s.do(map[string]string{"GISTMILL_BASE_URL": base, "OPENAI_API_KEY": "", "GISTMILL_FALLBACKS": "", "GISTMILL_FALLBACK_API_KEYS": ""},
+		"run", "base.txt", "--max-attempts", "1", "--out", "summaries")
+	s.do(map[string]string{"GISTMILL_BASE_URL": "http://user:" + proxyPassword + "@127.0.0.1:" + fmt.Sprint(freePort(s.t)) + "/v1"},
+		"run", "base.txt", "--force", "--max-attempts", "1", "--out", "summaries", "--model", "m")
+	s.endpoint.set(0, "")
+}
