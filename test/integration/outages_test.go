@@ -51,11 +51,7 @@ func TestRedisAway(t *testing.T) {
 		},
 		"dead": {
 			func(s *redisServer) { s.end() },
-			func(s *redisServer) {
-				if !s.begin() {
-					s.t.Fatal("redis-server does not start again")
-				}
-			},
+			func(s *redisServer) { s.begin() },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
