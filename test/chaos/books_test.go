@@ -21,6 +21,8 @@ func TestCompare(t *testing.T) {
 		"an older epoch":           {claimed, row{state: "pending", epoch: 2, attempts: 1}, "epoch 2 after 3"},
 		"done and pending":         {done, row{state: "pending", epoch: 3, attempts: 2}, "had ended"},
 		"done again":               {done, row{state: "done", epoch: 4, worker: 2, attempts: 3}, "had ended"},
+		"a crash taken back":       {row{state: "claimed", epoch: 3, worker: 1, crashes: 2}, row{state: "claimed", epoch: 3, worker: 1, crashes: 1}, ""},
+		"a crash forgotten":        {row{state: "claimed", epoch: 3, worker: 1, crashes: 2}, row{state: "claimed", epoch: 4, worker: 1, crashes: 1}, "shrank"},
 		"an attempt forgotten":     {claimed, row{state: "pending", epoch: 3}, "shrank"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,9 +54,16 @@ func runStorm(ctx context.Context, s *site, o options) ([]figure, error) {
 		return nil, err
 	}
 	figures = append(figures, judged...)
-	twice := s.endpoint.fake.Stats().Duplicates
-	figures = append(figures,
-		atMost("calls paid twice", twice, int64(w.atKills+w.atCuts), fmt.Sprintf(" (in flight: %d at kills, %d at cuts)", w.atKills, w.atCuts)))
+	twice, without := w.record.paidTwice(s.endpoint.fake.Calls())
+	for _, c := range without {
+		s.violation("call %d of %s, begun %s, is paid and of no use without a cause", c.ID, c.Key, c.At.Sub(s.begun).Round(time.Millisecond))
+	}
+	figures = append(figures, atMost("calls paid twice, given up ones as well, as "+string(byKill), int64(twice[byKill]), w.atKills, " (open in the ledger at the kills)"))
+	for _, why := range []cause{byCut, byStop, byAway} {
+		figures = append(figures, told("… as "+string(why), twice[why]))
+	}
+	figures = append(figures, exactly("… "+string(byNothing), int64(twice[byNothing]), 0),
+		told("kills at which the ledger was away too long to be asked for open calls", w.unread))
 	for what, n := range s.notes {
 		figures = append(figures, told(what, n))
 	}
@@ -93,12 +100,12 @@ func runSigterm(ctx context.Context, s *site, o options) ([]figure, error) {
 		}
 		under++
 		at := time.Now()
-		r, err := worker.stopOne(ctx)
+		stopped, err := worker.stopOne(ctx)
 		if err != nil {
 			return nil, errors.Join(err, stop())
 		}
 		longest = max(longest, time.Since(at))
-		if r.Code != 0 {
+		if r := stopped.Kill(); r.Code != 0 {
 			s.violation("a worker ended with %d after SIGTERM", r.Code)
 		}
 	}

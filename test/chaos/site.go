@@ -37,6 +37,7 @@ type site struct {
 	db       *sql.DB // for looking into the ledger
 	begun    time.Time
 	log      io.Writer
+	diary    *os.File // the same, kept with what the programs said
 
 	mu         sync.Mutex
 	violations []string
@@ -55,6 +56,9 @@ func open(ctx context.Context, dir, binary, latency string, log io.Writer) (s *s
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			return s, err
 		}
+	}
+	if s.diary, err = os.Create(filepath.Join(dir, "logs", "diary.txt")); err != nil {
+		return s, err
 	}
 	if s.redis, err = servers.StartRedis(ctx, filepath.Join(dir, "redis"), "--appendfsync", "everysec"); err != nil {
 		return s, err
@@ -102,11 +106,18 @@ func (s *site) close() {
 	if s.redis != nil {
 		s.redis.Close()
 	}
+	if s.diary != nil {
+		s.diary.Close()
+	}
 }
 
 // say tells what is going on, with the time since the beginning.
 func (s *site) say(format string, args ...any) {
-	fmt.Fprintf(s.log, "%8s  %s\n", time.Since(s.begun).Round(100*time.Millisecond), fmt.Sprintf(format, args...))
+	line := fmt.Sprintf("%8s  %s\n", time.Since(s.begun).Round(100*time.Millisecond), fmt.Sprintf(format, args...))
+	fmt.Fprint(s.log, line)
+	if s.diary != nil {
+		fmt.Fprint(s.diary, line)
+	}
 }
 
 // violation is something that must not be. The first ones are kept.

@@ -138,31 +138,31 @@ func (s *slot) working(ctx context.Context) *incarnation {
 	}
 }
 
-// kill kills the process of the moment, wherever it is, and says how many calls it had in flight.
-func (s *slot) kill(ctx context.Context) int {
+// kill kills the process of the moment, wherever it is; nil: the storm is over.
+func (s *slot) kill(ctx context.Context) *incarnation {
 	for {
 		i := s.running(ctx)
 		if i == nil {
-			return 0 // the storm is over
+			return nil
 		}
-		inFlight := s.site.endpoint.watch(i.key)
 		i.struck.Store(true)
 		if i.Kill().Code == -1 {
-			return inFlight()
+			return i
 		}
 		pause(ctx, 10*time.Millisecond) // it had ended a moment before
 	}
 }
 
 // stopOne ends a process that works by SIGTERM, and waits for its end.
-func (s *slot) stopOne(ctx context.Context) (program.Result, error) {
+func (s *slot) stopOne(ctx context.Context) (*incarnation, error) {
 	i := s.working(ctx)
 	if i == nil {
-		return program.Result{}, ctx.Err()
+		return nil, ctx.Err()
 	}
 	i.struck.Store(true)
 	if err := i.Signal(syscall.SIGTERM); err != nil {
-		return program.Result{}, err
+		return nil, err
 	}
-	return i.Wait(ctx)
+	_, err := i.Wait(ctx)
+	return i, err
 }

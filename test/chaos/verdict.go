@@ -66,6 +66,9 @@ func (s *site) judge(ctx context.Context, want expected) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.twice(); err != nil {
+		return nil, err
+	}
 	stats := s.endpoint.fake.Stats()
 	return []figure{
 		exactly("documents listed", n["listed"], int64(want.done+want.dead)),
@@ -134,6 +137,27 @@ func (s *site) export(ctx context.Context, want map[string]bool) (int64, error) 
 		seen[line.URI] = true
 	}
 	return int64(len(seen)), lines.Err()
+}
+
+// twice writes down the calls for prompts that were answered more than once, in the order they ended.
+func (s *site) twice() error {
+	answers := map[string][]fakellm.Call{}
+	for _, c := range s.endpoint.fake.Calls() {
+		if c.Outcome == fakellm.OutcomeOK || c.Outcome == fakellm.OutcomeRefused || c.Outcome == fakellm.OutcomeAbandoned {
+			answers[c.Prompt] = append(answers[c.Prompt], c)
+		}
+	}
+	var b strings.Builder
+	for prompt, all := range answers {
+		if len(all) < 2 {
+			continue
+		}
+		fmt.Fprintln(&b, prompt)
+		for _, c := range all {
+			fmt.Fprintf(&b, "  %-14s %-9s began %s, took %.0f ms\n", c.Key, c.Outcome, c.At.Sub(s.begun).Round(time.Millisecond), c.Millis)
+		}
+	}
+	return os.WriteFile(filepath.Join(s.dir, "logs", "twice.txt"), []byte(b.String()), 0o600)
 }
 
 // violations are a figure as well.

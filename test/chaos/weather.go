@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"regexp"
 	"sync"
 	"time"
 
+	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/test/program"
 )
 
@@ -34,15 +36,16 @@ type weather struct {
 
 	mu       sync.Mutex
 	struck   map[kind]int
-	atKills  int // calls in flight at the kills of their workers
-	atCuts   int // … that were cut off from the model, or whose worker was cut off from the ledger for longer than a lease
+	record   record
+	atKills  int64 // calls that were open at the kills of their workers, by the ledger
+	unread   int   // kills at which the ledger was away for too long to be asked
 	flushed  []time.Duration
 	enqueued map[int]int // enqueues by exit code
 }
 
 // rage lets a storm go over a site, and returns when all is done, or not in time.
 func rage(ctx context.Context, s *site, plan storm, seed uint64) (*weather, error) {
-	w := &weather{site: s, storm: plan, struck: map[kind]int{}, enqueued: map[int]int{}}
+	w := &weather{site: s, storm: plan, struck: map[kind]int{}, record: newRecord(), enqueued: map[int]int{}}
 	var err error
 	if w.workers, err = s.newWorkers(plan.workers); err != nil {
 		return nil, err
@@ -135,10 +138,7 @@ func (w *weather) strike(ctx context.Context, faults []fault, during *sync.WaitG
 func (w *weather) do(ctx context.Context, f fault) error {
 	switch f.kind {
 	case killWorker:
-		n := w.workers[f.slot].kill(ctx)
-		w.mu.Lock()
-		w.atKills += n
-		w.mu.Unlock()
+		return w.killWorker(ctx, w.workers[f.slot])
 	case killServer:
 		w.server.kill(ctx)
 	case killEnqueue:
@@ -156,6 +156,12 @@ func (w *weather) do(ctx context.Context, f fault) error {
 	case restartPostgres:
 		w.postgres.Lock()
 		defer w.postgres.Unlock()
+		from := time.Now()
+		defer func() {
+			for _, s := range w.workers {
+				w.cut(w.record.ledgerAway, s, from)
+			}
+		}()
 		w.site.postgres.Stop()
 		pause(ctx, f.len)
 		return w.site.postgres.Start(ctx)
@@ -165,15 +171,56 @@ func (w *weather) do(ctx context.Context, f fault) error {
 	return nil
 }
 
+// killWorker kills one, and reads from the ledger how many calls it had open.
+func (w *weather) killWorker(ctx context.Context, s *slot) error {
+	i := s.kill(ctx)
+	if i == nil {
+		return ctx.Err()
+	}
+	w.mu.Lock()
+	w.record.kills[i.key] = time.Now()
+	w.mu.Unlock()
+	id := workerID(i.Stderr.String())
+	if id == "" {
+		return nil // it had not begun to work
+	}
+	var n int64
+	err := await(ctx, "a look at the calls of a killed worker", ledger.Lease-2*time.Second, func(ctx context.Context) (bool, error) {
+		var err error
+		n, err = w.number(ctx, `SELECT COUNT(*) FROM calls WHERE worker_id = `+id+` AND finished_at IS NULL`)
+		return err == nil, err
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.unread++
+		return nil
+	}
+	w.atKills += n
+	return nil
+}
+
+// workerID is the number of a worker in the ledger, which it says when it begins.
+func workerID(stderr string) string {
+	found := regexp.MustCompile(`"msg":"worker started","worker":(\d+)`).FindStringSubmatch(stderr)
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
 // stop ends a worker by SIGTERM, within its grace and what signing off takes when the servers are away.
 func (w *weather) stop(ctx context.Context, s *slot) error {
 	ctx, cancel := context.WithTimeout(ctx, grace+2*time.Minute)
 	defer cancel()
-	r, err := s.stopOne(ctx)
+	i, err := s.stopOne(ctx)
 	if err != nil {
 		return err
 	}
-	switch {
+	w.mu.Lock()
+	w.record.stops[i.key] = time.Now()
+	w.mu.Unlock()
+	switch r := i.Kill(); {
 	case r.Code == -1:
 		w.note("a worker that was killed while it stopped")
 	case r.Code != 0:
@@ -194,17 +241,17 @@ func (w *weather) cutOff(ctx context.Context, f fault) error {
 		if f.link == toModel {
 			s.modelCut.Store(true)
 		}
-		inFlight := func() int { return 0 }
-		if f.link == toModel || f.link == toPostgres && f.len >= outlasts {
-			inFlight = w.endpoint.watch(s.name)
-		}
 		if err := s.links.fail(f.link, f.cut); err != nil {
 			return err
 		}
+		from := time.Now()
 		defer func() {
-			w.mu.Lock()
-			w.atCuts += inFlight()
-			w.mu.Unlock()
+			switch f.link {
+			case toModel:
+				w.cut(w.record.modelCuts, s, from)
+			case toPostgres:
+				w.cut(w.record.ledgerAway, s, from)
+			}
 		}()
 	}
 	pause(ctx, f.len)
@@ -213,6 +260,13 @@ func (w *weather) cutOff(ctx context.Context, f fault) error {
 		errs = append(errs, s.links.mend(context.WithoutCancel(ctx), f.link, f.cut))
 	}
 	return errors.Join(errs...)
+}
+
+// cut records that a slot was cut off until now.
+func (w *weather) cut(cuts map[string][]span, s *slot, from time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	cuts[s.name] = append(cuts[s.name], span{from, time.Now()})
 }
 
 // flush empties Redis, and looks how long it takes until there are tasks again.
