@@ -16,6 +16,7 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver
+	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/test/program"
 	"github.com/gistmill/gistmill/test/servers"
@@ -60,7 +61,7 @@ func open(ctx context.Context, dir, binary, latency string, log io.Writer) (s *s
 	if s.diary, err = os.Create(filepath.Join(dir, "logs", "diary.txt")); err != nil {
 		return s, err
 	}
-	if s.redis, err = servers.StartRedis(ctx, filepath.Join(dir, "redis"), "--appendfsync", "everysec"); err != nil {
+	if s.redis, err = servers.StartRedis(ctx, filepath.Join(dir, "redis"), redis.Options{}, "--appendfsync", "everysec"); err != nil {
 		return s, err
 	}
 	if s.postgres, err = servers.StartPostgres(ctx, dir); err != nil {
