@@ -22,6 +22,7 @@ RELEASE   := $(patsubst v%,%,$(VERSION))
 HELMFLAGS ?=
 TESTFLAGS ?=
 BENCHFLAGS ?=
+CHAOSFLAGS ?=
 
 ##@ Use it
 
@@ -30,7 +31,7 @@ help: ## List everything that can be done here
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, BENCHFLAGS, FUZZTIME, FUZZ, PAPERS, LINES, IMAGE, VERSION, REGISTRY (make run OUT=/tmp/x)\n'
+	@printf '\nVariables: OUT, DOCUMENTS, TESTFLAGS, BENCHFLAGS, CHAOSFLAGS, FUZZTIME, FUZZ, PAPERS, LINES, IMAGE, VERSION, REGISTRY (make run OUT=/tmp/x)\n'
 
 .PHONY: build
 build: ## Build bin/gistmill, one static file
@@ -95,6 +96,18 @@ e2e: $(BIN)/tools/helm4 ## Run the chart on a whole real Kubernetes with KEDA (a
 .PHONY: simulate
 simulate: ## Run the limiter against every kind of limit, minutes of it in simulated time
 	$(GO) test -count=1 -tags simulation -run 'More|TenMinutes' $(TESTFLAGS) ./internal/llm
+
+.PHONY: chaos
+chaos: ## Kill, stop, flush and cut off everything while 10,000 documents are worked on, 20 minutes (test/chaos/README.md)
+	$(GO) run ./test/chaos -out test/chaos/RESULTS.md $(CHAOSFLAGS)
+
+.PHONY: chaos-short
+chaos-short: ## Two minutes of it
+	$(GO) run ./test/chaos -short -scenario storm,sigterm $(CHAOSFLAGS)
+
+.PHONY: soak
+soak: ## Work steadily for half an hour and look whether anything grows (CHAOSFLAGS='-soak 2h')
+	$(GO) run ./test/chaos -scenario soak -out test/chaos/RESULTS.md $(CHAOSFLAGS)
 
 .PHONY: services
 services: ## Start a Redis and a PostgreSQL for the tests on free loopback ports

@@ -121,10 +121,10 @@ func TestRedisFailover(t *testing.T) {
 		return strings.Contains(replica.client.Info(background(), "replication").Val(), "master_link_status:up")
 	}, nil)
 	await(t, "sentinel knows the replica", patience, func() bool {
-		return strings.Contains(sentinel.client.Info(background(), "sentinel").Val(), "slaves=1")
+		return strings.Contains(sentinel.Info(background(), "sentinel").Val(), "slaves=1")
 	}, nil)
 	s := newSite(t, replica.address(), latency(t, "uniform:20ms-60ms"))
-	s.env["GISTMILL_REDIS"] = fmt.Sprintf("redis-sentinel://127.0.0.1:%d/0?master=mill", sentinel.port)
+	s.env["GISTMILL_REDIS"] = fmt.Sprintf("redis-sentinel://%s/0?master=mill", sentinel.Options().Addr)
 	console := s.server()
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
@@ -150,29 +150,29 @@ func TestRedisFailover(t *testing.T) {
 	console.stop()
 }
 
-// newSentinel starts a sentinel that watches a primary under the name mill.
-func newSentinel(t *testing.T, primary *redisServer) *redisServer {
+// newSentinel starts a sentinel that watches a primary under the name mill, and returns a client of it.
+func newSentinel(t *testing.T, primary *redisServer) *redis.Client {
 	t.Helper()
-	s := &redisServer{t: t, dir: t.TempDir(), port: freePort(t)}
-	config := filepath.Join(s.dir, "sentinel.conf") // which it writes to
+	dir, port := t.TempDir(), freePort(t)
+	config := filepath.Join(dir, "sentinel.conf") // which it writes to
 	text := fmt.Sprintf(`bind 127.0.0.1
 port %d
 sentinel monitor mill 127.0.0.1 %d 1
 sentinel down-after-milliseconds mill 1000
 sentinel failover-timeout mill 10000
-`, s.port, primary.port)
+`, port, primary.port)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.command = exec.Command("redis-server", config, "--sentinel")
-	s.command.Dir = s.dir
-	s.connect()
-	t.Cleanup(func() {
-		s.end()
-		s.client.Close()
-	})
-	if !s.await() {
-		t.Fatal("the sentinel does not start")
+	command := exec.Command("redis-server", config, "--sentinel")
+	command.Dir = dir
+	started, err := program.Start(command)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s
+	t.Cleanup(func() { started.Kill() })
+	client := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port)})
+	t.Cleanup(func() { client.Close() })
+	await(t, "the sentinel answers", patience, func() bool { return client.Ping(background()).Err() == nil }, nil)
+	return client
 }

@@ -3,29 +3,25 @@
 package integration
 
 import (
-	"fmt"
 	"io"
 	"net"
-	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/test/servers"
 )
 
 // redisServer is a Redis that belongs to one test, which may flush, stop and kill it.
 type redisServer struct {
-	t       *testing.T
-	dir     string
-	port    int
-	args    []string      // beside the common ones
-	login   redis.Options // how the test itself logs in
-	command *exec.Cmd
-	client  *redis.Client
+	t      *testing.T
+	server *servers.Redis
+	client *redis.Client
+	port   int
+	args   []string // beside the common ones
 }
 
 // newRedis starts a Redis on a free port. What it acknowledged survives its death.
@@ -37,91 +33,43 @@ func newRedis(t *testing.T) *redisServer {
 // newRedisWith starts one with further arguments. With a TLS login it listens with TLS only.
 func newRedisWith(t *testing.T, login redis.Options, args ...string) *redisServer {
 	t.Helper()
-	s := &redisServer{t: t, dir: t.TempDir(), login: login, args: args}
-	t.Cleanup(func() {
-		s.end()
-		s.client.Close()
-	})
-	for range 3 { // the port may be lost to another process
-		s.port = freePort(t)
-		s.connect()
-		if s.begin() {
-			return s
-		}
-		s.client.Close()
+	server, err := servers.StartRedis(background(), t.TempDir(), login, args...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("redis-server does not start")
-	return nil
+	t.Cleanup(func() { server.Close() })
+	return &redisServer{t: t, server: server, client: server.Client, port: server.Port, args: args}
 }
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := servers.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
-// begin starts the server, with the data of the one before, and says whether it answers.
-func (s *redisServer) begin() bool {
+// begin starts the server again, with the data of the one before.
+func (s *redisServer) begin() {
 	s.t.Helper()
-	port := []string{"--port", fmt.Sprint(s.port)}
-	if s.login.TLSConfig != nil {
-		port = []string{"--port", "0", "--tls-port", fmt.Sprint(s.port)}
+	if err := s.server.Start(background()); err != nil {
+		s.t.Fatal(err)
 	}
-	s.command = exec.Command("redis-server", slices.Concat(port, []string{"--bind", "127.0.0.1", "--dir", s.dir,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"}, s.args)...)
-	return s.await()
-}
-
-// connect makes the test's own client.
-func (s *redisServer) connect() {
-	options := s.login
-	options.Addr = fmt.Sprintf("127.0.0.1:%d", s.port)
-	s.client = redis.NewClient(&options)
-}
-
-// await starts the command, and says whether it answers.
-func (s *redisServer) await() bool {
-	s.t.Helper()
-	if err := s.command.Start(); err != nil {
-		s.t.Fatalf("start redis-server (apt-get install redis-server): %v", err)
-	}
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for s.client.Ping(background()).Err() != nil {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			s.end()
-			return false
-		}
-	}
-	return true
 }
 
 // end kills the server.
-func (s *redisServer) end() {
-	if s.command != nil && s.command.Process != nil {
-		_ = s.command.Process.Kill()
-		_ = s.command.Wait()
-	}
-	s.command = nil
-}
+func (s *redisServer) end() { s.server.Kill() }
 
 func (s *redisServer) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if err := s.command.Process.Signal(sig); err != nil {
+	if err := s.server.Process().Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 // address is its URL.
-func (s *redisServer) address() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
+func (s *redisServer) address() string { return "redis://" + s.server.Address() + "/0" }
 
 // do runs a command, which has to succeed.
 func (s *redisServer) do(args ...any) {

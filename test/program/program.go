@@ -117,6 +117,9 @@ func highWater(pid int) int64 {
 	return 0
 }
 
+// PID is its number.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
 // Ended is closed when the program has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 

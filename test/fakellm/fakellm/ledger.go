@@ -12,6 +12,7 @@ type Call struct {
 	At       time.Time `json:"at"`
 	Millis   float64   `json:"duration_ms"`
 	Model    string    `json:"model"`
+	Key      string    `json:"key"`    // API key of the caller
 	Prompt   string    `json:"prompt"` // SHA-256 of the user messages, first 16 bytes in hex
 	Status   int       `json:"status"` // 0: no answer (hang, reset)
 	Outcome  string    `json:"outcome"`

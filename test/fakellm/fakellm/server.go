@@ -220,7 +220,7 @@ func (k *call) serve() {
 		return
 	}
 	prompt := req.prompt()
-	k.Model, k.In = req.Model, req.tokens(k.c)
+	k.Model, k.Key, k.In = req.Model, k.key(), req.tokens(k.c)
 	if k.c.Record {
 		sum := sha256.Sum256([]byte(prompt))
 		copy(k.hash[:], sum[:])
@@ -252,11 +252,14 @@ func (k *call) keyOK() bool {
 	if len(k.c.Keys) == 0 {
 		return true
 	}
-	key := k.r.Header.Get("Api-Key")
+	return contains(k.c.Keys, k.key())
+}
+
+func (k *call) key() string {
 	if bearer, ok := strings.CutPrefix(k.r.Header.Get("Authorization"), "Bearer "); ok {
-		key = bearer
+		return bearer
 	}
-	return contains(k.c.Keys, key)
+	return k.r.Header.Get("Api-Key")
 }
 
 func contains(list []string, s string) bool {

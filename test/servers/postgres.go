@@ -1,0 +1,137 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gistmill/gistmill/test/program"
+)
+
+// Postgres is a server of its own cluster. It is not safe for concurrent use.
+type Postgres struct {
+	Port int
+
+	bin, data string
+	as        *syscall.SysProcAttr
+	process   *program.Process // nil: it does not run
+}
+
+// StartPostgres makes a cluster in a folder, which its user must be able to reach, and starts it on a free port of the loopback. fsync is
+// off, for it is our processes that die, not the machine.
+func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{bin: bin, data: filepath.Join(dir, "postgres")}
+	if err := os.MkdirAll(p.data, 0o700); err != nil {
+		return nil, err
+	}
+	if err := p.becomeOwner(); err != nil {
+		return nil, err
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", p.data, "-U", "gistmill", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	initdb.Dir, initdb.SysProcAttr = "/", p.as
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("make a PostgreSQL cluster: %w\n%s", err, out)
+	}
+	var failures []error
+	for range 3 { // the port may be lost to another process
+		if p.Port, err = FreePort(); err != nil {
+			return nil, err
+		}
+		if err = p.Start(ctx); err == nil {
+			return p, nil
+		}
+		failures = append(failures, err)
+	}
+	return nil, errors.Join(failures...)
+}
+
+// postgresPrograms is their folder. Debian keeps them out of PATH, a folder for each version.
+func postgresPrograms() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		slices.Sort(found)
+		return filepath.Dir(found[len(found)-1]), nil
+	}
+	path, err := exec.LookPath("initdb")
+	if err != nil {
+		return "", fmt.Errorf("find PostgreSQL (apt-get install postgresql): %w", err)
+	}
+	return filepath.Dir(path), nil
+}
+
+// becomeOwner lets root hand the cluster to the user that Debian's package makes, since PostgreSQL refuses to run as root.
+func (p *Postgres) becomeOwner() error {
+	p.as = &syscall.SysProcAttr{}
+	if os.Getuid() != 0 {
+		return nil
+	}
+	owner, err := user.Lookup("postgres")
+	if err != nil {
+		return fmt.Errorf("find a user that PostgreSQL may run as: %w", err)
+	}
+	uid, errUID := strconv.ParseUint(owner.Uid, 10, 32)
+	gid, errGID := strconv.ParseUint(owner.Gid, 10, 32)
+	if err := errors.Join(errUID, errGID); err != nil {
+		return err
+	}
+	p.as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return os.Chown(p.data, int(uid), int(gid))
+}
+
+// Start starts the server again, with the data of the one before, and waits until it answers.
+func (p *Postgres) Start(ctx context.Context) (err error) {
+	command := exec.Command(filepath.Join(p.bin, "postgres"), "-D", p.data, "-p", strconv.Itoa(p.Port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200")
+	command.Dir, command.SysProcAttr = "/", p.as
+	if p.process, err = program.Start(command); err != nil {
+		return err
+	}
+	err = ready(ctx, p.process, func(ctx context.Context) error {
+		conn, err := pgx.Connect(ctx, p.URL())
+		if err != nil {
+			return err
+		}
+		return errors.Join(conn.Ping(ctx), conn.Close(ctx))
+	})
+	if err != nil {
+		p.Stop()
+	}
+	return err
+}
+
+// Stop shuts the server down immediately, as a crash would: backends are cut off, and what they had committed is recovered at the next
+// start (postgres(1): SIGQUIT).
+func (p *Postgres) Stop() {
+	if p.process != nil {
+		_ = p.process.Signal(syscall.SIGQUIT)
+		<-p.process.Ended()
+	}
+	p.process = nil
+}
+
+// Address is HOST:PORT.
+func (p *Postgres) Address() string { return fmt.Sprintf("127.0.0.1:%d", p.Port) }
+
+// URL is for programs on this machine.
+func (p *Postgres) URL() string { return URL(p.Address()) }
+
+// URL is that of the database behind an address, which may be a proxy's.
+func URL(address string) string {
+	return "postgres://gistmill@" + address + "/postgres?sslmode=disable"
+}
