@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/test/program"
 )
 
 // Redis is half a second away, each way: everything goes on, the demand is told in time, and whoever waits, waits.
