@@ -18,6 +18,7 @@ import (
 // redisServer is a Redis that belongs to one test, which may flush, stop and kill it.
 type redisServer struct {
 	t      *testing.T
+	dir    string // with its data
 	server *servers.Redis
 	client *redis.Client
 	port   int
@@ -33,12 +34,13 @@ func newRedis(t *testing.T) *redisServer {
 // newRedisWith starts one with further arguments. With a TLS login it listens with TLS only.
 func newRedisWith(t *testing.T, login redis.Options, args ...string) *redisServer {
 	t.Helper()
-	server, err := servers.StartRedis(background(), t.TempDir(), login, args...)
+	dir := t.TempDir()
+	server, err := servers.StartRedis(background(), dir, login, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	return &redisServer{t: t, server: server, client: server.Client, port: server.Port, args: args}
+	return &redisServer{t: t, dir: dir, server: server, client: server.Client, port: server.Port, args: args}
 }
 
 func freePort(t *testing.T) int {
