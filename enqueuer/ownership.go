@@ -8,8 +8,12 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// ownEvery is how often an empty Redis is looked at again for the queue's mark.
-const ownEvery = 500 * time.Millisecond
+const (
+	// ownEvery is how often an empty Redis is looked at again for the queue's mark.
+	ownEvery = 500 * time.Millisecond
+	// OwnWithin is how long Own waits at the most: what a process that has ended wrote last has lapsed by then.
+	OwnWithin = ledger.MarkLease + 5*time.Second
+)
 
 // OtherLedgerError says that the queue in Redis belongs to another ledger: its tasks mean nothing here, and ours nothing there.
 type OtherLedgerError struct{ Queue, Key string }
@@ -29,9 +33,9 @@ func (e *OtherRedisError) Error() string {
 
 // Own makes sure, before the queue is used, that it and the ledger belong together: the mark that the ledger has for it stands in Redis.
 // In a Redis without any mark, new or flushed, it is written; but while other processes see the mark elsewhere they are waited for, as they
-// write it again after a flush, for ledger.MarkLease. It fails with an *OtherLedgerError or an *OtherRedisError.
+// write it again after a flush, for OwnWithin. It fails with an *OtherLedgerError or an *OtherRedisError.
 func (e *Enqueuer) Own(ctx context.Context) error {
-	until := time.Now().Add(ledger.MarkLease + 5*time.Second) // what a process that has ended wrote last has lapsed by then
+	until := time.Now().Add(OwnWithin)
 	for {
 		mark, here, err := e.marks(ctx)
 		switch {

@@ -13,10 +13,12 @@ const (
 	// seenFor is how long the holders of all other tasks must have been seen alive: the lease of one that was killed a moment ago looks
 	// like that of a living one until the next renewal does not come.
 	seenFor = grownWithin
+	// backWithin is when a task that was handed back, because others have its documents, has come again.
+	backWithin = recoverEvery + 3*time.Second
 )
 
-// idleLoop closes idle when there was nothing to do for IdleExit: no task here, none that could be taken, and none whose holder may be
-// dead. In the last case the worker stays to recover it, for no other may be there to do so. While others hold tasks it
+// idleLoop closes idle when there was nothing to do for IdleExit: no task here, none that could be taken, and none whose holder, of it or of its
+// documents, may be dead. In the last case the worker stays to recover it, for no other may be there to do so. While others hold tasks it
 // therefore stays at least seenFor. A worker that is to end by itself is replaced where there is work, so it also makes room for a sound
 // one when a reader is stuck in it.
 func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
@@ -38,7 +40,7 @@ func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
 			continue
 		}
 		counts, err := w.Queue.Count(ctx)
-		if err != nil || counts.Ready() > 0 {
+		if err != nil || counts.Ready() > 0 || time.Since(time.Unix(0, w.elsewhere.Load())) < backWithin {
 			since, watched = time.Now(), time.Now()
 			continue
 		}

@@ -155,6 +155,7 @@ func (w *Worker) rest(ctx context.Context, p tasks.Partition) (done bool, err er
 		if freed, err := w.freeStrays(ctx, p.ID); err != nil || freed {
 			return false, err
 		}
+		w.elsewhere.Store(time.Now().UnixNano())
 		return false, &handBackError{recoverEvery, "the rest is claimed by another worker"}
 	}
 	now, err := w.Ledger.Now(ctx)

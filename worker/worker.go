@@ -110,7 +110,9 @@ type Worker struct {
 	calls    context.Context
 	held     atomic.Int64
 	worked   atomic.Bool // it ever had a task
-	tally    tally
+	// elsewhere is when (Unix nanoseconds) it last had a task whose documents were all claimed by others.
+	elsewhere atomic.Int64
+	tally     tally
 	// complaint is about the ledger, which all documents in work miss at once.
 	complaint complaint
 	Stale     atomic.Int64 // outcomes that were refused because the claim was another's

@@ -93,7 +93,7 @@ func isTerminal(stream any) bool {
 
 // open connects the ledger and, as needed, the queue.
 func (a *app) open(ctx context.Context, need queueNeed) error {
-	err := patiently(ctx, func(ctx context.Context) (err error) {
+	err := patiently(ctx, startFor, func(ctx context.Context) (err error) {
 		a.ledger, err = ledger.Open(ctx, a.config.Store, ledger.Options{Connections: a.config.StoreConnections, Logger: a.log})
 		return err
 	})
@@ -120,12 +120,12 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		return err
 	}
 	a.closes = append(a.closes, client.Close)
-	if err := patiently(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
+	if err := patiently(ctx, startFor, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
 		return fmt.Errorf("reach Redis at %s: %w; check --redis or GISTMILL_REDIS, and that it runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
 	if need != queueViewed && !a.embedded() {
-		if err := patiently(ctx, a.checkRedis); err != nil {
+		if err := a.checkRedis(ctx); err != nil {
 			return err
 		}
 	}
@@ -137,11 +137,15 @@ func (a *app) embedded() bool { return a.config.Redis == "" }
 
 // checkRedis refuses one that would lose tasks, and one that has nothing to do with the ledger.
 func (a *app) checkRedis(ctx context.Context) error {
-	warnings, err := a.queue.CheckRedis(ctx)
+	var warnings []string
+	err := patiently(ctx, startFor, func(ctx context.Context) (err error) {
+		warnings, err = a.queue.CheckRedis(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := a.enqueuer().Own(ctx); err != nil {
+	if err := patiently(ctx, startFor+enqueuer.OwnWithin, a.enqueuer().Own); err != nil {
 		return err
 	}
 	for _, w := range warnings {
@@ -167,9 +171,9 @@ func (a *app) close() {
 	a.closes = nil
 }
 
-// patiently tries for startFor as long as the other side is only not there yet: a wrong password does not get better.
-func patiently(ctx context.Context, try func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, startFor)
+// patiently tries for some time as long as the other side is only not there yet: a wrong password does not get better.
+func patiently(ctx context.Context, within time.Duration, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var last error
 	for {

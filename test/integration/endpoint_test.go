@@ -21,8 +21,9 @@ func TestHangingEndpoint(t *testing.T) {
 	await(t, "an end of the calls in flight", patience, func() bool { return s.fake.Stats().InFlight <= 1 }, nil)
 	calls := s.fake.Stats().Calls
 	rests(t, worker)
-	// One asks whether it is back: 1 s after the first timeout, then 2, 4 … s after each, which takes a second itself.
-	if n := s.fake.Stats().Calls - calls; n > 3 {
+	// One asks whether it is back: 1 s after the first timeout, then 2, 4 … s after each, which takes a second itself; and one or two were
+	// on their way. Not left alone it would get 40.
+	if n := s.fake.Stats().Calls - calls; n > 6 {
 		t.Errorf("%d calls in %s to an endpoint that answers none", n, quiet)
 	}
 	s.set(latency(t, "5ms"))
