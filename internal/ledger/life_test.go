@@ -33,7 +33,7 @@ func testLifeOfADocument(t *testing.T, db database) {
 	source := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		source++
-		newLife(rt, t.Context(), l, db.clock, fmt.Sprintf("file:///docs-%d", source)).live()
+		newLife(t.Context(), rt, l, db.clock, fmt.Sprintf("file:///docs-%d", source)).live()
 	})
 }
 
@@ -71,7 +71,7 @@ type heldClaim struct {
 	ledger.Claimed
 }
 
-func newLife(rt *rapid.T, ctx context.Context, l *ledger.Ledger, c *clock, url string) *life {
+func newLife(ctx context.Context, rt *rapid.T, l *ledger.Ledger, c *clock, url string) *life {
 	f := &life{T: rt, ctx: ctx, ledger: l, clock: c, documents: map[string]*modelled{}, entries: entries(3)}
 	for _, e := range f.entries {
 		f.documents[e.URI] = &modelled{}

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // target is one fuzz target.
 type target struct{ dir, name string }
 
-var declared = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`) //nolint:gochecknoglobals // a constant
+var declared = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
 
 // targets finds the fuzz targets of the module, without those of modules within it.
 func targets(module fs.FS) ([]target, error) {
@@ -145,8 +145,8 @@ type row struct {
 }
 
 var (
-	progress = regexp.MustCompile(`execs: (\d+) \(\d+/sec\)(?:, new interesting: (\d+) \(total: (\d+)\))?`) //nolint:gochecknoglobals // a constant
-	written  = regexp.MustCompile(`Failing input written to (\S+)`)                                         //nolint:gochecknoglobals // a constant
+	progress = regexp.MustCompile(`execs: (\d+) \(\d+/sec\)(?:, new interesting: (\d+) \(total: (\d+)\))?`)
+	written  = regexp.MustCompile(`Failing input written to (\S+)`)
 )
 
 // read takes the last figures out of what `go test -fuzz` has said.

@@ -307,7 +307,8 @@ func (s *secretive) page(address string) string {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+authToken)
-	response, err := http.DefaultClient.Do(r)
+	client := http.Client{Timeout: patience}
+	response, err := client.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
