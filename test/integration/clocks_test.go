@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -63,7 +62,7 @@ var wrong = func() int64 {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(dir, "gistmill")
-	if err := program.Build(context.Background(), binary, "github.com/gistmill/gistmill/cmd/gistmill", "-overlay", write("overlay.json", string(overlay))); err != nil {
+	if err := program.Build(t.Context(), binary, "github.com/gistmill/gistmill/cmd/gistmill", "-overlay", write("overlay.json", string(overlay))); err != nil {
 		t.Fatal(err)
 	}
 	return binary
