@@ -119,7 +119,8 @@ func fuzz(ctx context.Context, all []target, stdout io.Writer, try func(context.
 		began := time.Now()
 		said, err := try(ctx, t)
 		r := read(said)
-		r.target, r.took, r.failed = t, time.Since(began), err != nil && ctx.Err() == nil
+		r.target, r.took = t, time.Since(began)
+		r.failed, r.stopped = err != nil && ctx.Err() == nil, ctx.Err() != nil
 		if r.failed {
 			failed++
 		}
@@ -140,7 +141,7 @@ type row struct {
 	target
 	executions, fresh, known int64 // runs, new inputs kept, inputs in all
 	took                     time.Duration
-	failed                   bool
+	failed, stopped          bool
 	input                    string // that made it fail
 }
 
@@ -168,8 +169,11 @@ func table(to io.Writer, rows []row) {
 	fmt.Fprintln(to, "| target | time | executions | new inputs | inputs | result |\n|---|---:|---:|---:|---:|---|")
 	for _, r := range rows {
 		result := "ok"
-		if r.failed {
+		switch {
+		case r.failed:
 			result = strings.TrimSpace("FAILED " + r.input)
+		case r.stopped:
+			result = "stopped"
 		}
 		fmt.Fprintf(to, "| %s %s | %s | %d | %d | %d | %s |\n", r.dir, r.name, r.took.Round(time.Second), r.executions, r.fresh, r.known, result)
 	}

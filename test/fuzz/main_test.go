@@ -62,7 +62,7 @@ func TestStopping(t *testing.T) {
 		cancel()
 		return "fuzz: elapsed: 3s, execs: 100 (33/sec), new interesting: 1 (total: 10)", errors.New("signal: interrupt")
 	})
-	if !errors.Is(err, context.Canceled) || !strings.Contains(out.String(), "| a FuzzOne | 0s | 100 | 1 | 10 | ok |") {
+	if !errors.Is(err, context.Canceled) || !strings.Contains(out.String(), "| a FuzzOne | 0s | 100 | 1 | 10 | stopped |") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	if err := fuzz(t.Context(), nil, &out, nil); err == nil {
