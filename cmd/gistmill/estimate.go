@@ -194,7 +194,7 @@ func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, 
 	}
 	return output.write(a.stdout, rows, func() error {
 		for _, r := range rows {
-			fmt.Fprintf(a.stdout, "%s: %s listed, %s to do, %s unchanged, %s dead\n  %s\n", r.Source, count(r.Listed, "document"), number(r.Pending),
+			fmt.Fprintf(a.stdout, "%s: %s listed, %s to do, %s unchanged, %s dead\n  %s\n", printable(r.Source), count(r.Listed, "document"), number(r.Pending),
 				number(r.Skipped), number(r.Dead), r.Estimate.text(profile.Model))
 		}
 		return nil

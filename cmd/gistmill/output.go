@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/gistmill/gistmill/internal/export"
 )
 
 // outputFlag is -o: text for people, or JSON.
@@ -52,10 +55,15 @@ func (o *outputFlag) write(stdout io.Writer, v any, text func() error) error {
 	if !o.json {
 		return text()
 	}
-	e := json.NewEncoder(stdout)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := stdout.Write(export.EscapeControls(b.Bytes()))
+	return err
 }
 
 // jsonList streams a JSON array, an element at a time: a list may be longer than memory.
@@ -74,7 +82,7 @@ func (l *jsonList) add(v any) error {
 		before = "[\n  "
 	}
 	l.n++
-	_, err = fmt.Fprintf(l.stdout, "%s%s", before, b)
+	_, err = fmt.Fprintf(l.stdout, "%s%s", before, export.EscapeControls(b))
 	return err
 }
 
@@ -99,14 +107,9 @@ func table(stdout io.Writer, rows ...[]string) error {
 	return w.Flush()
 }
 
-// printable takes out of a text what a terminal would obey.
+// printable is a text on one line, without what a terminal would obey and what would make it read otherwise than it is.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(export.Inert(s))
 }
 
 func number(n int64) string { return humanize.Comma(n) }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
@@ -110,9 +111,9 @@ func oneLine(err error) string {
 	return strings.ReplaceAll(strings.Join(parts, "; "), ":;", ":")
 }
 
-// say writes a line to stderr.
+// say writes a line to stderr. What it tells of documents and of answers may have been made to be obeyed by a terminal.
 func (c *cli) say(format string, args ...any) {
-	fmt.Fprintf(c.stderr, "gistmill: "+format+"\n", args...)
+	fmt.Fprintln(c.stderr, "gistmill: "+export.Inert(fmt.Sprintf(format, args...)))
 }
 
 // groups of commands in the help text.

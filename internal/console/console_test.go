@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,6 +166,47 @@ func TestQueuesAreReadOnlyAndWithoutPayloads(t *testing.T) {
 	page := get(h, "/queues/", bearer(secret))
 	if policy := page.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "frame-ancestors 'none'") {
 		t.Errorf("the page may be framed and load anything: %q", policy)
+	}
+}
+
+// Names of queues and tasks are whoever's who can write to Redis. What the pages show comes as JSON, in which no browser sees a page, and the
+// page itself has none of it.
+func TestNamesInRedisAreNoPages(t *testing.T) {
+	t.Parallel()
+	const lure = `<img src=x onerror=alert(1)><script>alert(2)</script>`
+	h := site(t, func(c *console.Config) {
+		ctx := t.Context()
+		_, err := c.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.SAdd(ctx, "asynq:queues", "documents", lure)
+			p.LPush(ctx, "asynq:{documents}:pending", lure)
+			// Protobuf: type (1), payload (2), id (3), queue (4).
+			message := "\x0a" + string(rune(len(lure))) + lure + "\x12\x01x\x1a" + string(rune(len(lure))) + lure + "\x22\x09documents"
+			p.HSet(ctx, "asynq:{documents}:t:"+lure, "msg", message, "state", "pending", "pending_since", "1")
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	shown := 0
+	for _, path := range []string{
+		"/queues/", "/queues/api/queues", "/queues/api/queues/documents", "/queues/api/queues/documents/pending_tasks", "/queues/api/queues/" + url.PathEscape(lure),
+		"/queues/" + url.PathEscape(lure), "/queues/?q=" + url.QueryEscape(lure), "/" + url.PathEscape(lure), "/queues/api/queues/documents/tasks/" + url.PathEscape(lure),
+	} {
+		w := get(h, path, bearer(secret))
+		kind := w.Header().Get("Content-Type")
+		if kind == "" {
+			kind = http.DetectContentType(w.Body.Bytes()) // as net/http does
+		}
+		if strings.Contains(w.Body.String(), "\\u003cimg src=x") {
+			shown++
+		}
+		if strings.HasPrefix(kind, "text/html") && strings.Contains(w.Body.String(), "onerror") || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s is a page of somebody else's: %s %s", path, kind, w.Body)
+		}
+	}
+	if shown == 0 {
+		t.Error("the names are nowhere: this shows nothing")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/gistmill/gistmill/internal/ledger"
 )
@@ -45,7 +46,7 @@ func (l *Lines) Add(v any) error {
 	if err := l.encoder.Encode(v); err != nil {
 		return fmt.Errorf("write a line: %w", err)
 	}
-	if _, err := l.w.Write(escapeControls(l.line.Bytes())); err != nil {
+	if _, err := l.w.Write(EscapeControls(l.line.Bytes())); err != nil {
 		return fmt.Errorf("write a line: %w", err)
 	}
 	l.n++
@@ -60,38 +61,24 @@ func (l *Lines) Flush() error {
 	return nil
 }
 
-// escapeControls writes DEL and U+0080 to U+009F of encoded JSON as \u00xx, which a JSON encoder may leave as they are
-// and a terminal may obey (U+009B begins a control sequence as ESC [ does, ECMA-48). In JSON they can
-// only stand in strings.
-func escapeControls(line []byte) []byte {
-	if !hasControls(line) {
-		return line
+// EscapeControls writes what a terminal obeys in encoded JSON as \uxxxx: DEL, U+0080 to U+009F (U+009B begins a control sequence as ESC [
+// does, ECMA-48) and marks that override the direction of writing, which a JSON encoder leaves as they are. In JSON
+// they can only stand in strings, which read the same.
+func EscapeControls(encoded []byte) []byte {
+	obeyed := func(r rune) bool { return r == 0x7f || r >= 0x80 && r <= 0x9f || overrides(r) }
+	at := bytes.IndexFunc(encoded, obeyed)
+	if at < 0 {
+		return encoded
 	}
-	escaped := make([]byte, 0, len(line)+64)
-	for i := 0; i < len(line); i++ {
-		switch {
-		case line[i] == 0x7f:
-			escaped = append(escaped, `\u007f`...)
-		case isC1(line, i):
-			escaped = fmt.Appendf(escaped, `\u%04x`, line[i+1])
-			i++
-		default:
-			escaped = append(escaped, line[i])
+	escaped := append(make([]byte, 0, len(encoded)+64), encoded[:at]...)
+	for i := at; i < len(encoded); {
+		r, n := utf8.DecodeRune(encoded[i:])
+		if obeyed(r) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		} else {
+			escaped = append(escaped, encoded[i:i+n]...)
 		}
+		i += n
 	}
 	return escaped
-}
-
-func hasControls(line []byte) bool {
-	for i, b := range line {
-		if b == 0x7f || b == 0xc2 && isC1(line, i) {
-			return true
-		}
-	}
-	return false
-}
-
-// isC1 says whether U+0080 to U+009F, two bytes of UTF-8, stands at i.
-func isC1(line []byte, i int) bool {
-	return line[i] == 0xc2 && i+1 < len(line) && line[i+1] >= 0x80 && line[i+1] <= 0x9f
 }

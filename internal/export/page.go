@@ -185,12 +185,13 @@ func oneLine(s string) string { return strings.Join(strings.Fields(Inert(s)), " 
 func prose(s string) string {
 	var b strings.Builder
 	s = strings.TrimSpace(Inert(s))
+	escaped := false // by a backslash before it; another one would take that from it
 	for i, r := range s {
-		switch {
-		case r == '<' && opensTag(s[i+1:]), r == '!' && strings.HasPrefix(s[i+1:], "["):
+		if !escaped && (r == '<' && opensTag(s[i+1:]) || r == '!' && strings.HasPrefix(s[i+1:], "[")) {
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)
+		escaped = r == '\\' && !escaped
 	}
 	return b.String()
 }
@@ -264,9 +265,12 @@ func Inert(s string) string {
 			return r
 		case r == '\r', r == '\v', r == '\f', r == '\u2028', r == '\u2029':
 			return '\n'
-		case unicode.IsControl(r), r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+		case unicode.IsControl(r), overrides(r):
 			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\ufffd"))
 }
+
+// overrides says whether r is a mark that embeds, overrides or isolates a direction of writing (UAX 9).
+func overrides(r rune) bool { return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' }

@@ -705,3 +705,20 @@ func TestHTTP2(t *testing.T) {
 		}
 	}
 }
+
+// An answer that leads elsewhere is not followed: neither the key nor the text goes to whom the endpoint names.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer elsewhere.Close()
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		c := newClient(t, http.RedirectHandler(elsewhere.URL, status), Config{APIKey: "sk-test"})
+		if _, err := c.Complete(t.Context(), testRequest("The river rose in the night.")); err == nil {
+			t.Errorf("a %d is an answer", status)
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("%d calls went elsewhere", n)
+	}
+}

@@ -1,0 +1,93 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/text"
+)
+
+// hostilePages are what documents and models may say to get something into a page that a viewer obeys.
+func hostilePages() []string {
+	return []string{
+		"<script>alert(1)</script>", "a <img src=x onerror=alert(1)> b", "<!-- x -->", "<?php x ?>", "<![CDATA[x]]>", "</p><iframe src=//e>", "<https://e/>",
+		"![x](http://e/x.png)", "![x][1]\n\n[1]: http://e/x.png", "![x]\n\n[x]: http://e/", "[![x](http://e/)](http://e/)", "!\\[x](http://e/)",
+		// Already escaped: another backslash would take the first one's effect.
+		`\<script>`, `\![x](http://e/)`, `\\<script>`, `\\![x](http://e/)`, `\\\<b>`, "\\\n<b>", "``\\<b>`` <b>", "`\\` <b>", "`<b>` `\\<b>",
+		"    <b>\n\n<b>", "- <b>\n- ![x](http://e/)", "> <b>", "# <b>", "```\n<b>\n```\n<b>", "~~~\n<b>", "1. x\n\n   <b>", "a\u2028<b>", "<\u200bscript>", "<b\x00>", "&lt;b&gt; &#60;b&#62;",
+		"x\n\n---\n\nSource: `other` <b>", "| a |\n|---|\n| <b> |", "\x1b[31m<\x1b[0mb>", "\u202e<b>\u202c", "!\u202e[x](http://e/)", "<\x07b>", "!\r[x](http://e/)",
+	}
+}
+
+// checkPage reads the page as CommonMark and as GitHub's Markdown, and fails when it has HTML or an image in it, or what a terminal obeys.
+func checkPage(t *testing.T, title, uri, summary string, output json.RawMessage) {
+	t.Helper()
+	e := exported(uri)
+	e.Summary.Title, e.Summary.Text, e.Summary.Output = title, summary, output
+	var page bytes.Buffer
+	writePage(&page, RecordOf(e))
+	for _, markdown := range []goldmark.Markdown{goldmark.New(), goldmark.New(goldmark.WithExtensions(extension.GFM))} {
+		root := markdown.Parser().Parse(text.NewReader(page.Bytes()))
+		err := ast.Walk(root, func(n ast.Node, _ bool) (ast.WalkStatus, error) {
+			switch n.Kind() {
+			case ast.KindRawHTML, ast.KindHTMLBlock, ast.KindImage:
+				t.Errorf("a page has a %s in it:\n%s", n.Kind(), &page)
+				return ast.WalkStop, nil
+			}
+			return ast.WalkContinue, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at := strings.IndexFunc(page.String(), func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' || overrides(r) }); at >= 0 {
+		t.Errorf("a page has a control character: %q", page.String()[at:])
+	}
+}
+
+func TestPagesAreInert(t *testing.T) {
+	t.Parallel()
+	for _, hostile := range hostilePages() {
+		value, err := json.Marshal(map[string]any{hostile: hostile, "list": []string{hostile}, "deep": map[string]any{"x": []any{hostile}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkPage(t, hostile, hostile, hostile, value)
+	}
+}
+
+func FuzzPage(f *testing.F) {
+	for _, hostile := range hostilePages() {
+		f.Add(hostile, hostile, hostile)
+	}
+	f.Fuzz(func(t *testing.T, title, uri, summary string) {
+		value, err := json.Marshal(map[string]any{title: summary, "list": []string{summary}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkPage(t, title, uri, summary, value)
+	})
+}
+
+func TestEscapedControlsReadTheSame(t *testing.T) {
+	t.Parallel()
+	const s = "a\x1b[31m\x7f\u009b1m\u202e\u2066é漢\u200d"
+	encoded, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	escaped := EscapeControls(encoded)
+	var read string
+	if err := json.Unmarshal(escaped, &read); err != nil || read != s {
+		t.Errorf("%s reads as %q, %v", escaped, read, err)
+	}
+	if bytes.ContainsFunc(escaped, func(r rune) bool { return unicode.IsControl(r) || overrides(r) }) {
+		t.Errorf("a control character is left: %q", escaped)
+	}
+}
