@@ -98,7 +98,7 @@ func (b *books) status(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if _, err := b.site.run(ctx, &runs, "runs", "-o", "json"); err != nil {
+	if err := b.site.run(ctx, &runs, "runs", "-o", "json"); err != nil {
 		return // PostgreSQL is away
 	}
 	for _, r := range runs {
