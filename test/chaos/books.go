@@ -98,7 +98,7 @@ func (b *books) status(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if _, err := b.site.run(ctx, &runs, "runs", "-o", "json"); err != nil {
+	if err := b.site.run(ctx, &runs, "runs", "-o", "json"); err != nil {
 		return // PostgreSQL is away
 	}
 	for _, r := range runs {
@@ -109,10 +109,11 @@ func (b *books) status(ctx context.Context) {
 	}
 }
 
-// calls holds the calls that are recorded as open against what a worker may have: those in flight and the spare ones that are recorded
-// ahead.
+// calls holds the calls that are recorded as open against what a worker may have in work: twice as many documents as calls in flight. An
+// answered call gives its place to the next one before it is booked, so that more are open than in flight; how many are in flight is
+// seen at the model.
 func (b *books) calls(ctx context.Context) {
-	const most = concurrency + concurrency/8
+	const most = 2 * concurrency
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	n, err := b.site.number(ctx, `SELECT COALESCE(MAX(n), 0) FROM (SELECT COUNT(*) AS n FROM calls WHERE finished_at IS NULL GROUP BY worker_id) open`)

@@ -79,7 +79,7 @@ func runSigterm(ctx context.Context, s *site, o options) ([]figure, error) {
 	if err := writeWave(s.docs(), 0, documents); err != nil {
 		return nil, err
 	}
-	if _, err := s.run(ctx, nil, "enqueue", s.docs(), "--partition-documents", "20"); err != nil {
+	if err := s.run(ctx, nil, "enqueue", s.docs(), "--partition-documents", "20"); err != nil {
 		return nil, err
 	}
 	workers, err := s.newWorkers(2)
@@ -109,7 +109,7 @@ func runSigterm(ctx context.Context, s *site, o options) ([]figure, error) {
 			s.violation("a worker ended with %d after SIGTERM", r.Code)
 		}
 	}
-	err = s.finished(ctx, settleWithin)
+	err = s.finished(ctx)
 	if err := errors.Join(err, stop()); err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func runLast(ctx context.Context, s *site, _ options) ([]figure, error) {
 	if err := writeWave(s.docs(), 0, documents); err != nil {
 		return nil, err
 	}
-	if _, err := s.run(ctx, nil, "enqueue", s.docs()); err != nil {
+	if err := s.run(ctx, nil, "enqueue", s.docs()); err != nil {
 		return nil, err
 	}
 	workers, err := s.newWorkers(2)
@@ -159,7 +159,7 @@ func runLast(ctx context.Context, s *site, _ options) ([]figure, error) {
 	}
 	at := time.Now()
 	stop := keepAll(ctx, workers[1])
-	err = s.finished(ctx, settleWithin)
+	err = s.finished(ctx)
 	took := time.Since(at)
 	if err := errors.Join(err, stop()); err != nil {
 		return nil, err

@@ -120,9 +120,5 @@ func (s storm) schedule(seed uint64) []fault {
 
 // between draws from [from, to).
 func between(random *rand.Rand, from, to time.Duration) time.Duration {
-	return from + rand64(random, to-from)
-}
-
-func rand64(random *rand.Rand, below time.Duration) time.Duration {
-	return time.Duration(random.Int64N(int64(below)))
+	return from + time.Duration(random.Int64N(int64(to-from)))
 }

@@ -78,7 +78,7 @@ func open(ctx context.Context, dir, binary, latency string, log io.Writer) (s *s
 		return s, err
 	}
 	s.db.SetMaxOpenConns(4)
-	_, err = s.run(ctx, nil, "runs") // makes the schema
+	err = s.run(ctx, nil, "runs") // makes the schema
 	return s, err
 }
 
@@ -92,7 +92,7 @@ func (s *site) connect(name string) (links, error) {
 // close ends the servers. Programs have ended before.
 func (s *site) close() {
 	if s.db != nil {
-		s.db.Close()
+		_ = s.db.Close()
 	}
 	if s.direct != nil {
 		s.direct.close()
@@ -105,10 +105,10 @@ func (s *site) close() {
 		s.postgres.Stop()
 	}
 	if s.redis != nil {
-		s.redis.Close()
+		_ = s.redis.Close()
 	}
 	if s.diary != nil {
-		s.diary.Close()
+		_ = s.diary.Close()
 	}
 }
 
@@ -160,23 +160,23 @@ func (s *site) start(l links, key string, args ...string) (*program.Process, err
 }
 
 // run runs a command that is not cut off to its end, and reads its JSON where decode is not nil.
-func (s *site) run(ctx context.Context, decode any, args ...string) (program.Result, error) {
+func (s *site) run(ctx context.Context, decode any, args ...string) error {
 	p, err := s.start(s.direct, "nobody", args...)
 	if err != nil {
-		return program.Result{}, err
+		return err
 	}
 	r, err := p.Wait(ctx)
 	if err != nil {
 		p.Kill()
-		return r, err
+		return err
 	}
 	if r.Code != 0 {
-		return r, fmt.Errorf("gistmill %s: exit code %d\n%s", strings.Join(args, " "), r.Code, program.Tail(r.Stderr))
+		return fmt.Errorf("gistmill %s: exit code %d\n%s", strings.Join(args, " "), r.Code, program.Tail(r.Stderr))
 	}
 	if decode != nil {
-		err = json.Unmarshal([]byte(r.Stdout), decode)
+		return json.Unmarshal([]byte(r.Stdout), decode)
 	}
-	return r, err
+	return nil
 }
 
 // number asks the ledger for one.
@@ -199,9 +199,12 @@ func (s *site) numbers(ctx context.Context, queries map[string]string) (map[stri
 	return all, errors.Join(errs...)
 }
 
+// settleWithin bounds the time in which what is left is done.
+const settleWithin = 5 * time.Minute
+
 // finished waits until no run goes on.
-func (s *site) finished(ctx context.Context, within time.Duration) error {
-	return await(ctx, "the end of all runs", within, func(ctx context.Context) (bool, error) {
+func (s *site) finished(ctx context.Context) error {
+	return await(ctx, "the end of all runs", settleWithin, func(ctx context.Context) (bool, error) {
 		n, err := s.number(ctx, `SELECT COUNT(*) FROM runs WHERE state <> 'finished'`)
 		if err == nil && n > 0 {
 			err = fmt.Errorf("%d runs go on", n)

@@ -156,8 +156,8 @@ func (s *slot) kill(ctx context.Context) *incarnation {
 // stopOne ends a process that works by SIGTERM, and waits for its end.
 func (s *slot) stopOne(ctx context.Context) (*incarnation, error) {
 	i := s.working(ctx)
-	if i == nil {
-		return nil, ctx.Err()
+	if i == nil || ctx.Err() != nil {
+		return nil, fmt.Errorf("wait for a %s that works: %w", s.name, ctx.Err())
 	}
 	i.struck.Store(true)
 	if err := i.Signal(syscall.SIGTERM); err != nil {

@@ -117,7 +117,7 @@ func runSoak(ctx context.Context, s *site, o options) ([]figure, error) {
 			}
 		}
 	}
-	if err := s.finished(ctx, settleWithin); err != nil {
+	if err := s.finished(ctx); err != nil {
 		return nil, err
 	}
 	done, err := s.number(ctx, `SELECT COUNT(*) FROM results WHERE state = 'done'`)
@@ -147,7 +147,7 @@ func (k *soak) batch(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	_, err := k.run(ctx, nil, "enqueue", folder, "--partition-documents", "10")
+	err := k.run(ctx, nil, "enqueue", folder, "--partition-documents", "10")
 	return err
 }
 

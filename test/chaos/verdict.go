@@ -114,7 +114,7 @@ func (s *site) taskKeys(ctx context.Context) (n int64, err error) {
 // export counts the documents that an export has once and that were to be done; whatever else it has is a violation.
 func (s *site) export(ctx context.Context, want map[string]bool) (int64, error) {
 	name := filepath.Join(s.dir, "export.jsonl")
-	if _, err := s.run(ctx, nil, "export", name); err != nil {
+	if err := s.run(ctx, nil, "export", name); err != nil {
 		return 0, err
 	}
 	file, err := os.Open(name)

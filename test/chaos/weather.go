@@ -16,8 +16,6 @@ const (
 	waves = 20
 	// enqueueEvery is how often something like a CronJob enqueues.
 	enqueueEvery = 8 * time.Second
-	// settleWithin bounds the time from a storm's end to that of its last run.
-	settleWithin = 5 * time.Minute
 	// outlasts is how long a worker must be cut off from the ledger to be taken for dead by others: its lease, less what may have passed of
 	// it before.
 	outlasts = 15 * time.Second
@@ -84,7 +82,7 @@ func rage(ctx context.Context, s *site, plan storm, seed uint64) (*weather, erro
 	s.say("the storm is over")
 
 	over := time.Now()
-	err = errors.Join(w.lastEnqueue(ctx), w.finished(ctx, settleWithin))
+	err = errors.Join(w.lastEnqueue(ctx), w.finished(ctx))
 	s.say("settled %s after the storm, %d looks at the books", time.Since(over).Round(time.Second), b.looks)
 	if b.looks == 0 {
 		s.violation("nobody looked at the books")
@@ -347,7 +345,7 @@ func (w *weather) killEnqueue(ctx context.Context, after time.Duration) error {
 // lastEnqueue lists everything once more, when nothing is in its way.
 func (w *weather) lastEnqueue(ctx context.Context) error {
 	return await(ctx, "an enqueue that goes through", settleWithin, func(ctx context.Context) (bool, error) {
-		_, err := w.run(ctx, nil, w.enqueueArgs()...)
+		err := w.run(ctx, nil, w.enqueueArgs()...)
 		return err == nil, err
 	})
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // startWithin is for a loaded machine and a server that reads its log first.
-const startWithin = time.Minute
+const startWithin = 5 * time.Minute
 
 // Redis is a server with an append-only file that evicts nothing. It is not safe for concurrent use, but for the Client.
 type Redis struct {
