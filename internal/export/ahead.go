@@ -15,8 +15,12 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// aheadMost bounds the pages that are written ahead: each is remembered, in about 150 bytes.
-const aheadMost = 200_000
+const (
+	// aheadMost bounds the pages that are written ahead: each is remembered, in about 150 bytes.
+	aheadMost = 200_000
+	// aheadWaiting bounds those that wait to be written, some kilobytes each.
+	aheadWaiting = 1024
+)
 
 // Ahead writes pages into a folder while the summaries are still being made: people see them come, and at the end little is left to
 // do. It decides nothing. Folder goes through all pages, and moves one that was given another's place: names depend on the order.
@@ -38,19 +42,19 @@ type writtenPage struct {
 // NewAhead prepares for a folder, which is made with the first page.
 func NewAhead(dir string) *Ahead {
 	return &Ahead{
-		dir: dir, records: make(chan Record, pagesAhead), last: make(chan struct{}), ended: make(chan struct{}), written: map[uint64]writtenPage{},
+		dir: dir, records: make(chan Record, aheadWaiting), last: make(chan struct{}), ended: make(chan struct{}), written: map[uint64]writtenPage{},
 	}
 }
 
-// Add has a page written soon, and waits while many are to be written. It is safe for concurrent use.
+// Add has a page written soon. It never waits: what comes faster than it can be written is left to Folder. It is safe for concurrent use.
 func (a *Ahead) Add(e ledger.Exported) {
 	select {
 	case a.records <- RecordOf(e):
-	case <-a.ended:
+	default:
 	}
 }
 
-// End waits until Run has written what was added. What is added later is not written.
+// End waits until Run has written what waits. What is added later is not written.
 func (a *Ahead) End() {
 	close(a.last)
 	<-a.ended

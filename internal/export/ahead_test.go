@@ -88,7 +88,7 @@ func TestAheadThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	var many []ledger.Exported
-	for range 3 * pagesAhead {
+	for range 2 * aheadWaiting {
 		many = append(many, exported("a.txt"))
 	}
 	a := writeAhead(t, dir, many...)
