@@ -96,7 +96,7 @@ func (o release) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
 
 // book writes an outcome, and keeps trying while the ledger is away: what was paid for is not thrown away. A stale one is
 // refused by the ledger and only counted.
-func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
+func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) (booked bool) {
 	defer w.hands.drop(c)
 	// An outcome is written also when the calls were cancelled: it is what ends the claim.
 	ctx = context.WithoutCancel(ctx)
@@ -112,6 +112,16 @@ func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) {
 	case w.noteFull(err): // the worker's end says it
 	default:
 		w.Log.Error("outcome not booked; the claim lapses and the document is done again", "doc", c.URI, "error", err)
+	}
+	return err == nil
+}
+
+// show passes a done document on to who wants to see it.
+func (w *Worker) show(j *job, c ledger.Claimed, o outcome) {
+	if d, ok := o.(done); ok && w.Done != nil {
+		w.Done(ledger.Exported{
+			Source: j.run.Source, URI: c.URI, ContentSHA256: d.read.SHA256, Profile: j.run.Profile, Run: j.run.Name, Summary: d.summary,
+		})
 	}
 }
 

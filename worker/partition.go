@@ -121,8 +121,11 @@ func (w *Worker) work(ctx context.Context, j *job, claimed []ledger.Claimed) {
 			defer func() { <-slots }()
 			ctx, ended := w.Observer.Document(ctx, j.run.Name, c.Document)
 			o := w.document(ctx, j, c)
-			w.book(ctx, c, o)
+			booked := w.book(ctx, c, o)
 			ended(outcomeName(o))
+			if booked {
+				w.show(j, c, o)
+			}
 		})
 	}
 }

@@ -65,6 +65,8 @@ type Config struct {
 	Recover func(ctx context.Context) error
 	// Observer, if not nil, is told what the worker is at.
 	Observer Observer
+	// Done, if not nil, is called with each document that was booked as done. It is safe for concurrent use.
+	Done func(ledger.Exported)
 	// Withdraw, if not nil, takes the tasks of a run that was stopped out of the queue.
 	Withdraw func(ctx context.Context, run ledger.Run) error
 }

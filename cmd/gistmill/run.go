@@ -43,8 +43,9 @@ func (c *cli) runCommand() *cobra.Command {
 		Use:   "run SOURCE...",
 		Short: "Do the whole job here: list, summarize, write the summaries",
 		Long: `Run lists each source, summarizes what is new or changed, and writes the summaries into a folder: summaries.jsonl with a line for every
-document, and a Markdown file a document. Nothing needs to be installed: the queue is in the process and the ledger is a file in
-.gistmill. Without an API key or a base URL the built-in engine picks the summary out of the text; it needs no network and costs nothing.
+document, and a Markdown file a document, which is there as soon as its document is done. Nothing needs to be installed: the queue is in
+the process and the ledger is a file in .gistmill. Without an API key or a base URL the built-in engine picks the summary out of the text;
+it needs no network and costs nothing.
 
   gistmill run ./docs
   OPENAI_API_KEY=… gistmill run ./docs --budget-usd 2
@@ -102,12 +103,16 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.Num == plan.Run.Num }) // a source that is given twice
 		runs = append(runs, plan.Run)
 	}
-	views, err := a.workOn(runs, show)
+	var ahead *export.Ahead
+	if a.config.Out != "-" {
+		ahead = export.NewAhead(a.config.Out)
+	}
+	views, err := a.workOn(runs, show, ahead)
 	show.end()
 	if err != nil {
 		return err
 	}
-	if err := a.writeSummaries(views, runs, time.Since(begun)); err != nil {
+	if err := a.writeSummaries(views, runs, ahead, time.Since(begun)); err != nil {
 		return err
 	}
 	for _, v := range views {
@@ -162,9 +167,13 @@ func (a *app) confirm(ctx context.Context, source *corpus.Source, profile summar
 	return &exitError{exitFailed, "not begun; the plan is kept, and nothing was called"}
 }
 
-// workOn runs a worker until every run has ended or the user interrupts, and returns where they stand.
-func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
-	w, err := a.worker(workerOptions{poll: runPoll, endWhenFull: true})
+// workOn runs a worker until every run has ended or the user interrupts, and returns where they stand. Pages are written meanwhile.
+func (a *app) workOn(runs []ledger.Run, show *progress, ahead *export.Ahead) ([]statusView, error) {
+	var done func(ledger.Exported)
+	if ahead != nil {
+		done = ahead.Add
+	}
+	w, err := a.worker(workerOptions{poll: runPoll, endWhenFull: true, done: done})
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +181,11 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 	defer end()
 	var working sync.WaitGroup
 	var workErr error
+	// What is asked and written after an interrupt still has to be.
+	base := context.WithoutCancel(a.stop)
+	if ahead != nil {
+		go ahead.Run(base)
+	}
 	if anyRunning(runs) {
 		working.Go(func() {
 			workErr = a.work(ended, a.abort, w)
@@ -179,8 +193,6 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 		})
 		working.Go(func() { a.keepEnqueued(ended, runs) })
 	}
-	// What is asked of the ledger after an interrupt still has to be answered.
-	base := context.WithoutCancel(a.stop)
 	for ; ended.Err() == nil; _ = pause(ended, runLook) {
 		open, err := a.anyOpen(base, runs)
 		if err == nil && !open {
@@ -198,6 +210,9 @@ func (a *app) workOn(runs []ledger.Run, show *progress) ([]statusView, error) {
 	}
 	end()
 	working.Wait()
+	if ahead != nil {
+		ahead.End()
+	}
 	if workErr != nil {
 		return nil, workErr
 	}
@@ -253,7 +268,7 @@ func (a *app) look(ctx context.Context, runs []ledger.Run) (views []statusView, 
 }
 
 // writeSummaries leaves a line and a file for every document of the sources that has a summary.
-func (a *app) writeSummaries(views []statusView, runs []ledger.Run, took time.Duration) error {
+func (a *app) writeSummaries(views []statusView, runs []ledger.Run, ahead *export.Ahead, took time.Duration) error {
 	ctx := context.WithoutCancel(a.stop)
 	each := func(yield func(ledger.Exported) error) error {
 		for _, r := range runs {
@@ -268,7 +283,7 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, took time.Du
 	if a.config.Out == "-" {
 		n, err = export.JSONL(a.stdout, each)
 	} else {
-		n, err = export.Folder(ctx, a.config.Out, each)
+		n, err = export.Folder(ctx, a.config.Out, ahead, each)
 	}
 	if err != nil {
 		return fmt.Errorf("write the summaries: %w", err)

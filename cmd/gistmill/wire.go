@@ -343,6 +343,7 @@ type workerOptions struct {
 	idleExit    time.Duration
 	poll        time.Duration
 	endWhenFull bool
+	done        func(ledger.Exported) // may be nil
 }
 
 // worker is wired with everything.
@@ -371,7 +372,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
-		IdleExit: o.idleExit, Poll: o.poll, EndWhenFull: o.endWhenFull,
+		IdleExit: o.idleExit, Poll: o.poll, EndWhenFull: o.endWhenFull, Done: o.done,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
 		Recover:    a.enqueuer().NewRecovery().Look,
 		Withdraw:   a.enqueuer().Withdraw,

@@ -133,7 +133,7 @@ func TestStreamErrorIsReturned(t *testing.T) {
 		"jsonl":    func() (int, error) { return JSONL(io.Discard, each) },
 		"parquet":  func() (int, error) { return Parquet(io.Discard, each) },
 		"markdown": func() (int, error) { return Markdown(t.Context(), filepath.Join(dir, "md"), each) },
-		"folder":   func() (int, error) { return Folder(t.Context(), filepath.Join(dir, "out"), each) },
+		"folder":   func() (int, error) { return Folder(t.Context(), filepath.Join(dir, "out"), nil, each) },
 	} {
 		if _, err := f(); !errors.Is(err, broken) {
 			t.Errorf("%s: %v", name, err)
@@ -172,7 +172,7 @@ func TestFolder(t *testing.T) {
 	all := []ledger.Exported{exported("a.txt"), exported("data.jsonl#id7"), exported("sub/report.pdf"), exported("summaries.jsonl#1")}
 	write := func() {
 		t.Helper()
-		if n, err := Folder(t.Context(), dir, stream(all...)); n != 4 || err != nil {
+		if n, err := Folder(t.Context(), dir, nil, stream(all...)); n != 4 || err != nil {
 			t.Fatal(n, err)
 		}
 	}

@@ -22,8 +22,8 @@ const LinesName = "summaries.jsonl"
 
 // Folder writes what `gistmill run` leaves: summaries.jsonl with a line for every summary, and a Markdown file each beside
 // it. It returns how many summaries that were. Markdown files that have their content already are left alone; files of
-// documents that are not in the stream stay.
-func Folder(ctx context.Context, dir string, each Stream) (n int, err error) {
+// documents that are not in the stream stay. ahead, if not nil, has written some of them and has ended.
+func Folder(ctx context.Context, dir string, ahead *Ahead, each Stream) (n int, err error) {
 	root, err := openFolder(dir)
 	if err != nil {
 		return 0, err
@@ -31,7 +31,7 @@ func Folder(ctx context.Context, dir string, each Stream) (n int, err error) {
 	defer root.Close()
 	err = replace(root, LinesName, true, func(w io.Writer) error {
 		lines := NewLines(w)
-		if err := writePages(ctx, root, newNamer(LinesName), func(add func(Record) error) error {
+		if err := writePages(ctx, root, newNamer(LinesName), ahead.stands(root), func(add func(Record) error) error {
 			return each(func(e ledger.Exported) error {
 				r := RecordOf(e)
 				if err := lines.Add(r); err != nil {
@@ -45,6 +45,9 @@ func Folder(ctx context.Context, dir string, each Stream) (n int, err error) {
 		n = lines.n
 		return lines.Flush()
 	})
+	if err == nil {
+		err = ahead.clear(root)
+	}
 	return n, err
 }
 
@@ -55,7 +58,7 @@ func Markdown(ctx context.Context, dir string, each Stream) (n int, err error) {
 		return 0, err
 	}
 	defer root.Close()
-	err = writePages(ctx, root, newNamer(), func(add func(Record) error) error {
+	err = writePages(ctx, root, newNamer(), func(string, []byte) (bool, error) { return false, nil }, func(add func(Record) error) error {
 		return each(func(e ledger.Exported) error {
 			n++
 			return add(RecordOf(e))
@@ -85,13 +88,15 @@ type page struct {
 }
 
 // writePages makes a page of each record that each adds, and writes them side by side: most of a small file's time goes
-// by in the kernel.
-func writePages(ctx context.Context, root *os.Root, names *namer, each func(add func(Record) error) error) error {
+// by in the kernel. Those of which stands says so are there.
+func writePages(ctx context.Context, root *os.Root, names *namer, stands func(name string, content []byte) (bool, error),
+	each func(add func(Record) error) error,
+) error {
 	writers, ctx := errgroup.WithContext(ctx)
 	pages := make(chan page, pagesAhead)
 	for range runtime.GOMAXPROCS(0) {
 		writers.Go(func() error {
-			w := pageWriter{root: root}
+			w := pageWriter{root: root, stands: stands}
 			defer w.close()
 			for p := range pages {
 				if err := w.put(p); err != nil {
@@ -119,12 +124,18 @@ func writePages(ctx context.Context, root *os.Root, names *namer, each func(add 
 // pageWriter keeps the folder of the last page open, for the next one is mostly in it too.
 type pageWriter struct {
 	root    *os.Root
+	stands  func(name string, content []byte) (bool, error)
 	folder  *os.Root
 	name    string // of the folder
 	content bytes.Buffer
 }
 
 func (w *pageWriter) put(p page) error {
+	w.content.Reset()
+	writePage(&w.content, p.record)
+	if there, err := w.stands(p.name, w.content.Bytes()); there || err != nil {
+		return err
+	}
 	if folder := path.Dir(p.name); w.folder == nil || folder != w.name {
 		w.close()
 		var err error
@@ -133,8 +144,6 @@ func (w *pageWriter) put(p page) error {
 		}
 		w.name = folder
 	}
-	w.content.Reset()
-	writePage(&w.content, p.record)
 	if err := put(w.folder, path.Base(p.name), w.content.Bytes()); err != nil {
 		return fmt.Errorf("in %s: %w", w.name, err)
 	}

@@ -62,8 +62,9 @@ func (l *Ledger) caps(ctx context.Context, tx *batch, run, day int64) (caps, err
 
 // reserve takes a call's tokens and money out of what is left of the caps. A run without a cap is not touched: its row would
 // be the one that all workers wait for. The day comes first everywhere, so that two transactions that book calls of several
-// runs can't wait for each other's rows.
-func (l *Ledger) reserve(ctx context.Context, tx *batch, call, day int64, in Intent) (refusal, err error) {
+// runs can't wait for each other's rows. Some are all whose rows were written with this one's.
+func (l *Ledger) reserve(ctx context.Context, tx *batch, in *beginning, some []*beginning) (refusal, err error) {
+	day := in.day
 	c, err := l.caps(ctx, tx, in.Run, day)
 	switch {
 	case err != nil || !c.ofRun && !c.ofDay && in.DayCapNano == nil:
@@ -81,7 +82,7 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, call, day int64, in Int
 			return nil, err
 		}
 		if n == 0 {
-			return l.dayRefusal(ctx, tx, call, day, money, *in.DayCapNano)
+			return l.dayRefusal(ctx, tx, unreserved(some), day, money, *in.DayCapNano)
 		}
 	}
 	if !c.ofRun {
@@ -98,18 +99,19 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, call, day int64, in Int
 			return nil, err
 		}
 	}
-	return l.runRefusal(ctx, tx, call, in)
+	return l.runRefusal(ctx, tx, unreserved(some), in)
 }
 
 // runRefusal tells a run whose cap is used up from one that only has to wait for calls in flight. One statement reads both
-// figures, of one moment.
-func (l *Ledger) runRefusal(ctx context.Context, tx *batch, call int64, in Intent) (refusal, err error) {
+// figures, of one moment. uncounted are open calls that are not in what is spent.
+func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in *beginning) (refusal, err error) {
 	var capNano, capTokens sql.NullInt64
 	var nano, tokens int64 // settled
+	n := len(uncounted)
 	err = l.row(ctx, tx, `SELECT r.budget_nano, r.budget_tokens, r.spent_nano - o.nano, r.spent_tokens - o.tokens FROM runs r,
 		(SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) AS nano, CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) AS tokens
-		FROM calls @open_calls WHERE finished_at IS NULL AND run_num = $1 AND id <> $2) o WHERE r.num = $3`, in.Run, call, in.Run).
-		Scan(&capNano, &capTokens, &nano, &tokens)
+		FROM calls @open_calls WHERE finished_at IS NULL AND id NOT IN (`+placeholders(1, n)+fmt.Sprintf(`) AND run_num = $%d) o WHERE r.num = $%d`, n+1, n+2),
+		append(uncounted, in.Run, in.Run)...).Scan(&capNano, &capTokens, &nano, &tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +122,12 @@ func (l *Ledger) runRefusal(ctx context.Context, tx *batch, call int64, in Inten
 }
 
 // dayRefusal is runRefusal for a day's cap.
-func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, call, day, money, most int64) (refusal, err error) {
+func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day, money, most int64) (refusal, err error) {
 	var settled int64
+	n := len(uncounted)
 	err = l.row(ctx, tx, `SELECT d.spent_nano - (SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) FROM calls @open_calls
-		WHERE finished_at IS NULL AND started_at / 86400000 = $1 AND id <> $2) FROM days d WHERE d.day = $3`, day, call, day).Scan(&settled)
+		WHERE finished_at IS NULL AND id NOT IN (`+placeholders(1, n)+fmt.Sprintf(`) AND started_at / 86400000 = $%d) FROM days d WHERE d.day = $%d`, n+1, n+2),
+		append(uncounted, day, day)...).Scan(&settled)
 	if err != nil {
 		return nil, err
 	}

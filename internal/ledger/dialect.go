@@ -15,6 +15,8 @@ type dialect interface {
 	identity() string   // column type of a key that the database counts up and never uses again
 	withoutRowID() string
 	committers() int // transactions of small writes at once
+	// values is "(…),(…)", rows of parameters of these types.
+	values(rows int, types []string) string
 	// bound is the context of statements that are short: the time is for a server that has stopped to answer.
 	bound(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc)
 	openCalls() string // after the table calls, where the calls in flight are few among many

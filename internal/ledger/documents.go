@@ -157,7 +157,7 @@ func (l *Ledger) document(ctx context.Context, source Source, uri string) ([]Doc
 	for _, f := range all {
 		f.State = standing(f.inRun.String, f.result)
 		if f.summary.Valid {
-			s, err := l.Summary(ctx, f.summary.String, time.Time{})
+			s, err := l.keptSummary(ctx, f.summary.String)
 			if err != nil {
 				return nil, err
 			}

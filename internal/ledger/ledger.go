@@ -204,15 +204,15 @@ func placeholders(from, n int) string {
 	return b.String()
 }
 
-// values is "($1,$2),($3,$4)…" for a multi-row statement.
-func values(rows, columns int) string {
+// values is "($1,$2),($3,$4)…" for a multi-row statement, where from is 1.
+func values(from, rows, columns int) string {
 	var b strings.Builder
 	for i := range rows {
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteByte('(')
-		b.WriteString(placeholders(1+i*columns, columns))
+		b.WriteString(placeholders(from+i*columns, columns))
 		b.WriteByte(')')
 	}
 	return b.String()

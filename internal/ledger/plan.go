@@ -366,7 +366,7 @@ func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run int64, state
 			args = append(args, run, i, state, all[i].documents, all[i].bytes)
 		}
 		rows, err := collect(ctx, l, tx, func(rows *sql.Rows) (r [2]int64, err error) { return r, rows.Scan(&r[0], &r[1]) },
-			`INSERT INTO partitions (run_num, seq, state, documents, bytes) VALUES `+values(end-start, 5)+` RETURNING id, seq`, args...)
+			`INSERT INTO partitions (run_num, seq, state, documents, bytes) VALUES `+values(1, end-start, 5)+` RETURNING id, seq`, args...)
 		if err != nil {
 			return nil, err
 		}

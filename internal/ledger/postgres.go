@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,6 +89,19 @@ func (postgresDialect) openCalls() string    { return "" }
 
 // committers: transactions run side by side, and a second one keeps a slow one from holding all.
 func (postgresDialect) committers() int { return 2 }
+
+// values gives the first row types, which the others take over: a parameter has none by itself.
+func (postgresDialect) values(rows int, types []string) string {
+	var b strings.Builder
+	for i, t := range types {
+		fmt.Fprintf(&b, ",CAST($%d AS %s)", i+1, t)
+	}
+	first := "(" + b.String()[1:] + ")"
+	if rows == 1 {
+		return first
+	}
+	return first + "," + values(len(types)+1, rows-1, len(types))
+}
 
 func (postgresDialect) bound(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, t)

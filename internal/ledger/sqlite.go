@@ -103,6 +103,8 @@ func (sqliteDialect) identity() string     { return "INTEGER PRIMARY KEY AUTOINC
 func (sqliteDialect) withoutRowID() string { return "WITHOUT ROWID" }
 func (sqliteDialect) committers() int      { return 1 }
 
+func (sqliteDialect) values(rows int, types []string) string { return marks(rows, len(types)) }
+
 // bound takes the end of the context away, for which the driver would start a goroutine a statement: there is no server, and
 // locks are waited for as long as busy_timeout says.
 func (sqliteDialect) bound(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {

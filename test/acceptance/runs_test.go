@@ -5,6 +5,7 @@ package acceptance
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -464,6 +465,10 @@ func TestInterrupt(t *testing.T) {
 	u.notes(0, n)
 	p := u.summarize("--concurrency", "4")
 	p.until("calls are in flight", func() bool { return u.paid() >= 4 && u.fake.Stats().InFlight == 4 })
+	p.until("the first pages are there", func() bool {
+		pages, err := filepath.Glob(u.path("summaries/*.md"))
+		return err == nil && len(pages) > 0
+	})
 	p.signal(os.Interrupt)
 	r := p.wait().wantCode(130).says("stopping", "nothing is lost")
 	stats := u.fake.Stats()

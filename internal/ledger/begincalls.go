@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// beginning is the intent of a call on its way into the ledger, and what became of it.
+type beginning struct {
+	Intent
+	call, day int64 // 0: a call of that name is open already
+	reserved  bool  // counted against the caps
+	known     *Answer
+	refusal   error
+}
+
+// beginCalls records the intents of a batch. Of equal ones the first comes first, and the next when it is decided about that.
+func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
+	// Transactions that begin equal calls wait for each other, and in the order of the names never in a circle.
+	slices.SortStableFunc(tx.begun, func(a, b *beginning) int { return strings.Compare(a.Name, b.Name) })
+	var left []*beginning
+	for _, b := range tx.begun {
+		b.call, b.known, b.refusal = 0, nil, nil
+		leased, err := l.leased(ctx, tx, b.Worker)
+		switch {
+		case err != nil:
+			return err
+		case leased:
+			left = append(left, b)
+		default:
+			b.refusal = ErrLapsed
+		}
+	}
+	for len(left) > 0 {
+		var first, equal []*beginning
+		for i, b := range left {
+			if i > 0 && b.Name == left[i-1].Name {
+				equal = append(equal, b)
+			} else {
+				first = append(first, b)
+			}
+		}
+		for some := range inPowers(first) {
+			if err := l.beginSome(ctx, tx, some); err != nil {
+				return err
+			}
+		}
+		left = equal
+	}
+	return nil
+}
+
+// beginSome begins calls of different names.
+func (l *Ledger) beginSome(ctx context.Context, tx *batch, some []*beginning) error {
+	if err := l.putIntents(ctx, tx, some); err != nil {
+		return err
+	}
+	for _, b := range some {
+		if b.call == 0 {
+			if err := l.findIntent(ctx, tx, b); err != nil {
+				return err
+			}
+		}
+	}
+	// After the insert, which waits for the end of an equal call that is just being booked.
+	if err := l.findAnswers(ctx, tx, some); err != nil {
+		return err
+	}
+	var dropped []any
+	for _, b := range some {
+		var err error
+		switch {
+		case b.reserved:
+			b.known = nil
+		case b.known != nil:
+		case b.call == 0:
+			b.refusal = ErrBusy
+		default:
+			b.refusal, err = l.reserve(ctx, tx, b, some)
+			b.reserved = b.refusal == nil
+		}
+		if err != nil {
+			return err
+		}
+		if b.call != 0 && !b.reserved {
+			dropped = append(dropped, b.call)
+		}
+	}
+	if len(dropped) == 0 {
+		return nil
+	}
+	for _, b := range some {
+		if !b.reserved {
+			b.call = 0
+		}
+	}
+	_, err := l.exec(ctx, tx, `DELETE FROM calls WHERE id IN (`+placeholders(1, len(dropped))+`)`, dropped...)
+	return err
+}
+
+func (l *Ledger) putIntents(ctx context.Context, tx *batch, some []*beginning) error {
+	byName := make(map[string]*beginning, len(some))
+	args := make([]any, 0, 8*len(some))
+	for _, b := range some {
+		b.day, b.reserved = 0, false
+		byName[b.Name] = b
+		args = append(args, b.Run, b.Document, b.Worker, b.Name, b.Model, nullable(b.ReservedNano), b.ReservedTokens, b.Token)
+	}
+	rows, err := tx.QueryContext(ctx, l.sql(l.given(len(some), "run BIGINT, document BIGINT, worker BIGINT, name TEXT, model TEXT, nano BIGINT, tokens BIGINT, token BIGINT")+`
+		INSERT INTO calls (run_num, document_id, worker_id, name, model, started_at, reserved_nano, reserved_tokens, token)
+		SELECT run, document, worker, name, model, @now, nano, tokens, token FROM given WHERE true
+		ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING name, id, started_at / 86400000`), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var call, day int64
+		if err := rows.Scan(&name, &call, &day); err != nil {
+			return err
+		}
+		byName[name].call, byName[name].day = call, day
+	}
+	return rows.Err()
+}
+
+// findIntent finds the row of a call that was recorded and reserved before, and nobody heard of it.
+func (l *Ledger) findIntent(ctx context.Context, tx *batch, b *beginning) error {
+	err := l.row(ctx, tx, `SELECT id FROM calls WHERE name = $1 AND finished_at IS NULL AND token = $2 AND token <> 0`, b.Name, b.Token).Scan(&b.call)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	b.reserved = err == nil
+	return err
+}
+
+// findAnswers finds those that are kept under the names of calls that are about to be made.
+func (l *Ledger) findAnswers(ctx context.Context, tx *batch, some []*beginning) error {
+	byName := make(map[string]*beginning, len(some))
+	names := make([]any, len(some))
+	for i, b := range some {
+		byName[b.Name], names[i] = b, b.Name
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, cost_nano, created_at
+		FROM answers WHERE name IN (`+placeholders(1, len(names))+`)`, names...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var a Answer
+		var cost sql.NullInt64
+		var created int64
+		if err := rows.Scan(&name, &a.Content, &a.FinishReason, &a.Model, &a.Endpoint, &a.TokensIn, &a.TokensCached, &a.TokensOut, &cost, &created); err != nil {
+			return err
+		}
+		if cost.Valid {
+			a.CostNano = &cost.Int64
+		}
+		if b := byName[name]; created >= sinceMillis(b.Since) {
+			b.known = &a
+		}
+	}
+	return rows.Err()
+}
+
+// unreserved are the calls among some whose rows are there and whose reservations are not counted.
+func unreserved(some []*beginning) []any {
+	var calls []any
+	for _, b := range some {
+		if b.call != 0 && !b.reserved {
+			calls = append(calls, b.call)
+		}
+	}
+	return calls
+}

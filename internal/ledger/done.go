@@ -1,0 +1,137 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// completion is a done document on its way into the ledger.
+type completion struct {
+	Claimed
+	Read
+	summary Summary
+	worker  int64
+	stale   bool
+}
+
+// Done books a document as done with a summary that is in the ledger already or is brought along. The summary is
+// kept, whoever brings it; the outcome is refused with ErrStale when the claim is not the worker's any more.
+// A summary with zero Created is new and is stored.
+func (l *Ledger) Done(ctx context.Context, worker int64, c Claimed, read Read, s Summary) error {
+	d := &completion{Claimed: c, Read: read, summary: s, worker: worker}
+	if err := l.group.add(ctx, func(tx *batch) { tx.done = append(tx.done, d) }); err != nil {
+		return fmt.Errorf("book the outcome: %w", err)
+	}
+	if d.stale {
+		return ErrStale
+	}
+	return nil
+}
+
+// complete books the done documents of a batch: first what is kept in any case, then, under the fence, the documents' rows and the rest.
+func (l *Ledger) complete(ctx context.Context, tx *batch) error {
+	// Transactions that keep equal summaries wait for each other, and in the order of the names never in a circle.
+	slices.SortStableFunc(tx.done, func(a, b *completion) int { return strings.Compare(a.summary.Name, b.summary.Name) })
+	var fresh []*completion
+	for _, d := range tx.done {
+		if !d.summary.Created.IsZero() {
+			continue
+		}
+		if last := len(fresh) - 1; last >= 0 && fresh[last].summary.Name == d.summary.Name {
+			fresh = fresh[:last]
+		}
+		fresh = append(fresh, d)
+	}
+	for some := range inPowers(fresh) {
+		if err := l.putSummaries(ctx, tx, some); err != nil {
+			return err
+		}
+	}
+	var fenced []*completion
+	for some := range inPowers(tx.done) {
+		if err := l.markDone(ctx, tx, some); err != nil {
+			return err
+		}
+		for _, d := range some {
+			if !d.stale {
+				fenced = append(fenced, d)
+			}
+		}
+	}
+	for some := range inPowers(fenced) {
+		if err := l.putResults(ctx, tx, some); err != nil {
+			return err
+		}
+	}
+	for _, d := range fenced {
+		if d.Attempts == 0 { // only a history that has begun is ended: most documents have none
+			continue
+		}
+		if err := l.remember(ctx, tx, d.Claimed, "done", d.Attempts+1, "", ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putSummaries keeps summaries of different names. CROSS JOIN keeps SQLite from beginning with the runs.
+func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion) error {
+	args := make([]any, 0, 12*len(some))
+	for _, d := range some {
+		s := d.summary
+		var output any
+		if s.Output != nil {
+			output = string(s.Output)
+		}
+		checks := "[]"
+		if s.Checks != nil {
+			checks = string(s.Checks)
+		}
+		args = append(args, d.Run, s.Name, s.Title, s.Text, output, s.Model, s.TokensIn, s.TokensOut, nullable(s.CostNano), s.Chunks, checks, s.Endpoint)
+	}
+	_, err := l.exec(ctx, tx, l.given(len(some), "run BIGINT, name TEXT, title TEXT, text TEXT, output TEXT, model TEXT, tokens_in BIGINT, tokens_out BIGINT, nano BIGINT, chunks BIGINT, checks TEXT, endpoint TEXT")+`
+		INSERT INTO summaries (name, profile_id, run_num, title, text, output, model, tokens_in, tokens_out, cost_nano, chunks, checks, endpoint, created_at)
+		SELECT g.name, r.profile_id, r.num, g.title, g.text, g.output, g.model, g.tokens_in, g.tokens_out, g.nano, g.chunks, g.checks, g.endpoint, @now
+		FROM given g CROSS JOIN runs r WHERE r.num = g.run
+		ON CONFLICT (name) DO UPDATE SET run_num = excluded.run_num, title = excluded.title, text = excluded.text, output = excluded.output, model = excluded.model,
+		tokens_in = excluded.tokens_in, tokens_out = excluded.tokens_out, cost_nano = excluded.cost_nano, chunks = excluded.chunks,
+		checks = excluded.checks, endpoint = excluded.endpoint, created_at = excluded.created_at`, args...)
+	return err
+}
+
+// markDone writes the documents' rows of those claims that are still the ones that were given out.
+func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) error {
+	type claim struct{ run, document, epoch, worker int64 }
+	claims := make(map[claim]*completion, len(some))
+	args := make([]any, 0, 5*len(some))
+	for _, d := range some {
+		d.stale = true
+		claims[claim{d.Run, d.Document, d.Epoch, d.worker}] = d
+		args = append(args, d.Run, d.Document, d.Epoch, d.worker, d.summary.flag())
+	}
+	marked, err := collect(ctx, l, tx, func(rows *sql.Rows) (c claim, err error) {
+		return c, rows.Scan(&c.run, &c.document, &c.epoch, &c.worker)
+	}, l.given(len(some), "run BIGINT, document BIGINT, epoch BIGINT, worker BIGINT, flag BIGINT")+`
+		UPDATE run_documents SET state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0, flagged = given.flag
+		FROM given WHERE run_num = given.run AND document_id = given.document AND run_documents.epoch = given.epoch AND worker_id = given.worker
+		AND state = 'claimed' RETURNING run_num, document_id, run_documents.epoch, worker_id`, args...)
+	for _, c := range marked {
+		claims[c].stale = false
+	}
+	return err
+}
+
+func (l *Ledger) putResults(ctx context.Context, tx *batch, some []*completion) error {
+	args := make([]any, 0, 6*len(some))
+	for _, d := range some {
+		args = append(args, d.Run, d.Document, d.Read.Version, d.SHA256, d.summary.Name, d.Attempts+1)
+	}
+	_, err := l.exec(ctx, tx, l.given(len(some), "run BIGINT, document BIGINT, version TEXT, sha256 TEXT, summary TEXT, attempts BIGINT")+`
+		INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, summary, attempts, at)
+		SELECT g.document, r.profile_id, r.num, g.version, 'done', g.sha256, g.summary, g.attempts, @now FROM given g CROSS JOIN runs r
+		WHERE r.num = g.run `+replaceResult, args...)
+	return err
+}

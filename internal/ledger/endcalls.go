@@ -1,0 +1,133 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+)
+
+// classAnswered is that of a call that brought an answer.
+const classAnswered = "ok"
+
+// ending is the end of a call on its way into the ledger. Only an answer is kept.
+type ending struct {
+	Intent
+	Answer
+	call  int64
+	class string
+}
+
+// endCalls books the ends of a batch.
+func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
+	// Transactions that keep equal answers wait for each other, and in the order of the names never in a circle.
+	slices.SortStableFunc(tx.ended, func(a, b *ending) int { return strings.Compare(a.Name, b.Name) })
+	for some := range inPowers(tx.ended) {
+		open, err := l.closeCalls(ctx, tx, some)
+		if err != nil {
+			return err
+		}
+		settled := map[capsKey]amount{}
+		for _, e := range some {
+			day, booked := open[e.call], amount{orZero(e.ReservedNano), e.ReservedTokens}
+			delete(open, e.call) // who ends a call once more corrects it
+			if day == 0 {
+				if day, booked, err = l.correctCall(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+			key := capsKey{e.Run, day}
+			settled[key] = settled[key].plus(orZero(e.CostNano)-booked.nano, e.TokensIn+e.TokensOut-booked.tokens)
+		}
+		if err := l.settleAll(ctx, tx, settled); err != nil {
+			return err
+		}
+	}
+	var answered []*ending
+	for i, e := range tx.ended {
+		again := i+1 < len(tx.ended) && tx.ended[i+1].Name == e.Name && tx.ended[i+1].class == classAnswered // the last one is kept
+		if e.class == classAnswered && !again {
+			answered = append(answered, e)
+		}
+	}
+	for some := range inPowers(answered) {
+		if err := l.keepAnswers(ctx, tx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// amount is of money and tokens.
+type amount struct{ nano, tokens int64 }
+
+func (a amount) plus(nano, tokens int64) amount { return amount{a.nano + nano, a.tokens + tokens} }
+
+// settleAll books amounts on their days and runs.
+func (l *Ledger) settleAll(ctx context.Context, tx *batch, settled map[capsKey]amount) error {
+	keys := make([]capsKey, 0, len(settled))
+	for key := range settled {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b capsKey) int { return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.run, b.run)) })
+	for _, key := range keys {
+		if err := l.settleBudget(ctx, tx, key.run, key.day, settled[key].nano, settled[key].tokens); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeCalls ends calls that are open, and returns the days on which they were begun.
+func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (days map[int64]int64, err error) {
+	args := make([]any, 0, 7*len(some))
+	for _, e := range some {
+		args = append(args, e.call, e.class, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
+	}
+	rows, err := tx.QueryContext(ctx, l.sql(l.given(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
+		UPDATE calls SET finished_at = @now, class = given.class, endpoint = given.endpoint, tokens_in = given.tokens_in,
+		tokens_cached = given.tokens_cached, tokens_out = given.tokens_out, cost_nano = given.nano
+		FROM given WHERE calls.id = given.call AND calls.finished_at IS NULL RETURNING calls.id, calls.started_at / 86400000`), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	days = make(map[int64]int64, len(some))
+	for rows.Next() {
+		var call, day int64
+		if err := rows.Scan(&call, &day); err != nil {
+			return nil, err
+		}
+		days[call] = day
+	}
+	return days, rows.Err()
+}
+
+// correctCall books the end of a call that has one. A lapsed worker's call was closed at its reservation; the true figures replace that
+// when they come after all.
+func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *ending) (day int64, booked amount, err error) {
+	var cost sql.NullInt64
+	if err := l.row(ctx, tx, `SELECT cost_nano, tokens_in + tokens_out FROM calls WHERE id = $1`, e.call).Scan(&cost, &booked.tokens); err != nil {
+		return 0, booked, err
+	}
+	booked.nano = cost.Int64
+	err = l.row(ctx, tx, `UPDATE calls SET finished_at = @now, class = $1, endpoint = $2, tokens_in = $3, tokens_cached = $4, tokens_out = $5, cost_nano = $6
+		WHERE id = $7 RETURNING started_at / 86400000`, e.class, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano), e.call).Scan(&day)
+	return day, booked, err
+}
+
+// keepAnswers keeps answers of different names.
+func (l *Ledger) keepAnswers(ctx context.Context, tx *batch, some []*ending) error {
+	args := make([]any, 0, 9*len(some))
+	for _, e := range some {
+		args = append(args, e.Name, e.Content, e.FinishReason, e.Answer.Model, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
+	}
+	_, err := l.exec(ctx, tx, l.given(len(some), "name TEXT, content TEXT, finish_reason TEXT, model TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
+		INSERT INTO answers (name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, cost_nano, created_at)
+		SELECT name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, nano, @now FROM given WHERE true
+		ON CONFLICT (name) DO UPDATE SET content = excluded.content,
+		finish_reason = excluded.finish_reason, model = excluded.model, endpoint = excluded.endpoint, tokens_in = excluded.tokens_in,
+		tokens_cached = excluded.tokens_cached, tokens_out = excluded.tokens_out, cost_nano = excluded.cost_nano, created_at = excluded.created_at`, args...)
+	return err
+}
