@@ -31,7 +31,7 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 	s.finish(run, 2*patience, totals{Total: refused + empty, Dead: refused + empty})
 
 	// From here on the endpoint is slow and refuses nothing, and other documents are in work.
-	s.set(latency(t, "50ms"))
+	s.set(latency(t, "1s"))
 	s.set(func(c *fakellm.Config) { c.RefuseMarker = "no document has this" })
 	s.write("others.jsonl", lines(0, others))
 	other := s.enqueue("others.jsonl")[0].Run
@@ -81,6 +81,7 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 	if s.status(other).State != "running" {
 		t.Error("the other work was over before the end of the retry")
 	}
+	s.set(latency(t, "5ms"))
 	s.finish(run, 2*patience, totals{Total: refused + empty, Done: refused, Dead: empty})
 	s.finish(other, patience, totals{Total: others, Done: others})
 	worker.stop()
