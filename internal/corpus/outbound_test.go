@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// visits counts connections to a server that nobody has business with.
-func visits(t *testing.T) (address string, count *atomic.Int64) {
+// visits gives the address of a server that nobody has business with, and counts its connections.
+func visits(t *testing.T) (string, *atomic.Int64) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	count = new(atomic.Int64)
+	count := new(atomic.Int64)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
