@@ -34,18 +34,23 @@ func (s span) touches(o span) bool { return !s.from.After(o.to) && !o.from.After
 // record is what was done to the workers of a storm: deaths by the keys of processes, cuts by slots.
 type record struct {
 	kills, stops map[string]time.Time
+	open         map[string]int64 // calls that a killed process had open, by the ledger
 	modelCuts    map[string][]span
 	ledgerAway   map[string][]span
 }
 
 func newRecord() record {
-	return record{kills: map[string]time.Time{}, stops: map[string]time.Time{}, modelCuts: map[string][]span{}, ledgerAway: map[string][]span{}}
+	return record{
+		kills: map[string]time.Time{}, stops: map[string]time.Time{}, open: map[string]int64{},
+		modelCuts: map[string][]span{}, ledgerAway: map[string][]span{},
+	}
 }
 
 // slotOf is where a process was.
 func slotOf(key string) string { return key[:max(0, strings.LastIndexByte(key, '-'))] }
 
-// cause is why a call that was paid, or may have been, was of no use.
+// cause is why a call that was paid, or may have been, was of no use. That a killed process had it open is to be seen by the number of
+// those that it had.
 func (r record) cause(c fakellm.Call) cause {
 	open := span{c.At, c.At.Add(time.Duration(c.Millis * float64(time.Millisecond)))}
 	answered := open.to
@@ -57,16 +62,14 @@ func (r record) cause(c fakellm.Call) cause {
 			away = s
 		}
 	}
-	died := func(deaths map[string]time.Time) bool {
-		at, dead := deaths[c.Key]
-		return dead && (open.touches(span{at, at}) || !at.Before(open.from) && !at.After(away.to))
-	}
+	stopped, toldToStop := r.stops[c.Key]
+	killed, dead := r.kills[c.Key]
 	switch {
-	case died(r.kills):
-		return byKill
 	case slices.ContainsFunc(r.modelCuts[slotOf(c.Key)], open.touches):
 		return byCut
-	case died(r.stops):
+	case dead && !killed.Before(c.At):
+		return byKill
+	case toldToStop && !stopped.Before(c.At) && !stopped.After(away.to):
 		return byStop
 	case !away.to.IsZero() && away.to.Sub(away.from) >= outlasts+bookedAfter:
 		return byAway
@@ -86,12 +89,17 @@ func (r record) paidTwice(calls []fakellm.Call) (map[cause]int, []fakellm.Call) 
 			}
 		}
 	}
-	counts := map[cause]int{}
+	counts, atKill := map[cause]int{}, map[string]int64{}
 	var without []fakellm.Call
 	for _, all := range paid {
 		slices.SortFunc(all, func(a, b fakellm.Call) int { return a.At.Compare(b.At) })
 		for _, c := range all[:len(all)-1] { // the last one is the one that was of use
 			why := r.cause(c)
+			if why == byKill {
+				if atKill[c.Key]++; atKill[c.Key] > r.open[c.Key] {
+					why = byNothing
+				}
+			}
 			counts[why]++
 			if why == byNothing {
 				without = append(without, c)

@@ -192,8 +192,10 @@ func (w *weather) killWorker(ctx context.Context, s *slot) error {
 	defer w.mu.Unlock()
 	if err != nil {
 		w.unread++
+		w.record.open[i.key] = 2 * concurrency // at the most
 		return nil
 	}
+	w.record.open[i.key] = n
 	w.atKills += n
 	return nil
 }
