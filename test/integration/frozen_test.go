@@ -43,11 +43,12 @@ func TestFrozenWorker(t *testing.T) {
 	if line := fmt.Sprintf("gistmill_stale_writes_refused_total %d\n", refused); !strings.Contains(string(metrics), line) {
 		t.Errorf("the metrics lack %s", line)
 	}
-	// Calls that counted as lost have ended after all, with their real cost and their answers.
-	if n := s.count(`SELECT count(*) FROM calls WHERE class <> 'ok'`); n != 0 || lost == 0 {
+	// Calls that counted as lost have ended after all, with their real cost and their answers. One intent in eight calls may be recorded ahead
+	// (worker/inflight.go): frozen before its call was made, it stays lost.
+	if n := s.count(`SELECT count(*) FROM calls WHERE class <> 'ok'`); n > concurrency/8 || lost <= n {
 		t.Errorf("of %d lost calls %d were not booked when the worker was back", lost, n)
 	}
-	if n := s.count(`SELECT count(*) FROM calls c WHERE NOT EXISTS (SELECT 1 FROM answers a WHERE a.name = c.name)`); n != 0 {
+	if n := s.count(`SELECT count(*) FROM calls c WHERE class = 'ok' AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.name = c.name)`); n != 0 {
 		t.Errorf("the answers to %d calls are not kept", n)
 	}
 	t.Logf("%d outcomes were refused, %d lost calls were booked", refused, lost)
