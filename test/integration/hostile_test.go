@@ -19,7 +19,8 @@ func hostileProgram(t *testing.T) string {
 	return binary
 }
 
-// ways are what hostile documents do to their readers, with how they end in the books.
+// ways are what hostile documents do to their readers, with how they end in the books. On a machine that is slow enough the time of
+// the last two is over before their memory is: they then end as what hangs.
 var ways = []struct{ name, class, message string }{
 	{"panic", "input", "the reader of text/hostile failed: panic in "},
 	{"hang", "input", "its reader did not stop after 8s"},
@@ -98,6 +99,7 @@ func TestHostileDocuments(t *testing.T) {
 
 	var dead []deadLetter
 	s.run("dead", "list", "-o", "json").wantCode(0).decode(&dead)
+	own := make([]int, len(ways)) // dead of just that
 	for _, d := range dead {
 		w, ok := guilty[d.URI]
 		if !ok {
@@ -105,8 +107,17 @@ func TestHostileDocuments(t *testing.T) {
 			continue
 		}
 		delete(guilty, d.URI)
-		if d.Class != ways[w].class || !strings.HasPrefix(d.Message, ways[w].message) {
+		is := func(w int) bool { return d.Class == ways[w].class && strings.HasPrefix(d.Message, ways[w].message) }
+		switch {
+		case is(w):
+			own[w]++
+		case w < 2 || !is(1):
 			t.Errorf("%s (%s) is dead as %s: %s", d.URI, ways[w].name, d.Class, d.Message)
+		}
+	}
+	for w, n := range own {
+		if n == 0 {
+			t.Errorf("no document is dead of %s", ways[w].name)
 		}
 	}
 	if len(guilty) > 0 {
@@ -131,8 +142,8 @@ func TestHostileDocuments(t *testing.T) {
 		w.wait().wantCode(0)
 		f.peak = max(f.peak, w.peak())
 	}
-	t.Logf("%d documents, %d of them hostile: good ones done after %s, all after %s; %d workers died and %d made room; %d calls paid again; largest worker %d MiB",
-		documents, len(dead), goodDone.Round(time.Second), took.Round(time.Second), f.deaths, f.rooms, stats.Duplicates, f.peak>>20)
+	t.Logf("%d documents, %d of them hostile: good ones done after %s, all after %s; dead of each %v; %d workers died and %d made room; %d calls paid again; largest worker %d MiB",
+		documents, len(dead), goodDone.Round(time.Second), took.Round(time.Second), own, f.deaths, f.rooms, stats.Duplicates, f.peak>>20)
 }
 
 // setUpHung makes a run of which some documents panic and some hang.
