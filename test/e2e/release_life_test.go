@@ -3,13 +3,16 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -29,6 +32,7 @@ func TestUninstallLeavesNothing(t *testing.T) {
 	s.enqueue(s.bucket.url("in/"), "--partition-documents", "5")
 	s.awaitWorkers(2, patience)
 	s.awaitCalls(1)
+	s.secretsAreInSecrets()
 	s.helm("uninstall", release, "--wait", "--timeout", "2m")
 	await(t, "that nothing is left", patience, func() error {
 		var left []string
@@ -44,21 +48,32 @@ func TestUninstallLeavesNothing(t *testing.T) {
 	})
 }
 
-// objects are the names of all that is in the namespace, but events, and leases of nobody.
+// objects are the names of all that is in the namespace, but events.
 func (s *site) objects() map[string]bool {
+	s.t.Helper()
+	all := map[string]bool{}
+	s.eachObject(func(resource string, object unstructured.Unstructured) {
+		if resource != "events" {
+			all[resource+"/"+object.GetName()] = true
+		}
+	})
+	return all
+}
+
+// eachObject goes through all that is in the namespace.
+func (s *site) eachObject(see func(resource string, object unstructured.Unstructured)) {
 	s.t.Helper()
 	lists, err := shared.client.Discovery().ServerPreferredNamespacedResources()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	all := map[string]bool{}
 	for _, list := range lists {
 		version, err := schema.ParseGroupVersion(list.GroupVersion)
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		for _, resource := range list.APIResources {
-			if resource.Name == "events" || !strings.Contains(resource.Verbs.String(), "list") {
+			if !strings.Contains(resource.Verbs.String(), "list") {
 				continue
 			}
 			objects, err := shared.objects.Resource(version.WithResource(resource.Name)).Namespace(s.namespace).List(background(), metav1.ListOptions{})
@@ -66,11 +81,37 @@ func (s *site) objects() map[string]bool {
 				s.t.Fatalf("list %s: %v", resource.Name, err)
 			}
 			for _, object := range objects.Items {
-				all[resource.Name+"/"+object.GetName()] = true
+				see(resource.Name, object)
 			}
 		}
 	}
-	return all
+}
+
+// secretsAreInSecrets: what anybody may describe, pods, environments and events among it, holds neither the database's password nor the
+// server's token.
+func (s *site) secretsAreInSecrets() {
+	s.t.Helper()
+	store, err := url.Parse(s.store)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	password, _ := store.User.Password()
+	secret, err := shared.client.CoreV1().Secrets(s.namespace).Get(background(), serverName+"-auth", metav1.GetOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	kept := map[string]string{"the database's password": password, "the server's token": string(secret.Data["token"])}
+	s.eachObject(func(resource string, object unstructured.Unstructured) { // a Secret has it in base64
+		text, err := object.MarshalJSON()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for what, value := range kept {
+			if value == "" || bytes.Contains(text, []byte(value)) {
+				s.t.Errorf("%s (%d bytes) shows in %s/%s", what, len(value), resource, object.GetName())
+			}
+		}
+	})
 }
 
 // The real API server takes what every values file of the chart renders to, and warns of no pod that the restricted standard would refuse.
