@@ -74,17 +74,20 @@ func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Rea
 	return ledger.Read{Version: raw.Version, SHA256: raw.SHA256}, doc, err
 }
 
-// readSuspect counts a crash before the document is read and takes it back after: if this process dies with the child, for the
-// kernel may end both when memory is short, it stands.
+// readSuspect counts a crash before the document's bytes are read and takes it back after: if this process dies with the child, for the
+// kernel may end both when memory is short, it stands. While they are fetched nothing is counted.
 func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref corpus.Ref, c ledger.Claimed) (raw *corpus.Raw, doc *corpus.Document, err error) {
 	count := func(by int64) error {
 		return w.persist(w.calls, "count a crash", func() error { return w.Ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, by) })
 	}
 	err = inPlace(ctx, w.alone, func() error {
+		if raw, err = source.Fetch(ctx, ref); err != nil {
+			return err
+		}
 		if err := count(1); err != nil {
 			return err
 		}
-		raw, doc, err = w.readInChild(ctx, source, ref)
+		doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
 		return errors.Join(count(-1), err)
 	})
 	return raw, doc, err
@@ -92,18 +95,12 @@ func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref cor
 
 func (w *Worker) readApart(ctx context.Context, source *corpus.Source, ref corpus.Ref) (raw *corpus.Raw, doc *corpus.Document, err error) {
 	err = inPlace(ctx, w.apart, func() error {
-		raw, doc, err = w.readInChild(ctx, source, ref)
+		if raw, err = source.Fetch(ctx, ref); err != nil {
+			return err
+		}
+		doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
 		return err
 	})
-	return raw, doc, err
-}
-
-func (w *Worker) readInChild(ctx context.Context, source *corpus.Source, ref corpus.Ref) (*corpus.Raw, *corpus.Document, error) {
-	raw, err := source.Fetch(ctx, ref)
-	if err != nil {
-		return nil, nil, err
-	}
-	doc, err := corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
 	return raw, doc, err
 }
 
