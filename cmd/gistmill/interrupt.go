@@ -41,3 +41,12 @@ func interrupts(ctx context.Context, stderr io.Writer) (stop, abort context.Cont
 		watching.Wait()
 	}
 }
+
+// unlessStopped is for what is stopped by a signal in the ordinary course of things, a worker or a server: told to end while it still looks
+// for Redis and ledger it has nothing to hand back, and that is as clean an end as any later one.
+func unlessStopped(stop context.Context, err error) error {
+	if stop.Err() != nil {
+		return nil
+	}
+	return err
+}

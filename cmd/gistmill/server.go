@@ -58,7 +58,7 @@ func (a *app) serve(ctx context.Context) error {
 		}
 	}
 	if err := a.open(ctx, queueRequired); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.Listen)
 	if err != nil {

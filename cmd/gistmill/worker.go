@@ -28,7 +28,7 @@ back the rest; a second signal gives the calls up at once.`,
 		}
 		defer a.close()
 		if err := a.open(c.stop, queueRequired); err != nil {
-			return err
+			return unlessStopped(c.stop, err)
 		}
 		stop := c.stop
 		if a.config.Deadline > 0 {

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -298,4 +299,25 @@ func TestDeadRetry(t *testing.T) {
 		t.Errorf("%d lines in histories, want %d", n, 3*bad)
 	}
 	worker.stop()
+}
+
+// A worker or server that is stopped while it still looks for Redis ends as cleanly as later: no Job of Kubernetes fails for it.
+func TestStoppedAtTheStart(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	s := newSite(t, "", nil)
+	s.env["GISTMILL_REDIS"] = "redis://" + silent.Addr().String()
+	for _, args := range [][]string{{"worker"}, {"server", "--listen", "127.0.0.1:0"}} {
+		p := s.start(args...)
+		c, err := silent.Accept() // it has asked, and gets no answer
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		p.stop()
+	}
 }
