@@ -45,8 +45,10 @@ func interrupts(ctx context.Context, stderr io.Writer) (stop, abort context.Cont
 // unlessStopped is for what is stopped by a signal in the ordinary course of things, a worker or a server: told to end while it still looks
 // for Redis and ledger it has nothing to hand back, and that is as clean an end as any later one.
 func unlessStopped(stop context.Context, err error) error {
-	if stop.Err() != nil {
+	select {
+	case <-stop.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
