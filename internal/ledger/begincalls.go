@@ -109,23 +109,19 @@ func (l *Ledger) putIntents(ctx context.Context, tx *batch, some []*beginning) e
 		byName[b.Name] = b
 		args = append(args, b.Run, b.Document, b.Worker, b.Name, b.Model, nullable(b.ReservedNano), b.ReservedTokens, b.Token)
 	}
-	rows, err := tx.QueryContext(ctx, l.sql(l.given(len(some), "run BIGINT, document BIGINT, worker BIGINT, name TEXT, model TEXT, nano BIGINT, tokens BIGINT, token BIGINT")+`
+	type put struct {
+		name      string
+		call, day int64
+	}
+	begun, err := collect(ctx, l, tx, func(rows *sql.Rows) (p put, err error) { return p, rows.Scan(&p.name, &p.call, &p.day) },
+		l.given(len(some), "run BIGINT, document BIGINT, worker BIGINT, name TEXT, model TEXT, nano BIGINT, tokens BIGINT, token BIGINT")+`
 		INSERT INTO calls (run_num, document_id, worker_id, name, model, started_at, reserved_nano, reserved_tokens, token)
 		SELECT run, document, worker, name, model, @now, nano, tokens, token FROM given WHERE true
-		ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING name, id, started_at / 86400000`), args...)
-	if err != nil {
-		return err
+		ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING name, id, started_at / 86400000`, args...)
+	for _, p := range begun {
+		byName[p.name].call, byName[p.name].day = p.call, p.day
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		var call, day int64
-		if err := rows.Scan(&name, &call, &day); err != nil {
-			return err
-		}
-		byName[name].call, byName[name].day = call, day
-	}
-	return rows.Err()
+	return err
 }
 
 // findIntent finds the row of a call that was recorded and reserved before, and nobody heard of it.

@@ -85,23 +85,17 @@ func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (day
 	for _, e := range some {
 		args = append(args, e.call, e.class, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
 	}
-	rows, err := tx.QueryContext(ctx, l.sql(l.given(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
+	type closed struct{ call, day int64 }
+	ended, err := collect(ctx, l, tx, func(rows *sql.Rows) (c closed, err error) { return c, rows.Scan(&c.call, &c.day) },
+		l.given(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
 		UPDATE calls SET finished_at = @now, class = given.class, endpoint = given.endpoint, tokens_in = given.tokens_in,
 		tokens_cached = given.tokens_cached, tokens_out = given.tokens_out, cost_nano = given.nano
-		FROM given WHERE calls.id = given.call AND calls.finished_at IS NULL RETURNING calls.id, calls.started_at / 86400000`), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
+		FROM given WHERE calls.id = given.call AND calls.finished_at IS NULL RETURNING calls.id, calls.started_at / 86400000`, args...)
 	days = make(map[int64]int64, len(some))
-	for rows.Next() {
-		var call, day int64
-		if err := rows.Scan(&call, &day); err != nil {
-			return nil, err
-		}
-		days[call] = day
+	for _, c := range ended {
+		days[c.call] = c.day
 	}
-	return days, rows.Err()
+	return days, err
 }
 
 // correctCall books the end of a call that has one. A lapsed worker's call was closed at its reservation; the true figures replace that
