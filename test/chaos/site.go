@@ -64,7 +64,7 @@ func open(ctx context.Context, dir, binary, latency string, log io.Writer) (s *s
 	if s.redis, err = servers.StartRedis(ctx, filepath.Join(dir, "redis"), redis.Options{}, "--appendfsync", "everysec"); err != nil {
 		return s, err
 	}
-	if s.postgres, err = servers.StartPostgres(ctx, dir); err != nil {
+	if s.postgres, err = servers.StartPostgres(ctx, dir, servers.PostgresOptions{}); err != nil {
 		return s, err
 	}
 	if s.endpoint, err = newEndpoint(latency); err != nil {

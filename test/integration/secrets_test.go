@@ -220,7 +220,7 @@ func TestSecretsStayInside(t *testing.T) {
 	if !s.endpoint.keys["Bearer "+apiKey] {
 		t.Error("the endpoint was not shown its key")
 	}
-	dump, err := s.postgres.prepare("pg_dump", "--inserts", s.postgres.url("postgres", "gistmill", "sslmode=disable")).Output()
+	dump, err := s.postgres.server.Command(background(), "pg_dump", "--inserts", s.postgres.url("postgres", "gistmill", "sslmode=disable")).Output()
 	if err != nil || !bytes.Contains(dump, []byte("notes.jsonl#7")) {
 		t.Fatalf("pg_dump: %v, %d bytes", err, len(dump))
 	}

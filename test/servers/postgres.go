@@ -22,28 +22,39 @@ type Postgres struct {
 	Port int
 
 	bin, data string
+	settings  []string
 	as        *syscall.SysProcAttr
 	process   *program.Process // nil: it does not run
 }
 
+// PostgresOptions are what a test wants beside the common. The zero value lets everybody on this machine in, the superuser postgres too.
+type PostgresOptions struct {
+	Files    map[string][]byte // into the folder of its data, before the first start
+	Settings []string          // name=value
+}
+
 // StartPostgres makes a cluster in a folder, which its user must be able to reach, and starts it on a free port of the loopback. fsync is
 // off, for it is our processes that die, not the machine; a checkpoint comes often, so that a start after a crash has little to redo.
-func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
+func StartPostgres(ctx context.Context, dir string, o PostgresOptions) (*Postgres, error) {
 	bin, err := postgresPrograms()
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{bin: bin, data: filepath.Join(dir, "postgres")}
+	p := &Postgres{bin: bin, data: filepath.Join(dir, "postgres"), settings: o.Settings}
 	if err := os.MkdirAll(p.data, 0o700); err != nil {
 		return nil, err
 	}
 	if err := p.becomeOwner(); err != nil {
 		return nil, err
 	}
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", p.data, "-U", "gistmill", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = "/", p.as
+	initdb := p.Command(ctx, "initdb", "-D", p.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("make a PostgreSQL cluster: %w\n%s", err, out)
+	}
+	for name, content := range o.Files {
+		if err := p.WriteFile(name, content); err != nil {
+			return nil, err
+		}
 	}
 	var failures []error
 	for range 3 { // the port may be lost to another process
@@ -91,15 +102,41 @@ func (p *Postgres) becomeOwner() error {
 		return err
 	}
 	p.as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return os.Chown(p.data, int(uid), int(gid))
+	return p.own(p.data)
+}
+
+func (p *Postgres) own(path string) error {
+	if p.as.Credential == nil {
+		return nil
+	}
+	return os.Chown(path, int(p.as.Credential.Uid), int(p.as.Credential.Gid))
+}
+
+// WriteFile writes one into the folder of the data that only the server may read.
+func (p *Postgres) WriteFile(name string, content []byte) error {
+	path := filepath.Join(p.data, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return err
+	}
+	return p.own(path)
+}
+
+// Command is one of PostgreSQL's own programs, as the user that the server runs as.
+func (p *Postgres) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, filepath.Join(p.bin, name), args...)
+	c.Dir, c.SysProcAttr = "/", p.as
+	return c
 }
 
 // Start starts the server again, with the data of the one before, and waits until it answers.
 func (p *Postgres) Start(ctx context.Context) (err error) {
-	command := exec.Command(filepath.Join(p.bin, "postgres"), "-D", p.data, "-p", strconv.Itoa(p.Port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "checkpoint_timeout=30s", "-c", "max_connections=200")
-	command.Dir, command.SysProcAttr = "/", p.as
-	if p.process, err = program.Start(command); err != nil {
+	args := []string{"-D", p.data, "-p", strconv.Itoa(p.Port)}
+	for _, setting := range slices.Concat([]string{
+		"listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off", "checkpoint_timeout=30s", "max_connections=200",
+	}, p.settings) {
+		args = append(args, "-c", setting)
+	}
+	if p.process, err = program.Start(p.Command(context.WithoutCancel(ctx), "postgres", args...)); err != nil {
 		return err
 	}
 	err = ready(ctx, p.process, func(ctx context.Context) error {
@@ -125,6 +162,14 @@ func (p *Postgres) Stop() {
 	p.process = nil
 }
 
+// Log is what the server that runs has said so far.
+func (p *Postgres) Log() string {
+	if p.process == nil {
+		return ""
+	}
+	return p.process.Stderr.String()
+}
+
 // Address is HOST:PORT.
 func (p *Postgres) Address() string { return fmt.Sprintf("127.0.0.1:%d", p.Port) }
 
@@ -133,5 +178,5 @@ func (p *Postgres) URL() string { return URL(p.Address()) }
 
 // URL is that of the database behind an address, which may be a proxy's.
 func URL(address string) string {
-	return "postgres://gistmill@" + address + "/postgres?sslmode=disable"
+	return "postgres://postgres@" + address + "/postgres?sslmode=disable"
 }

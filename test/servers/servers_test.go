@@ -46,7 +46,7 @@ func TestPostgresKeepsWhatItHas(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p, err := servers.StartPostgres(t.Context(), dir)
+	p, err := servers.StartPostgres(t.Context(), dir, servers.PostgresOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
