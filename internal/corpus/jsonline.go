@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxIDBytes bounds an id, which becomes part of a URI and so of database keys.
@@ -131,11 +132,9 @@ func unquote(quoted, scratch []byte) []byte {
 	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
 		return inner
 	}
-	var s string
-	if json.Unmarshal(quoted, &s) != nil {
-		return inner // cannot be: the scanner accepted it
-	}
-	return append(scratch[:0], s...)
+	// It names what is not UTF-8 as an error, and decodes it as is said above. There is no other: the scanner accepted the string.
+	text, _ := jsontext.AppendUnquote(scratch[:0], quoted)
+	return text
 }
 
 // jsonScanner walks over one JSON text as RFC 8259 has it.

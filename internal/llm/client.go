@@ -1,9 +1,7 @@
 package llm
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -183,7 +181,7 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	ex.format, wire.ResponseFormat = wire.ResponseFormat, nil
 	callCtx, cancel := context.WithTimeout(withExchange(ctx, ex), c.cfg.Timeout)
 	defer cancel()
-	got, err := c.api.CreateChatCompletion(callCtx, wire)
+	_, err = c.api.CreateChatCompletion(callCtx, wire) // doer has read the answer
 	if ctx.Err() != nil && err != nil {
 		return Response{}, said, ctx.Err()
 	}
@@ -198,10 +196,10 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	if local := localRefusal(err); local != nil {
 		return Response{}, said, local
 	}
-	if err != nil || len(got.Choices) == 0 {
+	if err != nil || len(ex.answer.Choices) == 0 {
 		return Response{}, parseProviderError(ex.body), cl.classify(ex, err)
 	}
-	resp, err = c.answer(r, ex, got, cl)
+	resp, err = c.answer(r, ex, cl)
 	return resp, said, err
 }
 
@@ -223,20 +221,20 @@ func localRefusal(err error) *Error {
 
 // answer turns a completion into a Response, or into an error when the model
 // declined, the generation failed half-way, or the prompt was cut.
-func (c *Client) answer(r Request, ex *exchange, got openai.ChatCompletionResponse, cl classifier) (Response, error) {
-	choice := got.Choices[0]
+func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error) {
+	choice := ex.answer.Choices[0]
 	resp := Response{
 		Content:      choice.Message.Content,
-		FinishReason: string(choice.FinishReason),
-		Model:        got.Model,
+		FinishReason: choice.FinishReason,
+		Model:        ex.answer.Model,
 		Endpoint:     c.endpoint,
-		Usage:        usageOf(got.Usage, ex.body),
+		Usage:        ex.answer.usage(),
 	}
 	if r.Schema != nil {
 		resp.Content = unfence(resp.Content)
 	}
 	switch {
-	case choice.FinishReason == openai.FinishReasonContentFilter:
+	case choice.FinishReason == string(openai.FinishReasonContentFilter):
 		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "content_filter",
 			Message: "the provider's content filter stopped the answer", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	case choice.Message.Refusal != "":
@@ -251,32 +249,6 @@ func (c *Client) answer(r Request, ex *exchange, got openai.ChatCompletionRespon
 		return Response{}, cut
 	}
 	return resp, nil
-}
-
-// maxUsage is more tokens than any call has. An endpoint that reports more, or less than none, would lead the books astray.
-const maxUsage = 1e9
-
-func plausible(tokens int) int { return min(max(tokens, 0), maxUsage) }
-
-// usageOf reads the usage, and from the body what go-openai does not know.
-func usageOf(u openai.Usage, body []byte) Usage {
-	usage := Usage{In: plausible(u.PromptTokens), Out: plausible(u.CompletionTokens)}
-	if u.PromptTokensDetails != nil {
-		usage.CachedIn = plausible(u.PromptTokensDetails.CachedTokens)
-	}
-	if bytes.Contains(body, []byte(`"cache_write_tokens"`)) {
-		var details struct {
-			Usage struct {
-				Prompt struct {
-					CacheWrite int `json:"cache_write_tokens"`
-				} `json:"prompt_tokens_details"`
-			} `json:"usage"`
-		}
-		if json.Unmarshal(body, &details) == nil {
-			usage.CacheWriteIn = plausible(details.Usage.Prompt.CacheWrite)
-		}
-	}
-	return usage
 }
 
 // String names the endpoint, never the key.

@@ -60,12 +60,13 @@ type exchange struct {
 	header  http.Header
 	body    []byte // as far as it came when readErr is set
 	readErr error
+	answer  completion // of a body that is one
 }
 
 type exchangeKey struct{}
 
 // A doer sends a request for go-openai, with what is left for it to write (see
-// writeBody), and keeps what go-openai throws away: a failed call's headers and
+// writeBody), reads the answer, and keeps what go-openai throws away: a failed call's headers and
 // the body of a 200 that holds an error.
 type doer struct {
 	http *http.Client
@@ -90,9 +91,18 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 		ex.readErr = err
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(ex.body))
+	left := ex.body
+	if resp.StatusCode == http.StatusOK {
+		if ex.answer, err = parseCompletion(ex.body); err == nil {
+			left = emptyObject
+		}
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(left))
 	return resp, nil
 }
+
+// emptyObject is left of an answer for go-openai to read.
+var emptyObject = []byte("{}")
 
 // noMessages is where the messages belong in a body.
 const noMessages = `"messages":null`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	openai "github.com/sashabaranov/go-openai"
 )
 
@@ -105,13 +106,9 @@ func writeFormat(b *bytes.Buffer, f *openai.ChatCompletionResponseFormat) error 
 }
 
 func writeString(b *bytes.Buffer, s string) error {
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil {
-		return err
-	}
-	b.Truncate(b.Len() - 1) // the end of the line
-	return nil
+	quoted, err := jsontext.AppendQuote(b.AvailableBuffer(), strings.ToValidUTF8(s, "\ufffd"))
+	b.Write(quoted)
+	return err
 }
 
 // instructSchema tells the model in words what the endpoint does not enforce.

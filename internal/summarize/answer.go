@@ -1,7 +1,6 @@
 package summarize
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,34 +112,34 @@ func bare(content string) string {
 
 // object returns the JSON object in an answer if it matches the schema. Words around it
 // do no harm.
-func (s *answerSchema) object(content string) (json.RawMessage, *problem) {
+func (s *answerSchema) object(content string) (ordered, *problem) {
 	if content == "" {
-		return nil, &problem{forModel: "it is empty", forBooks: "the answer is empty"}
+		return ordered{}, &problem{forModel: "it is empty", forBooks: "the answer is empty"}
 	}
-	noJSON := &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
 	at := strings.IndexByte(content, '{')
 	if at < 0 {
-		return nil, noJSON
+		return ordered{}, noObject
 	}
-	var object json.RawMessage
-	if err := json.NewDecoder(strings.NewReader(content[at:])).Decode(&object); err != nil {
-		return nil, noJSON
+	v, err := parseOrdered(content[at:])
+	if err != nil {
+		return ordered{}, noObject
 	}
-	return object, s.validate(object)
+	return v, s.validate(v)
 }
+
+var noObject = &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
 
 // summary cleans the strings of a valid answer and returns what people read of it and,
 // for a schema of the user's, the whole.
-func (s *answerSchema) summary(object json.RawMessage, c cleaner) (string, json.RawMessage, *problem) {
-	v, err := parseOrdered(object)
-	if err != nil {
-		return "", nil, &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
-	}
-	written := v.json()
-	v = v.mapStrings(c.clean)
-	cleaned := v.json()
-	if !bytes.Equal(written, cleaned) {
-		if p := s.validate(cleaned); p != nil {
+func (s *answerSchema) summary(object ordered, c cleaner) (string, json.RawMessage, *problem) {
+	changed := false
+	v := object.mapStrings(func(text string) string {
+		cleaned := c.clean(text)
+		changed = changed || cleaned != text
+		return cleaned
+	})
+	if changed {
+		if p := s.validate(v); p != nil {
 			p.forModel = "without invisible characters and without links that are not in the material " + p.forModel
 			return "", nil, p
 		}
@@ -152,5 +151,5 @@ func (s *answerSchema) summary(object json.RawMessage, c cleaner) (string, json.
 	if !s.custom {
 		return text, nil, nil
 	}
-	return text, cleaned, nil
+	return text, v.json(), nil
 }

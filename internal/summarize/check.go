@@ -14,7 +14,7 @@ func (j *job) check(s Summary) []checks.Finding {
 		asked.Words = j.profile.Words
 	}
 	texts := []string{s.Text}
-	if v, err := parseOrdered(s.Output); j.schema.custom && err == nil {
+	if v, err := parseOrdered(string(s.Output)); j.schema.custom && err == nil {
 		texts = texts[:0]
 		v.mapStrings(func(text string) string {
 			if !j.schema.names(text) {

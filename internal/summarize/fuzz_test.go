@@ -110,7 +110,11 @@ func FuzzSchema(f *testing.F) {
 			}
 			return
 		}
-		p := s.validate([]byte(strings.ReplaceAll(answer, "MARK", mark)))
+		v, err := parseOrdered(strings.ReplaceAll(answer, "MARK", mark))
+		if err != nil {
+			return
+		}
+		p := s.validate(v)
 		switch {
 		case p == nil:
 		case p.forBooks == "" || p.forModel == "" || strings.Contains(p.forBooks, mark):

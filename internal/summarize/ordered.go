@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ordered is a JSON value that keeps the order of fields and the digits of numbers, as
@@ -21,45 +23,66 @@ type field struct {
 	value ordered
 }
 
-func parseOrdered(raw []byte) (ordered, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	return readOrdered(d)
+// parseOrdered reads the JSON value at the beginning of raw; what follows it is not looked at.
+func parseOrdered(raw string) (ordered, error) {
+	return readOrdered(jsontext.NewDecoder(strings.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)))
 }
 
-func readOrdered(d *json.Decoder) (ordered, error) {
-	tok, err := d.Token()
+func readOrdered(d *jsontext.Decoder) (v ordered, err error) {
+	tok, err := d.ReadToken()
 	if err != nil {
-		return ordered{}, fmt.Errorf("read JSON: %w", err)
+		return v, fmt.Errorf("read JSON: %w", err)
 	}
-	delim, ok := tok.(json.Delim)
-	if !ok {
-		return ordered{scalar: tok}, nil
-	}
-	v := ordered{kind: byte(delim)}
-	for d.More() {
-		var name string
-		if v.kind == '{' {
-			if tok, err = d.Token(); err != nil {
-				return ordered{}, fmt.Errorf("read JSON: %w", err)
+	switch tok.Kind() {
+	case '"':
+		v.scalar = tok.String()
+	case '0':
+		v.scalar = json.Number(tok.String())
+	case 't', 'f':
+		v.scalar = tok.Bool()
+	case '{', '[':
+		v.kind = byte(tok.Kind())
+		for d.PeekKind() != '}' && d.PeekKind() != ']' {
+			var f field
+			if v.kind == '{' {
+				if tok, err = d.ReadToken(); err != nil {
+					return v, fmt.Errorf("read JSON: %w", err)
+				}
+				f.name = tok.String()
 			}
-			name, _ = tok.(string)
+			if f.value, err = readOrdered(d); err != nil {
+				return v, err
+			}
+			if v.kind == '{' {
+				v.fields = append(v.fields, f)
+			} else {
+				v.items = append(v.items, f.value)
+			}
 		}
-		item, err := readOrdered(d)
-		if err != nil {
-			return ordered{}, err
+		if _, err = d.ReadToken(); err != nil {
+			return v, fmt.Errorf("read JSON: %w", err)
 		}
-		if v.kind == '{' {
-			v.fields = append(v.fields, field{name, item})
-		} else {
-			v.items = append(v.items, item)
-		}
-	}
-	_, err = d.Token()
-	if err != nil {
-		return ordered{}, fmt.Errorf("read JSON: %w", err)
 	}
 	return v, nil
+}
+
+// tree returns v as encoding/json decodes it: of fields of the same name the last one counts.
+func (v ordered) tree() any {
+	switch v.kind {
+	case '{':
+		fields := make(map[string]any, len(v.fields))
+		for _, f := range v.fields {
+			fields[f.name] = f.value.tree()
+		}
+		return fields
+	case '[':
+		items := make([]any, len(v.items))
+		for i, x := range v.items {
+			items[i] = x.tree()
+		}
+		return items
+	}
+	return v.scalar
 }
 
 // mapStrings returns v with f applied to every string value; names of fields stay.

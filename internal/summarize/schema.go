@@ -71,13 +71,9 @@ type problem struct {
 	forBooks string
 }
 
-// validate checks one JSON object against the schema; nil means it fits.
-func (s *answerSchema) validate(object []byte) *problem {
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(object))
-	if err != nil {
-		return &problem{forModel: "it is not valid JSON", forBooks: "the answer is not valid JSON"}
-	}
-	err = s.check.Validate(v)
+// validate checks a JSON value against the schema; nil means it fits.
+func (s *answerSchema) validate(v ordered) *problem {
+	err := s.check.Validate(v.tree())
 	if err == nil {
 		return nil
 	}

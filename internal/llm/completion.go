@@ -1,0 +1,51 @@
+package llm
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// completion is what is used of a chat completion
+// (https://platform.openai.com/docs/api-reference/chat/object). go-openai's type has forty fields more, and decodes a message twice.
+type completion struct {
+	Model   string `json:"model"`
+	Choices []struct {
+		FinishReason string `json:"finish_reason"`
+		Message      struct {
+			Content string `json:"content"`
+			Refusal string `json:"refusal"`
+		} `json:"message"`
+	} `json:"choices"`
+	Usage struct {
+		Prompt     int `json:"prompt_tokens"`
+		Completion int `json:"completion_tokens"`
+		Details    struct {
+			Cached     int `json:"cached_tokens"`
+			CacheWrite int `json:"cache_write_tokens"`
+		} `json:"prompt_tokens_details"`
+	} `json:"usage"`
+}
+
+// lenient takes what encoding/json takes: some servers are careless.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// parseCompletion reads a body; what stands behind the object does not matter.
+func parseCompletion(body []byte) (completion, error) {
+	var c completion
+	err := json.UnmarshalDecode(jsontext.NewDecoder(bytes.NewBuffer(body), lenient), &c)
+	return c, err
+}
+
+// maxUsage is more tokens than any call has. An endpoint that reports more, or less than none, would lead the books astray.
+const maxUsage = 1e9
+
+func plausible(tokens int) int { return min(max(tokens, 0), maxUsage) }
+
+func (c completion) usage() Usage {
+	return Usage{
+		In: plausible(c.Usage.Prompt), Out: plausible(c.Usage.Completion),
+		CachedIn: plausible(c.Usage.Details.Cached), CacheWriteIn: plausible(c.Usage.Details.CacheWrite),
+	}
+}
