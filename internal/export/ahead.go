@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
@@ -36,7 +34,7 @@ type Ahead struct {
 
 type writtenPage struct {
 	name   string
-	digest uint64 // of the content
+	digest uint64 // of the record
 }
 
 // NewAhead prepares for a folder, which is made with the first page.
@@ -108,20 +106,20 @@ func (a *Ahead) Run(ctx context.Context) {
 
 // note remembers a page that is about to be written. One in a folder that is named like a page is left to Folder: there it may be the page
 // that gets the name.
-func (a *Ahead) note(name string, content []byte) (bool, error) {
+func (a *Ahead) note(name string, r Record) (bool, error) {
 	for range pageFolders(name) {
 		return true, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.written[key(name)] = writtenPage{name, xxhash.Sum64(content)}
+	a.written[key(name)] = writtenPage{name, r.digest()}
 	return false, nil
 }
 
 // stands says of pages whether they were written ahead, and makes room for one whose name was given to another's folder, or differs from
 // another's in its spelling alone: some file systems have one file for both.
-func (a *Ahead) stands(root *os.Root) func(name string, content []byte) (bool, error) {
-	return func(name string, content []byte) (bool, error) {
+func (a *Ahead) stands(root *os.Root) func(name string, r Record) (bool, error) {
+	return func(name string, r Record) (bool, error) {
 		if a == nil {
 			return false, nil
 		}
@@ -136,7 +134,7 @@ func (a *Ahead) stands(root *os.Root) func(name string, content []byte) (bool, e
 		if ok && p.name != name {
 			return false, remove(root, p.name)
 		}
-		return ok && p.digest == xxhash.Sum64(content), nil
+		return ok && p.digest == r.digest(), nil
 	}
 }
 

@@ -31,19 +31,33 @@ func Folder(ctx context.Context, dir string, ahead *Ahead, each Stream) (n int, 
 	defer root.Close()
 	err = replace(root, LinesName, true, func(w io.Writer) error {
 		lines := NewLines(w)
-		if err := writePages(ctx, root, newNamer(LinesName), ahead.stands(root), func(add func(Record) error) error {
-			return each(func(e ledger.Exported) error {
-				r := RecordOf(e)
+		beside, ctx := errgroup.WithContext(ctx)
+		records := make(chan Record, pagesAhead)
+		beside.Go(func() error {
+			for r := range records {
 				if err := lines.Add(r); err != nil {
 					return err
 				}
-				return add(r)
+			}
+			return lines.Flush()
+		})
+		err := writePages(ctx, root, newNamer(LinesName), ahead.stands(root), func(add func(Record) error) error {
+			return each(func(e ledger.Exported) error {
+				r := RecordOf(e)
+				select {
+				case records <- r:
+					return add(r)
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
 			})
-		}); err != nil {
-			return err
+		})
+		close(records)
+		if failed := beside.Wait(); failed != nil { // what the rest was stopped by
+			return failed
 		}
 		n = lines.n
-		return lines.Flush()
+		return err
 	})
 	if err == nil {
 		err = ahead.clear(root)
@@ -58,7 +72,7 @@ func Markdown(ctx context.Context, dir string, each Stream) (n int, err error) {
 		return 0, err
 	}
 	defer root.Close()
-	err = writePages(ctx, root, newNamer(), func(string, []byte) (bool, error) { return false, nil }, func(add func(Record) error) error {
+	err = writePages(ctx, root, newNamer(), func(string, Record) (bool, error) { return false, nil }, func(add func(Record) error) error {
 		return each(func(e ledger.Exported) error {
 			n++
 			return add(RecordOf(e))
@@ -89,7 +103,7 @@ type page struct {
 
 // writePages makes a page of each record that each adds, and writes them side by side: most of a small file's time goes
 // by in the kernel. Those of which stands says so are there.
-func writePages(ctx context.Context, root *os.Root, names *namer, stands func(name string, content []byte) (bool, error),
+func writePages(ctx context.Context, root *os.Root, names *namer, stands func(name string, r Record) (bool, error),
 	each func(add func(Record) error) error,
 ) error {
 	writers, ctx := errgroup.WithContext(ctx)
@@ -124,18 +138,18 @@ func writePages(ctx context.Context, root *os.Root, names *namer, stands func(na
 // pageWriter keeps the folder of the last page open, for the next one is mostly in it too.
 type pageWriter struct {
 	root    *os.Root
-	stands  func(name string, content []byte) (bool, error)
+	stands  func(name string, r Record) (bool, error)
 	folder  *os.Root
 	name    string // of the folder
 	content bytes.Buffer
 }
 
 func (w *pageWriter) put(p page) error {
-	w.content.Reset()
-	writePage(&w.content, p.record)
-	if there, err := w.stands(p.name, w.content.Bytes()); there || err != nil {
+	if there, err := w.stands(p.name, p.record); there || err != nil {
 		return err
 	}
+	w.content.Reset()
+	writePage(&w.content, p.record)
 	if folder := path.Dir(p.name); w.folder == nil || folder != w.name {
 		w.close()
 		var err error

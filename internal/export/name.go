@@ -2,8 +2,8 @@ package export
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
+	"hash/maphash"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,10 +79,7 @@ func (n *namer) taken(path string) bool {
 }
 
 // key is what of a path must not occur twice, short. That two paths share one by chance (2^-64) gives a suffix for nothing.
-func key(path string) uint64 {
-	folded := sha256.Sum256([]byte(strings.ToLower(norm.NFC.String(path))))
-	return binary.BigEndian.Uint64(folded[:])
-}
+func key(path string) uint64 { return maphash.String(seed, strings.ToLower(norm.NFC.String(path))) }
 
 // digestLength is that of a SHA-256 in hex digits.
 const digestLength = 2 * sha256.Size

@@ -6,6 +6,7 @@ package export
 
 import (
 	"encoding/json"
+	"hash/maphash"
 
 	"github.com/gistmill/gistmill/internal/ledger"
 )
@@ -53,3 +54,22 @@ func USD(nano *int64) *float64 {
 	usd := float64(*nano) / 1e9
 	return &usd
 }
+
+// digest tells a record from another of the same process.
+func (r Record) digest() uint64 {
+	cost := -1.0
+	if r.CostUSD != nil {
+		cost = *r.CostUSD
+	}
+	return maphash.Comparable(seed, struct {
+		uri, source, run, sha256, title, summary, output, model, endpoint, profile, checks string
+		in, out, chunks                                                                    int64
+		cost                                                                               float64
+	}{
+		r.URI, r.Source, r.Run, r.ContentSHA256, r.Title, r.Summary, string(r.Output), r.Model, r.Endpoint, r.Profile, string(r.Checks),
+		r.TokensIn, r.TokensOut, r.Chunks, cost,
+	})
+}
+
+// seed is another in each process, so that nobody makes records or paths of equal digests.
+var seed = maphash.MakeSeed()
