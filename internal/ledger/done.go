@@ -102,7 +102,8 @@ func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion
 	return err
 }
 
-// markDone writes the documents' rows of those claims that are still the ones that were given out.
+// markDone writes the documents' rows of those claims that are still the ones that were given out. The plus keeps SQLite from finding them by
+// the index of a worker's documents first.
 func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) error {
 	type claim struct{ run, document, epoch, worker int64 }
 	claims := make(map[claim]*completion, len(some))
@@ -116,7 +117,7 @@ func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) er
 		return c, rows.Scan(&c.run, &c.document, &c.epoch, &c.worker)
 	}, l.given(len(some), "run BIGINT, document BIGINT, epoch BIGINT, worker BIGINT, flag BIGINT")+`
 		UPDATE run_documents SET state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0, flagged = given.flag
-		FROM given WHERE run_num = given.run AND document_id = given.document AND run_documents.epoch = given.epoch AND worker_id = given.worker
+		FROM given WHERE run_num = given.run AND document_id = given.document AND run_documents.epoch = given.epoch AND +worker_id = given.worker
 		AND state = 'claimed' RETURNING run_num, document_id, run_documents.epoch, worker_id`, args...)
 	for _, c := range marked {
 		claims[c].stale = false
