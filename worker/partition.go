@@ -118,6 +118,7 @@ func (w *Worker) work(ctx context.Context, j *job, claimed []ledger.Claimed) {
 			continue
 		}
 		all.Go(func() {
+			growStack()
 			defer func() { <-slots }()
 			ctx, ended := w.Observer.Document(ctx, j.run.Name, c.Document)
 			o := w.document(ctx, j, c)
