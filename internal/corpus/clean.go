@@ -58,9 +58,9 @@ func clean(data []byte, oneLine bool) (string, cleanStats) {
 	}
 	for i := 0; i < len(data); {
 		c := data[i]
-		if c > ' ' && c < 0x7f { // the common case: a run of visible ASCII
+		if printed(c) { // the common case: words in ASCII, with a space between two of them
 			j := i + 1
-			for j < len(data) && data[j] > ' ' && data[j] < 0x7f {
+			for j < len(data) && (printed(data[j]) || data[j] == ' ' && j+1 < len(data) && printed(data[j+1])) {
 				j++
 			}
 			if lines > 0 || spaces > 0 {
@@ -123,6 +123,8 @@ func clean(data []byte, oneLine bool) (string, cleanStats) {
 	}
 	return b.String(), st
 }
+
+func printed(c byte) bool { return c > ' ' && c < 0x7f }
 
 type runeClass int
 

@@ -92,7 +92,7 @@ func (x *Extractor) extract(ctx context.Context, raw *Raw) (*Document, error) {
 		return nil, &InputError{Reason: tooLarge(size, x.limits.Bytes)}
 	}
 	own := *raw // a reader that is left to itself keeps it, and the caller's may change
-	kind, err := watch(ctx, x, "the look at its type", func(context.Context) (kind, error) { return detect(&own), nil })
+	kind, err := x.look(ctx, &own)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +115,14 @@ func (x *Extractor) extract(ctx context.Context, raw *Raw) (*Document, error) {
 	}
 	defer x.release(weight)
 	return watch(ctx, x, "the reader of "+kind.mediaType, func(ctx context.Context) (*Document, error) { return x.read(ctx, kind, &own) })
+}
+
+// look finds the type of a document; that of text by declaration needs no watch.
+func (x *Extractor) look(ctx context.Context, raw *Raw) (kind, error) {
+	if raw.PlainText {
+		return detect(raw), nil
+	}
+	return watch(ctx, x, "the look at its type", func(context.Context) (kind, error) { return detect(raw), nil })
 }
 
 // watch has a step done within the time of a document. One that does not end then is left to itself, and one that trips over a

@@ -131,9 +131,7 @@ func (ex *exchange) writeBody(req *http.Request) error {
 	if ex.zeroTemperature {
 		b.WriteString(`"temperature":0,`)
 	}
-	if err := writeMessages(&b, ex.messages); err != nil {
-		return err
-	}
+	writeMessages(&b, ex.messages)
 	if ex.format != nil {
 		if err := writeFormat(&b, ex.format); err != nil {
 			return err

@@ -60,37 +60,28 @@ func (d dialect) wireSchema(r Request, out *openai.ChatCompletionRequest) {
 }
 
 // writeMessages writes the member "messages" of a request. Only role and text are used here.
-func writeMessages(b *bytes.Buffer, messages []openai.ChatCompletionMessage) error {
+func writeMessages(b *bytes.Buffer, messages []openai.ChatCompletionMessage) {
 	b.WriteString(`"messages":[`)
 	for i, m := range messages {
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteString(`{"role":`)
-		if err := writeString(b, m.Role); err != nil {
-			return err
-		}
+		writeString(b, m.Role)
 		b.WriteString(`,"content":`)
-		if err := writeString(b, m.Content); err != nil {
-			return err
-		}
+		writeString(b, m.Content)
 		b.WriteByte('}')
 	}
 	b.WriteByte(']')
-	return nil
 }
 
 // writeFormat writes a comma and the member "response_format".
 func writeFormat(b *bytes.Buffer, f *openai.ChatCompletionResponseFormat) error {
 	b.WriteString(`,"response_format":{"type":`)
-	if err := writeString(b, string(f.Type)); err != nil {
-		return err
-	}
+	writeString(b, string(f.Type))
 	if s := f.JSONSchema; s != nil {
 		b.WriteString(`,"json_schema":{"name":`)
-		if err := writeString(b, s.Name); err != nil {
-			return err
-		}
+		writeString(b, s.Name)
 		schema, err := s.Schema.MarshalJSON()
 		if err != nil {
 			return err
@@ -105,10 +96,10 @@ func writeFormat(b *bytes.Buffer, f *openai.ChatCompletionResponseFormat) error 
 	return nil
 }
 
-func writeString(b *bytes.Buffer, s string) error {
-	quoted, err := jsontext.AppendQuote(b.AvailableBuffer(), strings.ToValidUTF8(s, "\ufffd"))
+// writeString writes a JSON string; what is not UTF-8 becomes U+FFFD.
+func writeString(b *bytes.Buffer, s string) {
+	quoted, _ := jsontext.AppendQuote(b.AvailableBuffer(), s) // names what is not UTF-8 as an error, and there is no other
 	b.Write(quoted)
-	return err
 }
 
 // instructSchema tells the model in words what the endpoint does not enforce.
