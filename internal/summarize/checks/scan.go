@@ -43,6 +43,10 @@ const (
 func (s *scanner) next(t *token) bool {
 	for s.at < len(s.text) {
 		r, n := rune(s.text[s.at]), 1
+		if r < utf8.RuneSelf && ascii[r] == otherClass {
+			s.at++
+			continue
+		}
 		if r >= utf8.RuneSelf {
 			r, n = utf8.DecodeRuneInString(s.text[s.at:])
 		}
@@ -75,24 +79,23 @@ func (s *scanner) next(t *token) bool {
 
 func (s *scanner) word(t *token) {
 	text, i := s.text, s.at
-	*t = token{kind: word, start: i, hash: hashStart}
+	// Not in t, which would be written to memory for each letter.
+	hash, stem := uint64(hashStart), uint64(0)
+	runes, upper, capital := 0, 0, false
 	for i < len(text) {
 		c := text[i]
 		if c < utf8.RuneSelf {
-			switch ascii[c] {
-			case upperClass:
-				if t.runes == 0 {
-					t.capital = true
-				}
-				t.upper++
-				c |= 0x20
-			case letterClass, digitClass:
-			default:
-				goto end
+			f := folded[c]
+			if f == 0 {
+				break
 			}
-			t.hash = (t.hash ^ uint64(c)) * hashPrime
-			if t.runes++; t.runes == stemRunes {
-				t.stem = t.hash
+			if f != c {
+				capital = capital || runes == 0
+				upper++
+			}
+			hash = (hash ^ uint64(f)) * hashPrime
+			if runes++; runes == stemRunes {
+				stem = hash
 			}
 			i++
 			continue
@@ -102,24 +105,24 @@ func (s *scanner) word(t *token) {
 			break
 		}
 		if isUpper(r) {
-			if t.runes == 0 {
-				t.capital = true
-			}
-			t.upper++
+			capital = capital || runes == 0
+			upper++
 		}
 		if f := fold(r); f != 0 {
-			t.hash = mix(t.hash, f)
-			if t.runes++; t.runes == stemRunes {
-				t.stem = t.hash
+			hash = mix(hash, f)
+			if runes++; runes == stemRunes {
+				stem = hash
 			}
 		}
 		i += n
 	}
-end:
-	if t.runes < stemRunes {
-		t.stem = t.hash
+	if runes < stemRunes {
+		stem = hash
 	}
-	s.at, t.end = i, i
+	// One by one, for the compiler makes a composite literal in another place first and copies it.
+	t.kind, t.start, t.end, t.hash, t.stem = word, s.at, i, hash, stem
+	t.runes, t.upper, t.capital = runes, upper, capital
+	s.at = i
 }
 
 func mix(h uint64, r rune) uint64 { return (h ^ uint64(r)) * hashPrime }
