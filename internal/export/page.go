@@ -183,8 +183,11 @@ func oneLine(s string) string { return strings.Join(strings.Fields(Inert(s)), " 
 // prose is text of a model or a document for Markdown: its lists and emphasis stay, but it holds no character that a
 // terminal obeys, no HTML, and no image, since a viewer would fetch that from wherever the text says.
 func prose(s string) string {
-	var b strings.Builder
 	s = strings.TrimSpace(Inert(s))
+	if !strings.ContainsAny(s, "<!") {
+		return s
+	}
+	var b strings.Builder
 	escaped := false // by a backslash before it; another one would take that from it
 	for i, r := range s {
 		if !escaped && (r == '<' && opensTag(s[i+1:]) || r == '!' && strings.HasPrefix(s[i+1:], "[")) {
@@ -258,6 +261,9 @@ func longest(s string) int {
 // Inert takes out of a text of several lines what a terminal would obey and what makes a line read otherwise than it is
 // stored: control characters but tab and newline, and marks that override the direction of writing.
 func Inert(s string) string {
+	if isInert(s) {
+		return s
+	}
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -270,6 +276,16 @@ func Inert(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\ufffd"))
+}
+
+// isInert knows most texts in ASCII.
+func isInert(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\n' && c != '\t' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // overrides says whether r is a mark that embeds, overrides or isolates a direction of writing (UAX 9).
