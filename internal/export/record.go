@@ -72,4 +72,4 @@ func (r Record) digest() uint64 {
 }
 
 // seed is another in each process, so that nobody makes records or paths of equal digests.
-var seed = maphash.MakeSeed()
+var seed = maphash.MakeSeed() //nolint:gochecknoglobals // made once, never changed

@@ -183,7 +183,7 @@ const journalInMemory = 256 << 10
 
 // configure sets what holds for all connections of the process, and can be set only before the first of them: later it is refused, and
 // statements are slower (sqlite.org/c3ref/c_config_covering_index_scan.html, SQLITE_CONFIG_STMTJRNL_SPILL).
-var configure = sync.OnceFunc(func() {
+var configure = sync.OnceFunc(func() { //nolint:gochecknoglobals // once a process
 	tls := libc.NewTLS()
 	defer tls.Close()
 	bytes := libc.NewVaList(int32(journalInMemory))

@@ -94,15 +94,12 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 	left := ex.body
 	if resp.StatusCode == http.StatusOK {
 		if ex.answer, err = parseCompletion(ex.body); err == nil {
-			left = emptyObject
+			left = []byte("{}") // for go-openai
 		}
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(left))
 	return resp, nil
 }
-
-// emptyObject is left of an answer for go-openai to read.
-var emptyObject = []byte("{}")
 
 // noMessages is where the messages belong in a body.
 const noMessages = `"messages":null`

@@ -118,16 +118,18 @@ func (s *answerSchema) object(content string) (ordered, *problem) {
 	}
 	at := strings.IndexByte(content, '{')
 	if at < 0 {
-		return ordered{}, noObject
+		return ordered{}, noObject()
 	}
 	v, err := parseOrdered(content[at:])
 	if err != nil {
-		return ordered{}, noObject
+		return ordered{}, noObject()
 	}
 	return v, s.validate(v)
 }
 
-var noObject = &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
+func noObject() *problem {
+	return &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
+}
 
 // summary cleans the strings of a valid answer and returns what people read of it and,
 // for a schema of the user's, the whole.
