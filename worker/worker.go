@@ -229,7 +229,7 @@ func (w *Worker) server(base context.Context) *asynq.Server {
 		Queues:                   map[string]int{w.Queue.Name(): 1},
 		BaseContext:              func() context.Context { return base },
 		TaskCheckInterval:        w.Poll,
-		DelayedTaskCheckInterval: min(5*time.Second, 10*w.Poll),
+		DelayedTaskCheckInterval: min(5*time.Second, max(500*time.Millisecond, 2*w.Poll)),
 		RetryDelayFunc: func(_ int, err error, _ *asynq.Task) time.Duration {
 			var later *handBackError
 			if errors.As(err, &later) {
