@@ -236,7 +236,8 @@ func TestAHugeLineTakesNoMemory(t *testing.T) {
 }
 
 func FuzzLineFields(f *testing.F) {
-	for _, s := range []string{`{"id":"a","text":"b"}`, `{"id":1,"text":"\u00e4\ud800"}`, `{}`, `[]`, `{"id":"a","text":"b","x":[{},[],-0.1e+5,true,null]}`, "{\"id\":\"\xff\",\"text\":\"\x1f\"}", `{"id":01,"text":""}`, `{"a":"12345678\"90","id":2,"text":"tttttttttttttttt\\"}`} {
+	for _, s := range []string{`{"id":"a","text":"b"}`, `{"id":1,"text":"\u00e4\ud800"}`, `{}`, `[]`, `{"id":"a","text":"b","x":[{},[],-0.1e+5,true,null]}`, "{\"id\":\"\xff\",\"text\":\"\x1f\"}", `{"id":01,"text":""}`, `{"a":"12345678\"90","id":2,"text":"tttttttttttttttt\\"}`,
+		`{"id":"\ud83d\ude00","text":"\ud83d\ud83d\ude00\udc00\ud800A\ud800\n\ud800\u00e9\/\b\f"}`, "{\"id\":\"\\u00e9\xff\",\"text\":\"\\n\xc3\"}"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {

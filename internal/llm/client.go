@@ -224,7 +224,7 @@ func localRefusal(err error) *Error {
 func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error) {
 	choice := ex.answer.Choices[0]
 	resp := Response{
-		Content:      choice.Message.Content,
+		Content:      string(choice.Message.Content),
 		FinishReason: choice.FinishReason,
 		Model:        ex.answer.Model,
 		Endpoint:     c.endpoint,

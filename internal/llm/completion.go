@@ -2,6 +2,7 @@ package llm
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,8 +15,8 @@ type completion struct {
 	Choices []struct {
 		FinishReason string `json:"finish_reason"`
 		Message      struct {
-			Content string `json:"content"`
-			Refusal string `json:"refusal"`
+			Content content `json:"content"`
+			Refusal string  `json:"refusal"`
 		} `json:"message"`
 	} `json:"choices"`
 	Usage struct {
@@ -26,6 +27,29 @@ type completion struct {
 			CacheWrite int `json:"cache_write_tokens"`
 		} `json:"prompt_tokens_details"`
 	} `json:"usage"`
+}
+
+// content is a text, or the texts in a list of parts, of which Mistral's reasoning models give one for their thoughts and one for the answer
+// (https://docs.mistral.ai/capabilities/reasoning).
+type content string
+
+// UnmarshalJSONFrom is json.UnmarshalerFrom.
+func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '[' {
+		return json.UnmarshalDecode(d, (*string)(c))
+	}
+	var parts []struct {
+		Text string `json:"text"` // other kinds of parts have none
+	}
+	if err := json.UnmarshalDecode(d, &parts); err != nil {
+		return err
+	}
+	var all strings.Builder
+	for _, p := range parts {
+		all.WriteString(p.Text)
+	}
+	*c = content(all.String())
+	return nil
 }
 
 // lenient takes what encoding/json takes: some servers are careless.

@@ -92,9 +92,9 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	left := ex.body
-	if resp.StatusCode == http.StatusOK {
-		if ex.answer, err = parseCompletion(ex.body); err == nil {
-			left = []byte("{}") // for go-openai
+	if resp.StatusCode < http.StatusMultipleChoices {
+		if answer, err := parseCompletion(ex.body); err == nil {
+			ex.answer, left = answer, []byte("{}") // for go-openai
 		}
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(left))
