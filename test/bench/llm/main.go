@@ -50,6 +50,7 @@ type bench struct {
 	dir          string
 	quick        bool
 	refusedFor   time.Duration
+	latency      time.Duration
 	stderr       io.Writer
 }
 
@@ -62,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.StringVar(&b.gistmill, "binary", "", "gistmill to judge; empty builds it from this source")
 	flags.BoolVar(&b.quick, "quick", false, "short intervals, three scenarios at once: for trying, not for judging")
 	flags.DurationVar(&b.refusedFor, "refused-for", 10*time.Minute, "how long scenario refused answers everything 429")
+	flags.DurationVar(&b.latency, "latency", 20*time.Millisecond, "of the endpoint in scenario throughput: on a slower machine a longer one leaves as much processor time a call")
 	only := flags.String("only", "", "scenarios to run, by the beginnings of their names, separated by commas")
 	parallel := flags.Int("parallel", 0, "scenarios at once; 0: 1, with -quick 3")
 	out := flags.String("out", "", "file to write the section to; without it "+report.File+", after a whole run that was not quick")
@@ -76,9 +78,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	refusedSet := false
-	flags.Visit(func(f *flag.Flag) { refusedSet = refusedSet || f.Name == "refused-for" })
-	if b.quick && !refusedSet {
+	set := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if b.quick && !set["refused-for"] {
 		b.refusedFor = 30 * time.Second
 	}
 	if *parallel == 0 {
@@ -87,7 +89,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			*parallel = 3
 		}
 	}
-	if *out == "" && !b.quick && !refusedSet && len(chosen) == len(all) {
+	if *out == "" && !b.quick && !set["refused-for"] && !set["latency"] && len(chosen) == len(all) {
 		*out = report.File
 	}
 	here := report.Here(ctx, spelled("`make bench", "BENCHFLAGS='", args, "'")+"`, which is "+spelled("`go run ./test/bench/llm", "", args, "")+"`")
