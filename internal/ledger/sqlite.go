@@ -9,12 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
-	"modernc.org/libc"
 	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
 )
 
 // sqliteRows is how many rows a multi-row statement carries: SQLite allows 32,766 parameters.
@@ -41,7 +38,6 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 		"?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
 		"&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)" +
 		fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)", checkpointPages)
-	configure()
 	write, err = openKeeping(source + "&_txlock=immediate")
 	if err != nil {
 		return nil, nil, fmt.Errorf("open ledger %s: %w", path, err)
@@ -176,17 +172,3 @@ func marks(rows, columns int) string {
 	row := "(" + strings.Repeat("?,", columns-1) + "?)"
 	return strings.Repeat(row+",", rows-1) + row
 }
-
-// journalInMemory is how many bytes of a statement's journal are kept in memory; beyond that SQLite makes a temporary file for it. A statement
-// for 32 rows with hashes for keys changes more than the 16 pages that SQLite allows by itself.
-const journalInMemory = 256 << 10
-
-// configure sets what holds for all connections of the process, and can be set only before the first of them: later it is refused, and
-// statements are slower (sqlite.org/c3ref/c_config_covering_index_scan.html, SQLITE_CONFIG_STMTJRNL_SPILL).
-var configure = sync.OnceFunc(func() { //nolint:gochecknoglobals // once a process
-	tls := libc.NewTLS()
-	defer tls.Close()
-	bytes := libc.NewVaList(int32(journalInMemory))
-	defer libc.Xfree(tls, bytes)
-	_ = lib.Xsqlite3_config(tls, lib.SQLITE_CONFIG_STMTJRNL_SPILL, bytes)
-})
