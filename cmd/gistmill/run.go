@@ -20,7 +20,6 @@ import (
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
-	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -78,9 +77,6 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	a.quietLog(show)
 	if err := a.checkBudget(); err != nil {
 		return err
-	}
-	if a.config.Model != summarize.Extractive {
-		go llm.TokenizerFor(a.config.Model).Count("") // its vocabulary is there when the plan is estimated
 	}
 	if err := a.open(a.stop, queueEmbedded); err != nil {
 		return err

@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,7 +27,11 @@ func BenchmarkDocuments(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	worker, run, partitions, err := planned(b.Context(), l, b.N)
+	run, err := planned(b.Context(), l, slices.Values([][]ledger.Entry{alike("doc", b.N)}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	worker, err := l.Register(b.Context(), "host")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -43,7 +49,7 @@ func BenchmarkDocuments(b *testing.B) {
 			}
 		})
 	}
-	for partition := int64(1); partition <= partitions; partition++ {
+	for partition := int64(1); partition <= int64(b.N+49)/50; partition++ {
 		claimed, err := l.Claim(b.Context(), worker, partition, 64)
 		if err != nil {
 			b.Fatal(err)
@@ -58,39 +64,42 @@ func BenchmarkDocuments(b *testing.B) {
 		b.Fatal(*err)
 	}
 	b.ReportMetric(float64((processor()-before).Microseconds())/float64(b.N), "cpu-µs/op")
-	if totals, _, err := l.Totals(b.Context(), run); err != nil || totals.Done != int64(b.N) {
+	if totals, _, err := l.Totals(b.Context(), run.Num); err != nil || totals.Done != int64(b.N) {
 		b.Fatalf("%d of %d done: %v", totals.Done, b.N, err)
 	}
 }
 
-func planned(ctx context.Context, l *ledger.Ledger, n int) (worker, run, partitions int64, err error) {
+// planned makes a run of batches of documents, for workers to begin.
+func planned(ctx context.Context, l *ledger.Ledger, batches iter.Seq[[]ledger.Entry]) (run ledger.Run, err error) {
 	source, err := l.PutSource(ctx, "file:///docs")
 	if err != nil {
-		return 0, 0, 0, err
+		return run, err
 	}
 	profile, err := l.PutProfile(ctx, "hash", "model", "{}")
 	if err != nil {
-		return 0, 0, 0, err
+		return run, err
 	}
-	opened, _, err := l.OpenRun(ctx, source, profile, false, nil, nil)
-	if err != nil {
-		return 0, 0, 0, err
+	if run, _, err = l.OpenRun(ctx, source, profile, false, nil, nil); err != nil {
+		return run, err
 	}
+	for batch := range batches {
+		if err := l.LockPlan(ctx, source, profile, "planner"); err != nil {
+			return run, err
+		}
+		if _, err := l.Plan(ctx, run, "planner", batch, ledger.PartitionSize{Documents: 50, Bytes: 1 << 30}, nil); err != nil {
+			return run, err
+		}
+	}
+	return run, l.Publish(ctx, run.Num)
+}
+
+// alike are n documents that are named alike.
+func alike(name string, n int) []ledger.Entry {
 	all := make([]ledger.Entry, n)
 	for i := range all {
-		all[i] = ledger.Entry{URI: fmt.Sprintf("doc%07d.txt", i), Version: "v1", Size: 1000, Modified: time.Unix(1000, 0)}
+		all[i] = ledger.Entry{URI: fmt.Sprintf("%s%07d.txt", name, i), Version: "v1", Size: 1000, Modified: time.Unix(1000, 0)}
 	}
-	if err := l.LockPlan(ctx, source, profile, "planner"); err != nil {
-		return 0, 0, 0, err
-	}
-	if _, err := l.Plan(ctx, opened, "planner", all, ledger.PartitionSize{Documents: 50, Bytes: 1 << 30}, nil); err != nil {
-		return 0, 0, 0, err
-	}
-	if err := l.Publish(ctx, opened.Num); err != nil {
-		return 0, 0, 0, err
-	}
-	worker, err = l.Register(ctx, "host")
-	return worker, opened.Num, int64(n+49) / 50, err
+	return all
 }
 
 func oneCall(ctx context.Context, l *ledger.Ledger, worker int64, c ledger.Claimed) error {

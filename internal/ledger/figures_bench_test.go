@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
 )
@@ -42,34 +41,19 @@ func BenchmarkFigures(b *testing.B) {
 func fill(b *testing.B, l *ledger.Ledger) error {
 	b.Helper()
 	ctx := b.Context()
-	source, err := l.PutSource(ctx, "file:///docs")
-	if err != nil {
-		return err
-	}
-	profile, err := l.PutProfile(ctx, "hash", "model", "{}")
-	if err != nil {
-		return err
-	}
-	run, _, err := l.OpenRun(ctx, source, profile, false, nil, nil)
-	if err != nil {
-		return err
-	}
-	for batch := range 50 {
-		all := make([]ledger.Entry, 20_000)
-		for i := range all {
-			all[i] = ledger.Entry{URI: fmt.Sprintf("doc%02d%05d.txt", batch, i), Version: "v1", Size: 1000, Modified: time.Unix(1000, 0)}
-			if batch == 0 && i%2 == 0 {
-				all[i].Problem = "may not be read"
+	if _, err := planned(ctx, l, func(yield func([]ledger.Entry) bool) {
+		for batch := range 50 {
+			all := alike(fmt.Sprintf("doc%02d", batch), 20_000)
+			for i := range all {
+				if batch == 0 && i%2 == 0 {
+					all[i].Problem = "may not be read"
+				}
+			}
+			if !yield(all) {
+				return
 			}
 		}
-		if err := l.LockPlan(ctx, source, profile, "planner"); err != nil {
-			return err
-		}
-		if _, err := l.Plan(ctx, run, "planner", all, ledger.PartitionSize{Documents: 50, Bytes: 1 << 30}, nil); err != nil {
-			return err
-		}
-	}
-	if err := l.Publish(ctx, run.Num); err != nil {
+	}); err != nil {
 		return err
 	}
 	for range 1000 {
