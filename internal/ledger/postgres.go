@@ -30,14 +30,14 @@ func openPostgres(ctx context.Context, url string, connections int) (*sql.DB, er
 		config.RuntimeParams["application_name"] = "gistmill"
 	}
 	// Certificates and password files are read for each new connection, so that renewed ones are taken.
-	db := openSparing(stdlib.GetConnector(*config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+	db := openSparing(boundedConnector{stdlib.GetConnector(*config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
 		fresh, err := pgx.ParseConfig(url)
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 		c.TLSConfig, c.Fallbacks, c.Password = fresh.TLSConfig, fresh.Fallbacks, fresh.Password
 		return nil
-	})), connections)
+	}))}, connections)
 	db.SetConnMaxIdleTime(time.Minute)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach the ledger at %s: %w", config.Host, explainPostgres(err)), db.Close())
@@ -148,7 +148,7 @@ func copyFrom(ctx context.Context, conn *sql.Conn, table string, columns []strin
 		return nil
 	}
 	return conn.Raw(func(driver any) error {
-		_, err := driver.(*stdlib.Conn).Conn().CopyFrom(ctx, pgx.Identifier{table}, columns,
+		_, err := driver.(boundedConn).Conn.Conn().CopyFrom(ctx, pgx.Identifier{table}, columns,
 			pgx.CopyFromSlice(n, func(i int) ([]any, error) { return row(i), nil }))
 		return err
 	})

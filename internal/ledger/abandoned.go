@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// beginBounded begins a transaction that the server ends by itself when its client is silent in it for 15 s: a frozen process and a machine
+// that lost its network or power otherwise hold their locks, for which every other process waits, until TCP gives up after hours
+// (idle_in_transaction_session_timeout, tcp_keepalives_idle: https://www.postgresql.org/docs/current/runtime-config-client.html). Half a
+// ledger.Lease: when the lease has lapsed, nothing of its worker is locked. LOCAL, as a pooler may hand the session on.
+const beginBounded = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 15000"
+
+// boundedConnector opens PostgreSQL connections whose transactions begin with beginBounded.
+type boundedConnector struct{ driver.Connector }
+
+// Connect is driver.Connector.
+func (b boundedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := b.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pg, ok := c.(*stdlib.Conn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("the driver's %T is no connection of pgx", c), c.Close())
+	}
+	return boundedConn{pg}, nil
+}
+
+type boundedConn struct{ *stdlib.Conn }
+
+// BeginTx is driver.ConnBeginTx. It knows no options: the ledger uses none.
+func (c boundedConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	if options != (driver.TxOptions{}) {
+		return nil, fmt.Errorf("a transaction with options: %+v", options)
+	}
+	if c.Conn.Conn().IsClosed() {
+		return nil, driver.ErrBadConn
+	}
+	tx, err := c.Conn.Conn().BeginTx(ctx, pgx.TxOptions{BeginQuery: beginBounded})
+	if err != nil {
+		return nil, err
+	}
+	return boundedTx{ctx, tx}, nil
+}
+
+// boundedTx ends a transaction under the context that it was begun with, which database/sql does not hand on.
+type boundedTx struct {
+	ctx context.Context
+	tx  pgx.Tx
+}
+
+func (t boundedTx) Commit() error   { return t.tx.Commit(t.ctx) }
+func (t boundedTx) Rollback() error { return t.tx.Rollback(t.ctx) }
