@@ -44,14 +44,20 @@ func TestTheLivingRenewAfterAnOutage(t *testing.T) {
 		b.ok(err)
 		return v.Claimed
 	}
-	recovery := b.NewRecovery()
+	recovery := b.NewRecovery(func() time.Time { return now })
 	b.ok(recovery.Look(t.Context()))
 	now = now.Add(ledger.Lease + time.Minute)
 	b.ok(recovery.Look(t.Context()))
 	if a, z := claimed(partitions[0]), claimed(partitions[1]); a != 5 || z != 5 {
 		t.Errorf("at the first look after the outage %d and %d claims are left", a, z)
 	}
+	now = now.Add(time.Second)
+	b.ok(recovery.Look(t.Context()))
+	if a, z := claimed(partitions[0]), claimed(partitions[1]); a != 5 || z != 5 {
+		t.Errorf("at a look a second after the first %d and %d claims are left", a, z)
+	}
 	b.ok(b.ledger.Renew(t.Context(), workers[0], nil))
+	now = now.Add(3 * time.Second)
 	b.ok(recovery.Look(t.Context()))
 	if living, dead := claimed(partitions[0]), claimed(partitions[1]); living != 5 || dead != 0 {
 		t.Errorf("of the living %d claims are left, of the dead %d", living, dead)

@@ -144,7 +144,7 @@ func (b *bench) config() worker.Config {
 		DayCapNano:    b.dayCap,
 		Fallbacks:     b.fallbacks,
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond,
-		Recover: b.enqueue.NewRecovery().Look, Withdraw: b.enqueue.Withdraw,
+		Recover: b.enqueue.NewRecovery(time.Now).Look, Withdraw: b.enqueue.Withdraw,
 	}
 }
 

@@ -74,7 +74,7 @@ func (a *app) serve(ctx context.Context) error {
 	a.log.Info("server started", "address", listener.Addr().String(), "token", token != nil)
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return a.keepOwn(ctx) })
-	recovery := a.enqueuer().NewRecovery()
+	recovery := a.enqueuer().NewRecovery(time.Now)
 	all.Go(func() error {
 		a.again(ctx, recoverEvery, "look for what dead workers held", recovery.Look)
 		return nil

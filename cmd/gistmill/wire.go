@@ -374,7 +374,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Grace:    a.config.ShutdownGrace,
 		IdleExit: o.idleExit, Poll: o.poll, EndWhenFull: o.endWhenFull, Done: o.done,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
-		Recover:    a.enqueuer().NewRecovery().Look,
+		Recover:    a.enqueuer().NewRecovery(time.Now).Look,
 		Withdraw:   a.enqueuer().Withdraw,
 	}
 	if a.observer != nil {
