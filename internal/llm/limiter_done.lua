@@ -23,32 +23,35 @@ end
 
 local n = inFlight()
 redis.call('ZREM', KEYS[2], id)
-
--- shortWindows tells whether the endpoint seems to count in windows of a second or so: it refused right after a pause.
-local function shortWindows() return s.plain and now - s.plain < 300 end
+-- What the endpoint has admitted of calls and of tokens. It has admitted those in flight, too, but for some that it is just refusing.
+local charge = s.rDone > 0 and s.tDone / s.rDone or 1000
+local others = math.max(0, n - 1)
+local admitted = {r = s.rDone + others, t = s.tDone + others * charge}
 
 -- estimate learns a rate from a refusal. Between two refusals by a used-up bucket or window, what was admitted is what the
 -- limit gives; at the least, for a bucket that overflowed meanwhile gave less than it could, so that what went through in
--- the last seconds counts too. P is the bucket's letter in the names of counts, charge what a call takes of it.
-local function estimate(p, P, charge)
-  local done, atRefusal = s[p .. 'Done'], s['refused' .. P] or 0
+-- the last seconds counts too. p is the bucket's letter, each what a call takes of it.
+local function estimate(p, each)
   local since = s.refusedAt and now - s.refusedAt
-  local calls = s.rDone - (s.refusedR or 0)
+  local calls = admitted.r - (s.refusedR or 0)
   local quiet = s.rDone == s.cutR -- nothing was admitted since the last refusal: this is no limit but a shut door
-  -- A bucket fills during a pause, short windows pass by.
-  if since and shortWindows() then since = math.max(1, since - (s.paused or 0)) end
   local function begin(rate, slow)
-    s[p .. 'Rate'], s[p .. 'RateAt'], s[p .. 'Slow'] = math.max(rate, LEAST * charge), s.at, slow
+    s[p .. 'Rate'], s[p .. 'RateAt'], s[p .. 'Slow'] = math.max(rate, LEAST * each), s.at, slow
     s[p .. 'K'] = s[p .. 'K'] or 10
   end
   if not since and known(p) then
     begin(rate(p), 0) -- one call too early, or the limit has changed: the next refusal tells
   elseif not since then
     -- The endpoint's bucket was full at first, so that what went through says too much.
-    begin(free > 0 and free * charge / 2 or 2 * charge, 1)
+    begin(free > 0 and free * each / 2 or 2 * each, 1)
   elseif not quiet and (since >= 2 and calls >= 10 or since >= 20 and calls >= 3) then
-    local recently = s.markAt and now - s.markAt < 3 * MARK and (done - s['mark' .. P]) / (now - s.markAt) or 0
-    begin(math.max((done - atRefusal) / since, 0.9 * recently), 0)
+    local P = string.upper(p)
+    local mean = (admitted[p] - (s['refused' .. P] or 0)) / since
+    local recently = 0
+    if s.markAt and s.markAt > s.refusedAt and now - s.markAt < 3 * MARK then
+      recently = (s[p .. 'Done'] - s['mark' .. P]) / (now - s.markAt)
+    end
+    begin(math.max(mean, 0.9 * recently), 0)
     s[p .. 'K'] = math.min(60, math.max(10, 50 * since / calls))
   elseif not quiet and s[p .. 'Slow'] == 0 and calls > 0 then
     begin(0.9 * s[p .. 'Rate'], 0)
@@ -57,7 +60,7 @@ local function estimate(p, P, charge)
     begin((learned(p) or 0) / 2, 1)
     if calls > 0 and not quiet then return end
   end
-  s.refusedAt, s.refusedR, s.refusedT, s.paused = now, s.rDone, s.tDone, 0
+  s.refusedAt, s.refusedR, s.refusedT = now, admitted.r, admitted.t
 end
 
 s.hi = math.max(s.hi or 0, most)
@@ -111,7 +114,11 @@ elseif how == 'limited' then
   if about == '' and k > 1 then
     -- Nothing says why. As many at once as have been admitted lately cannot be too many; more than that can. Ours and the
     -- endpoint's count differ by the calls that are just ending.
-    crowd = k > math.max(s.hi, s.hiBefore or 0) * (s.window and 0.7 or 1.25)
+    local lately = math.max(s.hi, s.hiBefore or 0)
+    crowd = k > lately * (s.window and 0.7 or 1.25)
+    -- Once in a while a call that a rate refuses is also one more than ever; three times running it is not.
+    if new then s.over = k > lately and (s.over or 0) + 1 or 0 end
+    crowd = crowd or s.over and s.over >= 3
   end
   if new then s.streak = (s.streak or 0) + 1 end
   local wait = retry
@@ -121,41 +128,27 @@ elseif how == 'limited' then
   elseif new and crowd and s.streak > 1 then
     wait = math.max(wait, 0.05, jitter * math.min(30, 0.1 * 2 ^ math.min(s.streak - 1, 10)))
   end
-  local pausing = 0
-  if wait > 0 and now + wait > s.at then
-    pausing = now + wait - math.max(now, s.at)
-    -- The endpoint's bucket fills during a pause, and so does ours for the last second of it, unless the one
-    -- before this ended in a refusal at once: then the endpoint counts in short windows.
-    local credit = math.min(wait, 1)
-    if new and s.resumed and sent - s.resumed < 1.5 then s.plain = now end
-    if s.rSlow ~= 0 and s.tSlow ~= 0 or shortWindows() then credit = 0 end
-    s.at = now + wait
-    s.resumed = s.at
-    for _, p in ipairs({'r', 't'}) do
-      local r = rate(p)
-      if r and credit > 0 then s[p .. 'Served'] = math.min(s[p .. 'Served'] + r * credit, s[p .. 'Tail'] + r * credit) end
-    end
-  end
+  -- The endpoint's bucket fills during a pause. Ours does not: the calls after it would come all at once, and if the limit is a lower one
+  -- by now, or one of a second, most would be refused. What gathers there is taken as the rate grows.
+  if wait > 0 then s.at = math.max(s.at, now + wait) end
   if crowd then
     s.edge = s.edge or EDGE
     if new and s.ceiling and k >= s.ceiling then s.edge = math.min(256, 2 * s.edge) end
     s.window = math.min(new and k or s.window or k, math.max(1, k - 1))
-    s.ceiling, s.successes, s.above, s.raised, s.gentle, s.hi, s.hiBefore = math.max(2, k), 0, 0, 0, 0, 0, 0
+    s.ceiling, s.successes, s.above, s.raised, s.gentle, s.hi, s.hiBefore, s.over = math.max(2, k), 0, 0, 0, 0, 0, 0, 0
     -- A process that counted by itself knows nothing of the others: what it takes for too many is tried again at once.
     if id == '' then forget('ceiling') end
   elseif new then
     if about == '' and s.window then
       forget('window', 'ceiling')
     end
-    local charge = s.rDone > 0 and s.tDone / s.rDone or 1000
     if about == 'tokens' then
-      estimate('t', 'T', charge)
+      estimate('t', charge)
     else
-      estimate('r', 'R', 1)
+      estimate('r', 1)
     end
     s.hi, s.hiBefore = 0, s.hi
   end
-  s.paused = (s.paused or 0) + pausing
   if new then s.cutAt, s.cutR = now, s.rDone end
 end
 save()

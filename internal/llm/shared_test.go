@@ -261,8 +261,8 @@ func testChanges(t *testing.T, cases []changeCase) {
 				rate := float64(admitted-before) / 80
 				share := float64(refused-refusedBefore) / float64(admitted-changed+refused-refusedBefore)
 				t.Logf("%.1f a second a minute later, %.2f %% refused since the change", rate, 100*share)
-				if rate < 0.9*tc.want || rate > 1.02*tc.want || share > 0.02 {
-					t.Errorf("want %.0f a second and at most 2 %% refused", tc.want)
+				if rate < 0.9*tc.want || rate > 1.02*tc.want || share > 0.01 {
+					t.Errorf("want %.0f a second and at most 1 %% refused", tc.want)
 				}
 			})
 		})
