@@ -12,8 +12,9 @@ import (
 
 // beginBounded begins a transaction that the server ends by itself when its client is silent in it for 15 s: a frozen process and a machine
 // that lost its network or power otherwise hold their locks, for which every other process waits, until TCP gives up after hours
-// (idle_in_transaction_session_timeout, tcp_keepalives_idle: https://www.postgresql.org/docs/current/runtime-config-client.html). Half a
-// ledger.Lease: when the lease has lapsed, nothing of its worker is locked. LOCAL, as a pooler may hand the session on.
+// (https://www.postgresql.org/docs/current/runtime-config-client.html, idle_in_transaction_session_timeout). Half a
+// Lease: when it has lapsed, nothing of its worker is locked. LOCAL, as a pooler may hand the session on. A planner that is silent in the
+// middle of a COPY counts as active: the planners that wait for it do so until TCP gives up.
 const beginBounded = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 15000"
 
 // boundedConnector opens PostgreSQL connections whose transactions begin with beginBounded.
