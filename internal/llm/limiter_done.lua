@@ -14,6 +14,7 @@ local sent = now - took
 
 local LEAST = 1 / 30 -- calls a second at which an endpoint that refuses everything is still asked
 local MARK = 3        -- seconds between the marks by which the last seconds are counted
+local CLIMB = 15    -- seconds, at the least, until a learned rate is at its estimate; from then on it grows beyond
 local EDGE = 8       -- successes before a window that was refused once is tried again; doubles each time
 
 advance()
@@ -37,7 +38,7 @@ local function estimate(p, each)
   local quiet = s.rDone == s.cutR -- nothing was admitted since the last refusal: this is no limit but a shut door
   local function begin(rate, slow)
     s[p .. 'Rate'], s[p .. 'RateAt'], s[p .. 'Slow'] = math.max(rate, LEAST * each), s.at, slow
-    s[p .. 'K'] = s[p .. 'K'] or 10
+    s[p .. 'K'] = s[p .. 'K'] or CLIMB
   end
   if not since and known(p) then
     begin(rate(p), 0) -- one call too early, or the limit has changed: the next refusal tells
@@ -52,7 +53,7 @@ local function estimate(p, each)
       recently = (s[p .. 'Done'] - s['mark' .. P]) / (now - s.markAt)
     end
     begin(math.max(mean, 0.9 * recently), 0)
-    s[p .. 'K'] = math.min(60, math.max(10, 50 * since / calls))
+    s[p .. 'K'] = math.min(60, math.max(CLIMB, 50 * since / calls))
   elseif not quiet and s[p .. 'Slow'] == 0 and calls > 0 then
     begin(0.9 * s[p .. 'Rate'], 0)
     return -- too short to measure: the interval goes on
