@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -45,8 +46,8 @@ func silenced(t *testing.T, server, after string) (address string, hangUp func()
 					return
 				}
 				defer up.Close()
-				relays.Go(func() { relay(client, up, "") })
-				relays.Go(func() { relay(up, client, after) })
+				relays.Go(func() { _, _ = io.Copy(client, up) })
+				relays.Go(func() { relayUntil(up, client, []byte(after)) })
 				<-ctx.Done()
 			})
 		}
@@ -54,18 +55,15 @@ func silenced(t *testing.T, server, after string) (address string, hangUp func()
 	return listener.Addr().String(), hangUp
 }
 
-// relay passes bytes on until one side is closed, or, unless last is empty, until it has passed on what contains last.
-func relay(to, from net.Conn, last string) {
+// relayUntil passes bytes on until one side is closed, or it has passed on what contains last.
+func relayUntil(to io.Writer, from io.Reader, last []byte) {
 	chunk := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(chunk)
 		if err != nil {
 			return
 		}
-		if _, err := to.Write(chunk[:n]); err != nil {
-			return
-		}
-		if last != "" && bytes.Contains(chunk[:n], []byte(last)) {
+		if _, err := to.Write(chunk[:n]); err != nil || bytes.Contains(chunk[:n], last) {
 			return
 		}
 	}

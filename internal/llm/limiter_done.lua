@@ -24,15 +24,16 @@ end
 
 local n = inFlight()
 redis.call('ZREM', KEYS[2], id)
--- What the endpoint has admitted of calls and of tokens. It has admitted those in flight, too, but for some that it is just refusing.
-local charge = s.rDone > 0 and s.tDone / s.rDone or 1000
-local others = math.max(0, n - 1)
-local admitted = {r = s.rDone + others, t = s.tDone + others * charge}
 
 -- estimate learns a rate from a refusal. Between two refusals by a used-up bucket or window, what was admitted is what the
 -- limit gives; at the least, for a bucket that overflowed meanwhile gave less than it could, so that what went through in
--- the last seconds counts too. p is the bucket's letter, each what a call takes of it.
-local function estimate(p, each)
+-- the last seconds counts too. p is the bucket's letter.
+local function estimate(p)
+  local charge = s.rDone > 0 and s.tDone / s.rDone or 1000
+  local each = p == 't' and charge or 1 -- what a call takes of the bucket
+  -- Calls in flight were admitted, too, but for some that are just being refused.
+  local others = math.max(0, n - 1)
+  local admitted = {r = s.rDone + others, t = s.tDone + others * charge}
   local since = s.refusedAt and now - s.refusedAt
   local calls = admitted.r - (s.refusedR or 0)
   local quiet = s.rDone == s.cutR -- nothing was admitted since the last refusal: this is no limit but a shut door
@@ -143,11 +144,7 @@ elseif how == 'limited' then
     if about == '' and s.window then
       forget('window', 'ceiling')
     end
-    if about == 'tokens' then
-      estimate('t', charge)
-    else
-      estimate('r', 1)
-    end
+    estimate(about == 'tokens' and 't' or 'r')
     s.hi, s.hiBefore = 0, s.hi
   end
   if new then s.cutAt, s.cutR = now, s.rDone end
