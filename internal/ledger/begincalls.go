@@ -24,13 +24,9 @@ func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
 	var left []*beginning
 	for _, b := range tx.begun {
 		b.call, b.known, b.refusal = 0, nil, nil
-		leased, err := l.leased(ctx, tx, b.Worker)
-		switch {
-		case err != nil:
-			return err
-		case leased:
+		if tx.leases[b.Worker] {
 			left = append(left, b)
-		default:
+		} else {
 			b.refusal = ErrLapsed
 		}
 	}

@@ -35,7 +35,7 @@ type Answer struct {
 func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call int64, known *Answer, err error) {
 	b := &beginning{Intent: in}
 	for {
-		if err := l.group.add(ctx, func(tx *batch) { tx.begun = append(tx.begun, b) }); err != nil {
+		if err := l.group.add(ctx, func(tx *batch) { tx.takers, tx.begun = append(tx.takers, b.Worker), append(tx.begun, b) }); err != nil {
 			return 0, nil, fmt.Errorf("record a call: %w", err)
 		}
 		if !errors.Is(b.refusal, errDayClosed) {

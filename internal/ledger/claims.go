@@ -39,7 +39,7 @@ func (l *Ledger) Renew(ctx context.Context, worker int64, counts Counts) error {
 // Leave hands back whatever the worker still holds, without an attempt, and ends its lease. counts are those of Renew.
 func (l *Ledger) Leave(ctx context.Context, worker int64, counts Counts) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL WHERE worker_id = $1 AND state = 'claimed'`, worker); err != nil {
+		if _, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker); err != nil {
 			return err
 		}
 		if err := l.putCounts(ctx, tx, worker, counts); err != nil {
@@ -48,7 +48,7 @@ func (l *Ledger) Leave(ctx context.Context, worker int64, counts Counts) error {
 		if err := l.loseCalls(ctx, tx, worker); err != nil {
 			return err
 		}
-		_, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker)
+		_, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL WHERE worker_id = $1 AND state = 'claimed'`, worker)
 		return err
 	})
 	if err != nil {
@@ -106,19 +106,19 @@ func (l *Ledger) Look(ctx context.Context, partition int64) (PartitionView, erro
 	return v, nil
 }
 
-// leased says whether a worker may take something: nobody has freed what it held. No one can before the transaction ends, or would
-// not see what is taken in it, and never look again.
-func (l *Ledger) leased(ctx context.Context, tx *batch, worker int64) (bool, error) {
-	holds, known := tx.leases[worker]
-	if known {
-		return holds, nil
+// checkLeases says of those who would take something in a batch whether they may: nobody has freed what they held. No one can before the
+// transaction ends, or would not see what is taken in it, and never look again.
+func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
+	slices.Sort(tx.takers)
+	for _, worker := range slices.Compact(tx.takers) {
+		var holds bool
+		err := l.row(ctx, tx, `SELECT CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END FROM workers WHERE id = $1 @share`, worker).Scan(&holds)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		tx.leases[worker] = holds
 	}
-	err := l.row(ctx, tx, `SELECT CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END FROM workers WHERE id = $1 @share`, worker).Scan(&holds)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
-	}
-	tx.leases[worker] = holds
-	return holds, nil
+	return nil
 }
 
 // Claim takes up to limit due documents of a partition of a running run for a worker, each under a new epoch. It fails with
@@ -126,10 +126,10 @@ func (l *Ledger) leased(ctx context.Context, tx *batch, worker int64) (bool, err
 func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) ([]Claimed, error) {
 	var claimed []Claimed
 	var leased bool
-	err := l.group.do(ctx, func(ctx context.Context, tx *batch) (err error) {
-		claimed = nil
-		if leased, err = l.leased(ctx, tx, worker); err != nil || !leased {
-			return err
+	claim := func(ctx context.Context, tx *batch) (err error) {
+		claimed, leased = nil, tx.leases[worker]
+		if !leased {
+			return nil
 		}
 		claimed, err = collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
 			return c, rows.Scan(&c.Run, &c.Document, &c.Epoch, &c.Attempts, &c.Tries, &c.Crashes, &c.Suspect)
@@ -143,7 +143,8 @@ func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) 
 			return err
 		}
 		return l.locate(ctx, tx, claimed)
-	})
+	}
+	err := l.group.add(ctx, func(b *batch) { b.takers, b.others = append(b.takers, worker), append(b.others, claim) })
 	if err == nil && !leased {
 		err = ErrLapsed
 	}
@@ -242,8 +243,12 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker int64) bool
 		}
 		var freed []Partition
 		err := l.tx(ctx, func(tx *sql.Tx) error {
+			freed = nil
 			n, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until < @now`, worker)
 			if err != nil || n == 0 {
+				return err
+			}
+			if err := l.loseCalls(ctx, tx, worker); err != nil {
 				return err
 			}
 			if freed, err = collect(ctx, l, tx, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p JOIN runs r ON r.num = p.run_num
@@ -254,10 +259,7 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker int64) bool
 			if err != nil {
 				return err
 			}
-			if err := l.countKilled(ctx, tx, worker, held > 0); err != nil {
-				return err
-			}
-			return l.loseCalls(ctx, tx, worker)
+			return l.countKilled(ctx, tx, worker, held > 0)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("recover worker %d: %w", worker, err)

@@ -10,7 +10,8 @@ import (
 type dialect interface {
 	name() string
 	now() string        // ledger time in Unix milliseconds, as an expression
-	skipLocked() string // after a SELECT whose rows are about to be updated
+	skipLocked() string // after a SELECT whose rows are about to be updated, but for those that another transaction updates
+	lock() string       // the same, with those: one after the other, in the order of the SELECT
 	share() string      // after a SELECT whose row is not to change before the transaction ends
 	identity() string   // column type of a key that the database counts up and never uses again
 	withoutRowID() string
@@ -20,6 +21,8 @@ type dialect interface {
 	// bound is the context of statements that are short: the time is for a server that has stopped to answer.
 	bound(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc)
 	openCalls() string // after the table calls, where the calls in flight are few among many
+	// gaveUp says that the database has undone a whole transaction in favour of others, and that it may be tried again.
+	gaveUp(err error) bool
 	lockSchema(ctx context.Context, tx *sql.Tx) error
 	// lockCalls waits until all transactions that have booked calls are over, and keeps others from it until tx ends.
 	lockCalls(ctx context.Context, tx *sql.Tx) error

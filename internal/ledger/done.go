@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -31,7 +32,8 @@ func (l *Ledger) Done(ctx context.Context, worker int64, c Claimed, read Read, s
 	return nil
 }
 
-// complete books the done documents of a batch: first what is kept in any case, then, under the fence, the documents' rows and the rest.
+// complete books the done documents of a batch: first what is kept in any case, then, under the fence, the documents' rows and the rest,
+// in the order of the documents, as planners do.
 func (l *Ledger) complete(ctx context.Context, tx *batch) error {
 	// Transactions that keep equal summaries wait for each other, and in the order of the names never in a circle.
 	slices.SortStableFunc(tx.done, func(a, b *completion) int { return strings.Compare(a.summary.Name, b.summary.Name) })
@@ -50,6 +52,9 @@ func (l *Ledger) complete(ctx context.Context, tx *batch) error {
 			return err
 		}
 	}
+	slices.SortStableFunc(tx.done, func(a, b *completion) int {
+		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Document, b.Document))
+	})
 	var fenced []*completion
 	for some := range inPowers(tx.done) {
 		if err := l.markDone(ctx, tx, some); err != nil {

@@ -39,7 +39,8 @@ type groupedWrite struct {
 type batch struct {
 	*sql.Tx
 	caps   map[capsKey]caps // read so far, see Ledger.caps
-	leases map[int64]bool   // read so far, see Ledger.leased
+	takers []int64          // workers that would begin a call or claim documents
+	leases map[int64]bool   // of them, see Ledger.checkLeases
 	ended  []*ending
 	begun  []*beginning
 	sought []*search
@@ -150,14 +151,15 @@ func (g *group) commit(all []*groupedWrite) {
 	}
 }
 
-// together does writes in one transaction. They come from goroutines that do not wait for each other, so that any order is right.
+// together does writes in one transaction. They come from goroutines that do not wait for each other, so that any order is right. This
+// one is that of all transactions, so that few of them wait for each other in a circle: workers, calls, caps, rows of documents.
 func (l *Ledger) together(ctx context.Context, all []*groupedWrite) error {
 	return l.tx(ctx, func(tx *sql.Tx) error {
 		b := &batch{Tx: tx, caps: map[capsKey]caps{}, leases: map[int64]bool{}}
 		for _, w := range all {
 			w.join(b)
 		}
-		for _, do := range []func(context.Context, *batch) error{l.endCalls, l.beginCalls, l.complete, l.search} {
+		for _, do := range []func(context.Context, *batch) error{l.checkLeases, l.endCalls, l.beginCalls, l.complete, l.search} {
 			if err := do(ctx, b); err != nil {
 				return err
 			}

@@ -129,7 +129,7 @@ func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-// sql fills the dialect's words into a statement: @now, @skip_locked, @share, @open_calls.
+// sql fills the dialect's words into a statement: @now, @skip_locked, @lock, @share, @open_calls.
 func (l *Ledger) sql(statement string) string {
 	now := l.dialect.now()
 	if l.now != nil {
@@ -137,6 +137,7 @@ func (l *Ledger) sql(statement string) string {
 	}
 	statement = strings.ReplaceAll(statement, "@now", now)
 	statement = strings.ReplaceAll(statement, "@open_calls", l.dialect.openCalls())
+	statement = strings.ReplaceAll(statement, "@lock", l.dialect.lock())
 	statement = strings.ReplaceAll(statement, "@share", l.dialect.share())
 	return strings.ReplaceAll(statement, "@skip_locked", l.dialect.skipLocked())
 }
@@ -178,9 +179,30 @@ func collect[T any](ctx context.Context, l *Ledger, q queryer, scan func(*sql.Ro
 	return all, rows.Err()
 }
 
-// tx runs f in a transaction of its own.
+// begins is what transactions are begun on: the pool, or a connection of it.
+type begins interface {
+	BeginTx(ctx context.Context, options *sql.TxOptions) (*sql.Tx, error)
+}
+
+// tx runs f in a transaction of its own, and once more in another one when the database gave it up.
 func (l *Ledger) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := l.write.BeginTx(ctx, nil)
+	return l.txOn(ctx, l.write, f)
+}
+
+// txTries bounds how often a transaction is begun that ends in a deadlock: each time the other one of the circle goes on.
+const txTries = 10
+
+func (l *Ledger) txOn(ctx context.Context, on begins, f func(tx *sql.Tx) error) error {
+	for tries := 1; ; tries++ {
+		err := once(ctx, on, f)
+		if err == nil || tries == txTries || !l.dialect.gaveUp(err) {
+			return err
+		}
+	}
+}
+
+func once(ctx context.Context, on begins, f func(tx *sql.Tx) error) error {
+	tx, err := on.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -86,31 +86,26 @@ func notSeen(document string) string {
 // partitions in state planned. The caller holds the planning lease as holder; without it nothing is written.
 // pending, if not nil, is called for each document that will be worked on.
 func (l *Ledger) Plan(ctx context.Context, run Run, holder string, entries []Entry, size PartitionSize, pending func(Entry)) (PlanCount, error) {
-	var count PlanCount
-	entries, count.Repeated = firstOfEach(entries)
+	entries, repeated := firstOfEach(entries)
 	conn, err := l.write.Conn(ctx)
 	if err != nil {
-		return count, fmt.Errorf("plan a batch: %w", err)
+		return PlanCount{}, fmt.Errorf("plan a batch: %w", err)
 	}
 	defer conn.Close()
-	tx, err := conn.BeginTx(ctx, nil)
+	var p planBatch
+	err = l.txOn(ctx, conn, func(tx *sql.Tx) error {
+		p = planBatch{Ledger: l, conn: conn, tx: tx, run: run, entries: entries, size: size, count: PlanCount{Repeated: repeated}}
+		return p.write(ctx, holder)
+	})
 	if err != nil {
-		return count, fmt.Errorf("plan a batch: %w", err)
-	}
-	defer tx.Rollback()
-	p := planBatch{Ledger: l, conn: conn, tx: tx, run: run, entries: entries, size: size, count: &count}
-	if err := p.write(ctx, holder); err != nil {
-		return count, fmt.Errorf("plan a batch: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return count, fmt.Errorf("plan a batch: %w", err)
+		return PlanCount{}, fmt.Errorf("plan a batch: %w", err)
 	}
 	if pending != nil {
 		for _, n := range p.work {
 			pending(entries[n.ord])
 		}
 	}
-	return count, nil
+	return p.count, nil
 }
 
 // firstOfEach drops entries whose URI came before in the batch.
@@ -135,7 +130,7 @@ type planBatch struct {
 	run     Run
 	entries []Entry
 	size    PartitionSize
-	count   *PlanCount
+	count   PlanCount
 	work    []toPlan
 
 	met        []int64 // documents that were in the run before
@@ -313,14 +308,17 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 	return fresh, again, rows.Err()
 }
 
-// markSeen notes that documents that were in the run before are still in the source.
+// markSeen notes that documents that were in the run before are still in the source. Workers book outcomes of them meanwhile: both lock
+// their rows in the order of the documents.
 func (p *planBatch) markSeen(ctx context.Context) error {
+	slices.Sort(p.met)
 	for some := range slices.Chunk(p.met, 1000) {
-		args := []any{p.run.Scan, p.run.Num}
+		args := []any{p.run.Scan, p.run.Num, p.run.Num}
 		for _, document := range some {
 			args = append(args, document)
 		}
-		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND document_id IN (`+placeholders(3, len(some))+`)`, args...); err != nil {
+		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND document_id IN (SELECT x.document_id FROM run_documents x
+			WHERE x.run_num = $3 AND x.document_id IN (`+placeholders(4, len(some))+`) ORDER BY x.document_id @lock)`, args...); err != nil {
 			return err
 		}
 	}

@@ -177,6 +177,7 @@ func (l *Ledger) OpenRun(ctx context.Context, sourceID, profileID int64, force b
 			run, err = scanRun(l.row(ctx, tx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished("r"), sourceID, profileID))
 			return err
 		}
+		continued = false
 		err := find()
 		if errors.Is(err, sql.ErrNoRows) {
 			if _, err := l.exec(ctx, tx, `INSERT INTO runs (name, source_id, profile_id, state, created_at) VALUES ($1, $2, $3, 'planning', @now)`,

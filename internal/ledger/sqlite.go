@@ -98,6 +98,7 @@ type sqliteDialect struct{}
 func (sqliteDialect) name() string         { return "sqlite" }
 func (sqliteDialect) now() string          { return "CAST(unixepoch('subsec')*1000 AS INTEGER)" }
 func (sqliteDialect) skipLocked() string   { return "" }
+func (sqliteDialect) lock() string         { return "" }
 func (sqliteDialect) share() string        { return "" }
 func (sqliteDialect) identity() string     { return "INTEGER PRIMARY KEY AUTOINCREMENT" }
 func (sqliteDialect) withoutRowID() string { return "WITHOUT ROWID" }
@@ -113,6 +114,9 @@ func (sqliteDialect) bound(ctx context.Context, _ time.Duration) (context.Contex
 
 // openCalls names the index: without statistics SQLite reads all calls of a run instead.
 func (sqliteDialect) openCalls() string { return "INDEXED BY calls_open" }
+
+// gaveUp: one transaction writes at a time, so that none waits in a circle.
+func (sqliteDialect) gaveUp(error) bool { return false }
 
 // lockSchema has nothing to do: transactions begin IMMEDIATE, so only one process is in one.
 func (sqliteDialect) lockSchema(context.Context, *sql.Tx) error { return nil }

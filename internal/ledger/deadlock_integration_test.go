@@ -1,0 +1,111 @@
+//go:build integration
+
+package ledger_test
+
+import (
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+)
+
+// Two transactions want each other's rows, and PostgreSQL gives up the ledger's: it is done all the same, once.
+func TestPostgresDeadlock(t *testing.T) {
+	t.Parallel()
+	newURL := schemas(t)
+	for name, test := range map[string]struct {
+		has, wants string // what the other transaction has written, and what it writes when the ledger waits for that
+		do         func(f *fixture, run ledger.Run) error
+		want       string // a count that must be 1 after it
+	}{
+		"plan": {
+			has:   `UPDATE documents SET size = 100 WHERE uri = 'doc001.txt'`,
+			wants: `UPDATE planners SET lease_until = lease_until`,
+			do: func(f *fixture, run ledger.Run) error {
+				changed := entries(3)
+				changed[1].Version = "v2"
+				f.ok(f.LockPlan(f.t.Context(), f.source, f.profile, "planner"))
+				run, _, err := f.OpenRun(f.t.Context(), f.source, f.profile, false, nil, nil)
+				f.ok(err)
+				count, err := f.Plan(f.t.Context(), run, "planner", changed, size, nil)
+				if want := (ledger.PlanCount{Listed: 3, Pending: 2, Unfinished: 1, Bytes: 200}); err == nil && count != want {
+					f.t.Errorf("planned %+v, want %+v", count, want)
+				}
+				return err
+			},
+			want: `SELECT count(*) FROM documents WHERE version = 'v2'`,
+		},
+		"recovery": {
+			has:   `UPDATE run_documents SET suspect = 0`,
+			wants: `UPDATE workers SET name = name`,
+			do: func(f *fixture, _ ledger.Run) error {
+				f.db.clock.advance(ledger.Lease + time.Second)
+				freed, err := f.RecoverLapsed(f.t.Context(), dead)
+				if err == nil && len(freed) != 1 {
+					f.t.Errorf("freed %d partitions, want 1", len(freed))
+				}
+				return err
+			},
+			want: `SELECT count(*) / 2 FROM run_documents WHERE suspect = 1`,
+		},
+		"outcome": {
+			has: `UPDATE run_documents SET suspect = 0`,
+			wants: `INSERT INTO summaries (name, profile_id, run_num, title, text, model, tokens_in, tokens_out, chunks, checks, endpoint, created_at)
+				SELECT 'summary of doc000.txtv1', profile_id, num, '', '', '', 0, 0, 1, '[]', '', 1 FROM runs`,
+			do: func(f *fixture, run ledger.Run) error {
+				claims := must(f.Claims(f.t.Context(), f.worker, f.partitions(run)[0].ID))(f.t)
+				claims[0].URI, claims[0].Version = "doc000.txt", "v1"
+				return f.done(claims[0])
+			},
+			want: `SELECT count(*) FROM results WHERE state = 'done'`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setUp(t, database{url: newURL(t), clock: newClock()})
+			run, _ := f.plan(false, entries(2))
+			if name == "plan" {
+				for _, c := range f.claimAll(run)[1:] {
+					f.ok(f.done(c))
+				}
+			} else {
+				f.claimAll(run)
+			}
+			raw, err := sql.Open("pgx", f.db.url)
+			f.ok(err)
+			t.Cleanup(func() { raw.Close() })
+			other, err := raw.BeginTx(t.Context(), nil)
+			f.ok(err)
+			defer other.Rollback()
+			var pid int64
+			f.ok(other.QueryRow(`SELECT pg_backend_pid()`).Scan(&pid))
+			exec := func(statement string) {
+				t.Helper()
+				if _, err := other.Exec(statement); err != nil {
+					t.Fatalf("%s: %v", statement, err)
+				}
+			}
+			exec(`SET LOCAL deadlock_timeout = '10min'`) // it is the ledger's transaction that finds the circle, and is given up
+			exec(test.has)
+			done := make(chan error, 1)
+			go func() { done <- test.do(f, run) }()
+			for waiting := false; !waiting; {
+				if len(done) > 0 {
+					t.Fatalf("it ended before it waited: %v", <-done)
+				}
+				f.ok(raw.QueryRow(`SELECT EXISTS (SELECT 1 FROM pg_stat_activity, pg_sleep(0.01) WHERE $1 = ANY(pg_blocking_pids(pid)))`, pid).Scan(&waiting))
+			}
+			exec(test.wants)
+			f.ok(other.Commit())
+			if err := <-done; err != nil {
+				t.Errorf("the ledger's transaction was not tried again: %v", err)
+			}
+			var n int
+			f.ok(raw.QueryRow(test.want).Scan(&n))
+			if n != 1 {
+				t.Errorf("%s: got %d", test.want, n)
+			}
+		})
+	}
+}
