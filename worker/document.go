@@ -54,7 +54,7 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 }
 
 // read fetches a document and extracts its text: a suspect by a child process that reads nothing else, and any document by a
-// child while a reader is stuck in this process, so that no further one can be.
+// child while a reader is stuck in this process, so that no further one can be, or while suspects are read.
 func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Read, *corpus.Document, error) {
 	ref := corpus.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version}
 	var raw *corpus.Raw
@@ -63,9 +63,10 @@ func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Rea
 	switch {
 	case c.Suspect:
 		raw, doc, err = w.readSuspect(ctx, j.source, ref, c)
-	case w.Extractor.Stuck() > 0:
+	case w.Extractor.Stuck() > 0 || !w.readers.enter():
 		raw, doc, err = w.readApart(ctx, j.source, ref)
 	default:
+		defer w.readers.leave()
 		raw, doc, err = w.Extractor.Read(ctx, j.source, ref)
 	}
 	if raw == nil {
@@ -75,13 +76,22 @@ func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Rea
 }
 
 // readSuspect counts a crash before the document's bytes are read and takes it back after: if this process dies with the child, for the
-// kernel may end both when memory is short, it stands. While they are fetched nothing is counted.
+// kernel may end both when memory is short, it stands. Nothing is counted while they are fetched, nor where a reader that was left to
+// itself goes on in this process and may be what takes it down.
 func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref corpus.Ref, c ledger.Claimed) (raw *corpus.Raw, doc *corpus.Document, err error) {
 	count := func(by int64) error {
 		return w.persist(w.calls, "count a crash", func() error { return w.Ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, by) })
 	}
 	err = inPlace(ctx, w.alone, func() error {
 		if raw, err = source.Fetch(ctx, ref); err != nil {
+			return err
+		}
+		if err := w.readers.suspect(ctx); err != nil {
+			return err
+		}
+		defer w.readers.cleared()
+		if w.Extractor.Stuck() > 0 {
+			doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
 			return err
 		}
 		if err := count(1); err != nil {

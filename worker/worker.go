@@ -106,6 +106,7 @@ type Worker struct {
 	suspects chan struct{} // suspects in work: they wait for each other, and nobody is to wait for them
 	alone    chan struct{} // children that read suspects
 	apart    chan struct{} // children that read other documents
+	readers  readers
 	draining chan struct{} // closed when no new document is to be begun
 	full     chan error    // the first write that a full disk refused
 	noRoom   atomic.Bool   // there was one

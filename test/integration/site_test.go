@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // site is one deployment: a schema and a queue of its own on the servers, an endpoint, and a folder.
 type site struct {
