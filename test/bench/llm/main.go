@@ -33,8 +33,13 @@ func main() {
 	defer stop()
 	command := run
 	args := os.Args[1:]
-	if len(args) > 0 && args[0] == loopCommand {
-		command, args = loop, args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case loopCommand:
+			command, args = loop, args[1:]
+		case workCommand:
+			command, args = work, args[1:]
+		}
 	}
 	if err := command(ctx, args, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -27,7 +27,7 @@ type pace struct {
 	peak   int64         // bytes
 }
 
-// throughputScenario has no limit. gistmill and the loop take turns, each with an endpoint of its own.
+// throughputScenario has no limit. The loop, the work alone and gistmill take turns, each with an endpoint of its own.
 func throughputScenario() scenario {
 	const concurrency = 64
 	return scenario{name: "throughput", about: "no limit, concurrency 64, `run`, SQLite", alone: true, most: 6 * time.Minute,
@@ -48,7 +48,7 @@ func throughputScenario() scenario {
 			if err != nil {
 				return nil, err
 			}
-			var ours, loops []pace
+			var loops, works, ours []pace
 			for turn := range turns {
 				p, err := s.timed(ctx, documents, func(url string) *exec.Cmd {
 					return exec.Command(self, loopCommand, "-url", url, "-template", template, "-documents", source,
@@ -59,14 +59,20 @@ func throughputScenario() scenario {
 				}
 				loops = append(loops, p)
 				if p, err = s.timed(ctx, documents, func(url string) *exec.Cmd {
+					return exec.Command(self, workCommand, "-url", url, "-documents", source, "-concurrency", strconv.Itoa(concurrency))
+				}); err != nil {
+					return nil, err
+				}
+				works = append(works, p)
+				if p, err = s.timed(ctx, documents, func(url string) *exec.Cmd {
 					return s.runAlone(filepath.Join(s.dir, fmt.Sprintf("turn-%d", turn)), source, url, concurrency)
 				}); err != nil {
 					return nil, err
 				}
 				ours = append(ours, p)
-				s.bench.say("throughput: turn %d: loop %.0f/s, gistmill %.0f/s", turn+1, loops[turn].whole, p.whole)
+				s.bench.say("throughput: turn %d: loop %.0f/s, the work alone %.0f/s, gistmill %.0f/s", turn+1, loops[turn].whole, works[turn].whole, p.whole)
 			}
-			us, bare := median(ours), median(loops)
+			us, alone, bare := median(ours), median(works), median(loops)
 			each := func(d time.Duration) float64 { return d.Seconds() / float64(documents) * 1000 }
 			share := func(what string, a, b float64) row {
 				return row{what: what, measured: fmt.Sprintf("%.1f %% (%.0f/s of %.0f/s)", 100*a/b, a, b),
@@ -76,7 +82,9 @@ func throughputScenario() scenario {
 				share(fmt.Sprintf("no limit, %s, concurrency %d, `run`, SQLite, %d documents of 1.5 KB, median of %d: of the bare loop's rate, whole processes",
 					s.bench.latency, concurrency, documents, turns), us.whole, bare.whole),
 				share("… from the first call to the last", us.steady, bare.steady),
-				fact("… processor seconds per 1,000 documents: gistmill / the loop", "%.2f / %.2f", each(us.cpu), each(bare.cpu)),
+				fact("… the work alone, with nothing planned, queued or booked: whole processes, from the first call to the last", "%.1f %%, %.1f %%",
+					100*alone.whole/bare.whole, 100*alone.steady/bare.steady),
+				fact("… processor seconds per 1,000 documents: gistmill / the work alone / the loop", "%.2f / %.2f / %.2f", each(us.cpu), each(alone.cpu), each(bare.cpu)),
 				fact("… of the endpoint beside them", "%.2f / %.2f", each(us.served), each(bare.served)),
 				fact("… peak memory: gistmill / the loop", "%d MiB / %d MiB", us.peak>>20, bare.peak>>20),
 			}, nil

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"sync"
+
+	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
+)
+
+// workCommand is this program's first argument when it is to do the work alone.
+const workCommand = "work"
+
+// work reads the documents, asks for their summaries and checks them, with the same code as gistmill, and forgets them: nothing is
+// planned, queued or booked. What gistmill takes beyond that is the price of losing nothing.
+func work(ctx context.Context, args []string, _, stderr io.Writer) error {
+	flags := flag.NewFlagSet(workCommand, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	address := flags.String("url", "", "of the endpoint")
+	documents := flags.String("documents", "", ".jsonl file")
+	concurrency := flags.Int("concurrency", 64, "calls at once")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	client, err := llm.New(llm.Config{BaseURL: *address, MaxConnections: *concurrency})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	engine, err := summarize.New(summarize.Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400}, client, 128_000)
+	if err != nil {
+		return err
+	}
+	extractor := corpus.NewExtractor(corpus.Limits{})
+	defer extractor.Close()
+	source, err := corpus.Open(ctx, *documents, corpus.Options{})
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	refs := make(chan corpus.Ref)
+	var wait sync.WaitGroup
+	for range *concurrency {
+		wait.Go(func() {
+			for ref := range refs {
+				_, text, err := extractor.Read(ctx, source, ref)
+				if err == nil {
+					_, err = engine.Summarize(ctx, summarize.Document{URI: ref.URI, Title: text.Title, Text: text.Text})
+				}
+				if err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for e, err := range source.Entries(ctx) {
+		if err != nil {
+			cancel(err)
+			break
+		}
+		refs <- e.Ref
+	}
+	close(refs)
+	wait.Wait()
+	return context.Cause(ctx)
+}
