@@ -22,7 +22,7 @@ func TestPostgresDeadlock(t *testing.T) {
 		"plan": {
 			has:   `UPDATE documents SET size = 100 WHERE uri = 'doc001.txt'`,
 			wants: `UPDATE planners SET lease_until = lease_until`,
-			do: func(f *fixture, run ledger.Run) error {
+			do: func(f *fixture, _ ledger.Run) error {
 				changed := entries(3)
 				changed[1].Version = "v2"
 				f.ok(f.LockPlan(f.t.Context(), f.source, f.profile, "planner"))
