@@ -50,7 +50,7 @@ type Request struct {
 	Model        string
 	ProfileBody  string // stored under the hash
 	Force        bool
-	Wait         bool // for another planner of the pair, instead of ledger.ErrPlanning
+	Wait         bool // for another planner of the pair that lives, instead of ledger.ErrPlanning
 	Partial      bool // the listing is cut (--limit): documents that it does not meet are not gone
 	BudgetNano   *int64
 	BudgetTokens *int64
@@ -263,18 +263,34 @@ type lease struct {
 	release func()
 }
 
+// lock takes the planning lease of a pair. Where another planner has it, it waits for its end if told to, and else only until it has seen
+// whether that one lives: one that was killed, or met a full disk, could not give its lease back.
 func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (*lease, error) {
 	host, _ := os.Hostname()
 	holder := fmt.Sprintf("%s-%d-%x", cmp.Or(host, "host"), os.Getpid(), rand.Uint32())
+	var seen time.Time // the end of the lease that is in the way
 	for {
 		err := e.Ledger.LockPlan(ctx, source, profile, holder)
 		if err == nil {
 			break
 		}
-		if !wait || !errors.Is(err, ledger.ErrPlanning) {
+		if !errors.Is(err, ledger.ErrPlanning) {
 			return nil, err
 		}
-		if err := sleep(ctx, time.Second); err != nil {
+		if !wait {
+			until, readErr := e.Ledger.PlanLeaseUntil(ctx, source, profile)
+			if readErr != nil {
+				return nil, readErr
+			}
+			if !seen.IsZero() && until.After(seen) {
+				return nil, err
+			}
+			if seen.IsZero() {
+				e.Log.Info("another process has begun to plan this source: looking whether it lives")
+			}
+			seen = until
+		}
+		if err := sleep(ctx, ledger.PlanRenew/4); err != nil {
 			return nil, err
 		}
 	}
@@ -282,7 +298,7 @@ func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(held, ledger.PlanLease/3) == nil {
+		for sleep(held, ledger.PlanRenew) == nil {
 			if err := e.Ledger.LockPlan(held, source, profile, holder); errors.Is(err, ledger.ErrPlanning) {
 				cancel(err)
 			} else if err != nil && held.Err() == nil {

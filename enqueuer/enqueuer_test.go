@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,12 +30,18 @@ type bench struct {
 
 func setUp(t *testing.T, n int) *bench {
 	t.Helper()
+	return setUpAt(t, n, nil)
+}
+
+// setUpAt has a ledger with another clock.
+func setUpAt(t *testing.T, n int, now func() time.Time) *bench {
+	t.Helper()
 	b := &bench{T: t, docs: t.TempDir()}
 	for i := range n {
 		b.write(fmt.Sprintf("doc%03d.txt", i), fmt.Sprint("text ", i))
 	}
 	var err error
-	b.ledger, err = ledger.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{})
+	b.ledger, err = ledger.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{Now: now})
 	b.ok(err)
 	t.Cleanup(func() { b.ok(b.ledger.Close()) })
 	client, err := tasks.Dial("redis://" + miniredis.RunT(t).Addr())
@@ -157,6 +164,33 @@ func TestSecondPlannerIsRefused(t *testing.T) {
 	}
 	_, err := b.Enqueue(t.Context(), r)
 	b.ok(err)
+}
+
+// A planner that died without giving its lease back is waited for until that has lapsed, and no longer.
+func TestDeadPlannerIsNoPlanner(t *testing.T) {
+	t.Parallel()
+	var late atomic.Int64
+	b := setUpAt(t, 2, func() time.Time { return time.Now().Add(time.Duration(late.Load())) })
+	r := b.request(corpus.Options{})
+	source, err := b.ledger.PutSource(t.Context(), r.Source.URL())
+	b.ok(err)
+	profile, err := b.ledger.PutProfile(t.Context(), r.Profile, r.Model, r.ProfileBody)
+	b.ok(err)
+	b.ok(b.ledger.LockPlan(t.Context(), source, profile, "killed"))
+	b.Log = slog.New(slog.NewTextHandler(writer(func() { late.Store(int64(ledger.PlanLease + time.Second)) }), nil)) // it has looked
+	_, err = b.Enqueue(t.Context(), r)
+	b.ok(err)
+	if late.Load() == 0 {
+		t.Error("the killed planner's lease was no hindrance")
+	}
+}
+
+// writer is told of every line of a log.
+type writer func()
+
+func (w writer) Write(p []byte) (int, error) {
+	w()
+	return len(p), nil
 }
 
 func TestUnconfirmedPlanWaits(t *testing.T) {

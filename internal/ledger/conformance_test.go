@@ -496,8 +496,15 @@ func testPlanningLease(t *testing.T, db database) {
 	ctx := t.Context()
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "a"))
 	f.refused(f.LockPlan(ctx, f.source, f.profile, "b"), ledger.ErrPlanning)
+	first := must(f.PlanLeaseUntil(ctx, f.source, f.profile))(f.t)
 	db.clock.advance(ledger.PlanLease / 2)
+	if until := must(f.PlanLeaseUntil(ctx, f.source, f.profile))(f.t); !until.Equal(first) {
+		f.t.Errorf("the lease of a silent planner went from %s to %s", first, until)
+	}
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "a"))
+	if until := must(f.PlanLeaseUntil(ctx, f.source, f.profile))(f.t); until.Sub(first) != ledger.PlanLease/2 {
+		f.t.Errorf("the lease was renewed from %s to %s", first, until)
+	}
 	db.clock.advance(ledger.PlanLease * 3 / 4)
 	f.refused(f.LockPlan(ctx, f.source, f.profile, "b"), ledger.ErrPlanning)
 	db.clock.advance(ledger.PlanLease / 2)

@@ -27,6 +27,9 @@ const Lease = 30 * time.Second
 // PlanLease is how long a planner may be silent before another takes over.
 const PlanLease = 15 * time.Second
 
+// PlanRenew is how often a planner renews its lease: who waits somewhat longer sees whether it lives.
+const PlanRenew = 2 * time.Second
+
 var (
 	// ErrNotFound says that no such run, document or dead letter is in the ledger.
 	ErrNotFound = errors.New("not in the ledger")

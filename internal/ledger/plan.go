@@ -51,7 +51,7 @@ func (c *PlanCount) Add(o PlanCount) {
 }
 
 // LockPlan takes or renews the planning lease of a pair for a holder, or fails with ErrPlanning. Renew it
-// at a third of PlanLease.
+// after PlanRenew.
 func (l *Ledger) LockPlan(ctx context.Context, sourceID, profileID int64, holder string) error {
 	n, err := l.exec(ctx, l.write, `INSERT INTO planners (source_id, profile_id, holder, lease_until) VALUES ($1, $2, $3, @now + $4)
 		ON CONFLICT (source_id, profile_id) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
@@ -63,6 +63,16 @@ func (l *Ledger) LockPlan(ctx context.Context, sourceID, profileID int64, holder
 		return ErrPlanning
 	}
 	return nil
+}
+
+// PlanLeaseUntil is when the planning lease of a pair lapses, in ledger time; zero when nobody has it. Of a holder that lives it grows.
+func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID, profileID int64) (time.Time, error) {
+	var until sql.NullInt64
+	err := l.row(ctx, l.read, `SELECT MAX(lease_until) FROM planners WHERE source_id = $1 AND profile_id = $2`, sourceID, profileID).Scan(&until)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the planning lease: %w", err)
+	}
+	return fromMillis(until), nil
 }
 
 // UnlockPlan gives the lease back, if the holder still has it.
