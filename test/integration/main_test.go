@@ -21,7 +21,7 @@ import (
 )
 
 // atOnce is how many tests run side by side: most of the time they wait for a lease to lapse.
-const atOnce = "6"
+const atOnce = "4"
 
 // suite is what all tests share.
 type suite struct {

@@ -23,6 +23,10 @@ import (
 // patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
 const patience = 5 * time.Minute
 
+// inWork is how many calls may be paid again at the most when a worker is lost: those in flight, and as many that have ended and wait to be
+// booked.
+func inWork(concurrency int64) int64 { return 2 * concurrency }
+
 // site is one deployment: a schema and a queue of its own on the servers, an endpoint, and a folder.
 type site struct {
 	t       *testing.T
