@@ -278,15 +278,14 @@ func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (
 			return nil, err
 		}
 		if !wait {
-			until, readErr := e.Ledger.PlanLeaseUntil(ctx, source, profile)
-			if readErr != nil {
-				return nil, readErr
-			}
-			if !seen.IsZero() && until.After(seen) {
+			until, err := e.Ledger.PlanLeaseUntil(ctx, source, profile)
+			switch {
+			case err != nil:
 				return nil, err
-			}
-			if seen.IsZero() {
+			case seen.IsZero():
 				e.Log.Info("another process has begun to plan this source: looking whether it lives")
+			case until.After(seen):
+				return nil, ledger.ErrPlanning
 			}
 			seen = until
 		}

@@ -90,15 +90,17 @@ func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref cor
 			return err
 		}
 		defer w.readers.cleared()
-		if w.Extractor.Stuck() > 0 {
-			doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
-			return err
-		}
-		if err := count(1); err != nil {
-			return err
+		counts := w.Extractor.Stuck() == 0
+		if counts {
+			if err := count(1); err != nil {
+				return err
+			}
 		}
 		doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
-		return errors.Join(count(-1), err)
+		if counts {
+			err = errors.Join(count(-1), err)
+		}
+		return err
 	})
 	return raw, doc, err
 }

@@ -3,7 +3,6 @@
 package ledger_test
 
 import (
-	"database/sql"
 	"testing"
 	"time"
 
@@ -72,37 +71,19 @@ func TestPostgresDeadlock(t *testing.T) {
 			} else {
 				f.claimAll(run)
 			}
-			raw, err := sql.Open("pgx", f.db.url)
-			f.ok(err)
-			t.Cleanup(func() { raw.Close() })
-			other, err := raw.BeginTx(t.Context(), nil)
-			f.ok(err)
-			defer other.Rollback()
-			var pid int64
-			f.ok(other.QueryRow(`SELECT pg_backend_pid()`).Scan(&pid))
-			exec := func(statement string) {
-				t.Helper()
-				if _, err := other.Exec(statement); err != nil {
-					t.Fatalf("%s: %v", statement, err)
-				}
-			}
-			exec(`SET LOCAL deadlock_timeout = '10min'`) // it is the ledger's transaction that finds the circle, and is given up
-			exec(test.has)
+			other := f.rival()
+			other.exec(`SET LOCAL deadlock_timeout = '10min'`) // it is the ledger's transaction that finds the circle, and is given up
+			other.exec(test.has)
 			done := make(chan error, 1)
 			go func() { done <- test.do(f, run) }()
-			for waiting := false; !waiting; {
-				if len(done) > 0 {
-					t.Fatalf("it ended before it waited: %v", <-done)
-				}
-				f.ok(raw.QueryRow(`SELECT EXISTS (SELECT 1 FROM pg_stat_activity, pg_sleep(0.01) WHERE $1 = ANY(pg_blocking_pids(pid)))`, pid).Scan(&waiting))
-			}
-			exec(test.wants)
-			f.ok(other.Commit())
+			other.awaitWaiting(func() bool { return len(done) > 0 })
+			other.exec(test.wants)
+			f.ok(other.tx.Commit())
 			if err := <-done; err != nil {
 				t.Errorf("the ledger's transaction was not tried again: %v", err)
 			}
 			var n int
-			f.ok(raw.QueryRow(test.want).Scan(&n))
+			f.ok(other.db.QueryRow(test.want).Scan(&n))
 			if n != 1 {
 				t.Errorf("%s: got %d", test.want, n)
 			}

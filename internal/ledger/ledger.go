@@ -187,7 +187,7 @@ type begins interface {
 	BeginTx(ctx context.Context, options *sql.TxOptions) (*sql.Tx, error)
 }
 
-// tx runs f in a transaction of its own, and once more in another one when the database gave it up.
+// tx runs f in a transaction of its own, and in another one when the database gave it up.
 func (l *Ledger) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return l.txOn(ctx, l.write, f)
 }

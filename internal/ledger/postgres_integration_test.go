@@ -54,6 +54,45 @@ func schemas(t *testing.T) func(*testing.T) string {
 	}
 }
 
+// rival is a transaction of another process.
+type rival struct {
+	f   *fixture
+	db  *sql.DB
+	tx  *sql.Tx
+	pid int64
+}
+
+func (f *fixture) rival() *rival {
+	f.t.Helper()
+	r := &rival{f: f}
+	var err error
+	r.db, err = sql.Open("pgx", f.db.url)
+	f.ok(err)
+	f.t.Cleanup(func() { r.db.Close() })
+	r.tx, err = r.db.BeginTx(f.t.Context(), nil)
+	f.ok(err)
+	f.ok(r.tx.QueryRow(`SELECT pg_backend_pid()`).Scan(&r.pid))
+	return r
+}
+
+func (r *rival) exec(statement string) {
+	r.f.t.Helper()
+	if _, err := r.tx.Exec(statement); err != nil {
+		r.f.t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// awaitWaiting returns when somebody waits for what the transaction holds; it fails when who is to wait has ended.
+func (r *rival) awaitWaiting(ended func() bool) {
+	r.f.t.Helper()
+	for waiting := false; !waiting; {
+		if ended() {
+			r.f.t.Fatal("it did not wait")
+		}
+		r.f.ok(r.db.QueryRow(`SELECT EXISTS (SELECT 1 FROM pg_stat_activity, pg_sleep(0.01) WHERE $1 = ANY(pg_blocking_pids(pid)))`, r.pid).Scan(&waiting))
+	}
+}
+
 // A call whose end is just being booked by another process is waited for, and its answer is known: it is not paid twice.
 func TestPostgresEqualCallIsBeingBooked(t *testing.T) {
 	t.Parallel()
@@ -65,40 +104,22 @@ func TestPostgresEqualCallIsBeingBooked(t *testing.T) {
 	if _, _, err := f.BeginCall(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := sql.Open("pgx", db.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { raw.Close() })
-	tx, err := raw.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pid int64
-	f.ok(tx.QueryRow(`SELECT pg_backend_pid()`).Scan(&pid))
-	for _, statement := range []string{
-		`UPDATE calls SET finished_at = 1, class = 'ok' WHERE name = 'equal'`,
-		`INSERT INTO answers (name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, created_at)
-			VALUES ('equal', 'the answer', 'stop', 'model', 'host', 1, 0, 1, 1)`,
-	} {
-		if _, err := tx.Exec(statement); err != nil {
-			t.Fatal(err)
-		}
-	}
+	other := f.rival()
+	other.exec(`UPDATE calls SET finished_at = 1, class = 'ok' WHERE name = 'equal'`)
+	other.exec(`INSERT INTO answers (name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, created_at)
+		VALUES ('equal', 'the answer', 'stop', 'model', 'host', 1, 0, 1, 1)`)
 	type begun struct {
 		known *ledger.Answer
 		err   error
 	}
-	second := make(chan begun)
+	second := make(chan begun, 1)
 	go func() {
 		in.Document = claimed[1].Document
 		_, known, err := f.BeginCall(t.Context(), in)
 		second <- begun{known, err}
 	}()
-	for waiting := false; !waiting; {
-		f.ok(raw.QueryRow(`SELECT EXISTS (SELECT 1 FROM pg_stat_activity, pg_sleep(0.01) WHERE $1 = ANY(pg_blocking_pids(pid)))`, pid).Scan(&waiting))
-	}
-	f.ok(tx.Commit())
+	other.awaitWaiting(func() bool { return len(second) > 0 })
+	f.ok(other.tx.Commit())
 	if b := <-second; b.err != nil || b.known == nil || b.known.Content != "the answer" {
 		t.Errorf("got %+v, %v; want the answer of the first call", b.known, b.err)
 	}

@@ -129,7 +129,7 @@ func TestHostileDocuments(t *testing.T) {
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE state = 'done' AND (crashes <> 0 OR attempts <> 1)`); n != 0 {
 		t.Errorf("%d good documents have crashes or attempts of others", n)
 	}
-	// What a worker that is killed has in flight may be paid again.
+	// What a worker that is killed has in work may be paid again.
 	stats := s.fake.Stats()
 	if stats.Completed-stats.Duplicates != innocent || stats.Duplicates > int64(f.deaths)*inWork(concurrency) {
 		t.Errorf("%d calls were answered, %d of them again, for %d good documents and %d deaths", stats.Completed, stats.Duplicates, innocent, f.deaths)
