@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
 )
 
 // While one process plans, another of the same pair ends with 4, or waits if told to; of another pair it works.
@@ -132,7 +134,11 @@ func TestKilledWhileListing(t *testing.T) {
 		t.Errorf("the killed plan's run is %s", describe(before))
 	}
 	p := s.enqueue(b.url("register.jsonl"))[0] // waits until the lease has lapsed
-	t.Logf("planned again %s after the kill", time.Since(at).Round(time.Second))
+	took := time.Since(at)
+	t.Logf("planned again %s after the kill", took.Round(time.Second))
+	if took < ledger.PlanLease/2 {
+		t.Errorf("the lease of the one that was killed did not hold: planned again after %s", took)
+	}
 	if p.Run != before.Run || !p.Continued || p.Listed != documents {
 		t.Errorf("the next planner says %s", describe(p))
 	}

@@ -19,15 +19,27 @@ import (
 // loopCommand is this program's first argument when it is to be the loop: a process of its own, as gistmill is.
 const loopCommand = "loop"
 
+// load is what programs are asked to do that go through all documents.
+type load struct {
+	url, documents string
+	concurrency    int
+}
+
+// parse reads it from a program's arguments, with the program's own flags.
+func (l *load) parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
+	flags.SetOutput(stderr)
+	flags.StringVar(&l.url, "url", "", "of the endpoint")
+	flags.StringVar(&l.documents, "documents", "", ".jsonl file")
+	flags.IntVar(&l.concurrency, "concurrency", 64, "calls at once")
+	return flags.Parse(args)
+}
+
 // loop posts a body for each document, as many at once as was asked for, reads the answers and does nothing else.
 func loop(ctx context.Context, args []string, _, stderr io.Writer) error {
 	flags := flag.NewFlagSet(loopCommand, flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	address := flags.String("url", "", "of the endpoint")
 	template := flags.String("template", "", "file with a body, in which "+textMark+" stands for a document's text")
-	documents := flags.String("documents", "", ".jsonl file")
-	concurrency := flags.Int("concurrency", 64, "calls at once")
-	if err := flags.Parse(args); err != nil {
+	var l load
+	if err := l.parse(flags, args, stderr); err != nil {
 		return err
 	}
 	body, err := os.ReadFile(*template)
@@ -38,26 +50,26 @@ func loop(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if !ok {
 		return errors.New("the template has no place for a text")
 	}
-	texts, err := readTexts(*documents)
+	texts, err := readTexts(l.documents)
 	if err != nil {
 		return err
 	}
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		MaxIdleConns: *concurrency, MaxIdleConnsPerHost: *concurrency, WriteBufferSize: 64 << 10,
+		MaxIdleConns: l.concurrency, MaxIdleConnsPerHost: l.concurrency, WriteBufferSize: 64 << 10,
 	}}
 	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	for range *concurrency {
+	for range l.concurrency {
 		wait.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(texts) || ctx.Err() != nil {
 					return
 				}
-				if err := post(ctx, client, *address+"/chat/completions", bytes.Join([][]byte{before, texts[i], after}, nil)); err != nil {
+				if err := post(ctx, client, l.url+"/chat/completions", bytes.Join([][]byte{before, texts[i], after}, nil)); err != nil {
 					cancel(err)
 				}
 			}

@@ -48,31 +48,33 @@ func throughputScenario() scenario {
 			if err != nil {
 				return nil, err
 			}
-			var loops, works, ours []pace
-			for turn := range turns {
-				p, err := s.timed(ctx, documents, func(url string) *exec.Cmd {
-					return exec.Command(self, loopCommand, "-url", url, "-template", template, "-documents", source,
-						"-concurrency", strconv.Itoa(concurrency))
-				})
-				if err != nil {
-					return nil, err
-				}
-				loops = append(loops, p)
-				if p, err = s.timed(ctx, documents, func(url string) *exec.Cmd {
+			programs := []struct {
+				name    string
+				command func(turn int, url string) *exec.Cmd
+				paces   []pace
+			}{
+				{name: "loop", command: func(_ int, url string) *exec.Cmd {
+					return exec.Command(self, loopCommand, "-url", url, "-template", template, "-documents", source, "-concurrency", strconv.Itoa(concurrency))
+				}},
+				{name: "the work alone", command: func(_ int, url string) *exec.Cmd {
 					return exec.Command(self, workCommand, "-url", url, "-documents", source, "-concurrency", strconv.Itoa(concurrency))
-				}); err != nil {
-					return nil, err
-				}
-				works = append(works, p)
-				if p, err = s.timed(ctx, documents, func(url string) *exec.Cmd {
+				}},
+				{name: "gistmill", command: func(turn int, url string) *exec.Cmd {
 					return s.runAlone(filepath.Join(s.dir, fmt.Sprintf("turn-%d", turn)), source, url, concurrency)
-				}); err != nil {
-					return nil, err
-				}
-				ours = append(ours, p)
-				s.bench.say("throughput: turn %d: loop %.0f/s, the work alone %.0f/s, gistmill %.0f/s", turn+1, loops[turn].whole, works[turn].whole, p.whole)
+				}},
 			}
-			us, alone, bare := median(ours), median(works), median(loops)
+			for turn := range turns {
+				for i := range programs {
+					c := &programs[i]
+					p, err := s.timed(ctx, documents, func(url string) *exec.Cmd { return c.command(turn, url) })
+					if err != nil {
+						return nil, err
+					}
+					c.paces = append(c.paces, p)
+					s.bench.say("throughput: turn %d: %s %.0f/s", turn+1, c.name, p.whole)
+				}
+			}
+			bare, alone, us := median(programs[0].paces), median(programs[1].paces), median(programs[2].paces)
 			each := func(d time.Duration) float64 { return d.Seconds() / float64(documents) * 1000 }
 			share := func(what string, a, b float64) row {
 				return row{what: what, measured: fmt.Sprintf("%.1f %% (%.0f/s of %.0f/s)", 100*a/b, a, b),

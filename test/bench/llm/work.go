@@ -17,15 +17,11 @@ const workCommand = "work"
 // work reads the documents, asks for their summaries and checks them, with the same code as gistmill, and forgets them: nothing is
 // planned, queued or booked. What gistmill takes beyond that is the price of losing nothing.
 func work(ctx context.Context, args []string, _, stderr io.Writer) error {
-	flags := flag.NewFlagSet(workCommand, flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	address := flags.String("url", "", "of the endpoint")
-	documents := flags.String("documents", "", ".jsonl file")
-	concurrency := flags.Int("concurrency", 64, "calls at once")
-	if err := flags.Parse(args); err != nil {
+	var l load
+	if err := l.parse(flag.NewFlagSet(workCommand, flag.ContinueOnError), args, stderr); err != nil {
 		return err
 	}
-	client, err := llm.New(llm.Config{BaseURL: *address, MaxConnections: *concurrency})
+	client, err := llm.New(llm.Config{BaseURL: l.url, MaxConnections: l.concurrency})
 	if err != nil {
 		return err
 	}
@@ -36,7 +32,7 @@ func work(ctx context.Context, args []string, _, stderr io.Writer) error {
 	}
 	extractor := corpus.NewExtractor(corpus.Limits{})
 	defer extractor.Close()
-	source, err := corpus.Open(ctx, *documents, corpus.Options{})
+	source, err := corpus.Open(ctx, l.documents, corpus.Options{})
 	if err != nil {
 		return err
 	}
@@ -45,7 +41,7 @@ func work(ctx context.Context, args []string, _, stderr io.Writer) error {
 	defer cancel(nil)
 	refs := make(chan corpus.Ref)
 	var wait sync.WaitGroup
-	for range *concurrency {
+	for range l.concurrency {
 		wait.Go(func() {
 			for ref := range refs {
 				_, text, err := extractor.Read(ctx, source, ref)
