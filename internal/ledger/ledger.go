@@ -132,7 +132,7 @@ func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-// sql fills the dialect's words into a statement: @now, @skip_locked, @lock, @share, @open_calls.
+// sql fills the dialect's words into a statement: @now, @skip_locked, @share, @open_calls.
 func (l *Ledger) sql(statement string) string {
 	now := l.dialect.now()
 	if l.now != nil {
@@ -140,7 +140,6 @@ func (l *Ledger) sql(statement string) string {
 	}
 	statement = strings.ReplaceAll(statement, "@now", now)
 	statement = strings.ReplaceAll(statement, "@open_calls", l.dialect.openCalls())
-	statement = strings.ReplaceAll(statement, "@lock", l.dialect.lock())
 	statement = strings.ReplaceAll(statement, "@share", l.dialect.share())
 	return strings.ReplaceAll(statement, "@skip_locked", l.dialect.skipLocked())
 }

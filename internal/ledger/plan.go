@@ -323,12 +323,17 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 func (p *planBatch) markSeen(ctx context.Context) error {
 	slices.Sort(p.met)
 	for some := range slices.Chunk(p.met, 1000) {
-		args := []any{p.run.Scan, p.run.Num, p.run.Num}
+		args := []any{p.run.Scan, p.run.Num}
 		for _, document := range some {
 			args = append(args, document)
 		}
-		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND document_id IN (SELECT x.document_id FROM run_documents x
-			WHERE x.run_num = $3 AND x.document_id IN (`+placeholders(4, len(some))+`) ORDER BY x.document_id @lock)`, args...); err != nil {
+		if lock := p.dialect.lock(); lock != "" {
+			if _, err := p.exec(ctx, p.tx, `SELECT 1 FROM run_documents WHERE run_num = $1 AND document_id IN (`+placeholders(2, len(some))+`)
+				ORDER BY document_id `+lock, args[1:]...); err != nil {
+				return err
+			}
+		}
+		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND document_id IN (`+placeholders(3, len(some))+`)`, args...); err != nil {
 			return err
 		}
 	}
