@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/gistmill/gistmill/internal/checks"
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/summarize"
-	"github.com/gistmill/gistmill/internal/summarize/checks"
 )
 
 // document does all steps for one document, from its bytes to its outcome. A panic in a step is the document's failure,

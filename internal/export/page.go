@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gistmill/gistmill/internal/summarize/checks"
+	"github.com/gistmill/gistmill/internal/checks"
 )
 
 // writePage renders a summary as Markdown: its title, the summary, the other fields of a custom schema, and where it

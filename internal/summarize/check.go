@@ -3,7 +3,7 @@ package summarize
 import (
 	"bytes"
 
-	"github.com/gistmill/gistmill/internal/summarize/checks"
+	"github.com/gistmill/gistmill/internal/checks"
 )
 
 // check compares a summary with the document as the model was given it. What a prompt or a schema of the user's asks for in

@@ -1,7 +1,7 @@
 package summarize
 
 import (
-	"github.com/gistmill/gistmill/internal/summarize/sentences"
+	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
 // chunk is a stretch of a text. The stretches from start to end, put one after the

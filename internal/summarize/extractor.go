@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 )
 
 // extractor is the engine of the built-in model: it selects sentences and calls nothing.

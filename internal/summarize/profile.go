@@ -13,7 +13,7 @@ import (
 	"io"
 	"math"
 
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 )
 
 // Extractive is the name of the built-in model, which selects sentences and calls

@@ -6,9 +6,9 @@
 // and in.
 //
 // It refuses to own how a call is made, limited or paid for (internal/llm), where
-// results are kept and when a document is tried again (worker, internal/ledger), and
-// how sentences are found and ranked (its subpackages sentences and extractive), and how a
-// summary is compared with its document (checks).
+// results are kept and when a document is tried again (worker, internal/ledger), how
+// sentences are found and ranked (internal/extractive), and how a summary is compared
+// with its document (internal/checks).
 package summarize
 
 import (
@@ -17,8 +17,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gistmill/gistmill/internal/checks"
 	"github.com/gistmill/gistmill/internal/llm"
-	"github.com/gistmill/gistmill/internal/summarize/checks"
 )
 
 // Document is the clean text of a document. Title is what the document says of itself,

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gistmill/gistmill/internal/summarize/sentences"
+	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
 // prose returns the sentences of text that are not headings, as they stand.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gistmill/gistmill/internal/checks"
 	"github.com/gistmill/gistmill/internal/corpus"
-	"github.com/gistmill/gistmill/internal/summarize/checks"
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 )
 
 // pair is a document and a summary of it.

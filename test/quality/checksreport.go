@@ -83,7 +83,7 @@ found. What is missed is mostly a number that stands elsewhere in the paper by c
 	for _, s := range r.speed {
 		fmt.Fprintf(&b, "| %s | %d | %v | %.0f |\n", s.name, s.bytes, s.took.Round(100*time.Nanosecond), float64(s.bytes)/s.took.Seconds()/1e6)
 	}
-	b.WriteString("\nMeans of the wall clock on one core, while other programs ran on the machine; `go test -bench Check ./internal/summarize/checks` has more sizes, up to 64 MiB.\n")
+	b.WriteString("\nMeans of the wall clock on one core, while other programs ran on the machine; `go test -bench Check ./internal/checks` has more sizes, up to 64 MiB.\n")
 	return b.String()
 }
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gistmill/gistmill/internal/summarize/checks"
+	"github.com/gistmill/gistmill/internal/checks"
 )
 
 // detection says how many summaries that were made wrong on purpose a check flags for what was made wrong.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/corpus"
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 )
 
 // example is a text of another kind than papers, to be read and judged by eye.

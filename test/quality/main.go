@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 	"github.com/gistmill/gistmill/test/quality/rouge"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 )
 
 // report is what RESULTS.md says.
@@ -108,7 +108,7 @@ func quoted(s string) string {
 
 func commit() string {
 	c := output("git", "rev-parse", "--short", "HEAD")
-	if output("git", "status", "--porcelain", "internal/summarize", "test/quality/*.go") != "" {
+	if output("git", "status", "--porcelain", "internal/checks", "internal/extractive", "internal/summarize", "test/quality/*.go") != "" {
 		c += " with changes"
 	}
 	return c

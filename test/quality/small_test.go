@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 	"github.com/gistmill/gistmill/test/quality/rouge"
 )
 

@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/gistmill/gistmill/internal/summarize/sentences"
+	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
 func texts(list []sentences.Sentence) []string {

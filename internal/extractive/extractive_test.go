@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gistmill/gistmill/internal/summarize/extractive"
+	"github.com/gistmill/gistmill/internal/extractive"
 )
 
 func summarize(t *testing.T, title, text string, words int) string {

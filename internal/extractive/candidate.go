@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gistmill/gistmill/internal/summarize/sentences"
+	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
 // candidate is a sentence that may go into a summary.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gistmill/gistmill/internal/summarize/checks"
+	"github.com/gistmill/gistmill/internal/checks"
 )
 
 // found lists what a check of one kind found, "" for all kinds as "kind: piece".

@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gistmill/gistmill/internal/summarize/sentences"
+	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
 // markup finds what a reader of a summary should not meet. The patterns are compiled
