@@ -1,0 +1,79 @@
+//go:build style
+
+package style
+
+import (
+	"flag"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// under names the folder to check, relative to the module: go test ./test/style -args -under keda.
+var under = flag.String("under", "", "check this folder or file alone")
+
+// Comments fit into a narrow window, and side by side with another file.
+func TestCommentWidth(t *testing.T) {
+	for _, f := range sources(t, *under) {
+		if path.Ext(f.path) != ".go" || f.generated() {
+			continue
+		}
+		for _, line := range wide(f) {
+			t.Errorf("%s:%d: a comment beyond column %d", f.path, line, maxColumns)
+		}
+	}
+}
+
+// A retired name is declared nowhere.
+func TestRetiredNames(t *testing.T) {
+	names := retiredNames()
+	for _, f := range sources(t, *under) {
+		if path.Ext(f.path) != ".go" {
+			continue
+		}
+		for _, name := range declared(t, f) {
+			if better, ok := names[name.words]; ok {
+				t.Errorf("%s:%d: %s is retired: %s", f.path, name.line, name.words, better)
+			}
+		}
+	}
+}
+
+// Comments, messages and documents are in plain English.
+func TestRetiredPhrases(t *testing.T) {
+	phrases := retiredPhrases()
+	compiled := make([]*regexp.Regexp, len(phrases))
+	for i, p := range phrases {
+		compiled[i] = p.compile()
+	}
+	for _, f := range sources(t, *under) {
+		for _, words := range f.texts(t) {
+			for i, re := range compiled {
+				for _, at := range re.FindAllStringIndex(words.words, -1) {
+					if inputs(f.path, words.words) {
+						continue
+					}
+					line := words.line + strings.Count(words.words[:at[0]], "\n")
+					found := strings.Join(strings.Fields(words.words[at[0]:at[1]]), " ")
+					t.Errorf("%s:%d: %q: write %s", f.path, line, found, phrases[i].better)
+				}
+			}
+		}
+	}
+}
+
+// inputs tells texts of other people, which tests and reports quote as they are.
+func inputs(name, words string) bool {
+	for _, quoted := range quotations() {
+		if name == quoted.file && strings.Contains(words, quoted.words) {
+			return true
+		}
+	}
+	return false
+}
+
+// quotations are texts that documents of tests and reports have.
+func quotations() []struct{ file, words string } {
+	return nil
+}
