@@ -41,14 +41,14 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 	if !errors.Is(err, ledger.ErrNotFound) {
 		return w.classify(ctx, j, c, read, err)
 	}
-	account := &account{job: j, claim: c}
-	made, err := j.engine.Summarize(account.in(ctx), doc)
+	calls := &recordedCalls{worker: w, job: j, claim: c}
+	made, err := j.engine.Summarize(ctx, calls, doc)
 	if err != nil {
 		return w.classify(ctx, j, c, read, err)
 	}
 	return done{read, ledger.Summary{
 		Name: name, Title: text.Title, Text: made.Text, Output: made.Output, Model: made.Model, Endpoint: made.Endpoint,
-		TokensIn: int64(made.Usage.In), TokensOut: int64(made.Usage.Out), CostNano: account.cost(), Chunks: int64(made.Chunks),
+		TokensIn: int64(made.Usage.In), TokensOut: int64(made.Usage.Out), CostNano: calls.cost.sum(), Chunks: int64(made.Chunks),
 		Checks: checks.JSON(made.Findings),
 	}}
 }

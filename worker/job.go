@@ -63,7 +63,7 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
 	}
 	j.name = j.profile.Namer()
-	if j.engine, err = summarize.New(j.profile, w.router, cmp.Or(w.ContextTokens, w.Prices.SmallestWindow(w.models(j.profile.Model)...))); err != nil {
+	if j.engine, err = summarize.New(j.profile, cmp.Or(w.ContextTokens, w.Prices.SmallestWindow(w.models(j.profile.Model)...))); err != nil {
 		return nil, &haltError{fmt.Sprintf("this worker can't work with the run's profile: %v", err)}
 	}
 	if j.profile.Model != summarize.Extractive && w.Calls == nil {

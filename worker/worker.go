@@ -98,21 +98,22 @@ const ahead = 2
 // Worker runs once. Counters may be read at any time.
 type Worker struct {
 	Config
-	id       int64
-	jobs     jobs
-	hands    hands
-	router   *inFlight
-	slots    chan struct{} // documents in work
-	suspects chan struct{} // suspects in work: they wait for each other, and nobody is to wait for them
-	alone    chan struct{} // children that read suspects
-	apart    chan struct{} // children that read other documents
-	readers  readers
-	draining chan struct{} // closed when no new document is to be begun
-	full     chan error    // the first write that a full disk refused
-	noRoom   atomic.Bool   // there was one
-	calls    context.Context
-	held     atomic.Int64
-	worked   atomic.Bool // it ever had a task
+	id        int64
+	jobs      jobs
+	hands     hands
+	fallback  *llm.Fallback
+	callSlots *callSlots
+	slots     chan struct{} // documents in work
+	suspects  chan struct{} // suspects in work: they wait for each other, and nobody is to wait for them
+	alone     chan struct{} // children that read suspects
+	apart     chan struct{} // children that read other documents
+	readers   readers
+	draining  chan struct{} // closed when no new document is to be begun
+	full      chan error    // the first write that a full disk refused
+	noRoom    atomic.Bool   // there was one
+	calls     context.Context
+	held      atomic.Int64
+	worked    atomic.Bool // it ever had a task
 	// elsewhere is when (Unix nanoseconds) it last had a task whose documents were all claimed by others.
 	elsewhere atomic.Int64
 	tally     tally
@@ -138,7 +139,8 @@ func New(c Config) *Worker {
 		slots: make(chan struct{}, ahead*c.Concurrency), suspects: make(chan struct{}, ahead*c.Concurrency),
 		alone: make(chan struct{}, c.Limits.Children()), apart: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
-	w.router = newInFlight(w.newRouter(), c.Concurrency)
+	w.fallback = w.newFallback()
+	w.callSlots = newCallSlots(c.Concurrency)
 	return w
 }
 

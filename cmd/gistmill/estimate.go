@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -50,7 +49,7 @@ func (a *app) estimate(ctx context.Context, source *corpus.Source, profile summa
 	if err != nil {
 		return estimate{}, err
 	}
-	engine, err := summarize.New(profile, noCalls{}, a.window(prices, profile.Model))
+	engine, err := summarize.New(profile, a.window(prices, profile.Model))
 	if err != nil {
 		return estimate{}, err
 	}
@@ -162,13 +161,6 @@ func (e estimate) text(model string) string {
 		s += fmt.Sprintf("; %s in it can't be read", count(e.Unreadable, "document"))
 	}
 	return s
-}
-
-// noCalls stands where an engine wants a client and only counts.
-type noCalls struct{}
-
-func (noCalls) Complete(context.Context, llm.Request) (llm.Response, error) {
-	return llm.Response{}, errors.New("an estimate makes no call")
 }
 
 // dryRunRow is a source's estimate as JSON.

@@ -15,11 +15,17 @@ import (
 // benchFor is how long a candidate that is halted is passed over before one call tries it again.
 const benchFor = time.Minute
 
-// A Candidate is one of several that can be asked: a client, with the model that it is asked for.
+// A Completer makes one call. [Client] is one.
+type Completer interface {
+	Complete(ctx context.Context, r Request) (Response, error)
+}
+
+// A Candidate is one of several endpoints that can be asked: a client, and the model that it is asked for.
 type Candidate struct {
-	Name string // for people: model and endpoint
-	Ask  func(ctx context.Context, r Request) (Response, error)
-	// Down returns, at once, the error that Ask would end with because the endpoint is down; nil when it is not, or not known.
+	Name  string // for people: model and endpoint
+	Calls Completer
+	Model string // asked for in place of the request's; empty: the request's
+	// Down returns, at once, the error that a call would end with because the endpoint is down; nil when it is not, or not known.
 	Down func() error
 }
 
@@ -43,13 +49,14 @@ func NewFallback(log *slog.Logger, candidates ...Candidate) *Fallback {
 	return &Fallback{candidates: candidates, log: log, halted: make([]time.Time, len(candidates))}
 }
 
-// Complete gives the answer of the first candidate that has one; its Usage counts what others were billed for refusals. The
-// error is Halted only when all candidates are, and Refused when all that could be asked refused.
-func (f *Fallback) Complete(ctx context.Context, r Request) (Response, error) {
+// Complete asks the candidates in turn, by ask, which makes one call, and gives the answer of the first that has one; its Usage
+// counts what others were billed for refusals. The error is Halted only when all candidates are, and Refused when all that could
+// be asked refused.
+func (f *Fallback) Complete(ask func(Candidate) (Response, error)) (Response, error) {
 	var failures []failure
 	var billed Usage
 	for _, i := range f.order() {
-		response, err := f.ask(ctx, i, r)
+		response, err := f.ask(i, ask)
 		if err == nil {
 			f.well(i)
 			response.Usage = response.Usage.Add(billed)
@@ -68,14 +75,14 @@ func (f *Fallback) Complete(ctx context.Context, r Request) (Response, error) {
 	return Response{}, f.verdict(failures, billed)
 }
 
-func (f *Fallback) ask(ctx context.Context, i int, r Request) (Response, error) {
+func (f *Fallback) ask(i int, ask func(Candidate) (Response, error)) (Response, error) {
 	c := f.candidates[i]
 	if c.Down != nil && len(f.candidates) > 1 {
 		if err := c.Down(); err != nil {
 			return Response{}, err
 		}
 	}
-	return c.Ask(ctx, r)
+	return ask(c)
 }
 
 // movesOn says whether the next candidate is asked after candidate i failed so.

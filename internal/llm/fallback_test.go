@@ -16,7 +16,7 @@ type scripted struct {
 	asked    int
 }
 
-func (s *scripted) ask(context.Context, Request) (Response, error) {
+func (s *scripted) Complete(context.Context, Request) (Response, error) {
 	i := min(s.asked, len(s.outcomes)-1)
 	s.asked++
 	if s.outcomes[i] != nil {
@@ -28,9 +28,14 @@ func (s *scripted) ask(context.Context, Request) (Response, error) {
 func between(all ...*scripted) *Fallback {
 	var candidates []Candidate
 	for i, s := range all {
-		candidates = append(candidates, Candidate{Name: string(rune('A' + i)), Ask: s.ask})
+		candidates = append(candidates, Candidate{Name: string(rune('A' + i)), Calls: s})
 	}
 	return NewFallback(slog.New(slog.DiscardHandler), candidates...)
+}
+
+// askThrough sends one request with the given text.
+func askThrough(ctx context.Context, f *Fallback, text string) (Response, error) {
+	return f.Complete(func(c Candidate) (Response, error) { return c.Calls.Complete(ctx, testRequest(text)) })
 }
 
 func TestFallbackVerdicts(t *testing.T) {
@@ -103,7 +108,7 @@ func TestFallbackVerdicts(t *testing.T) {
 			for _, outcome := range test.outcomes {
 				all = append(all, &scripted{outcomes: []error{outcome}})
 			}
-			response, err := between(all...).Complete(t.Context(), testRequest("text"))
+			response, err := askThrough(t.Context(), between(all...), "text")
 			for i, s := range all {
 				if s.asked != test.asked[i] {
 					t.Errorf("candidate %d was asked %d times", i, s.asked)
@@ -142,7 +147,7 @@ func TestFallbackComesBack(t *testing.T) {
 		calls := func(n int) {
 			t.Helper()
 			for range n {
-				if _, err := f.Complete(t.Context(), testRequest("text")); err != nil {
+				if _, err := askThrough(t.Context(), f, "text"); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
@@ -168,10 +173,10 @@ func TestFallbackOfClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, first := flakyClient(t, "hung", Config{Timeout: 20 * time.Second, FailWhenDown: true})
 		b, second := flakyClient(t, "well", Config{FailWhenDown: true})
-		f := NewFallback(slog.New(slog.DiscardHandler), Candidate{Ask: first.Complete, Down: first.Down}, Candidate{Ask: second.Complete, Down: second.Down})
+		f := NewFallback(slog.New(slog.DiscardHandler), Candidate{Calls: first, Down: first.Down}, Candidate{Calls: second, Down: second.Down})
 		ended := map[string]int{}
 		for i := range breakerFailures {
-			_, err := f.Complete(t.Context(), testRequest(string(rune('a'+i))))
+			_, err := askThrough(t.Context(), f, string(rune('a'+i)))
 			if err == nil {
 				ended["ok"]++
 			} else {
@@ -184,7 +189,7 @@ func TestFallbackOfClients(t *testing.T) {
 		asked := a.calls.Load()
 		start := time.Now()
 		for range 10 {
-			if _, err := f.Complete(t.Context(), testRequest("more")); err != nil {
+			if _, err := askThrough(t.Context(), f, "more"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -194,7 +199,7 @@ func TestFallbackOfClients(t *testing.T) {
 		a.set("well")
 		time.Sleep(breakerDelay)
 		for range 10 {
-			if _, err := f.Complete(t.Context(), testRequest("again")); err != nil {
+			if _, err := askThrough(t.Context(), f, "again"); err != nil {
 				t.Error(err)
 			}
 		}

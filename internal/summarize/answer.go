@@ -64,7 +64,7 @@ func (j *job) uncut(ctx context.Context, r llm.Request) (llm.Response, []llm.Req
 
 // complete makes one call and books its usage. isCut says that the answer ended at its cap.
 func (j *job) complete(ctx context.Context, r llm.Request) (resp llm.Response, isCut bool, err error) {
-	resp, err = j.llm.Complete(ctx, r)
+	resp, err = j.calls.Complete(ctx, r)
 	usage := resp.Usage
 	var failed *llm.Error
 	if errors.As(err, &failed) {

@@ -13,7 +13,6 @@ import (
 // caller is the engine that asks a model.
 type caller struct {
 	profile Profile
-	llm     Completer
 	options
 	count   counter
 	prompts prompts
@@ -31,8 +30,8 @@ const (
 	titleBytes, uriBytes = 300, 500
 )
 
-func newCaller(p Profile, c Completer, window int, o options) (*caller, error) {
-	e := &caller{profile: p, llm: c, options: o, count: counter(o.count)}
+func newCaller(p Profile, window int, o options) (*caller, error) {
+	e := &caller{profile: p, options: o, count: counter(o.count)}
 	if e.count == nil {
 		e.count = llm.TokenizerFor(p.Model).Count
 	}
@@ -53,11 +52,15 @@ func newCaller(p Profile, c Completer, window int, o options) (*caller, error) {
 }
 
 // Summarize implements Engine.
-func (e *caller) Summarize(ctx context.Context, d Document) (Summary, error) {
+func (e *caller) Summarize(ctx context.Context, calls Completer, d Document) (Summary, error) {
+	if calls == nil {
+		return Summary{}, fmt.Errorf("model %s needs an endpoint to call", e.profile.Model)
+	}
 	j, err := e.job(d)
 	if err != nil {
 		return Summary{}, err
 	}
+	j.calls = calls
 	s, err := j.summarize(ctx)
 	s.Usage = j.usage
 	if err != nil {
@@ -70,7 +73,8 @@ func (e *caller) Summarize(ctx context.Context, d Document) (Summary, error) {
 // job is the work on one document.
 type job struct {
 	*caller
-	doc   Document // clean, and without what the profile does not use
+	calls Completer // nil for an estimate
+	doc   Document  // clean, and without what the profile does not use
 	clean cleaner
 
 	mu    sync.Mutex

@@ -111,11 +111,11 @@ func TestOpticks(t *testing.T) {
 func TestOpticksWithTheModelsTokenizer(t *testing.T) {
 	t.Parallel()
 	m := &scripted{}
-	e, err := New(profile(), m, 8192)
+	e, err := New(profile(), 8192)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := e.Summarize(t.Context(), Document{Text: opticks(t)})
+	s, err := e.Summarize(t.Context(), m, Document{Text: opticks(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -559,21 +559,22 @@ func TestNewSaysWhatIsMissing(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		p      Profile
-		c      Completer
 		window int
 		want   string
 	}{
-		{"window too small", profile(), &scripted{}, 700, "raise context-tokens"},
-		{"prompt too long", big, &scripted{}, 8192, "shorten prompt"},
-		{"no completer", profile(), nil, 8192, "needs an endpoint"},
-		{"bad profile", Profile{}, &scripted{}, 8192, "model is empty"},
+		{"window too small", profile(), 700, "raise context-tokens"},
+		{"prompt too long", big, 8192, "shorten prompt"},
+		{"bad profile", Profile{}, 8192, "model is empty"},
 	} {
-		if _, err := New(tc.p, tc.c, tc.window, WithCounter(quarter)); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := New(tc.p, tc.window, WithCounter(quarter)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: error %v, want %q", tc.name, err, tc.want)
 		}
 	}
-	if _, err := New(profile(), &scripted{}, 2048, WithCounter(quarter)); err != nil {
+	if _, err := New(profile(), 2048, WithCounter(quarter)); err != nil {
 		t.Errorf("a window of 2048: %v", err)
+	}
+	if _, err := engine(t, profile(), nil, 8192).Summarize(t.Context(), Document{Text: "A text."}); err == nil || !strings.Contains(err.Error(), "needs an endpoint") {
+		t.Errorf("no completer: error %v", err)
 	}
 }
 
@@ -599,12 +600,12 @@ func TestReasoningModelHasRoomToThink(t *testing.T) {
 
 func TestExtractive(t *testing.T) {
 	t.Parallel()
-	e, err := New(Profile{Model: Extractive, Words: 60}, nil, 0)
+	e, err := New(Profile{Model: Extractive, Words: 60}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := Document{Text: opticks(t)[:60_000]}
-	s, err := e.Summarize(t.Context(), d)
+	s, err := e.Summarize(t.Context(), nil, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -620,14 +621,14 @@ func TestExtractive(t *testing.T) {
 // to the ledger and the client.
 func BenchmarkSummarizeWhole(b *testing.B) {
 	m := answering(`{"summary":"A short summary of the document, in one sentence."}`)
-	e, err := New(profile(), m, 128_000)
+	e, err := New(profile(), 128_000)
 	if err != nil {
 		b.Fatal(err)
 	}
 	d := Document{Title: "Opticks", Text: opticks(b)[:5000]}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := e.Summarize(b.Context(), d); err != nil {
+		if _, err := e.Summarize(b.Context(), m, d); err != nil {
 			b.Fatal(err)
 		}
 	}

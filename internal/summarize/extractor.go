@@ -12,7 +12,7 @@ import (
 type extractor struct{ words int }
 
 // Summarize implements Engine.
-func (e extractor) Summarize(ctx context.Context, d Document) (Summary, error) {
+func (e extractor) Summarize(ctx context.Context, _ Completer, d Document) (Summary, error) {
 	text := strings.TrimSpace(cleanSource(d.Text))
 	if text == "" {
 		return Summary{}, ErrNoText

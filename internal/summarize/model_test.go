@@ -109,13 +109,23 @@ func profile() Profile {
 	return Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400}
 }
 
-func engine(t *testing.T, p Profile, m Completer, window int, opts ...Option) Engine {
+// asking is an engine with what it asks.
+type asking struct {
+	Engine
+	calls Completer
+}
+
+func (a asking) Summarize(ctx context.Context, d Document) (Summary, error) {
+	return a.Engine.Summarize(ctx, a.calls, d)
+}
+
+func engine(t *testing.T, p Profile, m Completer, window int, opts ...Option) asking {
 	t.Helper()
-	e, err := New(p, m, window, append([]Option{WithCounter(quarter)}, opts...)...)
+	e, err := New(p, window, append([]Option{WithCounter(quarter)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return asking{e, m}
 }
 
 // opticks is Newton's book, 567 KB, which every Go installation has.

@@ -55,9 +55,10 @@ type Completer interface {
 // Engine summarizes documents. It is safe for concurrent use and keeps nothing between
 // two documents.
 type Engine interface {
-	// Summarize returns the summary of d. Errors are *OutputError, ErrNoText, a
-	// template that fails on this document, or what the Completer returned, wrapped.
-	Summarize(ctx context.Context, d Document) (Summary, error)
+	// Summarize returns the summary of d, asking calls. The built-in model Extractive asks
+	// nothing, and calls may be nil. Errors are *OutputError, ErrNoText, a template that
+	// fails on this document, or what the Completer returned, wrapped.
+	Summarize(ctx context.Context, calls Completer, d Document) (Summary, error)
 	// Estimate says, without a call, how many calls d needs, how many tokens they
 	// carry, and how many they can bring back at most. It is exact for a document that
 	// is read whole and an upper bound otherwise; repeats of a cut or invalid answer
@@ -104,20 +105,17 @@ func WithCounter(count func(string) int) Option { return func(o *options) { o.co
 
 // New returns the engine for p. contextTokens is the window of the model, prompt and
 // answer together (llm.Prices knows those of many models). The built-in model Extractive
-// needs neither window nor Completer.
-func New(p Profile, c Completer, contextTokens int, opts ...Option) (Engine, error) {
+// needs none.
+func New(p Profile, contextTokens int, opts ...Option) (Engine, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
 	if p.Model == Extractive {
 		return extractor{words: p.Words}, nil
 	}
-	if c == nil {
-		return nil, fmt.Errorf("model %s needs an endpoint to call", p.Model)
-	}
 	o := options{concurrency: 4}
 	for _, set := range opts {
 		set(&o)
 	}
-	return newCaller(p, c, contextTokens, o)
+	return newCaller(p, contextTokens, o)
 }

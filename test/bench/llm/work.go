@@ -26,7 +26,7 @@ func work(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return err
 	}
 	defer client.Close()
-	engine, err := summarize.New(summarize.Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400}, client, 128_000)
+	engine, err := summarize.New(summarize.Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400}, 128_000)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func work(ctx context.Context, args []string, _, stderr io.Writer) error {
 			for ref := range refs {
 				_, text, err := extractor.Read(ctx, source, ref)
 				if err == nil {
-					_, err = engine.Summarize(ctx, summarize.Document{URI: ref.URI, Title: text.Title, Text: text.Text})
+					_, err = engine.Summarize(ctx, client, summarize.Document{URI: ref.URI, Title: text.Title, Text: text.Text})
 				}
 				if err != nil {
 					cancel(err)
