@@ -95,7 +95,7 @@ e2e: $(BIN)/tools/helm4 ## Run the chart on a whole real Kubernetes with KEDA (a
 # In the bubbles' time hours pass in seconds of processor time; the race detector would make minutes of them.
 .PHONY: simulate
 simulate: ## Run the limiter against every kind of limit, minutes of it in simulated time
-	$(GO) test -count=1 -tags simulation -run 'More|TenMinutes' $(TESTFLAGS) ./internal/llm
+	$(GO) test -count=1 -tags simulation -run 'More|TenMinutes' $(TESTFLAGS) ./internal/llm/limiter
 
 .PHONY: chaos
 chaos: ## Kill, stop, flush and cut off everything while 10,000 documents are worked on, 20 minutes (test/chaos/README.md)

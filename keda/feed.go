@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/internal/ledger"
-	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/limiter"
 )
 
 const (
@@ -124,7 +124,7 @@ func (f *LimitsFeed) look(ctx context.Context) (supply, error) {
 	if len(models) == 0 {
 		return unlimited(), nil
 	}
-	limiters, err := llm.ReadLimiters(ctx, f.Redis)
+	limiters, err := limiter.List(ctx, f.Redis)
 	if err != nil {
 		return supply{}, err
 	}
@@ -136,10 +136,10 @@ func (f *LimitsFeed) look(ctx context.Context) (supply, error) {
 }
 
 // ofModel is what the limiters of a model let through together; before any is known, what the limits that are set do.
-func (f *LimitsFeed) ofModel(model string, limiters []llm.LimiterState) supply {
-	known := slices.DeleteFunc(slices.Clone(limiters), func(l llm.LimiterState) bool { return l.Model != model })
+func (f *LimitsFeed) ofModel(model string, limiters []limiter.State) supply {
+	known := slices.DeleteFunc(slices.Clone(limiters), func(l limiter.State) bool { return l.Model != model })
 	if len(known) == 0 {
-		known = []llm.LimiterState{{Model: model}}
+		known = []limiter.State{{Model: model}}
 	}
 	all := none()
 	for _, l := range known {
@@ -149,7 +149,7 @@ func (f *LimitsFeed) ofModel(model string, limiters []llm.LimiterState) supply {
 	return all
 }
 
-func ofLimiter(l llm.LimiterState, now time.Time) supply {
+func ofLimiter(l limiter.State, now time.Time) supply {
 	if l.PausedUntil.Sub(now) > pauseMatters {
 		return supply{0, fmt.Sprintf("the pause of %s until %s", l.Model, l.PausedUntil.UTC().Format(time.RFC3339)), true}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/limiter"
 )
 
 func TestWhatALimiterFeeds(t *testing.T) {
@@ -19,18 +20,18 @@ func TestWhatALimiterFeeds(t *testing.T) {
 	second := time.Second
 	cases := []struct {
 		name    string
-		limiter llm.LimiterState
+		limiter limiter.State
 		calls   float64
 		limited bool
 	}{
-		{"no limit", llm.LimiterState{Latency: second}, 0, false},
-		{"60 a minute at 2 s", llm.LimiterState{RPM: 60, Latency: 2 * second}, 2 * headroom, true},
-		{"a latency that nobody has seen", llm.LimiterState{RPM: 60}, 10 * headroom, true},
-		{"tokens", llm.LimiterState{TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
-		{"the smaller of both", llm.LimiterState{RPM: 600, TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
-		{"calls at once", llm.LimiterState{Window: 7, Latency: second}, 7, true},
-		{"a long pause", llm.LimiterState{PausedUntil: now.Add(10 * time.Minute)}, 0, true},
-		{"a short pause", llm.LimiterState{PausedUntil: now.Add(10 * second)}, 0, false},
+		{"no limit", limiter.State{Latency: second}, 0, false},
+		{"60 a minute at 2 s", limiter.State{RPM: 60, Latency: 2 * second}, 2 * headroom, true},
+		{"a latency that nobody has seen", limiter.State{RPM: 60}, 10 * headroom, true},
+		{"tokens", limiter.State{TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
+		{"the smaller of both", limiter.State{RPM: 600, TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
+		{"calls at once", limiter.State{Window: 7, Latency: second}, 7, true},
+		{"a long pause", limiter.State{PausedUntil: now.Add(10 * time.Minute)}, 0, true},
+		{"a short pause", limiter.State{PausedUntil: now.Add(10 * second)}, 0, false},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -106,10 +107,10 @@ func TestRunsInWorkDecide(t *testing.T) {
 	if calls, why, limited := f.Calls(ctx); !limited || calls != 10*headroom || why == "" {
 		t.Errorf("the limit that is set feeds %v calls, limited %v: %s", calls, limited, why)
 	}
-	limiter := llm.NewSharedLimiter(llm.SharedLimits{
+	shared := limiter.New(limiter.Config{
 		Redis: client, Endpoint: "http://one.example/v1", RPM: 120, MaxInFlight: 16, Timeout: time.Minute, Logger: f.Log,
 	})
-	permit, err := limiter.Acquire(ctx, llm.Call{Model: "m", InputTokens: func() int { return 10 }, OutputTokens: 10, MaxWait: time.Minute})
+	permit, err := shared.Acquire(ctx, llm.Call{Model: "m", InputTokens: func() int { return 10 }, OutputTokens: 10, MaxWait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestRunsInWorkDecide(t *testing.T) {
 	if calls, why, limited := f.Calls(ctx); !limited || calls > 2.5 {
 		t.Errorf("what is in force feeds %v calls, limited %v: %s", calls, limited, why)
 	}
-	quiet := []llm.LimiterState{{Model: "m", Latency: 2 * time.Second}}
+	quiet := []limiter.State{{Model: "m", Latency: 2 * time.Second}}
 	if s := f.ofModel("m", quiet); !s.limited || s.calls != 2*headroom {
 		t.Errorf("after a quiet time the limit that is set feeds %+v", s)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/console"
-	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/keda"
@@ -115,7 +115,7 @@ func (a *app) serverMetrics(demand *keda.Meter) http.Handler {
 			d, err := demand.Read(ctx)
 			return telemetry.Demand{Queue: a.queue.Name(), Demand: d.Demand, Uncapped: d.Uncapped}, err
 		},
-		Limiters:   func(ctx context.Context) ([]llm.LimiterState, error) { return llm.ReadLimiters(ctx, a.queue.Redis()) },
+		Limiters:   func(ctx context.Context) ([]limiter.State, error) { return limiter.List(ctx, a.queue.Redis()) },
 		Ledger:     a.ledger.Figures,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay), DeadClasses: worker.DeadClasses(), Version: versionText(), Log: a.log,
 	})

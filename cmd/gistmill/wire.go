@@ -26,6 +26,7 @@ import (
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/tasks"
@@ -306,7 +307,7 @@ func (a *app) window(prices *llm.Prices, model string) int {
 func (a *app) clients() (first *llm.Client, fallbacks []worker.Fallback, err error) {
 	all := a.endpoints()
 	for i, e := range all {
-		limits := llm.SharedLimits{
+		limits := limiter.Config{
 			Redis: a.queue.Redis(), Endpoint: e.baseURL, Key: e.key,
 			MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
 		}
@@ -315,7 +316,7 @@ func (a *app) clients() (first *llm.Client, fallbacks []worker.Fallback, err err
 		}
 		c := llm.Config{
 			BaseURL: e.baseURL, APIKey: e.key, APIVersion: e.apiVersion, FailWhenDown: len(all) > 1,
-			Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Limiter: llm.NewSharedLimiter(limits), Logger: a.log,
+			Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Limiter: limiter.New(limits), Logger: a.log,
 		}
 		if a.observer != nil {
 			c.Observer = a.observer

@@ -7,7 +7,7 @@ import (
 )
 
 // A Limiter admits calls to an endpoint. Implementations are safe for
-// concurrent use. SharedLimiter is the one in use.
+// concurrent use. See package limiter for the one that gistmill uses.
 type Limiter interface {
 	// Acquire waits until the call may start. It returns ctx's error when ctx
 	// ends first, and an *Error of class RateLimited with RetryAfter, at once,

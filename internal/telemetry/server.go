@@ -16,6 +16,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/limiter"
 )
 
 // partWithin bounds how long a scrape waits for one part.
@@ -41,7 +42,7 @@ type Demand struct {
 type ServerConfig struct {
 	Queue    func(context.Context) (Queue, error)
 	Demand   func(context.Context) (Demand, error)
-	Limiters func(context.Context) ([]llm.LimiterState, error)
+	Limiters func(context.Context) ([]limiter.State, error)
 	Ledger   func(context.Context) (ledger.Figures, error)
 	// DayCapNano caps what all runs spend on a UTC day, in nano-USD; nil: no cap.
 	DayCapNano *int64
@@ -193,7 +194,7 @@ func (s *server) limiters(ctx context.Context, out *sample) error {
 	if err != nil {
 		return err
 	}
-	models := map[string]llm.LimiterState{}
+	models := map[string]limiter.State{}
 	for _, l := range all {
 		m := models[l.Model]
 		m.Wait, m.InFlight, m.RPM, m.TPM = max(m.Wait, l.Wait), m.InFlight+l.InFlight, m.RPM+l.RPM, m.TPM+l.TPM

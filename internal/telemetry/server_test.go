@@ -22,6 +22,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
@@ -90,7 +91,7 @@ func fixed() telemetry.ServerConfig {
 		Demand: func(context.Context) (telemetry.Demand, error) {
 			return telemetry.Demand{Queue: "documents", Demand: 4, Uncapped: 40}, nil
 		},
-		Limiters: func(context.Context) ([]llm.LimiterState, error) { return nil, nil },
+		Limiters: func(context.Context) ([]limiter.State, error) { return nil, nil },
 		Ledger:   func(context.Context) (ledger.Figures, error) { return ledger.Figures{}, nil },
 		Version:  "v1.2.3", DeadClasses: []string{"input", "exhausted"}, Log: slog.New(slog.DiscardHandler),
 	}
@@ -122,8 +123,8 @@ func TestQueueAndDemand(t *testing.T) {
 func TestLimitersOfOneModelAreOne(t *testing.T) {
 	t.Parallel()
 	c := fixed()
-	c.Limiters = func(context.Context) ([]llm.LimiterState, error) {
-		return []llm.LimiterState{
+	c.Limiters = func(context.Context) ([]limiter.State, error) {
+		return []limiter.State{
 			{Model: "a", Endpoint: "one", Limited: true, RPM: 60, InFlight: 2, Wait: time.Second},
 			{Model: "a", Endpoint: "two", Limited: true, RPM: 40, TPM: 1000, InFlight: 3, Wait: 4 * time.Second},
 			{Model: "free"},
@@ -178,16 +179,16 @@ func TestLedgerAndLimiters(t *testing.T) {
 
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), DisableIdentity: true})
 	defer client.Close()
-	limiter := llm.NewSharedLimiter(llm.SharedLimits{
+	shared := limiter.New(limiter.Config{
 		Redis: client, Endpoint: "https://user:canary@model.test/v1?key=canary", Key: "canary", MaxInFlight: 4, Timeout: time.Minute, RPM: 6000,
 	})
-	permit, err := limiter.Acquire(ctx, llm.Call{Model: "gpt", InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+	permit, err := shared.Acquire(ctx, llm.Call{Model: "gpt", InputTokens: func() int { return 1 }, MaxWait: time.Minute})
 	ok(err)
 	permit.Done(llm.Outcome{})
 
 	c := fixed()
 	c.Ledger, c.DayCapNano = l.Figures, &day
-	c.Limiters = func(ctx context.Context) ([]llm.LimiterState, error) { return llm.ReadLimiters(ctx, client) }
+	c.Limiters = func(ctx context.Context) ([]limiter.State, error) { return limiter.List(ctx, client) }
 	s := scrape(t, telemetry.ServerMetrics(c))
 	if strings.Contains(s.text, "canary") {
 		t.Errorf("a secret is shown:\n%s", s.text)

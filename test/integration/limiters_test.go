@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/tasks"
 )
 
@@ -20,7 +21,7 @@ func TestLimitersAreRead(t *testing.T) {
 	}
 	defer client.Close()
 	host := rand.Text() + ".test"
-	l := llm.NewSharedLimiter(llm.SharedLimits{
+	l := limiter.New(limiter.Config{
 		Redis: client, Endpoint: "http://" + host + "/v1", Key: "canary", MaxInFlight: 20, Timeout: time.Minute, RPM: 60, TPM: 90_000,
 	})
 	call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}
@@ -30,7 +31,7 @@ func TestLimitersAreRead(t *testing.T) {
 	}
 	pass(50 * time.Millisecond) // what the call takes
 	answered.Done(llm.Outcome{Usage: llm.Usage{In: 500, Out: 100}})
-	all, err := llm.ReadLimiters(t.Context(), client)
+	all, err := limiter.List(t.Context(), client)
 	if err != nil {
 		t.Fatal(err)
 	}

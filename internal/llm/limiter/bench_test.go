@@ -1,6 +1,6 @@
 //go:build benchmark
 
-package llm
+package limiter
 
 import (
 	"os"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // benchmarkRedis is a real one: the cost of the limiter is that of its scripts there.
@@ -29,11 +31,11 @@ func benchmarkRedis(b *testing.B) redis.UniversalClient {
 }
 
 // benchmarkLimiter admits and ends calls from 64 goroutines.
-func benchmarkLimiter(b *testing.B, l SharedLimits) {
+func benchmarkLimiter(b *testing.B, l Config) {
 	b.Helper()
 	l.Redis, l.Endpoint, l.MaxInFlight, l.Timeout = benchmarkRedis(b), b.Name(), 64, time.Minute
-	limiter := NewSharedLimiter(l)
-	call := Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Hour}
+	limiter := New(l)
+	call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Hour}
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -42,15 +44,15 @@ func benchmarkLimiter(b *testing.B, l SharedLimits) {
 				b.Error(err)
 				return
 			}
-			p.Done(Outcome{Usage: Usage{In: 500, Out: 100}})
+			p.Done(llm.Outcome{Usage: llm.Usage{In: 500, Out: 100}})
 		}
 	})
 }
 
 // BenchmarkLimiterLimited is an admission and its end where requests and tokens are limited, far above what is asked.
 func BenchmarkLimiterLimited(b *testing.B) {
-	benchmarkLimiter(b, SharedLimits{RPM: 1_000_000_000, TPM: 2_000_000_000})
+	benchmarkLimiter(b, Config{RPM: 1_000_000_000, TPM: 2_000_000_000})
 }
 
 // BenchmarkLimiterFree is the same where no limit is known.
-func BenchmarkLimiterFree(b *testing.B) { benchmarkLimiter(b, SharedLimits{}) }
+func BenchmarkLimiterFree(b *testing.B) { benchmarkLimiter(b, Config{}) }

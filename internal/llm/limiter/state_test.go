@@ -1,4 +1,4 @@
-package llm
+package limiter
 
 import (
 	"encoding/json"
@@ -6,18 +6,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // TestReadLimiters: a process without key and endpoint reads what others do.
 func TestReadLimiters(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		limits := SharedLimits{
+		limits := Config{
 			Redis: r.dial, Endpoint: "https://user:canary@model.test:8443/v1?key=canary", Key: "canary", MaxInFlight: 100, Timeout: time.Minute, RPM: 60, TPM: 90_000,
 		}
-		read := func() []LimiterState {
+		read := func() []State {
 			t.Helper()
-			all, err := ReadLimiters(t.Context(), r.dial)
+			all, err := List(t.Context(), r.dial)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -26,9 +28,9 @@ func TestReadLimiters(t *testing.T) {
 		if got := read(); len(got) != 0 {
 			t.Fatalf("before any call: %+v", got)
 		}
-		l, free := NewSharedLimiter(limits), NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://free.test/v1", MaxInFlight: 4, Timeout: time.Minute})
-		call := Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}
-		begin := func(l *SharedLimiter) Permit {
+		l, free := New(limits), New(Config{Redis: r.dial, Endpoint: "http://free.test/v1", MaxInFlight: 4, Timeout: time.Minute})
+		call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}
+		begin := func(l *Shared) llm.Permit {
 			t.Helper()
 			p, err := l.Acquire(t.Context(), call)
 			if err != nil {
@@ -39,8 +41,8 @@ func TestReadLimiters(t *testing.T) {
 		for range 30 {
 			a, b := begin(l), begin(free)
 			elapse(2 * time.Second)
-			a.Done(Outcome{Usage: Usage{In: 500, Out: 100}})
-			b.Done(Outcome{Usage: Usage{In: 100, Out: 100}})
+			a.Done(llm.Outcome{Usage: llm.Usage{In: 500, Out: 100}})
+			b.Done(llm.Outcome{Usage: llm.Usage{In: 100, Out: 100}})
 		}
 		begin(l)
 		open := begin(l)
@@ -68,13 +70,13 @@ func TestReadLimiters(t *testing.T) {
 		near("latency", paced.Latency.Seconds(), 2, 0.1)
 		near("tokens", paced.Tokens, 900, 1)
 		near("wait", paced.Wait.Seconds(), 1, 0.1)
-		near("used", time.Since(paced.Used).Seconds(), 0, noteEvery.Seconds()+3)
+		near("used", time.Since(paced.Used).Seconds(), 0, registerEvery.Seconds()+3)
 
 		start := time.Now()
 		begin(l)
 		near("what it waited then", time.Since(start).Seconds(), paced.Wait.Seconds(), 0.1)
 
-		open.Done(Outcome{Err: &Error{Class: RateLimited, RetryAfter: 30 * time.Second}})
+		open.Done(llm.Outcome{Err: &llm.Error{Class: llm.RateLimited, RetryAfter: 30 * time.Second}})
 		for _, s := range read() {
 			if s.Limited {
 				near("the pause", time.Until(s.PausedUntil).Seconds(), 30, 0.1)
@@ -93,18 +95,18 @@ func TestReadLimiters(t *testing.T) {
 func TestLearnedLimitsAreRead(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		l := NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 8, Timeout: time.Minute})
-		var open []Permit
+		l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 8, Timeout: time.Minute})
+		var open []llm.Permit
 		for range 5 {
-			p, err := l.Acquire(t.Context(), Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
 			open = append(open, p)
 		}
 		elapse(time.Second)
-		open[4].Done(Outcome{Err: &Error{Class: RateLimited, Message: "too many concurrent requests"}})
-		all, err := ReadLimiters(t.Context(), r.dial)
+		open[4].Done(llm.Outcome{Err: &llm.Error{Class: llm.RateLimited, Message: "too many concurrent requests"}})
+		all, err := List(t.Context(), r.dial)
 		if err != nil || len(all) != 1 || all[0].Window != 4 || !all[0].Limited || all[0].RPM != 0 {
 			t.Errorf("got %+v, %v; want a window of 4", all, err)
 		}
@@ -117,16 +119,16 @@ func TestUnusedLimitersAreForgotten(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		use := func(model string) {
 			t.Helper()
-			l := NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute, RPM: 60})
-			p, err := l.Acquire(t.Context(), Call{Model: model, InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+			l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute, RPM: 60})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: model, InputTokens: func() int { return 1 }, MaxWait: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Done(Outcome{})
+			p.Done(llm.Outcome{})
 		}
 		models := func() string {
 			t.Helper()
-			all, err := ReadLimiters(t.Context(), r.dial)
+			all, err := List(t.Context(), r.dial)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +139,7 @@ func TestUnusedLimitersAreForgotten(t *testing.T) {
 			return strings.Join(names, " ")
 		}
 		use("old")
-		elapse(forgetAfter - time.Minute)
+		elapse(retention - time.Minute)
 		if got := models(); got != "old" {
 			t.Errorf("within the hour: %q", got)
 		}
@@ -146,7 +148,7 @@ func TestUnusedLimitersAreForgotten(t *testing.T) {
 			t.Errorf("after the hour: %q", got)
 		}
 		use("new")
-		if fields, err := r.server.HKeys(limitersKey); err != nil || len(fields) != 1 {
+		if fields, err := r.server.HKeys(listKey); err != nil || len(fields) != 1 {
 			t.Errorf("in the list are %v, %v", fields, err)
 		}
 	})
@@ -156,17 +158,17 @@ func TestUnusedLimitersAreForgotten(t *testing.T) {
 func TestLimiterIsNotedRarely(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		l := NewSharedLimiter(SharedLimits{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute})
+		l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute})
 		noted, last := 0, int64(0)
 		for range 600 {
-			p, err := l.Acquire(t.Context(), Call{Model: "m", MaxWait: time.Minute})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", MaxWait: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
 			elapse(100 * time.Millisecond)
-			p.Done(Outcome{})
-			var note limiterNote
-			if err := json.Unmarshal([]byte(r.server.HGet(limitersKey, p.(*sharedPermit).state.name)), &note); err != nil {
+			p.Done(llm.Outcome{})
+			var note entry
+			if err := json.Unmarshal([]byte(r.server.HGet(listKey, p.(*permit).state.name)), &note); err != nil {
 				t.Fatal(err)
 			}
 			if note.At != last {

@@ -1,4 +1,4 @@
-package llm
+package limiter
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // provider is an endpoint with a limit, in the bubble's time.
@@ -131,12 +133,12 @@ func (p *provider) count() (admitted, refused int, charged float64) {
 }
 
 // load asks an endpoint from several processes, as fast as their limiters let them, until ctx ends.
-func load(ctx context.Context, t *testing.T, r *bubbleRedis, h http.Handler, processes int, limits SharedLimits, size func() int) *sync.WaitGroup {
+func load(ctx context.Context, t *testing.T, r *bubbleRedis, h http.Handler, processes int, limits Config, size func() int) *sync.WaitGroup {
 	t.Helper()
 	var wg sync.WaitGroup
 	for range processes {
 		limits.Redis, limits.MaxInFlight, limits.Timeout = r.dial, 16, time.Minute
-		c := r.client(t, h.ServeHTTP, Config{Limiter: NewSharedLimiter(limits), MaxConnections: 16, Timeout: time.Minute, MaxWait: time.Hour})
+		c := r.client(t, h.ServeHTTP, llm.Config{Limiter: New(limits), MaxConnections: 16, Timeout: time.Minute, MaxWait: time.Hour})
 		for range 16 {
 			wg.Go(func() {
 				for ctx.Err() == nil {
@@ -158,7 +160,7 @@ type limitCase struct {
 	name      string
 	provider  *provider
 	processes int
-	limits    SharedLimits
+	limits    Config
 	size      func() int
 	skip, run time.Duration
 	used      float64 // at least, of what is admissible after skip
@@ -172,7 +174,7 @@ func mixed() int { return 50 + rand.N(1500) }
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	testLimits(t, []limitCase{
-		{name: "known, eight processes", provider: &provider{perSec: 20}, processes: 8, limits: SharedLimits{RPM: 1200}, run: time.Minute, used: 0.97, refused: 0.005},
+		{name: "known, eight processes", provider: &provider{perSec: 20}, processes: 8, limits: Config{RPM: 1200}, run: time.Minute, used: 0.97, refused: 0.005},
 		{name: "unknown", provider: &provider{perSec: 20}, processes: 1, skip: 90 * time.Second, run: 3 * time.Minute, used: 0.9, refused: 0.02},
 	})
 }
@@ -247,7 +249,7 @@ func testChanges(t *testing.T, cases []changeCase) {
 				p := &provider{perSec: 20, capacity: 2, latency: 300 * time.Millisecond, spread: 0.3, headers: tc.header}
 				ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 				defer cancel()
-				wg := load(ctx, t, r, p, 2, SharedLimits{RPM: tc.set}, fixed(200))
+				wg := load(ctx, t, r, p, 2, Config{RPM: tc.set}, fixed(200))
 				elapse(100 * time.Second)
 				p.mu.Lock()
 				p.perSec *= tc.change
@@ -276,7 +278,7 @@ func TestFlushedStateStartsEmpty(t *testing.T) {
 		p := &provider{latency: 300 * time.Millisecond}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		wg := load(ctx, t, r, p, 4, SharedLimits{RPM: 1200}, fixed(200))
+		wg := load(ctx, t, r, p, 4, Config{RPM: 1200}, fixed(200))
 		for range 5 {
 			elapse(10 * time.Second)
 			r.server.FlushAll()
@@ -308,8 +310,8 @@ func TestSmallestLimitHolds(t *testing.T) {
 		defer cancel()
 		small, leave := context.WithTimeout(ctx, time.Minute)
 		defer leave()
-		strict := load(small, t, r, p, 1, SharedLimits{RPM: 300}, fixed(20))
-		lax := load(ctx, t, r, p, 1, SharedLimits{RPM: 1200}, fixed(20))
+		strict := load(small, t, r, p, 1, Config{RPM: 300}, fixed(20))
+		lax := load(ctx, t, r, p, 1, Config{RPM: 1200}, fixed(20))
 		<-small.Done()
 		strict.Wait()
 		if n, _, _ := p.count(); n > 310 {
@@ -329,27 +331,27 @@ func TestSmallestLimitHolds(t *testing.T) {
 func TestDeadHolderFreesItsPlace(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		limits := SharedLimits{Redis: r.dial, MaxInFlight: 8, Timeout: 20 * time.Second, RPM: 6000}
-		call := Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
-		dead := NewSharedLimiter(limits)
+		limits := Config{Redis: r.dial, MaxInFlight: 8, Timeout: 20 * time.Second, RPM: 6000}
+		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
+		dead := New(limits)
 		for range 4 {
 			if _, err := dead.Acquire(t.Context(), call); err != nil {
 				t.Fatal(err)
 			}
 		}
 		// The endpoint takes four at once: the fifth is refused.
-		alive := NewSharedLimiter(limits)
+		alive := New(limits)
 		p, err := alive.Acquire(t.Context(), call)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Done(Outcome{Err: &Error{Class: RateLimited, Message: "too many concurrent requests"}})
+		p.Done(llm.Outcome{Err: &llm.Error{Class: llm.RateLimited, Message: "too many concurrent requests"}})
 		start := time.Now()
 		p, err = alive.Acquire(t.Context(), call)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Done(Outcome{})
+		p.Done(llm.Outcome{})
 		if took := time.Since(start); took < 15*time.Second || took > 2*limits.Timeout {
 			t.Errorf("a place was free after %s, want within two timeouts", took)
 		}
@@ -359,12 +361,12 @@ func TestDeadHolderFreesItsPlace(t *testing.T) {
 func TestRequestBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		l := NewSharedLimiter(SharedLimits{Redis: r.dial, MaxInFlight: 1, Timeout: time.Minute, TPM: 1000})
-		_, err := l.Acquire(t.Context(), Call{Model: "m", InputTokens: func() int { return 700 }, OutputTokens: 400, MaxWait: time.Minute})
-		if failed := wantError(t, err); failed.Class != ContextLength || failed.Code != "exceeds_limit" {
+		l := New(Config{Redis: r.dial, MaxInFlight: 1, Timeout: time.Minute, TPM: 1000})
+		_, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 700 }, OutputTokens: 400, MaxWait: time.Minute})
+		if failed := wantError(t, err); failed.Class != llm.ContextLength || failed.Code != "exceeds_limit" {
 			t.Errorf("got %+v", failed)
 		}
-		if _, err := l.Acquire(t.Context(), Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}); err != nil {
+		if _, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}); err != nil {
 			t.Errorf("the next one does not get its place: %v", err)
 		}
 	})
@@ -374,8 +376,8 @@ func TestRequestBeyondTheLimit(t *testing.T) {
 func TestLongWaitIsHandedBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		l := NewSharedLimiter(SharedLimits{Redis: r.dial, MaxInFlight: 100, Timeout: time.Minute, RPM: 6})
-		call := Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
+		l := New(Config{Redis: r.dial, MaxInFlight: 100, Timeout: time.Minute, RPM: 6})
+		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
 		var wg sync.WaitGroup
 		var early, started atomic.Int64
 		for range 20 {
@@ -385,7 +387,7 @@ func TestLongWaitIsHandedBack(t *testing.T) {
 					started.Add(1)
 					return
 				}
-				if failed := wantError(t, err); failed.Class != RateLimited || failed.RetryAfter < time.Minute {
+				if failed := wantError(t, err); failed.Class != llm.RateLimited || failed.RetryAfter < time.Minute {
 					t.Errorf("got %+v", failed)
 				}
 				early.Add(1)
@@ -403,15 +405,15 @@ func TestLongWaitIsHandedBack(t *testing.T) {
 func TestNoLimitNoRedis(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		l := NewSharedLimiter(SharedLimits{Redis: r.dial, MaxInFlight: 4, Timeout: time.Minute})
-		call := Call{Model: "m", InputTokens: func() int { t.Error("tokens were counted"); return 0 }, MaxWait: time.Minute}
+		l := New(Config{Redis: r.dial, MaxInFlight: 4, Timeout: time.Minute})
+		call := llm.Call{Model: "m", InputTokens: func() int { t.Error("tokens were counted"); return 0 }, MaxWait: time.Minute}
 		ask := func() {
 			p, err := l.Acquire(t.Context(), call)
 			if err != nil {
 				t.Fatal(err)
 			}
 			elapse(2 * time.Millisecond)
-			p.Done(Outcome{Usage: Usage{In: 1, Out: 1}})
+			p.Done(llm.Outcome{Usage: llm.Usage{In: 1, Out: 1}})
 		}
 		ask() // is noted
 		before := r.server.CommandCount()
@@ -428,27 +430,27 @@ func TestNoLimitNoRedis(t *testing.T) {
 func TestOthersLearnOfALimit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		limits := SharedLimits{Redis: r.dial, MaxInFlight: 4, Timeout: time.Minute}
-		call := Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
-		a, b := NewSharedLimiter(limits), NewSharedLimiter(limits)
-		for _, l := range []*SharedLimiter{a, b} {
+		limits := Config{Redis: r.dial, MaxInFlight: 4, Timeout: time.Minute}
+		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
+		a, b := New(limits), New(limits)
+		for _, l := range []*Shared{a, b} {
 			p, err := l.Acquire(t.Context(), call)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Done(Outcome{})
+			p.Done(llm.Outcome{})
 		}
 		p, err := a.Acquire(t.Context(), call)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Done(Outcome{Err: &Error{Class: RateLimited, RetryAfter: 30 * time.Second}})
-		elapse(freeCheck)
+		p.Done(llm.Outcome{Err: &llm.Error{Class: llm.RateLimited, RetryAfter: 30 * time.Second}})
+		elapse(checkEvery)
 		start := time.Now()
 		if p, err = b.Acquire(t.Context(), call); err != nil {
 			t.Fatal(err)
 		}
-		p.Done(Outcome{})
+		p.Done(llm.Outcome{})
 		if waited := time.Since(start); waited < 28*time.Second || waited > 35*time.Second {
 			t.Errorf("waited %s, want the rest of the pause", waited)
 		}
@@ -482,6 +484,21 @@ func TestAnnouncedLimits(t *testing.T) {
 	}
 }
 
+// FuzzAnnouncedLimits reads an endpoint's headers: a limit is a positive number or absent.
+func FuzzAnnouncedLimits(f *testing.F) {
+	f.Add("60")
+	f.Add("-1")
+	f.Add("99999999999999999999")
+	f.Fuzz(func(t *testing.T, limit string) {
+		h := http.Header{}
+		h.Set("x-ratelimit-limit-requests", limit)
+		h.Set("x-rate-limit-limit-tokens", limit)
+		if l := announcedLimits(h); l.requests < 0 || l.tokens < 0 || l.requests != l.tokens {
+			t.Errorf("announced %+v", l)
+		}
+	})
+}
+
 func TestWhatA429SpeaksOf(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
@@ -492,7 +509,7 @@ func TestWhatA429SpeaksOf(t *testing.T) {
 		"server busy, please try again.  maximum pending requests exceeded": "concurrency",
 		"slow down": "",
 	} {
-		if got := refusedFor(&Error{Class: RateLimited, Message: message}); got != want {
+		if got := limitNamed(&llm.Error{Class: llm.RateLimited, Message: message}); got != want {
 			t.Errorf("%q: %q, want %q", message, got, want)
 		}
 	}
@@ -503,17 +520,17 @@ func TestWhatA429SpeaksOf(t *testing.T) {
 func TestShutDoorIsNoLimit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
-		l := NewSharedLimiter(SharedLimits{Redis: r.dial, MaxInFlight: 16, Timeout: time.Minute})
-		acquire := func() Permit {
+		l := New(Config{Redis: r.dial, MaxInFlight: 16, Timeout: time.Minute})
+		acquire := func() llm.Permit {
 			t.Helper()
-			p, err := l.Acquire(t.Context(), Call{Model: testRequest("").Model, InputTokens: func() int { return 1 }, MaxWait: time.Hour})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: testRequest("").Model, InputTokens: func() int { return 1 }, MaxWait: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return p
 		}
-		answered := Outcome{Usage: Usage{In: 1, Out: 1}}
-		refused := Outcome{Err: &Error{Class: RateLimited, Message: "Rate limit reached on requests per min (RPM)"}}
+		answered := llm.Outcome{Usage: llm.Usage{In: 1, Out: 1}}
+		refused := llm.Outcome{Err: &llm.Error{Class: llm.RateLimited, Message: "Rate limit reached on requests per min (RPM)"}}
 		admit := func(n int) {
 			for range n {
 				p := acquire()
@@ -524,7 +541,7 @@ func TestShutDoorIsNoLimit(t *testing.T) {
 		admit(30)
 		acquire().Done(refused)
 		admit(60)
-		stragglers := []Permit{acquire(), acquire()}
+		stragglers := []llm.Permit{acquire(), acquire()}
 		acquire().Done(refused)
 		for _, p := range stragglers {
 			p.Done(answered)
@@ -537,7 +554,7 @@ func TestShutDoorIsNoLimit(t *testing.T) {
 		p := &provider{latency: 100 * time.Millisecond}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		load(ctx, t, r, p, 1, SharedLimits{}, fixed(20)).Wait()
+		load(ctx, t, r, p, 1, Config{}, fixed(20)).Wait()
 		if n, _, _ := p.count(); n < 200 {
 			t.Errorf("%d calls in the first 30 s after the door was opened", n)
 		}

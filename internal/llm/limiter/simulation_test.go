@@ -1,6 +1,6 @@
 //go:build simulation
 
-package llm
+package limiter
 
 import (
 	"context"
@@ -16,10 +16,10 @@ func TestMoreLimits(t *testing.T) {
 	testLimits(t, []limitCase{
 		{name: "unknown concurrency", provider: &provider{most: 8}, processes: 2, run: 3 * time.Minute, used: 0.9, refused: 0.02},
 		{name: "unknown, four processes", provider: &provider{perSec: 20}, processes: 4, skip: 90 * time.Second, run: 3 * time.Minute, used: 0.9, refused: 0.02},
-		{name: "tokens", provider: &provider{tokens: 20_000}, processes: 4, limits: SharedLimits{TPM: 1_200_000}, size: mixed, used: 0.95, refused: 0.005},
-		{name: "known", provider: &provider{perSec: 20}, processes: 1, limits: SharedLimits{RPM: 1200}, used: 0.97, refused: 0.005},
-		{name: "known, windows of a second", provider: &provider{perSec: 20, window: time.Second}, processes: 4, limits: SharedLimits{RPM: 1200}, used: 0.95, refused: 0.005},
-		{name: "known, windows of a minute", provider: &provider{perSec: 20, window: time.Minute}, processes: 4, limits: SharedLimits{RPM: 1200}, used: 0.97, refused: 0.005},
+		{name: "tokens", provider: &provider{tokens: 20_000}, processes: 4, limits: Config{TPM: 1_200_000}, size: mixed, used: 0.95, refused: 0.005},
+		{name: "known", provider: &provider{perSec: 20}, processes: 1, limits: Config{RPM: 1200}, used: 0.97, refused: 0.005},
+		{name: "known, windows of a second", provider: &provider{perSec: 20, window: time.Second}, processes: 4, limits: Config{RPM: 1200}, used: 0.95, refused: 0.005},
+		{name: "known, windows of a minute", provider: &provider{perSec: 20, window: time.Minute}, processes: 4, limits: Config{RPM: 1200}, used: 0.97, refused: 0.005},
 		{name: "announced", provider: &provider{perSec: 20, headers: true}, processes: 4, used: 0.97, refused: 0.02},
 		{name: "unknown, for longer", provider: &provider{perSec: 20}, processes: 1, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
 		{name: "unknown, says nothing", provider: &provider{perSec: 20, silent: true}, processes: 2, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
@@ -62,7 +62,7 @@ func TestTenMinutesOfRefusals(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 13*time.Minute)
 		defer cancel()
-		wg := load(ctx, t, r, h, 2, SharedLimits{}, fixed(200))
+		wg := load(ctx, t, r, h, 2, Config{}, fixed(200))
 		elapse(time.Until(opens) + 45*time.Second)
 		before, _, _ := p.count()
 		<-ctx.Done()
