@@ -18,20 +18,20 @@ func TestCauses(t *testing.T) {
 		happened func(record)
 		want     cause
 	}{
-		"nothing":            {func(record) {}, byNothing},
-		"killed in it":       {func(r record) { r.kills["worker-1-7"] = at(11) }, byKill},
-		"killed later":       {func(r record) { r.kills["worker-1-7"] = at(20) }, byKill}, // if it had it open
-		"killed before":      {func(r record) { r.kills["worker-1-7"] = at(9) }, byNothing},
-		"another was killed": {func(r record) { r.kills["worker-1-8"] = at(11) }, byNothing},
+		"nothing":                            {func(record) {}, noCause},
+		"killed during the call":             {func(r record) { r.kills["worker-1-7"] = at(11) }, byKill},
+		"killed later, if the call was open": {func(r record) { r.kills["worker-1-7"] = at(20) }, byKill},
+		"killed before the call":             {func(r record) { r.kills["worker-1-7"] = at(9) }, noCause},
+		"another was killed":                 {func(r record) { r.kills["worker-1-8"] = at(11) }, noCause},
 		"stopped while the ledger was away": {func(r record) {
 			r.stops["worker-1-7"] = at(20)
 			r.ledgerAway["worker-1"] = []span{{at(11), at(15)}}
 		}, byStop},
-		"stopped":                {func(r record) { r.stops["worker-1-7"] = at(13.5) }, byNothing},
+		"stopped":                {func(r record) { r.stops["worker-1-7"] = at(13.5) }, noCause},
 		"cut off":                {func(r record) { r.modelCuts["worker-1"] = []span{{at(5), at(10.5)}} }, byCut},
-		"another was cut off":    {func(r record) { r.modelCuts["worker-2"] = []span{{at(5), at(10.5)}} }, byNothing},
+		"another was cut off":    {func(r record) { r.modelCuts["worker-2"] = []span{{at(5), at(10.5)}} }, noCause},
 		"away for long":          {func(r record) { r.ledgerAway["worker-1"] = []span{{at(8), at(30)}} }, byAway},
-		"away, but not for long": {func(r record) { r.ledgerAway["worker-1"] = []span{{at(8), at(15)}} }, byNothing},
+		"away, but not for long": {func(r record) { r.ledgerAway["worker-1"] = []span{{at(8), at(15)}} }, noCause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,7 +44,7 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// Given up is paid as well; of the calls for a prompt all but the last were of no use.
+// An abandoned call is paid as well. All calls for a prompt but the last are paid twice.
 func TestPaidTwice(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -53,7 +53,7 @@ func TestPaidTwice(t *testing.T) {
 	}
 	r := newRecord()
 	r.kills["w-1"], r.open["w-1"] = begin.Add(4*time.Second), 1
-	counts, without := r.paidTwice([]fakellm.Call{
+	counts, unexplained := r.paidTwice([]fakellm.Call{
 		call("a", "w-1", fakellm.OutcomeAbandoned, 1), call("a", "w-2", fakellm.OutcomeOK, 5),
 		call("b", "w-2", fakellm.OutcomeOK, 1),
 		call("e", "w-1", fakellm.OutcomeOK, 2), call("e", "w-2", fakellm.OutcomeOK, 7),
@@ -61,11 +61,11 @@ func TestPaidTwice(t *testing.T) {
 		call("d", "w-2", fakellm.OutcomeFault500, 1), call("d", "w-2", fakellm.OutcomeOK, 2),
 		call("00", "w-2", fakellm.OutcomeAbandoned, 1), call("00", "w-2", fakellm.OutcomeAbandoned, 2),
 	})
-	if diff := cmp.Diff(map[cause]int{byKill: 1, byNothing: 2}, counts); diff != "" {
+	if diff := cmp.Diff(map[cause]int{byKill: 1, noCause: 2}, counts); diff != "" {
 		t.Error(diff)
 	}
-	// The killed one had one call open, not two; and w-2 had no reason.
-	if len(without) != 2 || (without[0].Prompt != "c" && without[1].Prompt != "c") {
-		t.Errorf("%+v", without)
+	// The killed process had one call open, not two; w-2 has no explanation.
+	if len(unexplained) != 2 || (unexplained[0].Prompt != "c" && unexplained[1].Prompt != "c") {
+		t.Errorf("%+v", unexplained)
 	}
 }

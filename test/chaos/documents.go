@@ -8,27 +8,28 @@ import (
 	"strings"
 )
 
-// Documents arrive in waves of one size, so that there is work to the end: a .jsonl file and some plain files each. One in twenty is a
-// copy of one before, one in a hundred is refused by the model.
+// Documents arrive in batches of equal size, so that there is work until the end: each batch is
+// one .jsonl file and some plain files. One document in twenty copies an earlier one, one in a
+// hundred is refused by the model.
 const (
-	plainFiles   = 10 // of a wave
-	copyEvery    = 20
-	farCopy      = 100 // before a near one's
-	refusedEvery = 100
+	plainFiles      = 10 // in a batch
+	copyEvery       = 20
+	farCopyDistance = 100 // distance to a document of an earlier batch
+	refusedEvery    = 100
 )
 
-// document is the nth one.
+// document is the nth document.
 type document struct {
 	n       int
-	content int // its number; of a copy that of the original
+	content int // its number; for a copy that of the original
 	refused bool
 }
 
 func documentOf(n int) document {
 	d := document{n: n, content: n, refused: n%refusedEvery == refusedEvery/2}
 	if n%copyEvery == copyEvery-1 {
-		d.content = n - copyEvery + 3 // no copy itself
-		if earlier := d.content - farCopy; n%(2*copyEvery) == copyEvery-1 && earlier > 0 {
+		d.content = n - copyEvery + 3 // itself never a copy
+		if earlier := d.content - farCopyDistance; n%(2*copyEvery) == copyEvery-1 && earlier > 0 {
 			d.content = earlier
 		}
 	}
@@ -47,19 +48,19 @@ that the crane at the western quay was out of use again. The fee of entry %[2]d 
 `, mark, d.content, d.content%37, d.content%210+12, d.content%9)
 }
 
-// uri is where the document is listed.
-func (d document) uri(waveSize int) string {
-	wave := fmt.Sprintf("wave-%03d", d.n/waveSize)
-	if d.n%waveSize < plainFiles {
-		return fmt.Sprintf("%s/%05d.txt", wave, d.n)
+// uri returns the URI under which the document is listed.
+func (d document) uri(batchSize int) string {
+	batch := fmt.Sprintf("batch-%03d", d.n/batchSize)
+	if d.n%batchSize < plainFiles {
+		return fmt.Sprintf("%s/%05d.txt", batch, d.n)
 	}
-	return fmt.Sprintf("%s.jsonl#%d", wave, d.n)
+	return fmt.Sprintf("%s.jsonl#%d", batch, d.n)
 }
 
-// writeWave writes a wave into a folder; a file appears when it is whole.
-func writeWave(folder string, wave, size int) error {
+// writeBatch writes a batch into a folder. A file appears only when it is complete.
+func writeBatch(folder string, batch, size int) error {
 	files := map[string][]byte{}
-	for n := wave * size; n < (wave+1)*size; n++ {
+	for n := batch * size; n < (batch+1)*size; n++ {
 		d := documentOf(n)
 		name, id, isLine := strings.Cut(d.uri(size), "#")
 		if !isLine {
@@ -88,16 +89,16 @@ func writeWave(folder string, wave, size int) error {
 	return nil
 }
 
-// expected is what becomes of the first waves.
+// expected is the result of the first batches.
 type expected struct {
 	done, dead, contents int
-	uris                 map[string]bool // of those that are done
+	uris                 map[string]bool // of the documents that are done
 }
 
-func expect(waves, size int) expected {
+func expect(batches, size int) expected {
 	e := expected{uris: map[string]bool{}}
 	contents := map[string]bool{}
-	for n := range waves * size {
+	for n := range batches * size {
 		d := documentOf(n)
 		contents[d.text()] = true
 		if d.refused {

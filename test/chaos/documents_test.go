@@ -11,14 +11,15 @@ import (
 	"testing"
 )
 
-// What is written is what is expected: each document under its name, copies and refused ones among them.
+// The files written match the expectation: each document has its name, copies and refused ones
+// included.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	const waves, size = 13, 50
-	const documents = waves * size
+	const batches, size = 13, 50
+	const documents = batches * size
 	folder := t.TempDir()
-	for wave := range waves {
-		if err := writeWave(folder, wave, size); err != nil {
+	for batch := range batches {
+		if err := writeBatch(folder, batch, size); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,7 +55,7 @@ func TestDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := expect(waves, size)
+	want := expect(batches, size)
 	if len(texts) != documents || want.done+want.dead != documents || want.dead != 6 {
 		t.Errorf("%d documents are written, %d and %d expected", len(texts), want.done, want.dead)
 	}
@@ -69,15 +70,15 @@ func TestDocuments(t *testing.T) {
 	for n := range documents {
 		if d := documentOf(n); d.content != n {
 			copies++
-			if d.content < n-farCopy {
+			if d.content < n-farCopyDistance {
 				far++
 			}
 			if texts[d.uri(size)] != texts[documentOf(d.content).uri(size)] {
-				t.Errorf("%d is no copy of %d", n, d.content)
+				t.Errorf("%d is not a copy of %d", n, d.content)
 			}
 		}
 	}
 	if len(contents) != want.contents || len(contents) != documents-copies || copies < documents/copyEvery-1 || far == 0 {
-		t.Errorf("%s", fmt.Sprint(len(contents), " contents, ", want.contents, " expected, ", copies, " copies, ", far, " of earlier waves"))
+		t.Errorf("%s", fmt.Sprint(len(contents), " contents, ", want.contents, " expected, ", copies, " copies, ", far, " of earlier batches"))
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// endpoint is the fake model, which knows its callers by their keys: each process has one of its own, SLOT-NUMBER, and is counted for
-// itself and with all of its slot.
+// endpoint is the fake model. It knows its callers by their keys: each process has a key of its
+// own, SLOT-NUMBER. Calls are counted by process and by slot.
 type endpoint struct {
 	fake *fakellm.Server
 
@@ -17,7 +17,7 @@ type endpoint struct {
 	callers map[string]*caller
 }
 
-// caller is what one process asks for.
+// caller counts the calls of one process or slot.
 type caller struct {
 	now, peak int // calls in flight
 	begun     int
@@ -34,7 +34,7 @@ func newEndpoint(latency string) (*endpoint, error) {
 	return &endpoint{fake: fake, callers: map[string]*caller{}}, err
 }
 
-// ServeHTTP is http.Handler.
+// ServeHTTP implements [http.Handler].
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := e.begin(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 	defer e.end(c...)
@@ -70,8 +70,8 @@ func (e *endpoint) end(callers ...*caller) {
 	}
 }
 
-// watch begins to count the calls of a process, or of a slot, that are in flight at any moment until the function returned is called, which says how
-// many those were.
+// watch starts to count the calls of a process or slot that are in flight at any moment until
+// stop is called. stop returns the count.
 func (e *endpoint) watch(who string) (stop func() int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -84,14 +84,14 @@ func (e *endpoint) watch(who string) (stop func() int) {
 	}
 }
 
-// inFlight is how many calls a process has in flight now.
+// inFlight returns the number of calls that a process has in flight now.
 func (e *endpoint) inFlight(key string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.caller(key).now
 }
 
-// peak is the most that a process had in flight at once.
+// peak returns the maximum number of calls that a process had in flight at once.
 func (e *endpoint) peak(key string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A call is in flight for its caller alone, and one that ends before a watch, or begins after it, is not counted.
+// A call counts for its own caller only. A call that ends before a watch begins, or begins
+// after it ends, does not count.
 func TestEndpointWatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -35,7 +36,7 @@ func TestEndpointWatch(t *testing.T) {
 		}
 		e.end(first...)
 		stop := e.watch("slot-1")
-		call("slot-1") // refused at once, and yet in flight during the watch
+		call("slot-1") // refused at once, but in flight during the watch
 		if n := stop(); n != 2 {
 			t.Errorf("%d in flight, want 2", n)
 		}

@@ -1,14 +1,15 @@
-// Command chaos shows that nothing is lost and nothing paid twice, whatever dies: real processes of gistmill over a Redis and a
-// PostgreSQL of their own, which it kills, stops, flushes and cuts off from each other, with the fake model's record of calls as the
-// judge.
+// Command chaos tests that nothing is lost and nothing is paid twice when processes and servers
+// die. It starts real gistmill processes over a Redis and a PostgreSQL of its own. It kills,
+// stops, flushes and cuts them off from each other, and compares the result with the fake
+// model's record of calls.
 //
 //	go run ./test/chaos                      the long run, about 20 minutes
-//	go run ./test/chaos -short               two minutes of it
-//	go run ./test/chaos -scenario soak       half an hour of steady load; -soak says how long
+//	go run ./test/chaos -short               a run of two minutes
+//	go run ./test/chaos -scenario soak       half an hour of steady load; -soak sets the duration
 //
-// It owns the schedule of what goes wrong, the programs that are kept running, and what must hold while it goes on and when it is over. It
-// refuses to own the model (test/fakellm) and the servers' processes (test/servers), and to change anything in gistmill: it starts the
-// program as its users do.
+// It owns the schedule of faults, the programs that it keeps running, and the invariants during
+// and after a run. It does not own the model (test/fakellm) or the servers' processes
+// (test/servers), and it changes nothing in gistmill: it starts the program as users do.
 package main
 
 import (
@@ -43,10 +44,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	names := flags.String("scenario", "storm,sigterm,last", "scenarios to run: storm, sigterm, last, soak")
-	flags.BoolVar(&o.short, "short", false, "two minutes instead of twenty")
-	flags.Uint64Var(&o.seed, "seed", 0, "of the schedule; 0 draws one")
-	flags.DurationVar(&o.soak, "soak", 30*time.Minute, "how long a soak lasts")
-	binary := flags.String("binary", "", "gistmill to judge; empty builds it from this source")
+	flags.BoolVar(&o.short, "short", false, "run for two minutes instead of twenty")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed of the schedule; 0 draws one")
+	flags.DurationVar(&o.soak, "soak", 30*time.Minute, "duration of the soak")
+	binary := flags.String("binary", "", "gistmill binary to test; empty builds it from this source")
 	out := flags.String("out", "", "file to write the results to, a section for each scenario")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -67,12 +68,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() {
 		if err != nil {
-			fmt.Fprintln(stderr, "chaos: what every program said is in", dir)
+			fmt.Fprintln(stderr, "chaos: logs of all programs are in", dir)
 			return
 		}
 		err = os.RemoveAll(dir)
 	}()
-	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL's user has to pass through
+	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL's user must be able to enter
 		return err
 	}
 	if *binary == "" {
@@ -96,14 +97,15 @@ func choose(names string) (chosen []scenario, err error) {
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no scenario %q", name)
+			return nil, fmt.Errorf("unknown scenario %q", name)
 		}
 		chosen = append(chosen, all[i])
 	}
 	return chosen, nil
 }
 
-// show runs a scenario on a site of its own, and says what it showed. An error is what did not hold.
+// show runs a scenario on a site of its own and prints its figures. The error lists what did
+// not hold.
 func (c scenario) show(ctx context.Context, o options, dir, binary, out string, stdout, stderr io.Writer) error {
 	here := report.Here(ctx, fmt.Sprintf("`go run ./test/chaos -scenario %s%s`", c.name, c.flags(o)))
 	fmt.Fprintf(stdout, "\n=== %s\n", c.title)
@@ -133,7 +135,7 @@ func (c scenario) show(ctx context.Context, o options, dir, binary, out string, 
 	return errors.Join(append(bad, s.asError())...)
 }
 
-// flags are those that repeat the run.
+// flags returns the flags that repeat the run.
 func (c scenario) flags(o options) (text string) {
 	if c.name == "storm" {
 		text += fmt.Sprintf(" -seed %d", o.seed)

@@ -9,19 +9,19 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// network is the proxies through which processes reach their servers, one for each link of each slot.
+// network holds the proxies between processes and servers, one for each link of each slot.
 type network struct {
-	api *toxiproxy.ApiServer // proxies want one; it serves nothing
+	api *toxiproxy.ApiServer // required by proxies; it serves nothing
 }
 
 func newNetwork() *network {
 	return &network{api: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())}
 }
 
-// links are those of one slot.
+// links are the proxies of one slot.
 type links map[link]*toxiproxy.Proxy
 
-// connect makes a slot's links to servers at HOST:PORT.
+// connect starts a slot's proxies to servers at HOST:PORT.
 func (n *network) connect(name string, servers map[link]string) (links, error) {
 	all := links{}
 	for l, upstream := range servers {
@@ -40,7 +40,7 @@ func (l links) close() {
 	}
 }
 
-// toxics are those of a cut, as toxiproxy reads them.
+// toxics returns the toxics of a cut in toxiproxy's JSON.
 func (c cut) toxics() []string {
 	const form = `{"name": "%[1]s", "type": "%[2]s", "stream": "%[1]s", "attributes": %[3]s}`
 	up, down := "upstream", "downstream"
@@ -49,15 +49,15 @@ func (c cut) toxics() []string {
 		return []string{fmt.Sprintf(form, up, "reset_peer", `{"timeout": 0}`)}
 	case slow:
 		return []string{fmt.Sprintf(form, up, "latency", `{"latency": 500, "jitter": 200}`), fmt.Sprintf(form, down, "latency", `{"latency": 500, "jitter": 200}`)}
-	case silence:
+	case blackhole:
 		return []string{fmt.Sprintf(form, up, "timeout", `{"timeout": 0}`), fmt.Sprintf(form, down, "timeout", `{"timeout": 0}`)}
-	case unheard:
+	case lostReplies:
 		return []string{fmt.Sprintf(form, down, "timeout", `{"timeout": 0}`)}
 	}
 	return nil
 }
 
-// fail lets a link fail, and mend puts it right.
+// fail makes a link fail; restore ends the failure.
 func (l links) fail(which link, c cut) error {
 	p := l[which]
 	if c == refuse {
@@ -72,7 +72,7 @@ func (l links) fail(which link, c cut) error {
 	return nil
 }
 
-func (l links) mend(ctx context.Context, which link, c cut) error {
+func (l links) restore(ctx context.Context, which link, c cut) error {
 	p := l[which]
 	if c == refuse {
 		return p.Start()

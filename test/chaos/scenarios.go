@@ -10,14 +10,14 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// scenario is one thing that is shown.
+// scenario is one test.
 type scenario struct {
 	name, title string
 	latency     string // of the model
 	run         func(ctx context.Context, s *site, o options) ([]figure, error)
 }
 
-// options are what the command line chooses.
+// options come from the command line.
 type options struct {
 	short bool
 	seed  uint64
@@ -26,57 +26,58 @@ type options struct {
 
 func scenarios() []scenario {
 	return []scenario{
-		{"storm", "Storm", "uniform:300ms-1500ms", runStorm},
+		{"storm", "Storm", "uniform:300ms-1500ms", runFaults},
 		{"sigterm", "SIGTERM under load", "uniform:300ms-1200ms", runSigterm},
 		{"last", "The last worker is killed", "5s", runLast},
 		{"soak", "Soak", "uniform:50ms-250ms", runSoak},
 	}
 }
 
-func runStorm(ctx context.Context, s *site, o options) ([]figure, error) {
-	plan := longStorm()
+func runFaults(ctx context.Context, s *site, o options) ([]figure, error) {
+	plan := longPlan()
 	if o.short {
-		plan = shortStorm()
+		plan = shortPlan()
 	}
-	w, err := rage(ctx, s, plan, o.seed)
+	w, err := runPlan(ctx, s, plan, o.seed)
 	if err != nil {
 		return nil, err
 	}
 	var figures []figure
 	for _, k := range []kind{killWorker, killServer, killEnqueue, stopWorker, killRedis, flushRedis, restartPostgres, cutOff} {
-		figures = append(figures, exactly(string(k), int64(w.struck[k]), int64(plan.counts[k])))
+		figures = append(figures, exactly(string(k), int64(w.injected[k]), int64(plan.counts[k])))
 	}
 	for _, d := range w.flushed {
 		figures = append(figures, figure{"tasks in the queue again after FLUSHALL", d.Round(100 * time.Millisecond).String(), "≤ 2m", d <= 2*time.Minute})
 	}
-	judged, err := s.judge(ctx, expect(waves, plan.documents/waves))
+	judged, err := s.judge(ctx, expect(batches, plan.documents/batches))
 	if err != nil {
 		return nil, err
 	}
 	figures = append(figures, judged...)
-	twice, without := w.record.paidTwice(s.endpoint.fake.Calls())
-	for _, c := range without {
-		s.violation("call %d of %s, begun %s, is paid and of no use without a cause", c.ID, c.Key, c.At.Sub(s.begun).Round(time.Millisecond))
+	twice, unexplained := w.record.paidTwice(s.endpoint.fake.Calls())
+	for _, c := range unexplained {
+		s.violation("call %d of %s, begun %s, was paid but not used, without an explanation", c.ID, c.Key, c.At.Sub(s.begun).Round(time.Millisecond))
 	}
-	figures = append(figures, atMost("calls paid twice, given up ones as well, as "+string(byKill), int64(twice[byKill]), w.atKills, " (open in the ledger at the kills)"))
+	figures = append(figures, atMost("calls paid twice, abandoned ones included: "+string(byKill), int64(twice[byKill]), w.atKills, " (open in the ledger at the kills)"))
 	for _, why := range []cause{byCut, byStop, byAway} {
-		figures = append(figures, told("… as "+string(why), twice[why]))
+		figures = append(figures, reported("… "+string(why), twice[why]))
 	}
-	figures = append(figures, exactly("… "+string(byNothing), int64(twice[byNothing]), 0),
-		told("kills at which the ledger was away too long to be asked for open calls", w.unread))
+	figures = append(figures, exactly("… "+string(noCause), int64(twice[noCause]), 0),
+		reported("kills whose open calls could not be read: the ledger was unavailable", w.unread))
 	for what, n := range s.notes {
-		figures = append(figures, told(what, n))
+		figures = append(figures, reported(what, n))
 	}
-	return append(figures, told("enqueues by exit code", fmt.Sprint(w.enqueued)), s.violationsFigure()), nil
+	return append(figures, reported("enqueues by exit code", fmt.Sprint(w.enqueued)), s.violationsFigure()), nil
 }
 
-// runSigterm stops workers in turn while there is work. Calls are shorter than the grace: nothing is paid twice, no attempt is spent.
+// runSigterm stops workers in turn while there is work. Calls are shorter than the grace, so
+// nothing is paid twice and no attempt is spent.
 func runSigterm(ctx context.Context, s *site, o options) ([]figure, error) {
 	stops, documents := 20, 2000
 	if o.short {
 		stops, documents = 4, 500
 	}
-	if err := writeWave(s.docs(), 0, documents); err != nil {
+	if err := writeBatch(s.docs(), 0, documents); err != nil {
 		return nil, err
 	}
 	if err := s.run(ctx, nil, "enqueue", s.docs(), "--partition-documents", "20"); err != nil {
@@ -86,7 +87,7 @@ func runSigterm(ctx context.Context, s *site, o options) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := keepAll(ctx, workers...)
+	stop := keepAllRunning(ctx, workers...)
 	under, longest := 0, time.Duration(0)
 	for n := range stops {
 		worker := workers[n%2]
@@ -94,13 +95,13 @@ func runSigterm(ctx context.Context, s *site, o options) ([]figure, error) {
 		if i == nil {
 			return nil, errors.Join(ctx.Err(), stop())
 		}
-		// Under load: all its places for calls are taken.
+		// Under load: all call slots of the worker are taken.
 		if err := await(ctx, "calls are in flight", time.Minute, func(context.Context) (bool, error) { return s.endpoint.inFlight(i.key) == concurrency, nil }); err != nil {
 			return nil, errors.Join(err, stop())
 		}
 		under++
 		at := time.Now()
-		stopped, err := worker.stopOne(ctx)
+		stopped, err := worker.terminate(ctx)
 		if err != nil {
 			return nil, errors.Join(err, stop())
 		}
@@ -122,16 +123,17 @@ func runSigterm(ctx context.Context, s *site, o options) ([]figure, error) {
 	return append([]figure{
 		exactly("SIGTERMs while all calls of the worker were in flight", int64(under), int64(stops)),
 		exactly("calls paid twice", stats.Duplicates, 0),
-		exactly("calls given up", stats.Outcomes[fakellm.OutcomeAbandoned], 0),
-		exactly("attempts spent beyond the one of each document", spent, 0),
-		{"longest end of a worker", longest.Round(time.Millisecond).String(), "≤ " + grace.String(), longest <= grace},
+		exactly("calls abandoned", stats.Outcomes[fakellm.OutcomeAbandoned], 0),
+		exactly("attempts beyond the first of each document", spent, 0),
+		{"longest shutdown of a worker", longest.Round(time.Millisecond).String(), "≤ " + grace.String(), longest <= grace},
 	}, append(figures, s.violationsFigure())...), err
 }
 
-// runLast kills the only worker with all that is left in its hands, and starts another one. There is no server.
+// runLast kills the only worker while it holds all remaining documents, and starts another one.
+// There is no server.
 func runLast(ctx context.Context, s *site, _ options) ([]figure, error) {
 	const documents = concurrency
-	if err := writeWave(s.docs(), 0, documents); err != nil {
+	if err := writeBatch(s.docs(), 0, documents); err != nil {
 		return nil, err
 	}
 	if err := s.run(ctx, nil, "enqueue", s.docs()); err != nil {
@@ -149,7 +151,7 @@ func runLast(ctx context.Context, s *site, _ options) ([]figure, error) {
 		return s.endpoint.inFlight(first.key) == documents, nil
 	})
 	inFlight := s.endpoint.watch(first.key)
-	first.struck.Store(true)
+	first.stopExpected.Store(true)
 	first.Kill()
 	atKill := inFlight()
 	workers[0].end(first)
@@ -158,7 +160,7 @@ func runLast(ctx context.Context, s *site, _ options) ([]figure, error) {
 		return nil, err
 	}
 	at := time.Now()
-	stop := keepAll(ctx, workers[1])
+	stop := keepAllRunning(ctx, workers[1])
 	err = s.finished(ctx)
 	took := time.Since(at)
 	if err := errors.Join(err, stop()); err != nil {
@@ -172,13 +174,13 @@ func runLast(ctx context.Context, s *site, _ options) ([]figure, error) {
 	}, append(figures, s.violationsFigure())...), err
 }
 
-// keepAll keeps slots running until stop is called, which waits for their clean end.
-func keepAll(ctx context.Context, slots ...*slot) (stop func() error) {
+// keepAllRunning keeps slots running until stop is called. stop waits for their clean end.
+func keepAllRunning(ctx context.Context, slots ...*slot) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	failures := make(chan error, len(slots))
 	var all sync.WaitGroup
 	for _, s := range slots {
-		all.Go(func() { failures <- s.keep(ctx) })
+		all.Go(func() { failures <- s.keepRunning(ctx) })
 	}
 	return func() error {
 		cancel()

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// A fault is something that goes wrong at a time of a storm.
+// A fault is one failure at a time of a plan.
 type fault struct {
 	at   time.Duration
 	kind kind
-	slot int           // which worker; of a cut, workers and then the rest of the site
-	len  time.Duration // how long it lasts, or when after a start an enqueue is killed
-	link link          // what a cut cuts off
+	// slot is the index of a worker. For a cut, the number of workers means the rest of the site.
+	slot int
+	len  time.Duration // duration, or the time from the start of an enqueue to its kill
+	link link          // the link that a cut affects
 	cut  cut
 }
 
@@ -44,7 +45,7 @@ const (
 	cutOff          kind = "network"
 )
 
-// link is what a process is connected to.
+// link is a connection of a process to a server.
 type link string
 
 const (
@@ -57,36 +58,36 @@ const (
 type cut string
 
 const (
-	reset   cut = "reset"              // connections are reset at their next byte
-	slow    cut = "latency"            // half a second a way
-	silence cut = "silence"            // nothing goes through; connections end with the cut
-	unheard cut = "unheard answers"    // requests arrive, answers do not
-	refuse  cut = "refused connection" // open ones end, and there are no new ones
+	reset       cut = "reset"               // connections are reset at their next byte
+	slow        cut = "latency"             // 500 ms each way
+	blackhole   cut = "blackhole"           // nothing passes; connections end with the cut
+	lostReplies cut = "lostReplies answers" // requests arrive, replies do not
+	refuse      cut = "refused connection"  // open connections end, new ones are refused
 )
 
-// storm says how much of what goes wrong.
-type storm struct {
+// faultPlan sets the load and the number of faults of each kind.
+type faultPlan struct {
 	duration  time.Duration
 	documents int
 	workers   int
 	counts    map[kind]int
 }
 
-func longStorm() storm {
-	return storm{duration: 14 * time.Minute, documents: 10_000, workers: 4, counts: map[kind]int{
+func longPlan() faultPlan {
+	return faultPlan{duration: 14 * time.Minute, documents: 10_000, workers: 4, counts: map[kind]int{
 		killWorker: 160, killServer: 20, killEnqueue: 20, stopWorker: 20, killRedis: 5, flushRedis: 1, restartPostgres: 3, cutOff: 40,
 	}}
 }
 
-func shortStorm() storm {
-	return storm{duration: 45 * time.Second, documents: 800, workers: 3, counts: map[kind]int{
+func shortPlan() faultPlan {
+	return faultPlan{duration: 45 * time.Second, documents: 800, workers: 3, counts: map[kind]int{
 		killWorker: 10, killServer: 2, killEnqueue: 2, stopWorker: 2, killRedis: 1, flushRedis: 1, restartPostgres: 1, cutOff: 4,
 	}}
 }
 
-// schedule spreads the faults over a storm: of each kind one falls into each of as many equal parts of the time as there are. It depends
-// on the seed alone.
-func (s storm) schedule(seed uint64) []fault {
+// schedule spreads the faults over the plan: for each kind it divides the time into equal parts
+// and puts one fault into each. The result depends on the seed alone.
+func (s faultPlan) schedule(seed uint64) []fault {
 	var all []fault
 	for i, k := range []kind{killWorker, killServer, killEnqueue, stopWorker, killRedis, flushRedis, restartPostgres, cutOff} {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -101,14 +102,14 @@ func (s storm) schedule(seed uint64) []fault {
 			case killRedis, restartPostgres:
 				f.len = between(random, 100*time.Millisecond, 4*time.Second)
 			case flushRedis:
-				f.at = s.duration/3 + between(random, 0, s.duration/3) // in the midst of it
+				f.at = s.duration/3 + between(random, 0, s.duration/3) // in the middle third
 			case cutOff:
 				f.slot = random.IntN(s.workers + 1)
 				f.link = []link{toRedis, toPostgres, toPostgres, toModel}[random.IntN(4)]
-				f.cut = []cut{reset, slow, silence, unheard, refuse}[random.IntN(5)]
+				f.cut = []cut{reset, slow, blackhole, lostReplies, refuse}[random.IntN(5)]
 				f.len = between(random, time.Second, 20*time.Second)
 				if n%8 == 7 {
-					f.len = between(random, 35*time.Second, 45*time.Second) // beyond every lease
+					f.len = between(random, 35*time.Second, 45*time.Second) // longer than every lease
 				}
 			}
 			all = append(all, f)

@@ -10,7 +10,7 @@ import (
 
 func TestSchedule(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]storm{"long": longStorm(), "short": shortStorm()} {
+	for name, s := range map[string]faultPlan{"long": longPlan(), "short": shortPlan()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			all := s.schedule(7)
@@ -25,14 +25,14 @@ func TestSchedule(t *testing.T) {
 			for _, f := range all {
 				counts[f.kind]++
 				if f.at < before || f.at >= s.duration {
-					t.Errorf("%s at %s, after %s, in a storm of %s", f, f.at, before, s.duration)
+					t.Errorf("%s at %s, after %s, in a plan of %s", f, f.at, before, s.duration)
 				}
 				before = f.at
 				if f.slot < 0 || f.slot > s.workers || f.slot == s.workers && f.kind != cutOff {
-					t.Errorf("%s is at nobody", f)
+					t.Errorf("%s has no target", f)
 				}
 				if f.kind == cutOff && (f.link == "" || f.cut == "" || f.len <= 0) {
-					t.Errorf("%s is no cut", f)
+					t.Errorf("%s is not a valid cut", f)
 				}
 			}
 			if diff := cmp.Diff(s.counts, counts); diff != "" {
@@ -42,10 +42,10 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// The long storm is the one that was asked for, and has every kind of cut at every link.
-func TestLongStorm(t *testing.T) {
+// The long plan has 200 kills and 10,000 documents, and every kind of cut at every link.
+func TestLongPlan(t *testing.T) {
 	t.Parallel()
-	s := longStorm()
+	s := longPlan()
 	if kills := s.counts[killWorker] + s.counts[killServer] + s.counts[killEnqueue]; kills != 200 || s.documents != 10_000 {
 		t.Errorf("%d kills, %d documents", kills, s.documents)
 	}

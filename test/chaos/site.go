@@ -22,7 +22,7 @@ import (
 	"github.com/gistmill/gistmill/test/servers"
 )
 
-// queue is its name: that of the default settings.
+// queue is the name in the default settings.
 const queue = "documents"
 
 // site is one deployment with servers of its own, all on this machine.
@@ -34,18 +34,18 @@ type site struct {
 	endpoint *endpoint
 	model    *httptest.Server
 	network  *network
-	direct   links   // of programs that no cut is for
-	db       *sql.DB // for looking into the ledger
+	direct   links   // of programs that are never cut off
+	db       *sql.DB // for reading the ledger
 	begun    time.Time
 	log      io.Writer
-	diary    *os.File // the same, kept with what the programs said
+	diary    *os.File // the same lines, kept with the programs' output
 
 	mu         sync.Mutex
 	violations []string
-	notes      map[string]int // what is worth a line, and how often
+	notes      map[string]int // events worth a line in the result, with their number
 }
 
-// open starts the servers in a folder that is then the site's.
+// open starts the servers in a folder that then belongs to the site.
 func open(ctx context.Context, dir, binary, latency string, log io.Writer) (s *site, err error) {
 	s = &site{dir: dir, binary: binary, network: newNetwork(), begun: time.Now(), log: log, notes: map[string]int{}}
 	defer func() {
@@ -78,18 +78,18 @@ func open(ctx context.Context, dir, binary, latency string, log io.Writer) (s *s
 		return s, err
 	}
 	s.db.SetMaxOpenConns(4)
-	err = s.run(ctx, nil, "runs") // makes the schema
+	err = s.run(ctx, nil, "runs") // creates the schema
 	return s, err
 }
 
-// connect makes the links of a slot.
+// connect creates the links of a slot.
 func (s *site) connect(name string) (links, error) {
 	return s.network.connect(name, map[link]string{
 		toRedis: s.redis.Address(), toPostgres: s.postgres.Address(), toModel: s.model.Listener.Addr().String(),
 	})
 }
 
-// close ends the servers. Programs have ended before.
+// close stops the servers. All programs must have ended before.
 func (s *site) close() {
 	if s.db != nil {
 		_ = s.db.Close()
@@ -112,7 +112,7 @@ func (s *site) close() {
 	}
 }
 
-// say tells what is going on, with the time since the beginning.
+// say logs a line with the time since the beginning.
 func (s *site) say(format string, args ...any) {
 	line := fmt.Sprintf("%8s  %s\n", time.Since(s.begun).Round(100*time.Millisecond), fmt.Sprintf(format, args...))
 	fmt.Fprint(s.log, line)
@@ -121,7 +121,7 @@ func (s *site) say(format string, args ...any) {
 	}
 }
 
-// violation is something that must not be. The first ones are kept.
+// violation records that an invariant did not hold. The first 50 are kept.
 func (s *site) violation(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,17 +137,17 @@ func (s *site) found() []string {
 	return s.violations
 }
 
-// note counts something.
+// note counts an event.
 func (s *site) note(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notes[what]++
 }
 
-// docs is the folder that is the source.
+// docs returns the source folder.
 func (s *site) docs() string { return filepath.Join(s.dir, "docs") }
 
-// start starts the program over some links, for the endpoint by a key.
+// start starts the program over some links, with a key for the endpoint.
 func (s *site) start(l links, key string, args ...string) (*program.Process, error) {
 	command := exec.Command(s.binary, args...)
 	command.Dir = s.dir
@@ -159,9 +159,10 @@ func (s *site) start(l links, key string, args ...string) (*program.Process, err
 	return program.Start(command)
 }
 
-// run runs a command that is not cut off to its end, and reads its JSON where decode is not nil.
+// run runs a command over the direct links until it exits, and decodes its JSON if decode is
+// not nil.
 func (s *site) run(ctx context.Context, decode any, args ...string) error {
-	p, err := s.start(s.direct, "nobody", args...)
+	p, err := s.start(s.direct, "direct-0", args...)
 	if err != nil {
 		return err
 	}
@@ -179,7 +180,7 @@ func (s *site) run(ctx context.Context, decode any, args ...string) error {
 	return nil
 }
 
-// number asks the ledger for one.
+// number returns the result of a query for one number.
 func (s *site) number(ctx context.Context, query string) (n int64, err error) {
 	if err = s.db.QueryRowContext(ctx, query).Scan(&n); err != nil {
 		err = fmt.Errorf("%s: %w", query, err)
@@ -187,7 +188,7 @@ func (s *site) number(ctx context.Context, query string) (n int64, err error) {
 	return n, err
 }
 
-// numbers asks for several, by their names.
+// numbers returns the results of several queries by name.
 func (s *site) numbers(ctx context.Context, queries map[string]string) (map[string]int64, error) {
 	all := map[string]int64{}
 	var errs []error
@@ -199,21 +200,21 @@ func (s *site) numbers(ctx context.Context, queries map[string]string) (map[stri
 	return all, errors.Join(errs...)
 }
 
-// settleWithin bounds the time in which what is left is done.
+// settleWithin bounds the time in which the remaining documents are done.
 const settleWithin = 5 * time.Minute
 
-// finished waits until no run goes on.
+// finished waits until every run is finished.
 func (s *site) finished(ctx context.Context) error {
 	return await(ctx, "the end of all runs", settleWithin, func(ctx context.Context) (bool, error) {
 		n, err := s.number(ctx, `SELECT COUNT(*) FROM runs WHERE state <> 'finished'`)
 		if err == nil && n > 0 {
-			err = fmt.Errorf("%d runs go on", n)
+			err = fmt.Errorf("%d runs are not finished", n)
 		}
 		return err == nil, err
 	})
 }
 
-// await looks until a condition is met.
+// await polls until a condition is met.
 func await(ctx context.Context, what string, within time.Duration, met func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -232,7 +233,7 @@ func await(ctx context.Context, what string, within time.Duration, met func(cont
 	}
 }
 
-// pause says whether it lasted.
+// pause sleeps, and reports whether it lasted for all of d.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

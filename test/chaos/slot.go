@@ -15,37 +15,38 @@ import (
 )
 
 const (
-	// concurrency of a worker: calls in flight.
+	// concurrency is the number of calls in flight of a worker.
 	concurrency = 8
 	// grace of a worker is longer than any call takes.
 	grace = 20 * time.Second
 )
 
-// slot is a place where a program is kept running, as a Kubernetes Deployment would: who ends there is followed by another one.
+// slot keeps one program running, as a Kubernetes Deployment does: it replaces a process that
+// ends.
 type slot struct {
-	site  *site
-	name  string
-	links links
-	args  []string
-	sign  string // what it says once it works
+	site         *site
+	name         string
+	links        links
+	args         []string
+	readyMessage string // part of its log once it works
 
 	mu       sync.Mutex
-	current  *incarnation // nil: none at the moment
+	current  *instance // nil: none at the moment
 	count    int
-	modelCut atomic.Bool // some call was cut off
+	modelCut atomic.Bool // a call may have been cut off
 	cutting  sync.Mutex  // held while a link is cut
 }
 
-// incarnation is one process of a slot.
-type incarnation struct {
+// instance is one process of a slot.
+type instance struct {
 	*program.Process
-	key    string
-	struck atomic.Bool // it was told to end
+	key          string
+	stopExpected atomic.Bool // the test ends it
 }
 
-func (s *site) newSlot(name, sign string, args ...string) (*slot, error) {
+func (s *site) newSlot(name, readyMessage string, args ...string) (*slot, error) {
 	l, err := s.connect(name)
-	return &slot{site: s, name: name, links: l, args: args, sign: sign}, err
+	return &slot{site: s, name: name, links: l, args: args, readyMessage: readyMessage}, err
 }
 
 func (s *site) newWorkers(n int) (all []*slot, err error) {
@@ -60,8 +61,9 @@ func (s *site) newWorkers(n int) (all []*slot, err error) {
 	return all, nil
 }
 
-// keep keeps a program running until ctx ends; then it ends with SIGTERM, which has to be clean.
-func (s *slot) keep(ctx context.Context) error {
+// keepRunning keeps a program running until ctx ends. Then it ends the program by SIGTERM and
+// checks that the exit is clean.
+func (s *slot) keepRunning(ctx context.Context) error {
 	defer s.links.close()
 	for ctx.Err() == nil {
 		i, err := s.begin(s.args...)
@@ -71,7 +73,7 @@ func (s *slot) keep(ctx context.Context) error {
 		select {
 		case <-i.Ended():
 		case <-ctx.Done():
-			i.struck.Store(true)
+			i.stopExpected.Store(true)
 			_ = i.Signal(syscall.SIGTERM)
 			<-i.Ended()
 			if r := i.Kill(); r.Code != 0 {
@@ -84,11 +86,11 @@ func (s *slot) keep(ctx context.Context) error {
 	return nil
 }
 
-func (s *slot) begin(args ...string) (*incarnation, error) {
+func (s *slot) begin(args ...string) (*instance, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count++
-	i := &incarnation{key: fmt.Sprintf("%s-%d", s.name, s.count)}
+	i := &instance{key: fmt.Sprintf("%s-%d", s.name, s.count)}
 	var err error
 	if i.Process, err = s.site.start(s.links, i.key, args...); err != nil {
 		return nil, err
@@ -97,27 +99,27 @@ func (s *slot) begin(args ...string) (*incarnation, error) {
 	return i, nil
 }
 
-// end writes down what a process said, and judges how it ended. Its result is there.
-func (s *slot) end(i *incarnation) {
+// end stores the log of a process that has ended, and judges how it ended.
+func (s *slot) end(i *instance) {
 	s.mu.Lock()
 	s.current = nil
 	s.mu.Unlock()
-	r := i.Kill() // it has ended
+	r := i.Kill() // it has ended: this returns the result
 	_ = os.WriteFile(filepath.Join(s.site.dir, "logs", i.key+".log"), []byte(r.Stderr), 0o600)
 	switch {
-	case i.struck.Load():
-	case s.sign != "" && strings.Contains(r.Stderr, s.sign):
-		s.site.violation("%s ended by itself with %d\n%s", i.key, r.Code, program.Tail(r.Stderr))
-	case s.sign != "":
-		s.site.note("a program that found its servers away at the start, and ended")
+	case i.stopExpected.Load():
+	case s.readyMessage != "" && strings.Contains(r.Stderr, s.readyMessage):
+		s.site.violation("%s ended unexpectedly with %d\n%s", i.key, r.Code, program.Tail(r.Stderr))
+	case s.readyMessage != "":
+		s.site.note("a program exited at its start because a server was unavailable")
 	}
 	if peak := s.site.endpoint.peak(i.key); peak > concurrency && !s.modelCut.Load() {
 		s.site.violation("%s had %d calls in flight, %d are allowed", i.key, peak, concurrency)
 	}
 }
 
-// running is the process of the moment; it is waited for.
-func (s *slot) running(ctx context.Context) *incarnation {
+// running waits for the current process and returns it. It returns nil when ctx ends.
+func (s *slot) running(ctx context.Context) *instance {
 	for {
 		s.mu.Lock()
 		i := s.current
@@ -128,38 +130,38 @@ func (s *slot) running(ctx context.Context) *incarnation {
 	}
 }
 
-// working is a process that has said that it works.
-func (s *slot) working(ctx context.Context) *incarnation {
+// working waits for a process that has logged that it works.
+func (s *slot) working(ctx context.Context) *instance {
 	for {
 		i := s.running(ctx)
-		if i == nil || strings.Contains(i.Stderr.String(), s.sign) || !pause(ctx, 20*time.Millisecond) {
+		if i == nil || strings.Contains(i.Stderr.String(), s.readyMessage) || !pause(ctx, 20*time.Millisecond) {
 			return i
 		}
 	}
 }
 
-// kill kills the process of the moment, wherever it is; nil: the storm is over.
-func (s *slot) kill(ctx context.Context) *incarnation {
+// kill kills the current process, whatever it is doing. It returns nil when ctx ends.
+func (s *slot) kill(ctx context.Context) *instance {
 	for {
 		i := s.running(ctx)
 		if i == nil {
 			return nil
 		}
-		i.struck.Store(true)
+		i.stopExpected.Store(true)
 		if i.Kill().Code == -1 {
 			return i
 		}
-		pause(ctx, 10*time.Millisecond) // it had ended a moment before
+		pause(ctx, 10*time.Millisecond) // it ended a moment before
 	}
 }
 
-// stopOne ends a process that works by SIGTERM, and waits for its end.
-func (s *slot) stopOne(ctx context.Context) (*incarnation, error) {
+// terminate ends a working process by SIGTERM and waits for its end.
+func (s *slot) terminate(ctx context.Context) (*instance, error) {
 	i := s.working(ctx)
 	if i == nil || ctx.Err() != nil {
-		return nil, fmt.Errorf("wait for a %s that works: %w", s.name, ctx.Err())
+		return nil, fmt.Errorf("wait for a working %s: %w", s.name, ctx.Err())
 	}
-	i.struck.Store(true)
+	i.stopExpected.Store(true)
 	if err := i.Signal(syscall.SIGTERM); err != nil {
 		return nil, err
 	}

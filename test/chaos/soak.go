@@ -20,25 +20,25 @@ import (
 )
 
 const (
-	// sampleEvery is how often is measured.
+	// sampleEvery is the interval of measurements.
 	sampleEvery = 10 * time.Second
-	// batchEvery is how often a small source is enqueued that was not there before, of so many documents.
+	// batchEvery is the interval at which a new source with batchDocuments documents is enqueued.
 	batchEvery     = 8 * time.Second
 	batchDocuments = 30
 )
 
-// series are the samples of one thing in their order.
+// series holds the samples of one quantity in order.
 type series struct {
 	name   string
-	unit   float64 // what one of the table is
-	slack  float64 // beyond a tenth, what it may grow
+	unit   float64 // divisor for the table
+	slack  float64 // allowed growth beyond 10 %
 	values []float64
 }
 
 // warm is the share of a soak that is not judged.
 const warm = 0.1
 
-// thirds are the medians of the first third after the warm-up, and of the last.
+// thirds returns the medians of the first third after the warm-up and of the last third.
 func (s *series) thirds() (first, last float64) {
 	judged := s.values[int(warm*float64(len(s.values))):]
 	third := max(1, len(judged)/3)
@@ -58,7 +58,7 @@ func (s *series) figure() figure {
 	}
 }
 
-// soak is a steady load, and what is measured of it.
+// soak is a steady load and its measurements.
 type soak struct {
 	*site
 	slots   []*slot
@@ -69,7 +69,8 @@ type soak struct {
 
 const mebibyte = 1 << 20
 
-// runSoak lets small runs go through one server and two workers, and looks whether anything grows.
+// runSoak works on small runs with one server and two workers, and measures whether anything
+// grows.
 func runSoak(ctx context.Context, s *site, o options) ([]figure, error) {
 	workers, err := s.newWorkers(2)
 	if err != nil {
@@ -88,7 +89,7 @@ func runSoak(ctx context.Context, s *site, o options) ([]figure, error) {
 		k.metrics[w] = fmt.Sprintf("127.0.0.1:%d", port)
 		w.args = append(w.args, "--metrics-listen", k.metrics[w])
 	}
-	stop := keepAll(ctx, k.slots...)
+	stop := keepAllRunning(ctx, k.slots...)
 	defer func() { _ = stop() }()
 	for _, slot := range k.slots {
 		if slot.working(ctx) == nil {
@@ -125,7 +126,7 @@ func runSoak(ctx context.Context, s *site, o options) ([]figure, error) {
 		return nil, err
 	}
 	figures := []figure{
-		told("time", o.soak), told("runs", batches),
+		reported("time", o.soak), reported("runs", batches),
 		exactly("documents done", done, int64(batches*batchDocuments)),
 		exactly("calls paid twice", s.endpoint.fake.Stats().Duplicates, 0),
 	}
@@ -135,7 +136,7 @@ func runSoak(ctx context.Context, s *site, o options) ([]figure, error) {
 	return append(figures, s.violationsFigure()), nil
 }
 
-// batch is a source of its own.
+// batch writes and enqueues a new source.
 func (k *soak) batch(ctx context.Context, n int) error {
 	folder := filepath.Join(k.docs(), fmt.Sprintf("batch-%05d", n))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -151,7 +152,7 @@ func (k *soak) batch(ctx context.Context, n int) error {
 	return err
 }
 
-// add puts a value at the end of a series.
+// add appends a value to a series.
 func (k *soak) add(name string, unit, slack, value float64) {
 	for _, s := range k.series {
 		if s.name == name {
@@ -190,7 +191,8 @@ func (k *soak) sample(ctx context.Context) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// process reads how much memory is resident, in bytes, and how many files are open (proc(5)).
+// process returns the resident memory of a process in bytes and its number of open files
+// (proc(5)).
 func process(pid int) (resident, files float64, err error) {
 	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {

@@ -32,10 +32,11 @@ func atLeast(what string, found, least int64, why string) figure {
 	return figure{what, fmt.Sprint(found), fmt.Sprintf("≥ %d%s", least, why), found >= least}
 }
 
-// told is a figure that nobody judges.
-func told(what string, found any) figure { return figure{what, fmt.Sprint(found), "", true} }
+// reported is a figure without a verdict.
+func reported(what string, found any) figure { return figure{what, fmt.Sprint(found), "", true} }
 
-// judge compares what is in the books, in the queue, in the export and at the model when all is done with what was to be done.
+// judge compares the ledger, the queue, the export and the model's record with the expected
+// result. All runs must be finished.
 func (s *site) judge(ctx context.Context, want expected) ([]figure, error) {
 	n, err := s.numbers(ctx, map[string]string{
 		"done":    `SELECT COUNT(*) FROM results WHERE state = 'done'`,
@@ -73,25 +74,25 @@ func (s *site) judge(ctx context.Context, want expected) ([]figure, error) {
 	return []figure{
 		exactly("documents listed", n["listed"], int64(want.done+want.dead)),
 		exactly("documents done", n["done"], int64(want.done)),
-		exactly("documents dead, as refused by the model", n["refused"], int64(want.dead)),
-		exactly("documents lost: neither", int64(want.done+want.dead)-n["results"], 0),
+		exactly("documents dead (refused by the model)", n["refused"], int64(want.dead)),
+		exactly("documents lost (neither)", int64(want.done+want.dead)-n["results"], 0),
 		exactly("… open in some run", n["open"], 0),
 		exactly("documents done in more than one run", n["twice"], 0),
-		exactly("documents booked as done more than once in a run", n["booked"], 0),
+		exactly("documents completed more than once in a run", n["booked"], 0),
 		exactly("crashes counted against a document", n["crashed"], 0),
 		exactly("documents exported, each once", exported, int64(want.done)),
 		exactly("distinct prompts answered", int64(stats.Distinct), int64(want.contents)),
-		atLeast("tokens in the books", n["tokens"], stats.TokensIn+stats.TokensOut, " (what the model charged)"),
+		atLeast("tokens in the ledger", n["tokens"], stats.TokensIn+stats.TokensOut, " (what the model charged)"),
 		exactly("calls open in the ledger", n["open calls"], 0),
 		exactly("keys of tasks in Redis", keys, 0),
-		told("attempts spent on failures", n["failed"]),
-		told("calls booked at their reservation after a kill", n["lost calls"]),
-		told("calls given up by their client", stats.Outcomes[fakellm.OutcomeAbandoned]),
-		told("workers that ever lived", n["workers"]),
+		reported("attempts spent on failures", n["failed"]),
+		reported("calls completed at their reservation after a kill", n["lost calls"]),
+		reported("calls abandoned by their client", stats.Outcomes[fakellm.OutcomeAbandoned]),
+		reported("workers started", n["workers"]),
 	}, nil
 }
 
-// taskKeys counts what is left of tasks in Redis; a task ends a moment after its run.
+// taskKeys counts the remaining keys of tasks in Redis. A task ends a moment after its run.
 func (s *site) taskKeys(ctx context.Context) (n int64, err error) {
 	lists := []string{"pending", "active", "lease", "scheduled", "retry", "archived", "completed"}
 	waited := await(ctx, "an empty queue", time.Minute, func(ctx context.Context) (bool, error) {
@@ -111,7 +112,8 @@ func (s *site) taskKeys(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// export counts the documents that an export has once and that were to be done; whatever else it has is a violation.
+// export counts the expected documents that an export has exactly once. Anything else in it is
+// a violation.
 func (s *site) export(ctx context.Context, want map[string]bool) (int64, error) {
 	name := filepath.Join(s.dir, "export.jsonl")
 	if err := s.run(ctx, nil, "export", name); err != nil {
@@ -139,7 +141,8 @@ func (s *site) export(ctx context.Context, want map[string]bool) (int64, error) 
 	return int64(len(seen)), lines.Err()
 }
 
-// twice writes down the calls for prompts that were answered more than once, in the order they ended.
+// twice writes the calls for prompts that were answered more than once, in the order they
+// ended.
 func (s *site) twice() error {
 	answers := map[string][]fakellm.Call{}
 	for _, c := range s.endpoint.fake.Calls() {
@@ -160,12 +163,12 @@ func (s *site) twice() error {
 	return os.WriteFile(filepath.Join(s.dir, "logs", "twice.txt"), []byte(b.String()), 0o600)
 }
 
-// violations are a figure as well.
+// violationsFigure is the number of violations as a figure.
 func (s *site) violationsFigure() figure {
-	return exactly("violations seen while it went on", int64(len(s.found())), 0)
+	return exactly("violations during the run", int64(len(s.found())), 0)
 }
 
-// table is the figures as Markdown.
+// table formats the figures as Markdown.
 func table(figures []figure) string {
 	var b strings.Builder
 	b.WriteString("| | found | wanted | |\n|---|---:|---:|---|\n")

@@ -6,27 +6,28 @@ import (
 	"time"
 )
 
-// books looks at the ledger while a storm goes on, and compares each look with the one before.
-type books struct {
+// ledgerWatch reads the ledger while faults are injected, and compares each state with the one
+// before.
+type ledgerWatch struct {
 	site  *site
 	rows  map[rowID]row
-	looks int
+	reads int
 }
 
 type rowID struct{ run, document int64 }
 
-// row is where a document stands in a run.
+// row is the state of a document in a run.
 type row struct {
 	state                            string
 	epoch, worker, attempts, crashes int64
 }
 
-// lookEvery is the pause between two looks.
-const lookEvery = 1500 * time.Millisecond
+// readEvery is the pause between two reads.
+const readEvery = 1500 * time.Millisecond
 
-// watch looks until ctx ends. Looks that fail while PostgreSQL is away are none.
-func (b *books) watch(ctx context.Context) {
-	for pause(ctx, lookEvery) {
+// watch reads until ctx ends. Reads that fail while PostgreSQL is unavailable do not count.
+func (b *ledgerWatch) watch(ctx context.Context) {
+	for pause(ctx, readEvery) {
 		rows, err := b.read(ctx)
 		if err != nil {
 			continue
@@ -35,15 +36,15 @@ func (b *books) watch(ctx context.Context) {
 			b.site.violation("%s", wrong)
 		}
 		b.rows = rows
-		b.looks++
-		if b.looks%8 == 0 {
+		b.reads++
+		if b.reads%8 == 0 {
 			b.status(ctx)
 		}
 		b.calls(ctx)
 	}
 }
 
-func (b *books) read(ctx context.Context) (map[rowID]row, error) {
+func (b *ledgerWatch) read(ctx context.Context) (map[rowID]row, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	found, err := b.site.db.QueryContext(ctx, `SELECT run_num, document_id, state, epoch, COALESCE(worker_id, 0), attempts, crashes FROM run_documents`)
@@ -63,7 +64,8 @@ func (b *books) read(ctx context.Context) (map[rowID]row, error) {
 	return rows, found.Err()
 }
 
-// compare says what must not have happened between two looks, where no document changes and nobody re-drives one.
+// compare lists the forbidden changes between two reads. It expects that no document changes
+// and that none is redriven.
 func compare(before, after map[rowID]row) (wrong []string) {
 	for id, was := range before {
 		now, there := after[id]
@@ -79,7 +81,7 @@ func compare(before, after map[rowID]row) (wrong []string) {
 			was.state == "pending" && now.state == "claimed" && now.epoch == was.epoch:
 			wrong = append(wrong, fmt.Sprintf("document %d of run %d was claimed without a new epoch: %+v after %+v", id.document, id.run, now, was))
 		}
-		// A crash is counted before a suspect is read, and taken back after.
+		// The crash counter is raised before a suspect is read, and lowered after.
 		if now.attempts < was.attempts || now.crashes < was.crashes-1 || now.crashes < was.crashes && now.epoch != was.epoch {
 			wrong = append(wrong, fmt.Sprintf("document %d of run %d: attempts or crashes shrank: %+v after %+v", id.document, id.run, now, was))
 		}
@@ -89,8 +91,8 @@ func compare(before, after map[rowID]row) (wrong []string) {
 
 func ended(state string) bool { return state == "done" || state == "dead" || state == "skipped" }
 
-// status asks the program itself for all runs: each has to balance.
-func (b *books) status(ctx context.Context) {
+// status asks the program for all runs: each must balance.
+func (b *ledgerWatch) status(ctx context.Context) {
 	var runs []struct {
 		Run       string
 		Balanced  bool
@@ -99,20 +101,20 @@ func (b *books) status(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := b.site.run(ctx, &runs, "runs", "-o", "json"); err != nil {
-		return // PostgreSQL is away
+		return // PostgreSQL is unavailable
 	}
 	for _, r := range runs {
 		d := r.Documents
 		if !r.Balanced || d.Total != d.Done+d.Dead+d.Skipped+d.Remaining {
-			b.site.violation("the books of run %s do not balance: %+v", r.Run, d)
+			b.site.violation("run %s does not balance: %+v", r.Run, d)
 		}
 	}
 }
 
-// calls holds the calls that are recorded as open against what a worker may have in work: twice as many documents as calls in flight. An
-// answered call gives its place to the next one before it is booked, so that more are open than in flight; how many are in flight is
-// seen at the model.
-func (b *books) calls(ctx context.Context) {
+// calls compares the number of open calls with the documents that a worker may hold: twice as
+// many as calls in flight. An answered call frees its slot before the ledger completes it, so
+// more calls are open than in flight. The endpoint sees how many are in flight.
+func (b *ledgerWatch) calls(ctx context.Context) {
 	const most = 2 * concurrency
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

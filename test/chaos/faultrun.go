@@ -12,38 +12,39 @@ import (
 )
 
 const (
-	// waves is how many lots the documents arrive in, over the first seven eighths of a storm.
-	waves = 20
-	// enqueueEvery is how often something like a CronJob enqueues.
+	// batches is the number of batches in which documents arrive, over the first 7/8 of the plan.
+	batches = 20
+	// enqueueEvery is the interval of enqueues, as a CronJob would run them.
 	enqueueEvery = 8 * time.Second
-	// outlasts is how long a worker must be cut off from the ledger to be taken for dead by others: its lease, less what may have passed of
-	// it before.
-	outlasts = 15 * time.Second
+	// presumedDeadAfter is how long a worker must be cut off from the ledger before others presume
+	// it dead: its lease, less the time since its last renewal.
+	presumedDeadAfter = 15 * time.Second
 )
 
-// weather is a storm that goes on.
-type weather struct {
+// faultRun is one execution of a fault plan.
+type faultRun struct {
 	*site
-	storm
-	from     time.Time // when the schedule began
+	faultPlan
+	from     time.Time // start of the schedule
 	workers  []*slot
 	server   *slot
 	enqueues *slot
 
-	redis, postgres, enqueuing sync.Mutex // held while one of them is ended or started
+	redis, postgres, enqueuing sync.Mutex // held while one of them is stopped or started
 
 	mu       sync.Mutex
-	struck   map[kind]int
+	injected map[kind]int
 	record   record
-	atKills  int64 // calls that were open at the kills of their workers, by the ledger
-	unread   int   // kills at which the ledger was away for too long to be asked
+	atKills  int64 // calls open in the ledger when their workers were killed
+	unread   int   // kills after which the ledger was unavailable for too long to count open calls
 	flushed  []time.Duration
 	enqueued map[int]int // enqueues by exit code
 }
 
-// rage lets a storm go over a site, and returns when all is done, or not in time.
-func rage(ctx context.Context, s *site, plan storm, seed uint64) (*weather, error) {
-	w := &weather{site: s, storm: plan, struck: map[kind]int{}, record: newRecord(), enqueued: map[int]int{}}
+// runPlan executes a plan on a site. It returns when all documents are done, or when that takes
+// too long.
+func runPlan(ctx context.Context, s *site, plan faultPlan, seed uint64) (*faultRun, error) {
+	w := &faultRun{site: s, faultPlan: plan, injected: map[kind]int{}, record: newRecord(), enqueued: map[int]int{}}
 	var err error
 	if w.workers, err = s.newWorkers(plan.workers); err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func rage(ctx context.Context, s *site, plan storm, seed uint64) (*weather, erro
 	if w.enqueues, err = s.newSlot("enqueue", ""); err != nil {
 		return nil, err
 	}
-	if err := w.wave(0); err != nil {
+	if err := w.batch(0); err != nil {
 		return nil, err
 	}
 	programs, stopPrograms := context.WithCancel(ctx)
@@ -62,30 +63,30 @@ func rage(ctx context.Context, s *site, plan storm, seed uint64) (*weather, erro
 	var up, around sync.WaitGroup
 	failures := make(chan error, len(w.workers)+8)
 	for _, slot := range append(w.workers, w.server) {
-		up.Go(func() { failures <- slot.keep(programs) })
+		up.Go(func() { failures <- slot.keepRunning(programs) })
 	}
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
-	b := &books{site: s}
+	b := &ledgerWatch{site: s}
 	around.Go(func() { b.watch(watching) })
 
-	s.say("the storm begins: seed %d, %d documents in %s, %v", seed, plan.documents, plan.duration, plan.counts)
+	s.say("faults begin: seed %d, %d documents in %s, %v", seed, plan.documents, plan.duration, plan.counts)
 	w.from = time.Now()
-	raging, calm := context.WithTimeout(ctx, plan.duration)
+	faultsRunning, calm := context.WithTimeout(ctx, plan.duration)
 	var during sync.WaitGroup
-	during.Go(func() { w.repeatEnqueue(raging) })
-	during.Go(func() { failures <- w.bringWaves(raging) })
-	w.strike(ctx, plan.schedule(seed), &during)
-	<-raging.Done()
+	during.Go(func() { w.repeatEnqueue(faultsRunning) })
+	during.Go(func() { failures <- w.writeBatches(faultsRunning) })
+	w.inject(ctx, plan.schedule(seed), &during)
+	<-faultsRunning.Done()
 	calm()
 	during.Wait()
-	s.say("the storm is over")
+	s.say("faults are over")
 
 	over := time.Now()
 	err = errors.Join(w.lastEnqueue(ctx), w.finished(ctx))
-	s.say("settled %s after the storm, %d looks at the books", time.Since(over).Round(time.Second), b.looks)
-	if b.looks == 0 {
-		s.violation("nobody looked at the books")
+	s.say("settled %s after the last fault, %d reads of the ledger", time.Since(over).Round(time.Second), b.reads)
+	if b.reads == 0 {
+		s.violation("the ledger was never read")
 	}
 	stopWatching()
 	around.Wait()
@@ -99,23 +100,23 @@ func rage(ctx context.Context, s *site, plan storm, seed uint64) (*weather, erro
 	return w, err
 }
 
-func (w *weather) wave(n int) error {
-	return writeWave(w.docs(), n, w.documents/waves)
+func (w *faultRun) batch(n int) error {
+	return writeBatch(w.docs(), n, w.documents/batches)
 }
 
-// bringWaves brings all of them, also when the storm is over before.
-func (w *weather) bringWaves(ctx context.Context) error {
-	for n := 1; n < waves; n++ {
-		pause(ctx, w.duration*7/8/waves)
-		if err := w.wave(n); err != nil {
+// writeBatches writes all remaining batches, even if the faults are over before.
+func (w *faultRun) writeBatches(ctx context.Context) error {
+	for n := 1; n < batches; n++ {
+		pause(ctx, w.duration*7/8/batches)
+		if err := w.batch(n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// strike does what the schedule says. What takes its time is waited for by during.
-func (w *weather) strike(ctx context.Context, faults []fault, during *sync.WaitGroup) {
+// inject executes the schedule. Faults that last run in the group during.
+func (w *faultRun) inject(ctx context.Context, faults []fault, during *sync.WaitGroup) {
 	for _, f := range faults {
 		if !pause(ctx, time.Until(w.from.Add(f.at))) {
 			return
@@ -127,13 +128,13 @@ func (w *weather) strike(ctx context.Context, faults []fault, during *sync.WaitG
 				return
 			}
 			w.mu.Lock()
-			w.struck[f.kind]++
+			w.injected[f.kind]++
 			w.mu.Unlock()
 		})
 	}
 }
 
-func (w *weather) do(ctx context.Context, f fault) error {
+func (w *faultRun) do(ctx context.Context, f fault) error {
 	switch f.kind {
 	case killWorker:
 		return w.killWorker(ctx, w.workers[f.slot])
@@ -169,8 +170,8 @@ func (w *weather) do(ctx context.Context, f fault) error {
 	return nil
 }
 
-// killWorker kills one, and reads from the ledger how many calls it had open.
-func (w *weather) killWorker(ctx context.Context, s *slot) error {
+// killWorker kills a worker and reads from the ledger how many calls it had open.
+func (w *faultRun) killWorker(ctx context.Context, s *slot) error {
 	i := s.kill(ctx)
 	if i == nil {
 		return ctx.Err()
@@ -183,7 +184,7 @@ func (w *weather) killWorker(ctx context.Context, s *slot) error {
 		return nil // it had not begun to work
 	}
 	var n int64
-	err := await(ctx, "a look at the calls of a killed worker", ledger.Lease-2*time.Second, func(ctx context.Context) (bool, error) {
+	err := await(ctx, "read the calls of a killed worker", ledger.Lease-2*time.Second, func(ctx context.Context) (bool, error) {
 		var err error
 		n, err = w.number(ctx, `SELECT COUNT(*) FROM calls WHERE worker_id = `+id+` AND finished_at IS NULL`)
 		return err == nil, err
@@ -192,7 +193,7 @@ func (w *weather) killWorker(ctx context.Context, s *slot) error {
 	defer w.mu.Unlock()
 	if err != nil {
 		w.unread++
-		w.record.open[i.key] = 2 * concurrency // at the most
+		w.record.open[i.key] = 2 * concurrency // an upper bound
 		return nil
 	}
 	w.record.open[i.key] = n
@@ -200,7 +201,7 @@ func (w *weather) killWorker(ctx context.Context, s *slot) error {
 	return nil
 }
 
-// workerID is the number of a worker in the ledger, which it says when it begins.
+// workerID returns a worker's id in the ledger, from the log line that it writes at its start.
 func workerID(stderr string) string {
 	found := regexp.MustCompile(`"msg":"worker started","worker":(\d+)`).FindStringSubmatch(stderr)
 	if found == nil {
@@ -209,11 +210,12 @@ func workerID(stderr string) string {
 	return found[1]
 }
 
-// stop ends a worker by SIGTERM, within its grace and what signing off takes when the servers are away.
-func (w *weather) stop(ctx context.Context, s *slot) error {
+// stop ends a worker by SIGTERM. The bound is its grace plus the time that signing off takes
+// while the servers are unavailable.
+func (w *faultRun) stop(ctx context.Context, s *slot) error {
 	ctx, cancel := context.WithTimeout(ctx, grace+2*time.Minute)
 	defer cancel()
-	i, err := s.stopOne(ctx)
+	i, err := s.terminate(ctx)
 	if err != nil {
 		return err
 	}
@@ -222,21 +224,21 @@ func (w *weather) stop(ctx context.Context, s *slot) error {
 	w.mu.Unlock()
 	switch r := i.Kill(); {
 	case r.Code == -1:
-		w.note("a worker that was killed while it stopped")
+		w.note("a worker was killed while it stopped")
 	case r.Code != 0:
-		w.note("a worker that could not sign off when it stopped")
+		w.note("a worker could not sign off when it stopped")
 	}
 	return nil
 }
 
-// cutOff cuts a slot off from a server; the last slot is that of the server and the enqueues.
-func (w *weather) cutOff(ctx context.Context, f fault) error {
+// cutOff cuts a slot off from a server. The last slot number means the server and the enqueues.
+func (w *faultRun) cutOff(ctx context.Context, f fault) error {
 	slots := []*slot{w.server, w.enqueues}
 	if f.slot < len(w.workers) {
 		slots = []*slot{w.workers[f.slot]}
 	}
 	for _, s := range slots {
-		s.cutting.Lock() // two cuts of one link would mend each other
+		s.cutting.Lock() // two cuts of one link would restore each other
 		defer s.cutting.Unlock()
 		if f.link == toModel {
 			s.modelCut.Store(true)
@@ -257,20 +259,20 @@ func (w *weather) cutOff(ctx context.Context, f fault) error {
 	pause(ctx, f.len)
 	var errs []error
 	for _, s := range slots {
-		errs = append(errs, s.links.mend(context.WithoutCancel(ctx), f.link, f.cut))
+		errs = append(errs, s.links.restore(context.WithoutCancel(ctx), f.link, f.cut))
 	}
 	return errors.Join(errs...)
 }
 
-// cut records that a slot was cut off until now.
-func (w *weather) cut(cuts map[string][]span, s *slot, from time.Time) {
+// cut records that a slot was cut off from the given time until now.
+func (w *faultRun) cut(cuts map[string][]span, s *slot, from time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	cuts[s.name] = append(cuts[s.name], span{from, time.Now()})
 }
 
-// flush empties Redis, and looks how long it takes until there are tasks again.
-func (w *weather) flush(ctx context.Context) error {
+// flush empties Redis and measures how long it takes until tasks are queued again.
+func (w *faultRun) flush(ctx context.Context) error {
 	w.redis.Lock()
 	defer w.redis.Unlock()
 	if err := w.site.redis.Client.FlushAll(ctx).Err(); err != nil {
@@ -288,13 +290,13 @@ func (w *weather) flush(ctx context.Context) error {
 	return err
 }
 
-// enqueueArgs plan small partitions, so that a killed worker holds little.
-func (w *weather) enqueueArgs() []string {
+// enqueueArgs plans small partitions, so that a killed worker holds few documents.
+func (w *faultRun) enqueueArgs() []string {
 	return []string{"enqueue", w.docs(), "--partition-documents", "16"}
 }
 
-// repeatEnqueue is the CronJob.
-func (w *weather) repeatEnqueue(ctx context.Context) {
+// repeatEnqueue enqueues again and again, as a CronJob does.
+func (w *faultRun) repeatEnqueue(ctx context.Context) {
 	for ctx.Err() == nil {
 		func() {
 			w.enqueuing.Lock()
@@ -308,24 +310,25 @@ func (w *weather) repeatEnqueue(ctx context.Context) {
 	}
 }
 
-func (w *weather) enqueueEnded(i *incarnation) program.Result {
+func (w *faultRun) enqueueEnded(i *instance) program.Result {
 	r := i.Kill()
 	w.enqueues.end(i)
 	w.mu.Lock()
 	w.enqueued[r.Code]++
 	w.mu.Unlock()
 	switch r.Code {
-	case 0, 4, -1: // well; another one plans; killed
+	case 0, 4, -1: // success; another process is planning; killed
 	case 1:
-		w.note("an enqueue that failed, and was followed by another")
+		w.note("an enqueue failed and was repeated")
 	default:
 		w.violation("enqueue ended with %d\n%s", r.Code, program.Tail(r.Stderr))
 	}
 	return r
 }
 
-// killEnqueue starts one and kills it some time later; one that is faster is followed by another that gets half the time.
-func (w *weather) killEnqueue(ctx context.Context, after time.Duration) error {
+// killEnqueue starts an enqueue and kills it after the given time. If the enqueue is faster, it
+// tries again with half the time.
+func (w *faultRun) killEnqueue(ctx context.Context, after time.Duration) error {
 	w.enqueuing.Lock()
 	defer w.enqueuing.Unlock()
 	for ctx.Err() == nil {
@@ -334,7 +337,7 @@ func (w *weather) killEnqueue(ctx context.Context, after time.Duration) error {
 			return err
 		}
 		pause(ctx, after)
-		i.struck.Store(true)
+		i.stopExpected.Store(true)
 		i.Kill()
 		if r := w.enqueueEnded(i); r.Code == -1 {
 			return nil
@@ -344,8 +347,8 @@ func (w *weather) killEnqueue(ctx context.Context, after time.Duration) error {
 	return ctx.Err()
 }
 
-// lastEnqueue lists everything once more, when nothing is in its way.
-func (w *weather) lastEnqueue(ctx context.Context) error {
+// lastEnqueue lists everything again, after the last fault.
+func (w *faultRun) lastEnqueue(ctx context.Context) error {
 	return await(ctx, "an enqueue that goes through", settleWithin, func(ctx context.Context) (bool, error) {
 		err := w.run(ctx, nil, w.enqueueArgs()...)
 		return err == nil, err
