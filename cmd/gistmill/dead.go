@@ -15,6 +15,7 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // deadFlags choose dead letters.
@@ -177,8 +178,8 @@ func deadTable(stdout io.Writer) func(ledger.DeadLetter) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(stdout, layout, when(letter.At), letter.Run, printable(letter.Class), number(letter.Attempts), printable(letter.URI),
-			printable(letter.Message))
+		_, err := fmt.Fprintf(stdout, layout, when(letter.At), letter.Run, text.TerminalLine(letter.Class), number(letter.Attempts), text.TerminalLine(letter.URI),
+			text.TerminalLine(letter.Message))
 		return err
 	}
 }
@@ -302,7 +303,7 @@ func (r retriedRun) text() string {
 	case r.State == ledger.Stopped && r.reason != ledger.Cancelled:
 		return s + fmt.Sprintf("once it goes on: it is stopped, `gistmill resume %s`", r.Run)
 	}
-	return s + fmt.Sprintf("by the next `gistmill run` or `gistmill enqueue` of %s", printable(r.Source))
+	return s + fmt.Sprintf("by the next `gistmill run` or `gistmill enqueue` of %s", text.TerminalLine(r.Source))
 }
 
 func (c *cli) deadDropCommand() *cobra.Command {

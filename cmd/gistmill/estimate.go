@@ -14,6 +14,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // tokensPerWord is what a word of a summary takes in English, with room for other languages (OpenAI's rule of thumb:
@@ -186,7 +187,7 @@ func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, 
 	}
 	return output.write(a.stdout, rows, func() error {
 		for _, r := range rows {
-			fmt.Fprintf(a.stdout, "%s: %s listed, %s to do, %s unchanged, %s dead\n  %s\n", printable(r.Source), count(r.Listed, "document"), number(r.Pending),
+			fmt.Fprintf(a.stdout, "%s: %s listed, %s to do, %s unchanged, %s dead\n  %s\n", text.TerminalLine(r.Source), count(r.Listed, "document"), number(r.Pending),
 				number(r.Skipped), number(r.Dead), r.Estimate.text(profile.Model))
 		}
 		return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // The formats of an export.
@@ -230,9 +231,9 @@ func someOf(known []string) string {
 	case n == 0:
 		return "; it is empty"
 	case n > most:
-		return fmt.Sprintf("; there are %s and %d more", printable(strings.Join(known[:most], ", ")), n-most)
+		return fmt.Sprintf("; there are %s and %d more", text.TerminalLine(strings.Join(known[:most], ", ")), n-most)
 	}
-	return "; there is " + printable(strings.Join(known, ", "))
+	return "; there is " + text.TerminalLine(strings.Join(known, ", "))
 }
 
 // isSource says whether a source is meant by what a user writes: its URL, with or without the query, or its path.

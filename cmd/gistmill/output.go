@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gistmill/gistmill/internal/export"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // outputFlag is -o: text for people, or JSON.
@@ -50,10 +50,10 @@ func (o *outputFlag) Set(s string) error {
 // Type is pflag.Value.
 func (o *outputFlag) Type() string { return "format" }
 
-// write gives the value as JSON, or lets text do it.
-func (o *outputFlag) write(stdout io.Writer, v any, text func() error) error {
+// write gives the value as JSON, or lets asText write it.
+func (o *outputFlag) write(stdout io.Writer, v any, asText func() error) error {
 	if !o.json {
-		return text()
+		return asText()
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -62,7 +62,7 @@ func (o *outputFlag) write(stdout io.Writer, v any, text func() error) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := stdout.Write(export.EscapeControls(b.Bytes()))
+	_, err := stdout.Write(text.TerminalSafeJSON(b.Bytes()))
 	return err
 }
 
@@ -82,7 +82,7 @@ func (l *jsonList) add(v any) error {
 		before = "[\n  "
 	}
 	l.n++
-	_, err = fmt.Fprintf(l.stdout, "%s%s", before, export.EscapeControls(b))
+	_, err = fmt.Fprintf(l.stdout, "%s%s", before, text.TerminalSafeJSON(b))
 	return err
 }
 
@@ -100,16 +100,11 @@ func table(stdout io.Writer, rows ...[]string) error {
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = printable(cell)
+			row[i] = text.TerminalLine(cell)
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
-}
-
-// printable is a text on one line, without what a terminal would obey and what would make it read otherwise than it is.
-func printable(s string) string {
-	return strings.NewReplacer("\n", " ", "\t", " ").Replace(export.Inert(s))
 }
 
 func number(n int64) string { return humanize.Comma(n) }

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
-	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // The exit codes, as documented in the README.
@@ -113,7 +113,7 @@ func oneLine(err error) string {
 
 // say writes a line to stderr. What it tells of documents and of answers may have been made to be obeyed by a terminal.
 func (c *cli) say(format string, args ...any) {
-	fmt.Fprintln(c.stderr, "gistmill: "+export.Inert(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(c.stderr, "gistmill: "+text.TerminalSafe(fmt.Sprintf(format, args...)))
 }
 
 // groups of commands in the help text.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // viewsMost bounds how many sources and profiles of one document are looked at.
@@ -118,7 +119,7 @@ func (a *app) near(ctx context.Context, name string) string {
 	if err != nil || len(found) == 0 {
 		return ""
 	}
-	return "; did you mean " + printable(strings.Join(found, " or ")) + "?"
+	return "; did you mean " + text.TerminalLine(strings.Join(found, " or ")) + "?"
 }
 
 // documentView is a document as `show` gives it. Its JSON fields are relied on.
@@ -224,17 +225,17 @@ func describeSummary(stdout io.Writer, v ledger.DocumentView) error {
 	if v.State != "done" {
 		heading = "Summary (the last one made):"
 	}
-	text := heading + "\n" + indented(s.Text)
+	out := heading + "\n" + indented(s.Text)
 	if len(s.Output) > 0 {
-		text += "Output:\n" + indented(pretty(s.Output))
+		out += "Output:\n" + indented(pretty(s.Output))
 	}
 	if findings := export.Findings(s.Checks); len(findings) > 0 {
-		text += "Checks:\n"
+		out += "Checks:\n"
 		for _, f := range findings {
-			text += "  " + printable(f) + "\n"
+			out += "  " + text.TerminalLine(f) + "\n"
 		}
 	}
-	_, err := io.WriteString(stdout, text)
+	_, err := io.WriteString(stdout, out)
 	return err
 }
 
@@ -248,7 +249,7 @@ func pretty(raw json.RawMessage) string {
 
 // indented is a text of several lines that a terminal does not obey.
 func indented(s string) string {
-	s = strings.TrimSpace(export.Inert(s))
+	s = strings.TrimSpace(text.TerminalSafe(s))
 	return "  " + strings.ReplaceAll(s, "\n", "\n  ") + "\n"
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // Kind is which check found something.
@@ -207,9 +209,7 @@ func (c *check) bounded() []Finding {
 
 // oneLine is a piece of a summary that may be shown anywhere.
 func oneLine(s string) string {
-	if len(s) > 8*foundRunes { // an end in the middle of a character is taken off below
-		s = s[:8*foundRunes]
-	}
+	s = text.Cut(s, 8*foundRunes)
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -219,9 +219,5 @@ func oneLine(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) > foundRunes {
-		s = string([]rune(s)[:foundRunes-1]) + "…"
-	}
-	return s
+	return text.CutRunes(text.OneLine(s), foundRunes)
 }

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"unicode/utf8"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // writeBuffer is how many bytes of a file are gathered before they are written.
@@ -46,7 +46,7 @@ func (l *Lines) Add(v any) error {
 	if err := l.encoder.Encode(v); err != nil {
 		return fmt.Errorf("write a line: %w", err)
 	}
-	if _, err := l.w.Write(EscapeControls(l.line.Bytes())); err != nil {
+	if _, err := l.w.Write(text.TerminalSafeJSON(l.line.Bytes())); err != nil {
 		return fmt.Errorf("write a line: %w", err)
 	}
 	l.n++
@@ -59,26 +59,4 @@ func (l *Lines) Flush() error {
 		return fmt.Errorf("write a line: %w", err)
 	}
 	return nil
-}
-
-// EscapeControls writes what a terminal obeys in encoded JSON as \uxxxx: DEL, U+0080 to U+009F (U+009B begins a control sequence as ESC [
-// does, ECMA-48) and marks that override the direction of writing, which a JSON encoder leaves as they are. In JSON
-// they can only stand in strings, which read the same.
-func EscapeControls(encoded []byte) []byte {
-	obeyed := func(r rune) bool { return r == 0x7f || r >= 0x80 && r <= 0x9f || overrides(r) }
-	at := bytes.IndexFunc(encoded, obeyed)
-	if at < 0 {
-		return encoded
-	}
-	escaped := append(make([]byte, 0, len(encoded)+64), encoded[:at]...)
-	for i := at; i < len(encoded); {
-		r, n := utf8.DecodeRune(encoded[i:])
-		if obeyed(r) {
-			escaped = fmt.Appendf(escaped, `\u%04x`, r)
-		} else {
-			escaped = append(escaped, encoded[i:i+n]...)
-		}
-		i += n
-	}
-	return escaped
 }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 const (
@@ -167,9 +169,5 @@ func fit(name, suffix string) string {
 	if suffix == "" {
 		suffix = "-" + sum(name)[:8]
 	}
-	cut := elementMost
-	for !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return strings.TrimRight(name[:cut], ". ") + suffix
+	return strings.TrimRight(text.Cut(name, elementMost), ". ") + suffix
 }

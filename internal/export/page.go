@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gistmill/gistmill/internal/checks"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // writePage renders a summary as Markdown: its title, the summary, the other fields of a custom schema, and where it
@@ -177,13 +178,13 @@ func Findings(raw json.RawMessage) []string {
 	return lines
 }
 
-// oneLine is text on one line that a terminal does not obey.
-func oneLine(s string) string { return strings.Join(strings.Fields(Inert(s)), " ") }
+// oneLine returns s on one line, safe for terminals.
+func oneLine(s string) string { return text.OneLine(text.TerminalSafe(s)) }
 
 // prose is text of a model or a document for Markdown: its lists and emphasis stay, but it holds no character that a
 // terminal obeys, no HTML, and no image, since a viewer would fetch that from wherever the text says.
 func prose(s string) string {
-	s = strings.TrimSpace(Inert(s))
+	s = strings.TrimSpace(text.TerminalSafe(s))
 	if !strings.ContainsAny(s, "<!") {
 		return s
 	}
@@ -239,7 +240,7 @@ func code(s string) string {
 }
 
 func fence(b *bytes.Buffer, language, s string) {
-	s = Inert(s)
+	s = text.TerminalSafe(s)
 	ticks := strings.Repeat("`", max(3, longest(s)+1))
 	fmt.Fprintf(b, "%s%s\n%s\n%s\n", ticks, language, s, ticks)
 }
@@ -257,36 +258,3 @@ func longest(s string) int {
 	}
 	return most
 }
-
-// Inert takes out of a text of several lines what a terminal would obey and what makes a line read otherwise than it is
-// stored: control characters but tab and newline, and marks that override the direction of writing.
-func Inert(s string) string {
-	if isInert(s) {
-		return s
-	}
-	s = strings.ReplaceAll(s, "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t':
-			return r
-		case r == '\r', r == '\v', r == '\f', r == '\u2028', r == '\u2029':
-			return '\n'
-		case unicode.IsControl(r), overrides(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\ufffd"))
-}
-
-// isInert knows most texts in ASCII.
-func isInert(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\n' && c != '\t' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// overrides says whether r is a mark that embeds, overrides or isolates a direction of writing (UAX 9).
-func overrides(r rune) bool { return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' }

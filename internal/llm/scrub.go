@@ -4,7 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 const (
@@ -30,14 +31,14 @@ type scrubber struct {
 }
 
 func (s scrubber) clean(message string) string {
-	message = oneLine(cut(message, 4*maxMessage))
+	message = oneLine(text.Cut(message, 4*maxMessage))
 	if len(s.key) >= 4 {
 		message = strings.ReplaceAll(message, s.key, hidden)
 	}
 	message = secret.ReplaceAllString(message, hidden)
 	message = s.withoutPrompt(message)
 	if len(message) > maxMessage {
-		message = cut(message, maxMessage) + "…"
+		message = text.Cut(message, maxMessage) + "…"
 	}
 	return message
 }
@@ -55,7 +56,7 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-	return strings.Join(strings.Fields(s), " ")
+	return text.OneLine(s)
 }
 
 // withoutPrompt takes out every run of scrubWindow bytes or more that stands in
@@ -100,15 +101,4 @@ func quoted(prompt []string, text string) int {
 		longest = max(longest, n)
 	}
 	return longest
-}
-
-// cut shortens s to at most n bytes without breaking a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

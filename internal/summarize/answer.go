@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // ask sends r until accept takes the answer: once more with a larger cap when it is
@@ -22,7 +23,7 @@ func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func
 	if p == nil {
 		return resp, nil
 	}
-	text, err := j.prompts.render(repair, map[string]any{"Problem": p.forModel})
+	request, err := j.prompts.render(repair, map[string]any{"Problem": p.forModel})
 	if err != nil {
 		return llm.Response{}, err
 	}
@@ -31,9 +32,9 @@ func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func
 	// Some endpoints refuse a turn without content. What is much longer than the answer
 	// may be is no use to look at.
 	if bad := strings.TrimSpace(resp.Content); bad != "" {
-		again.Messages = append(again.Messages, llm.Message{Role: llm.RoleAssistant, Content: bad[:cut(bad, 4*r.MaxOutputTokens)]})
+		again.Messages = append(again.Messages, llm.Message{Role: llm.RoleAssistant, Content: text.Cut(bad, 4*r.MaxOutputTokens)})
 	}
-	again.Messages = append(again.Messages, llm.Message{Role: llm.RoleUser, Content: text})
+	again.Messages = append(again.Messages, llm.Message{Role: llm.RoleUser, Content: request})
 	resp, repaired, err := j.uncut(ctx, again)
 	if err != nil {
 		return llm.Response{}, err

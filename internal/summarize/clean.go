@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // cleanSource prepares text for a model: characters that people do not see but models
@@ -112,19 +114,7 @@ func joined(r rune) bool {
 // oneLine makes a title or an address fit for a line of a prompt: one line of at most
 // limit bytes.
 func oneLine(s string, limit int) string {
-	s = strings.Join(strings.Fields(cleanSource(s)), " ")
-	return strings.TrimSpace(s[:cut(s, limit)])
-}
-
-// cut returns the largest index of at most n that does not split a character of s.
-func cut(s string, n int) int {
-	if len(s) <= n {
-		return len(s)
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return n
+	return strings.TrimSpace(text.Cut(text.OneLine(cleanSource(s)), limit))
 }
 
 // cleaner cleans answers. It removes links and images whose address does not stand in

@@ -3,6 +3,8 @@ package summarize
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // counter counts tokens in time linear in the text whatever the tokenizer does with
@@ -20,7 +22,7 @@ func (c counter) count(s string) int {
 	for len(s) > pieceBytes {
 		at := strings.LastIndexAny(s[pieceBytes/2:pieceBytes], " \n")
 		if at < 0 {
-			at = cut(s, pieceBytes)
+			at = len(text.Cut(s, pieceBytes))
 		} else {
 			at += pieceBytes / 2
 		}
@@ -43,7 +45,7 @@ func hardCut(s string, limit int) int {
 	if len(s) <= limit {
 		return len(s)
 	}
-	end := cut(s, limit)
+	end := len(text.Cut(s, limit))
 	if end == 0 {
 		_, n := utf8.DecodeRuneInString(s)
 		return n

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // scripted is a Completer that answers like a model which repeats the beginning of what
@@ -85,13 +86,13 @@ func readIn(r llm.Request) (text, id string) {
 }
 
 func echo(r llm.Request) llm.Response {
-	text, _ := readIn(r)
-	words := strings.Fields(text[:cut(text, 600)])
-	text = strings.Join(words[:min(len(words), 60)], " ")
+	source, _ := readIn(r)
+	words := strings.Fields(text.Cut(source, 600))
+	content := strings.Join(words[:min(len(words), 60)], " ")
 	if r.Schema != nil {
-		text = object("summary", text)
+		content = object("summary", content)
 	}
-	return llm.Response{Content: text, FinishReason: llm.FinishStop, Model: "echo-1"}
+	return llm.Response{Content: content, FinishReason: llm.FinishStop, Model: "echo-1"}
 }
 
 func object(name, value string) string {

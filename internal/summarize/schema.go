@@ -13,6 +13,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // builtinSchema asks for the summary alone: what the books keep of an answer to the
@@ -97,7 +99,7 @@ func (s *answerSchema) validate(v ordered) *problem {
 	slices.Sort(kept)
 	told, kept = told[:min(len(told), most)], slices.Compact(kept)
 	for i, s := range told {
-		told[i] = s[:cut(s, 300)]
+		told[i] = text.Cut(s, 300)
 	}
 	return &problem{
 		forModel: "it does not match the schema: " + strings.Join(told, "; "),
