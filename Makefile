@@ -1,4 +1,4 @@
-# Everything that is done to gistmill. CI calls these targets and nothing else.
+# Everything that is done with gistmill. CI calls these targets and nothing else.
 # build, run and test need Go, gcc and make; each other target says what it needs.
 
 SHELL       := /bin/bash
@@ -160,6 +160,13 @@ sbom: build $(BIN)/tools/cyclonedx-gomod ## List what is in bin/gistmill to bin/
 	$(BIN)/tools/cyclonedx-gomod bin -json -version '$(RELEASE)' -output $(BIN)/sbom.json $(BIN)/gistmill
 
 ##@ Keep it in order
+
+.PHONY: check
+check: lint test ## Run what must pass before a commit: lint and test
+
+.PHONY: docs
+docs: ## Rewrite the generated tables in docs/ and the sample output in README.md
+	$(GO) test -count=1 -run 'TestGeneratedTables|TestFirstSteps' ./cmd/gistmill -update
 
 # The linter is built once from the versions that tools/go.mod pins, about three
 # minutes on two cores, and again when these change.

@@ -1,73 +1,150 @@
 package main
 
 import (
-	"fmt"
-	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/gistmill/gistmill/internal/config"
-	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
-// TestReadme holds that the README lists the settings, metrics and exit codes that the program has.
-func TestReadme(t *testing.T) {
+// readmeBytes is the largest README.md that a reader still reads.
+const readmeBytes = 8192
+
+func TestReadmeIsShort(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	readme := string(text)
-	if !strings.Contains(readme, config.Markdown()) {
-		t.Errorf("README.md has not the table of settings of the program; it is to be:\n%s", config.Markdown())
-	}
-	for name, table := range map[string]string{"server": telemetry.ServerMarkdown(), "worker": telemetry.WorkerMarkdown()} {
-		if !strings.Contains(readme, table) {
-			t.Errorf("README.md has not the table of metrics of the %s; it is to be:\n%s", name, table)
-		}
-	}
-	for _, code := range []int{exitOK, exitFailed, exitUsage, exitDead, exitPlanning, exitBudget, exitInterrupted} {
-		if !strings.Contains(readme, fmt.Sprintf("\n| %d | ", code)) {
-			t.Errorf("README.md does not explain exit code %d", code)
-		}
+	if n := len(readFile(t, filepath.Join(repository, "README.md"))); n > readmeBytes {
+		t.Errorf("README.md has %d bytes, more than %d: move details to docs/", n, readmeBytes)
 	}
 }
 
-// TestSecurityNamesTests holds that the tests which SECURITY.md leans on exist.
-func TestSecurityNamesTests(t *testing.T) {
+// TestReadmeTestCommand requires that `make test` is alone in a code block, which .ci/run
+// types.
+func TestReadmeTestCommand(t *testing.T) {
 	t.Parallel()
-	const root = "../.."
-	text, err := os.ReadFile(filepath.Join(root, "SECURITY.md"))
-	if err != nil {
-		t.Fatal(err)
+	if !slices.ContainsFunc(codeBlocks(t, "sh"), func(lines []string) bool { return slices.Equal(lines, []string{"make test"}) }) {
+		t.Error("README.md has no sh block with make test alone")
 	}
-	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)(?:/([a-z]+))?`").FindAllStringSubmatch(string(text), -1)
-	if len(named) < 20 {
-		t.Errorf("SECURITY.md names %d tests", len(named))
+}
+
+// TestFirstSteps types the README's first steps, in order, in a copy of the repository, and
+// compares what they print with the README's sample output. With -update it rewrites the
+// sample.
+func TestFirstSteps(t *testing.T) {
+	t.Parallel()
+	blocks := codeBlocks(t, "sh")
+	steps := slices.IndexFunc(blocks, func(lines []string) bool { return lines[0] == "make build" && len(lines) > 1 })
+	if steps < 0 {
+		t.Fatal("README.md has no sh block of first steps that begins with make build")
 	}
-	var code strings.Builder
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
+	readme := readFile(t, filepath.Join(repository, "README.md"))
+	wanted := sampleOutput(t)
+	copied := copyRepository(t)
+	shown := 0
+	for _, line := range blocks[steps] {
+		command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", line)
+		command.Dir = copied
+		command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
+			name, _, _ := strings.Cut(variable, "=")
+			return strings.HasPrefix(name, "GISTMILL_") || strings.HasPrefix(name, "OPENAI_") || strings.HasPrefix(name, "OTEL_") || name == "VERSION"
+		}), "GOPROXY=off")
+		output, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, output)
 		}
-		content, err := os.ReadFile(path)
-		code.Write(content)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range named {
-		if !strings.Contains(code.String(), "\nfunc "+name[1]+"(") {
-			t.Errorf("SECURITY.md names %s, which is no test", name[1])
+		want, ok := wanted[line]
+		if !ok {
+			continue
 		}
-		if name[2] != "" {
-			if _, err := os.Stat(filepath.Join("testdata", name[2]+".txtar")); err != nil {
-				t.Errorf("SECURITY.md names the script %s: %v", name[2], err)
+		shown++
+		switch {
+		case sameEachTime(string(output)) == sameEachTime(want):
+		case *update:
+			readme = strings.Replace(readme, "$ "+line+"\n"+want, "$ "+line+"\n"+strings.ReplaceAll(string(output), copied, "/home/you/gistmill"), 1)
+		default:
+			t.Errorf("%s prints\n%s\nREADME.md shows\n%s\nrun: make docs", line, output, want)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(filepath.Join(repository, "README.md"), []byte(readme), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if shown < 3 {
+		t.Errorf("README.md shows the output of %d of its first steps, want run, status and dead list", shown)
+	}
+}
+
+// codeBlocks returns the lines of the README's code blocks in a language, without empty blocks.
+func codeBlocks(t *testing.T, language string) [][]string {
+	t.Helper()
+	var blocks [][]string
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.+?)\n```$").FindAllStringSubmatch(readFile(t, filepath.Join(repository, "README.md")), -1) {
+		blocks = append(blocks, strings.Split(match[1], "\n"))
+	}
+	return blocks
+}
+
+// sampleOutput returns the output that the README's console blocks show, by command.
+func sampleOutput(t *testing.T) map[string]string {
+	t.Helper()
+	outputs := map[string]string{}
+	for _, lines := range codeBlocks(t, "console") {
+		var command string
+		for _, line := range lines {
+			if typed, ok := strings.CutPrefix(line, "$ "); ok {
+				command = typed
+			} else if line != "" {
+				outputs[command] += line + "\n"
 			}
 		}
 	}
+	return outputs
+}
+
+var (
+	runName  = regexp.MustCompile(`\b\d{8}-[a-z2-7]{6}\b`)
+	today    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`)
+	duration = regexp.MustCompile(`\b[\d.]+(ms|s)\b`)
+	speed    = regexp.MustCompile(`\b[\d.]+ documents/s`)
+	folder   = regexp.MustCompile(`file://\S+`)
+)
+
+// sameEachTime replaces what differs between two runs: names, dates, times and folders.
+func sameEachTime(output string) string {
+	output = runName.ReplaceAllString(output, "RUN")
+	output = today.ReplaceAllString(output, "DATE")
+	output = speed.ReplaceAllString(output, "SPEED")
+	output = duration.ReplaceAllString(output, "TIME")
+	return folder.ReplaceAllString(output, "FOLDER")
+}
+
+// copyRepository copies what a fresh clone has, without what was built or run here.
+func copyRepository(t *testing.T) string {
+	t.Helper()
+	to := t.TempDir()
+	entries, err := os.ReadDir(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if slices.Contains([]string{".git", ".gistmill", "bin", "summaries"}, entry.Name()) {
+			continue
+		}
+		from := filepath.Join(repository, entry.Name())
+		if entry.IsDir() {
+			err = os.CopyFS(filepath.Join(to, entry.Name()), os.DirFS(from))
+		} else {
+			var content []byte
+			if content, err = os.ReadFile(from); err == nil {
+				err = os.WriteFile(filepath.Join(to, entry.Name()), content, 0o600)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// The exit codes, as documented in the README.
+// The exit codes, as documented in docs/reference.md.
 const (
 	exitOK          = 0
 	exitFailed      = 1

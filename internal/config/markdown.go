@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// Markdown is the settings table as the README carries it, one row a setting,
-// ending with a line break. A test compares the two.
+// Markdown returns the table of settings in docs/reference.md, one row per setting, ending with a
+// line break. A test of cmd/gistmill compares the two.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| setting | default | meaning |\n|---|---|---|\n")

@@ -18,7 +18,7 @@ const (
 	KindBool     Kind = "bool"
 )
 
-// Setting is one row of the table that code, README, chart and tests share.
+// Setting is one row of the table that code, documents, chart and tests share.
 type Setting struct {
 	// Name is the flag without its dashes. The environment variable is
 	// GISTMILL_ and the name in capitals, the key of the file the name, both

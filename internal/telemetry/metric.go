@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metric is one row of the tables that code, README and tests share.
+// metric is one row of the tables that code, docs/monitoring.md and tests share.
 type metric struct {
 	name   string
 	kind   prometheus.ValueType // of the server's
@@ -76,7 +76,8 @@ func serverMetrics() []metric {
 	}
 }
 
-// ServerMarkdown is the table of the server's metrics as the README carries it, a row a metric. A test compares the two.
+// ServerMarkdown returns the table of server metrics in docs/monitoring.md, one row per metric.
+// A test of cmd/gistmill compares the two.
 func ServerMarkdown() string { return markdown(serverMetrics()) }
 
 // WorkerMarkdown is that of a worker's own metrics.
