@@ -23,7 +23,11 @@ func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func
 	if p == nil {
 		return resp, nil
 	}
-	request, err := j.prompts.render(repair, map[string]any{"Problem": p.forModel})
+	explained, err := j.prompts.explain(p)
+	if err != nil {
+		return llm.Response{}, err
+	}
+	request, err := j.prompts.render(repair, map[string]any{"Problem": explained})
 	if err != nil {
 		return llm.Response{}, err
 	}
@@ -143,7 +147,7 @@ func (s *answerSchema) summary(object ordered, c cleaner) (string, json.RawMessa
 	})
 	if changed {
 		if p := s.validate(v); p != nil {
-			p.forModel = "without invisible characters and without links that are not in the material " + p.forModel
+			p.afterCleaning = true
 			return "", nil, p
 		}
 	}

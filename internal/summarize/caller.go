@@ -36,7 +36,7 @@ func newCaller(p Profile, window int, o options) (*caller, error) {
 		e.count = llm.TokenizerFor(p.Model).Count
 	}
 	var err error
-	if e.prompts, err = loadPrompts(); err != nil {
+	if e.prompts, err = loadPrompts(p.promptVersion()); err != nil {
 		return nil, err
 	}
 	if e.user, err = parseTemplate(p.Prompt); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // Ledgers hold these hashes and names. If one of them changes, every document that has a
 // summary under the profile is paid for again.
-func TestHashesAndNamesOfV1(t *testing.T) {
+func TestHashesAndNames(t *testing.T) {
 	t.Parallel()
 	doc := Document{URI: "reports/2024.txt", Title: "Annual report", Text: "Sales grew by 4 % to 1,200 euros.\n\nGrüße — 東京."}
 	const instruction = "List the risks in {{.Title}} ({{.URI}}):\n{{.Text}}\n"
@@ -37,6 +37,11 @@ func TestHashesAndNamesOfV1(t *testing.T) {
 			"52782163e4c185fb357118f608a8106bc1afa607198ca9b51469e1308f92f5da", "ad4aebea4405f7a1cbf7c539d6eae45c624865efe734fe7c81e1bea31c7edd1f"},
 		{"extractive", Profile{Model: Extractive, Words: 150},
 			"c9025463e9b76d7f0953c8efa38f88ccfdf9a0f954dac02bac340759463f8651", "a991c7f3454d8cdf3a1cc7ba99f2507ee68d1547026d103ed29999f878df4098"},
+		{"v2", Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400, PromptVersion: PromptV2},
+			"263ece1295f0062ca61adbdc3868aa8eef2d48e1672869807e5c99431904b0e4", "86a7404f0e2684b2275f7a8ce865a993c6630611d2c7c7c36e568ef0d336ef58"},
+		{"v2 with all", Profile{Model: "gpt-4o-mini", Words: 60, MaxOutputTokens: 1_000_000, PromptVersion: PromptV2,
+			Prompt: instruction, Schema: schema, Temperature: 0.3},
+			"698f1167b56b9c294862245378f338a1ce90607c4fff1f58d02556176e0b7f06", "a8f77f3b92e1fabb757d0a79b71fd8dfbcfc0026f2cb57cdeea32223f05232d9"},
 	} {
 		if got := c.p.Hash(); got != c.hash {
 			t.Errorf("%s: hash %s, want %s", c.name, got, c.hash)

@@ -120,6 +120,17 @@ func (a asking) Summarize(ctx context.Context, d Document) (Summary, error) {
 	return a.Engine.Summarize(ctx, a.calls, d)
 }
 
+// eachVersion runs a test with every version of the prompts.
+func eachVersion(t *testing.T, test func(t *testing.T, version string)) {
+	t.Helper()
+	for _, version := range []string{PromptV1, PromptV2} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			test(t, version)
+		})
+	}
+}
+
 func engine(t *testing.T, p Profile, m Completer, window int, opts ...Option) asking {
 	t.Helper()
 	e, err := New(p, window, append([]Option{WithCounter(quarter)}, opts...)...)

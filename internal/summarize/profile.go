@@ -3,6 +3,7 @@ package summarize
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -11,7 +12,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
 
 	"github.com/gistmill/gistmill/internal/extractive"
 )
@@ -20,14 +24,23 @@ import (
 // nothing.
 const Extractive = "extractive"
 
-// promptVersion is the folder of the prompts in use. Raise it with any change of their
-// wording or of the way requests are built from them.
-const promptVersion = "v1"
+// The versions of the built-in prompts: a folder of prompts each. Any change of their
+// wording, or of the way requests are built from them, needs a new version.
+const (
+	PromptV1 = "v1"
+	PromptV2 = "v2"
+)
 
-// Profile says what is asked of a model. It is all that determines a summary besides
-// the document, and travels in the ledger and in tasks as JSON.
+// Profile is everything besides the document that determines a summary. The ledger and
+// tasks hold it as JSON.
+//
+// A new field is omitted from the JSON while it is not set, and [Profile.Hash] leaves it
+// out: profiles that do not use it keep their hash, and their summaries their names.
 type Profile struct {
 	Model string `json:"model"`
+	// PromptVersion is the version of the built-in prompts; empty means [PromptV1]. It
+	// counts beside a Prompt too: the rules around it and the chunk prompt are built in.
+	PromptVersion string `json:"prompt_version,omitempty"`
 	// Prompt is a Go text template with .Text, .Title and .URI; empty for the built-in
 	// one. A document that is read whole is sent as the rendered template; without
 	// .Text in it the document follows it. A longer document is first turned into
@@ -44,6 +57,19 @@ type Profile struct {
 	Temperature     float64 `json:"temperature"`
 }
 
+// WithPromptVersion returns p with another version of the prompts. It leaves the field
+// empty for [PromptV1], as in profiles made before there was one, and for the built-in
+// engine, which has no prompts.
+func (p Profile) WithPromptVersion(version string) Profile {
+	p.PromptVersion = version
+	if version == PromptV1 || p.Model == Extractive {
+		p.PromptVersion = ""
+	}
+	return p
+}
+
+func (p Profile) promptVersion() string { return cmp.Or(p.PromptVersion, PromptV1) }
+
 // Validate reports everything that is wrong with the profile, each with what to do.
 func (p Profile) Validate() error {
 	var errs []error
@@ -56,6 +82,9 @@ func (p Profile) Validate() error {
 	}
 	if p.Model == Extractive {
 		return errors.Join(errs...)
+	}
+	if v := p.promptVersion(); v != PromptV1 && v != PromptV2 {
+		fail("prompt-version is %q: take %s or %s", v, PromptV1, PromptV2)
 	}
 	switch {
 	case p.MaxOutputTokens < 16:
@@ -76,22 +105,57 @@ func (p Profile) Validate() error {
 }
 
 // Hash is the SHA-256, in hex, of what determines the answers: for the built-in engine
-// its version and the length, else also model, prompt, schema and parameters. Space
-// between the tokens of the schema does not count; the order of its fields does, since
-// models answer in that order.
+// its version and the length, else model, prompts, schema and parameters. Space between
+// the tokens of the schema does not count. The order of its fields does, since models
+// answer in that order.
+//
+// There are two encodings. The first has a fixed list of values; profiles that have no
+// others keep it, so that they keep their hash. The second is a list of names and values
+// of the fields that are set: a field that is added later changes no hash of a profile
+// without it.
 func (p Profile) Hash() string {
 	h := sha256.New()
-	writeParts(h, "gistmill/profile/1", p.Model)
-	writeNumber(h, uint64(p.Words))
-	if p.Model == Extractive {
+	switch {
+	case p.Model == Extractive:
+		writeParts(h, "gistmill/profile/1", p.Model)
+		writeNumber(h, uint64(p.Words))
 		writeParts(h, extractive.Version)
-		return hex.EncodeToString(h.Sum(nil))
+	case p.promptVersion() == PromptV1:
+		writeParts(h, "gistmill/profile/1", p.Model)
+		writeNumber(h, uint64(p.Words))
+		writeParts(h, PromptV1, p.Prompt, string(compact(p.Schema)))
+		writeNumber(h, uint64(p.MaxOutputTokens))
+		writeNumber(h, math.Float64bits(p.Temperature))
+	default:
+		writeParts(h, "gistmill/profile/2")
+		fields := p.fields()
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			if fields[name] != "" {
+				writeParts(h, name, fields[name])
+			}
+		}
 	}
-	// The version counts for a prompt of the user's too: guard and chunk prompt are ours.
-	writeParts(h, promptVersion, p.Prompt, string(compact(p.Schema)))
-	writeNumber(h, uint64(p.MaxOutputTokens))
-	writeNumber(h, math.Float64bits(p.Temperature))
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// fields are the values of a profile by their JSON names, as text; a value that is not set
+// is empty.
+func (p Profile) fields() map[string]string {
+	number := func(x float64) string {
+		if x == 0 {
+			return ""
+		}
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	return map[string]string{
+		"model":             p.Model,
+		"prompt_version":    p.PromptVersion,
+		"prompt":            p.Prompt,
+		"schema":            string(compact(p.Schema)),
+		"words":             number(float64(p.Words)),
+		"max_output_tokens": number(float64(p.MaxOutputTokens)),
+		"temperature":       number(p.Temperature),
+	}
 }
 
 // Namer names the summaries of documents: by the SHA-256, in hex, of the profile's hash

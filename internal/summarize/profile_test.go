@@ -23,6 +23,9 @@ func TestValidate(t *testing.T) {
 		{"extractive needs no limits", Profile{Model: Extractive, Words: 150}, nil},
 		{"all at once", Profile{Temperature: 3}, []string{"model is empty", "words is 0", "max-output-tokens is 0", "temperature is 3"}},
 		{"cap below words", with(func(p *Profile) { p.Words = 500 }), []string{"too few for 500 words"}},
+		{"prompts of v1 by name", with(func(p *Profile) { p.PromptVersion = PromptV1 }), nil},
+		{"prompts of v2", with(func(p *Profile) { p.PromptVersion = PromptV2 }), nil},
+		{"prompts of no version", with(func(p *Profile) { p.PromptVersion = "v3" }), []string{`prompt-version is "v3": take v1 or v2`}},
 		{"good prompt", with(func(p *Profile) { p.Prompt = "{{.Title}} {{if .URI}}{{.URI}}{{end}} {{.Text | printf \"%s\"}}" }), nil},
 		{"unknown field", with(func(p *Profile) { p.Prompt = "{{.Body}}" }), []string{"prompt: it uses .Body, but only .Text, .Title and .URI are there"}},
 		{"unknown field not taken", with(func(p *Profile) { p.Prompt = "{{if eq .Title \"x\"}}{{$.Body}}{{end}}" }), []string{".Body"}},
@@ -88,16 +91,34 @@ func TestHash(t *testing.T) {
 		"words":       func(p *Profile) { p.Words++ },
 		"cap":         func(p *Profile) { p.MaxOutputTokens++ },
 		"temperature": func(p *Profile) { p.Temperature = 0.1 },
+		"":            func(*Profile) {},
 	} {
-		p := base
-		change(&p)
-		if other, ok := seen[p.Hash()]; ok {
-			t.Errorf("%s gives the same hash as %s", name, other)
+		for _, version := range []string{PromptV1, PromptV2} {
+			p := base.WithPromptVersion(version)
+			change(&p)
+			if name += " " + version; name == " v1" {
+				continue // base itself
+			}
+			if other, ok := seen[p.Hash()]; ok {
+				t.Errorf("%s gives the same hash as %s", name, other)
+			}
+			seen[p.Hash()] = name
 		}
-		seen[p.Hash()] = name
+	}
+	named := base
+	named.PromptVersion = PromptV1
+	if named.Hash() != base.Hash() {
+		t.Error("prompts of v1 by name give another hash than without a version")
+	}
+	if b, err = json.Marshal(profile().WithPromptVersion(PromptV2)); err != nil ||
+		string(b) != `{"model":"gpt-4o-mini","prompt_version":"v2","words":150,"max_output_tokens":400,"temperature":0}` {
+		t.Errorf("JSON %s, %v", b, err)
+	}
+	if e := (Profile{Model: Extractive, Words: 100}); e.WithPromptVersion(PromptV2).PromptVersion != "" {
+		t.Error("the profile of the built-in engine has a version of prompts")
 	}
 	a := Profile{Model: Extractive, Words: 100}
-	b2 := Profile{Model: Extractive, Words: 100, MaxOutputTokens: 400, Temperature: 1, Prompt: "x"}
+	b2 := Profile{Model: Extractive, Words: 100, MaxOutputTokens: 400, Temperature: 1, Prompt: "x", PromptVersion: PromptV2}
 	if a.Hash() != b2.Hash() {
 		t.Error("what does not matter to the built-in engine changes its hash")
 	}

@@ -135,7 +135,7 @@ func (j *job) finalRequest(notes []note, evidence string) (llm.Request, error) {
 func (j *job) summaryRequest(system string, d Document) (llm.Request, error) {
 	var user string
 	if j.user.tmpl == nil {
-		user = material(d.Title, d.Text, taskSummarize)
+		user = material(d.Title, d.Text, j.prompts.taskSummary)
 	} else {
 		var err error
 		if user, err = j.user.render(d); err != nil {
@@ -153,12 +153,12 @@ func (j *job) summaryRequest(system string, d Document) (llm.Request, error) {
 // chunkRequest asks for notes on a part of the document. It does not say which part, so
 // that equal parts of two versions of a document are one request.
 func (j *job) chunkRequest(text string) llm.Request {
-	return j.request(j.system.chunk, material(j.doc.Title, text, taskNotes), j.limits.noteOutput)
+	return j.request(j.system.chunk, material(j.doc.Title, text, j.prompts.taskNotes), j.limits.noteOutput)
 }
 
 // mergeRequest asks for one set of notes in the place of several.
 func (j *job) mergeRequest(notes []note, evidence string) llm.Request {
-	return j.request(j.system.merge, material(j.doc.Title, notesText(notes, evidence), taskNotes), j.limits.noteOutput)
+	return j.request(j.system.merge, material(j.doc.Title, notesText(notes, evidence), j.prompts.taskNotes), j.limits.noteOutput)
 }
 
 // tokens counts what a request sends, with what providers add around it.

@@ -69,8 +69,9 @@ func (noLoader) Load(url string) (any, error) {
 // problem is what is wrong with an answer. The model is told all of it; the books only
 // get what cannot hold text of the document.
 type problem struct {
-	forModel string
-	forBooks string
+	forModel      string
+	forBooks      string
+	afterCleaning bool // the answer itself was valid, its cleaned text is not
 }
 
 // validate checks a JSON value against the schema; nil means it fits.
