@@ -1,8 +1,8 @@
 // Package enqueuer turns a source into work: it lists the source, books the difference to the ledger as a run, and
-// puts a task for each partition into the queue. It also brings back work that the queue has lost.
+// puts a task for each partition into the queue.
 //
 // It refuses to own how documents are read (internal/corpus), what counts as unchanged (internal/ledger) and
-// what a task does (worker).
+// what a task does (worker). internal/recovery enqueues the tasks, and again those that the queue has lost.
 package enqueuer
 
 import (
@@ -21,6 +21,8 @@ import (
 
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/loop"
+	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/tasks"
 )
 
@@ -30,17 +32,34 @@ const (
 	batchSize = 20_000
 	// sampleSize is how many documents an estimate reads at the most.
 	sampleSize = 1000
-	// lookAgain is the time between the two looks after which a task counts as lost.
-	lookAgain = 3 * time.Second
 )
 
-// Enqueuer plans runs and keeps the queue in step with the ledger. It is safe for concurrent use.
-type Enqueuer struct {
+// Config of an [Enqueuer]. Only Ledger is needed to preview; Enqueue needs Queue too.
+type Config struct {
 	Ledger *ledger.Ledger
 	Queue  *tasks.Queue
-	Log    *slog.Logger
-	// Progress, if not nil, is told now and then how many entries were listed so far.
+	Log    *slog.Logger // nil: nothing is logged
+	// Progress, if not nil, is called now and then with the number of entries listed so far.
 	Progress func(listed int64)
+}
+
+// Enqueuer plans runs and enqueues their tasks. It is safe for concurrent use.
+type Enqueuer struct {
+	ledger   *ledger.Ledger
+	recovery *recovery.Recovery
+	log      *slog.Logger
+	progress func(listed int64)
+}
+
+// New returns an Enqueuer. It fails without a ledger.
+func New(c Config) (*Enqueuer, error) {
+	if c.Ledger == nil {
+		return nil, errors.New("an enqueuer needs a ledger")
+	}
+	log := cmp.Or(c.Log, slog.New(slog.DiscardHandler))
+	return &Enqueuer{
+		ledger: c.Ledger, recovery: recovery.New(c.Ledger, c.Queue, log), log: log, progress: c.Progress,
+	}, nil
 }
 
 // Request is what to plan.
@@ -75,11 +94,11 @@ type Plan struct {
 // Enqueue plans a run and puts its tasks into the queue. When it is killed half-way the next one finishes the job.
 func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
 	var p Plan
-	source, err := e.Ledger.PutSource(ctx, r.Source.URL())
+	source, err := e.ledger.PutSource(ctx, r.Source.URL())
 	if err != nil {
 		return p, fmt.Errorf("record the source: %w", err)
 	}
-	profile, err := e.Ledger.PutProfile(ctx, r.Profile, r.Model, r.ProfileBody)
+	profile, err := e.ledger.PutProfile(ctx, r.Profile, r.Model, r.ProfileBody)
 	if err != nil {
 		return p, fmt.Errorf("record the profile: %w", err)
 	}
@@ -94,19 +113,19 @@ func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
 		}
 		return p, err
 	}
-	if p.Enqueued, err = e.Put(ctx, p.Run, p.Continued); err != nil {
+	if p.Enqueued, err = e.recovery.EnqueueMissing(ctx, p.Run, p.Continued); err != nil {
 		return p, err
 	}
-	return p, e.Ledger.Planned(ctx, source)
+	return p, e.ledger.Planned(ctx, source)
 }
 
 func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, holder string, p *Plan) (err error) {
-	if p.Run, p.Continued, err = e.Ledger.OpenRun(ctx, source, profile, r.Force, r.BudgetNano, r.BudgetTokens); err != nil {
+	if p.Run, p.Continued, err = e.ledger.OpenRun(ctx, source, profile, r.Force, r.BudgetNano, r.BudgetTokens); err != nil {
 		return err
 	}
 	if p.Run.State == ledger.Stopped {
 		p.Resumed = true
-		if err := e.Ledger.Resume(ctx, p.Run.Num, nil, nil); err != nil {
+		if err := e.ledger.Resume(ctx, p.Run.Num, nil, nil); err != nil {
 			return err
 		}
 	}
@@ -115,7 +134,7 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, h
 		return err
 	}
 	if !r.Partial {
-		if p.Gone, err = e.Ledger.MarkGone(ctx, p.Run, p.Count.Listed, func(uri string, modified time.Time) bool {
+		if p.Gone, err = e.ledger.MarkGone(ctx, p.Run, p.Count.Listed, func(uri string, modified time.Time) bool {
 			return r.Source.Matches(uri, modified) && !unread.covers(uri)
 		}); err != nil {
 			return err
@@ -123,22 +142,22 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, h
 	}
 	if r.Confirm != nil {
 		if err := r.Confirm(ctx, *p); err != nil {
-			_, stopErr := e.Ledger.Stop(context.WithoutCancel(ctx), p.Run.Num, ledger.Paused, "not confirmed")
+			_, stopErr := e.ledger.Stop(context.WithoutCancel(ctx), p.Run.Num, ledger.Paused, "not confirmed")
 			return errors.Join(err, stopErr)
 		}
 	}
-	if err := e.Ledger.Publish(ctx, p.Run.Num); err != nil {
+	if err := e.ledger.Publish(ctx, p.Run.Num); err != nil {
 		return err
 	}
-	if _, err := e.Ledger.FinishRun(ctx, p.Run.Num); err != nil {
+	if _, err := e.ledger.FinishRun(ctx, p.Run.Num); err != nil {
 		return err
 	}
-	totals, _, err := e.Ledger.Totals(ctx, p.Run.Num)
+	totals, _, err := e.ledger.Totals(ctx, p.Run.Num)
 	if err != nil {
 		return err
 	}
 	p.Remaining = totals.Remaining
-	p.Run, err = e.Ledger.RunByNum(ctx, p.Run.Num)
+	p.Run, err = e.ledger.RunByNum(ctx, p.Run.Num)
 	return err
 }
 
@@ -172,13 +191,13 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 			return fmt.Errorf("list the source: %w", b.err)
 		}
 		unread.add(b.batch)
-		count, err := e.Ledger.Plan(ctx, p.Run, holder, b.batch, r.Size, sample.add)
+		count, err := e.ledger.Plan(ctx, p.Run, holder, b.batch, r.Size, sample.add)
 		if err != nil {
 			return err
 		}
 		p.Count.Add(count)
-		if e.Progress != nil {
-			e.Progress(p.Count.Listed)
+		if e.progress != nil {
+			e.progress(p.Count.Listed)
 		}
 	}
 	p.Sample = sample.kept
@@ -270,7 +289,7 @@ func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (
 	holder := fmt.Sprintf("%s-%d-%x", cmp.Or(host, "host"), os.Getpid(), rand.Uint32())
 	var seen time.Time // the end of the lease that is in the way
 	for {
-		err := e.Ledger.LockPlan(ctx, source, profile, holder)
+		err := e.ledger.LockPlan(ctx, source, profile, holder)
 		if err == nil {
 			break
 		}
@@ -278,18 +297,18 @@ func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (
 			return nil, err
 		}
 		if !wait {
-			until, err := e.Ledger.PlanLeaseUntil(ctx, source, profile)
+			until, err := e.ledger.PlanLeaseUntil(ctx, source, profile)
 			switch {
 			case err != nil:
 				return nil, err
 			case seen.IsZero():
-				e.Log.Info("another process has begun to plan this source: looking whether it lives")
+				e.log.Info("another process has begun to plan this source: looking whether it lives")
 			case until.After(seen):
 				return nil, ledger.ErrPlanning
 			}
 			seen = until
 		}
-		if err := sleep(ctx, ledger.PlanRenew/4); err != nil {
+		if err := loop.Sleep(ctx, ledger.PlanRenew/4); err != nil {
 			return nil, err
 		}
 	}
@@ -297,32 +316,21 @@ func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(held, ledger.PlanRenew) == nil {
-			if err := e.Ledger.LockPlan(held, source, profile, holder); errors.Is(err, ledger.ErrPlanning) {
+		for loop.Sleep(held, ledger.PlanRenew) == nil {
+			if err := e.ledger.LockPlan(held, source, profile, holder); errors.Is(err, ledger.ErrPlanning) {
 				cancel(err)
 			} else if err != nil && held.Err() == nil {
-				e.Log.Warn("planning lease not renewed", "error", err)
+				e.log.Warn("planning lease not renewed", "error", err)
 			}
 		}
 	}()
 	return &lease{ctx: held, holder: holder, release: func() {
 		cancel(nil)
 		<-done
-		if err := e.Ledger.UnlockPlan(context.WithoutCancel(ctx), source, profile, holder); err != nil {
-			e.Log.Warn("planning lease not given back", "error", err)
+		if err := e.ledger.UnlockPlan(context.WithoutCancel(ctx), source, profile, holder); err != nil {
+			e.log.Warn("planning lease not given back", "error", err)
 		}
 	}}, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Preview lists a source and says what Enqueue would find, and writes nothing.
@@ -333,7 +341,7 @@ func (e *Enqueuer) Preview(ctx context.Context, r Request) (Plan, error) {
 		if err != nil {
 			return p, fmt.Errorf("list the source: %w", err)
 		}
-		count, err := e.Ledger.Preview(ctx, r.Source.URL(), r.Profile, r.Force, batch, sample.add)
+		count, err := e.ledger.Preview(ctx, r.Source.URL(), r.Profile, r.Force, batch, sample.add)
 		if err != nil {
 			return p, err
 		}

@@ -48,7 +48,8 @@ func setUpAt(t *testing.T, n int, now func() time.Time) *bench {
 	b.ok(err)
 	t.Cleanup(func() { b.ok(client.Close()) })
 	b.queue = tasks.NewQueue(client, "documents")
-	b.Enqueuer = &enqueuer.Enqueuer{Ledger: b.ledger, Queue: b.queue, Log: slog.New(slog.DiscardHandler)}
+	b.Enqueuer, err = enqueuer.New(enqueuer.Config{Ledger: b.ledger, Queue: b.queue})
+	b.ok(err)
 	return b
 }
 
@@ -177,8 +178,10 @@ func TestDeadPlannerIsNoPlanner(t *testing.T) {
 	profile, err := b.ledger.PutProfile(t.Context(), r.Profile, r.Model, r.ProfileBody)
 	b.ok(err)
 	b.ok(b.ledger.LockPlan(t.Context(), source, profile, "killed"))
-	b.Log = slog.New(slog.NewTextHandler(writer(func() { late.Store(int64(ledger.PlanLease + time.Second)) }), nil)) // it has looked
-	_, err = b.Enqueue(t.Context(), r)
+	waited := writer(func() { late.Store(int64(ledger.PlanLease + time.Second)) })
+	e, err := enqueuer.New(enqueuer.Config{Ledger: b.ledger, Queue: b.queue, Log: slog.New(slog.NewTextHandler(waited, nil))})
+	b.ok(err)
+	_, err = e.Enqueue(t.Context(), r)
 	b.ok(err)
 	if late.Load() == 0 {
 		t.Error("the killed planner's lease was no hindrance")

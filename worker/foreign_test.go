@@ -13,7 +13,7 @@ func TestTaskOfAnotherLedger(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, map[string]string{"a.txt": "Some text."})
 	run := b.plan()
-	b.ok(b.enqueue.Withdraw(t.Context(), run))
+	b.ok(b.recovery().Withdraw(t.Context(), run))
 	_, err := b.queue.Enqueue(t.Context(), []tasks.Partition{{Run: "another", RunNum: run.Num, ID: 1, Generation: 1, Profile: run.Profile}})
 	b.ok(err)
 	w := b.worker()

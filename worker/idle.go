@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/recovery"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 	// like that of a living one until the next renewal does not come.
 	seenFor = grownWithin
 	// backWithin is when a task that was handed back, because others have its documents, has come again.
-	backWithin = recoverEvery + 3*time.Second
+	backWithin = recovery.Interval + 3*time.Second
 )
 
 // idleLoop closes idle when there was nothing to do for IdleExit: no task here, none that could be taken, and none whose holder, of it or of its

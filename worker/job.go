@@ -154,10 +154,8 @@ func (w *Worker) stop(ctx context.Context, j *job, reason ledger.Reason, message
 		return
 	}
 	w.Log.Error("run stopped", "run", j.run.Name, "reason", reason, "message", message)
-	if w.Withdraw != nil {
-		if err := w.Withdraw(ctx, j.run); err != nil {
-			w.Log.Warn("tasks of the stopped run stay in the queue until a worker meets them", "error", err)
-		}
+	if err := w.recovery.Withdraw(ctx, j.run); err != nil {
+		w.Log.Warn("tasks of the stopped run stay in the queue until a worker takes them", "run", j.run.Name, "error", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/tasks"
 )
 
@@ -41,7 +42,7 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 		w.noteFull(err)
 		// The next task from the queue would fare no better while the ledger is away, and all of them would be taken and handed back as fast
 		// as Redis can.
-		w.pause(w.calls, recoverEvery)
+		w.pause(w.calls, recovery.Interval)
 	}
 	return err
 }
@@ -160,7 +161,7 @@ func (w *Worker) rest(ctx context.Context, p tasks.Partition) (done bool, err er
 			return false, err
 		}
 		w.elsewhere.Store(time.Now().UnixNano())
-		return false, &handBackError{recoverEvery, "the rest is claimed by another worker"}
+		return false, &handBackError{recovery.Interval, "the rest is claimed by another worker"}
 	}
 	now, err := w.Ledger.Now(ctx)
 	if err != nil {

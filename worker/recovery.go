@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/recovery"
 )
 
 // renew keeps the worker's lease, and with it all its claims, and tells the ledger what was counted meanwhile.
@@ -25,11 +27,8 @@ func (w *Worker) renew(ctx context.Context) {
 
 // recoverLoop frees what dead workers held.
 func (w *Worker) recoverLoop(ctx context.Context) {
-	if w.Recover == nil {
-		return
-	}
-	w.every(ctx, "recover what dead workers held", recoverEvery, func(ctx context.Context) {
-		if err := w.Recover(ctx); err != nil {
+	w.every(ctx, "recover what dead workers held", recovery.Interval, func(ctx context.Context) {
+		if err := w.recovery.RecoverDeadWorkers(ctx); err != nil {
 			w.logUnlessDone(ctx, "look for what dead workers held", err)
 		}
 	})

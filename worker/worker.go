@@ -23,6 +23,7 @@ import (
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/tasks"
 )
@@ -61,14 +62,10 @@ type Config struct {
 	// EndWhenFull ends the worker when the ledger's disk is full (ledger.IsFull), for someone who waits for its end. Otherwise it waits
 	// until there is room, and keeps what it has in hand.
 	EndWhenFull bool
-	// Recover, if not nil, is called every few seconds to free what dead workers held.
-	Recover func(ctx context.Context) error
 	// Observer, if not nil, is told what the worker is at.
 	Observer Observer
 	// Done, if not nil, is called with each document that was booked as done. It is safe for concurrent use.
 	Done func(ledger.Exported)
-	// Withdraw, if not nil, takes the tasks of a run that was stopped out of the queue.
-	Withdraw func(ctx context.Context, run ledger.Run) error
 }
 
 // Fallback is a further place to ask.
@@ -81,8 +78,6 @@ type Fallback struct {
 const (
 	// renewEvery leaves two more tries within a lease.
 	renewEvery = ledger.Lease / 3
-	// recoverEvery is how often lapsed claims and tasks are looked for.
-	recoverEvery = 5 * time.Second
 	// watchEvery is how often the states of the runs in work are asked for.
 	watchEvery = 2 * time.Second
 	// clockEvery is how often the clock is compared with that of Redis.
@@ -101,6 +96,7 @@ type Worker struct {
 	id        int64
 	jobs      jobs
 	hands     hands
+	recovery  *recovery.Recovery
 	fallback  *llm.Fallback
 	callSlots *callSlots
 	slots     chan struct{} // documents in work
@@ -139,6 +135,7 @@ func New(c Config) *Worker {
 		slots: make(chan struct{}, ahead*c.Concurrency), suspects: make(chan struct{}, ahead*c.Concurrency),
 		alone: make(chan struct{}, c.Limits.Children()), apart: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
+	w.recovery = recovery.New(c.Ledger, c.Queue, c.Log)
 	w.fallback = w.newFallback()
 	w.callSlots = newCallSlots(c.Concurrency)
 	return w
@@ -238,7 +235,7 @@ func (w *Worker) server(base context.Context) *asynq.Server {
 			if errors.As(err, &later) {
 				return later.after
 			}
-			return recoverEvery
+			return recovery.Interval
 		},
 		IsFailure: func(error) bool { return false },
 		// Longer than the grace: asynq's own hand-back, which comes before a handler's end, is never needed.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/tasks"
 	"github.com/gistmill/gistmill/worker"
@@ -91,9 +91,12 @@ func setUp(t *testing.T, documents map[string]string) *bench {
 	b.ok(err)
 	t.Cleanup(func() { b.ok(client.Close()) })
 	b.queue = tasks.NewQueue(client, "documents")
-	b.enqueue = &enqueuer.Enqueuer{Ledger: b.ledger, Queue: b.queue, Log: slog.New(slog.DiscardHandler)}
+	b.enqueue, err = enqueuer.New(enqueuer.Config{Ledger: b.ledger, Queue: b.queue})
+	b.ok(err)
 	return b
 }
+
+func (b *bench) recovery() *recovery.Recovery { return recovery.New(b.ledger, b.queue, nil) }
 
 func (b *bench) ok(err error) {
 	b.Helper()
@@ -144,7 +147,6 @@ func (b *bench) config() worker.Config {
 		DayCapNano:    b.dayCap,
 		Fallbacks:     b.fallbacks,
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond,
-		Recover: b.enqueue.NewRecovery(time.Now).Look, Withdraw: b.enqueue.Withdraw,
 	}
 }
 
@@ -521,12 +523,12 @@ func TestLostTasksComeBack(t *testing.T) {
 	b := setUp(t, documents(8))
 	run := b.plan()
 	b.ok(b.queue.Redis().FlushAll(t.Context()).Err())
-	n, err := b.enqueue.Reconcile(t.Context())
+	n, err := b.recovery().Reconcile(t.Context())
 	b.ok(err)
 	if n != 2 {
 		t.Errorf("%d of 2 tasks came back", n)
 	}
-	if n, err = b.enqueue.Put(t.Context(), run, true); err != nil || n != 0 {
+	if n, err = b.recovery().EnqueueMissing(t.Context(), run, true); err != nil || n != 0 {
 		t.Errorf("enqueued twice: %d %v", n, err)
 	}
 	b.work(run)

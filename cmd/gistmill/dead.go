@@ -283,7 +283,7 @@ func (a *app) retryDead(ctx context.Context, f ledger.DeadFilter) (total int64, 
 		}
 		r := retriedRun{Run: run.Name, Source: run.Source, State: run.State, Documents: redriven[num], reason: run.Reason}
 		if a.queue != nil && run.State == ledger.Running {
-			n, putErr := a.enqueuer().Put(ctx, run, true)
+			n, putErr := a.recovery.EnqueueMissing(ctx, run, true)
 			if putErr != nil {
 				return total, runs, errors.Join(err, fmt.Errorf("dead letters of run %s are pending again, but not enqueued (the next `gistmill enqueue` does it): %w", run.Name, putErr))
 			}

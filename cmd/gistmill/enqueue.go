@@ -56,7 +56,7 @@ into the queue, for workers to take up. An unfinished run of the same source and
 		if err := a.open(command.Context(), queueRequired); err != nil {
 			return err
 		}
-		if _, err := a.enqueuer().Reconcile(command.Context()); err != nil {
+		if _, err := a.recovery.Reconcile(command.Context()); err != nil {
 			return err
 		}
 		if err := sources.check(command.Context(), a, args); err != nil {
@@ -109,8 +109,10 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 		return none, err
 	}
 	defer source.Close()
-	e := a.enqueuer()
-	e.Progress = o.progress
+	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log, Progress: o.progress})
+	if err != nil {
+		return none, err
+	}
 	request := enqueuer.Request{
 		Source: source, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
 		Force: o.force, Wait: o.wait, Partial: flags.limit > 0,

@@ -200,7 +200,11 @@ func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, for
 		return dryRunRow{}, err
 	}
 	defer source.Close()
-	plan, err := a.enqueuer().Preview(ctx, enqueuer.Request{Source: source, Profile: profile.Hash(), Force: force})
+	enqueuing, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Log: a.log})
+	if err != nil {
+		return dryRunRow{}, err
+	}
+	plan, err := enqueuing.Preview(ctx, enqueuer.Request{Source: source, Profile: profile.Hash(), Force: force})
 	if err != nil {
 		return dryRunRow{}, err
 	}

@@ -224,7 +224,7 @@ func (a *app) workOn(runs []ledger.Run, show *progress, ahead *export.Ahead) ([]
 func (a *app) keepEnqueued(ctx context.Context, runs []ledger.Run) {
 	for pause(ctx, runPutEvery) == nil {
 		for _, r := range runs {
-			if _, err := a.enqueuer().Put(ctx, r, true); err != nil && ctx.Err() == nil {
+			if _, err := a.recovery.EnqueueMissing(ctx, r, true); err != nil && ctx.Err() == nil {
 				a.log.Warn("work that nobody holds was not enqueued, trying again", "run", r.Name, "error", err)
 			}
 		}

@@ -149,7 +149,7 @@ func (a *app) stopRun(ctx context.Context, run ledger.Run, reason ledger.Reason,
 		return "", fmt.Errorf("run %s is %s: there is nothing to stop", run.Name, state)
 	}
 	if a.queue != nil {
-		if err := a.enqueuer().Withdraw(ctx, run); err != nil {
+		if err := a.recovery.Withdraw(ctx, run); err != nil {
 			return "", fmt.Errorf("run %s is %s, but its tasks are still in the queue (workers drop them): %w", run.Name, reason, err)
 		}
 	}
@@ -186,7 +186,7 @@ func (c *cli) resumeCommand() *cobra.Command {
 			if a.queue == nil {
 				return said + "; no --redis is given, so `gistmill run` or `gistmill enqueue` with its source goes on with it", nil
 			}
-			n, err := a.enqueuer().Put(ctx, run, true)
+			n, err := a.recovery.EnqueueMissing(ctx, run, true)
 			return fmt.Sprintf("%s, %s enqueued", said, count(int64(n), "task")), err
 		})
 	return command

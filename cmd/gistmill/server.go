@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -17,12 +16,6 @@ import (
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/keda"
 	"github.com/gistmill/gistmill/worker"
-)
-
-const (
-	// recoverEvery is how often the server looks for what dead workers held, reconcileEvery for tasks that the queue has lost.
-	recoverEvery   = 5 * time.Second
-	reconcileEvery = 30 * time.Second
 )
 
 func (c *cli) serverCommand() *cobra.Command {
@@ -73,19 +66,7 @@ func (a *app) serve(ctx context.Context) error {
 	})
 	a.log.Info("server started", "address", listener.Addr().String(), "token", token != nil)
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return a.keepOwn(ctx) })
-	recovery := a.enqueuer().NewRecovery(time.Now)
-	all.Go(func() error {
-		a.again(ctx, recoverEvery, "look for what dead workers held", recovery.Look)
-		return nil
-	})
-	all.Go(func() error {
-		a.again(ctx, reconcileEvery, "look for lost tasks", func(ctx context.Context) error {
-			_, err := a.enqueuer().Reconcile(ctx)
-			return err
-		})
-		return nil
-	})
+	all.Go(func() error { return a.recovery.Run(ctx) })
 	all.Go(func() error { return console.Serve(ctx, listener, handler, a.config.ShutdownGrace, a.log) })
 	return all.Wait()
 }
@@ -119,28 +100,4 @@ func (a *app) serverMetrics(demand *keda.Meter) http.Handler {
 		Ledger:     a.ledger.Figures,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay), DeadClasses: worker.DeadClasses(), Version: versionText(), Log: a.log,
 	})
-}
-
-// again does a step at once and then at each interval until ctx ends. A failure is logged once, until it works again.
-func (a *app) again(ctx context.Context, interval time.Duration, step string, do func(context.Context) error) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	failing := false
-	for {
-		err := do(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil && !failing:
-			a.log.Warn("failed, and tried again until it works", "step", step, "error", err)
-		case err == nil && failing:
-			a.log.Info("works again", "step", step)
-		}
-		failing = err != nil
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -21,12 +21,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
+	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/tasks"
@@ -39,10 +39,11 @@ const startFor = 15 * time.Second
 // app is everything that a command is wired from. Parts that a command does not need are nil.
 type app struct {
 	*cli
-	config config.Config
-	log    *slog.Logger
-	ledger *ledger.Ledger
-	queue  *tasks.Queue // nil without a Redis
+	config   config.Config
+	log      *slog.Logger
+	ledger   *ledger.Ledger
+	queue    *tasks.Queue       // nil without a Redis
+	recovery *recovery.Recovery // nil without a queue
 	// What is told of work: each is nil where nobody asks for it.
 	tracing  *telemetry.Tracing
 	observer *telemetry.Observer
@@ -125,6 +126,7 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		return fmt.Errorf("reach Redis at %s: %w; check --redis or GISTMILL_REDIS, and that it runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
+	a.recovery = recovery.New(a.ledger, a.queue, a.log)
 	if need != queueViewed && !a.embedded() {
 		if err := a.checkRedis(ctx); err != nil {
 			return err
@@ -146,7 +148,7 @@ func (a *app) checkRedis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := patiently(ctx, startFor+enqueuer.OwnWithin, a.enqueuer().Own); err != nil {
+	if err := patiently(ctx, startFor+recovery.OwnerTimeout, a.recovery.ClaimQueue); err != nil {
 		return err
 	}
 	for _, w := range warnings {
@@ -211,11 +213,6 @@ func notThereYet(err error) bool {
 // sourceOptions are what a worker opens a source with; a listing adds its filters.
 func (a *app) sourceOptions() corpus.Options {
 	return corpus.Options{MaxBytes: a.config.MaxDocumentBytes}
-}
-
-// enqueuer is wired with ledger and queue.
-func (a *app) enqueuer() *enqueuer.Enqueuer {
-	return &enqueuer.Enqueuer{Ledger: a.ledger, Queue: a.queue, Log: a.log}
 }
 
 // profile reads the profile that the settings describe.
@@ -375,8 +372,6 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Grace:    a.config.ShutdownGrace,
 		IdleExit: o.idleExit, Poll: o.poll, EndWhenFull: o.endWhenFull, Done: o.done,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
-		Recover:    a.enqueuer().NewRecovery(time.Now).Look,
-		Withdraw:   a.enqueuer().Withdraw,
 	}
 	if a.observer != nil {
 		c.Observer = a.observer

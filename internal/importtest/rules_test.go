@@ -24,17 +24,20 @@ type layer struct {
 }
 
 // layerOf places a package. The heights are those of the design: cmd, then
-// enqueuer, worker and keda, then internal, then tasks.
+// enqueuer, worker and keda, then internal/recovery, then internal, then tasks.
 func layerOf(path string) (layer, bool) {
 	first, _, _ := strings.Cut(path, "/")
 	switch first {
 	case "test":
-		return layer{"test", 5, true}, true
+		return layer{"test", 6, true}, true
 	case "cmd", "deploy":
-		return layer{"cmd", 4, true}, true
+		return layer{"cmd", 5, true}, true
 	case "enqueuer", "worker", "keda":
-		return layer{first, 3, false}, true
+		return layer{first, 4, false}, true
 	case "internal":
+		if under(path, "internal/recovery") {
+			return layer{"recovery", 3, false}, true
+		}
 		return layer{"internal", 2, true}, true
 	case "tasks":
 		return layer{"tasks", 1, false}, true
@@ -53,7 +56,7 @@ func owners() []owner {
 	return []owner{
 		{
 			prefixes: []string{"github.com/hibiken/asynq"},
-			allowed:  []string{"tasks", "enqueuer", "worker", "keda", "test"},
+			allowed:  []string{"tasks", "enqueuer", "worker", "keda", "internal/recovery", "test"},
 			why:      "the ledger is the truth and the queue is disposable: what knows no asynq cannot come to depend on it",
 		},
 		{

@@ -27,7 +27,7 @@ func TestFrozenWorker(t *testing.T) {
 	thaw := time.NewTimer(frozenFor)
 	another := s.worker("--concurrency", "8")
 	another.until("the frozen worker's documents were taken over", func() bool {
-		return strings.Contains(another.Stderr.String(), "claims of a dead worker freed") || strings.Contains(console.Stderr.String(), "claims of a dead worker freed")
+		return strings.Contains(another.Stderr.String(), "claims of a dead worker released") || strings.Contains(console.Stderr.String(), "claims of a dead worker released")
 	})
 	s.finish(run, ledger.Lease*3, totals{Total: documents, Done: documents})
 	lost := s.count(`SELECT count(*) FROM calls WHERE class = 'lost'`)

@@ -1,0 +1,53 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// confirmDeadAfter is how long a worker or task must look dead before it counts as dead. A live worker
+// renews its lease within this time. After a late poll, such as the first one after an outage of the
+// ledger, the next poll follows at once, so a count of polls would not do.
+const confirmDeadAfter = 4 * time.Second
+
+// RecoverDeadWorkers releases the claims of workers whose lease has lapsed in the ledger, and puts
+// tasks that are active without a lease back into the queue. It acts on what has looked dead in every
+// call for 4 s, so call it every few seconds. asynq alone takes up to 125 s to put such a task back,
+// and needs a live worker for it.
+func (r *Recovery) RecoverDeadWorkers(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lapsed := map[int64]time.Time{}
+	released, ledgerErr := r.ledger.RecoverLapsed(ctx, func(worker int64) bool {
+		return confirmed(worker, r.lapsed, lapsed, r.now())
+	})
+	r.lapsed = lapsed
+	if ledgerErr != nil {
+		ledgerErr = fmt.Errorf("release lapsed claims: %w", ledgerErr)
+	}
+	for _, p := range released {
+		r.log.Info("claims of a dead worker released", "partition", p.ID)
+	}
+	leaseless := map[string]time.Time{}
+	n, queueErr := r.queue.RecoverLapsed(ctx, func(id string) bool {
+		return confirmed(id, r.leaseless, leaseless, r.now())
+	})
+	r.leaseless = leaseless
+	if n > 0 {
+		r.log.Info("tasks of a dead worker put back", "tasks", n)
+	}
+	return errors.Join(ledgerErr, queueErr)
+}
+
+// confirmed notes in seen that id looks dead now, and reports whether it has for long enough. before is
+// what the last poll noted.
+func confirmed[K comparable](id K, before, seen map[K]time.Time, now time.Time) bool {
+	since, ok := before[id]
+	if !ok {
+		since = now
+	}
+	seen[id] = since
+	return now.Sub(since) >= confirmDeadAfter
+}
