@@ -28,13 +28,15 @@ type classifier struct {
 	now     time.Time
 }
 
-// classify decides a call that gave no usable answer: either err says what
-// failed below the API, or the exchange holds an error (of any status, 200
-// included) or an answer without choices.
-func (c classifier) classify(ex *exchange, err error) *Error {
+// classify decides a call that gave no usable answer: the request or the reading of its answer
+// failed, the answer is an error (with any status, 200 included), or it has no choices.
+func (c classifier) classify(ex *exchange) *Error {
+	if ex.err != nil {
+		return c.transport(ex, ex.err)
+	}
 	said := parseProviderError(ex.body)
-	if ex.status == 0 || ex.readErr != nil || err != nil && ex.status < 300 && !said.found {
-		return c.transport(ex, err)
+	if ex.decodeErr != nil && !said.found {
+		return c.transport(ex, ex.decodeErr)
 	}
 	status := ex.status
 	if status < 300 && said.found {

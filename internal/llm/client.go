@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"time"
 
 	openai "github.com/sashabaranov/go-openai"
@@ -13,18 +15,15 @@ import (
 // A Client calls one endpoint. It is safe for concurrent use.
 type Client struct {
 	cfg      Config
-	api      *openai.Client
-	doer     doer
-	endpoint string // host of the base URL
-	baseURL  string // to show
+	http     *http.Client
+	base     *url.URL
 	limiter  Limiter
 	breaker  *breaker
 	dialects dialects
 	warned   warnings
 }
 
-// New returns a client. It makes no call. All that is wrong with the settings
-// is in the error at once.
+// New returns a client. It makes no call. The error names everything that is wrong with cfg.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	base, err := parseBaseURL(cfg.BaseURL, cfg.APIVersion != "")
@@ -32,38 +31,26 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		cfg:      cfg,
-		doer:     doer{http: cfg.HTTPClient},
-		endpoint: base.Host,
-		baseURL:  displayURL(base),
-		limiter:  cfg.Limiter,
-		breaker:  newBreaker(cfg.Logger.With(slog.String("endpoint", base.Host))),
+		cfg:     cfg,
+		http:    cfg.HTTPClient,
+		base:    base,
+		limiter: cfg.Limiter,
+		breaker: newBreaker(cfg.Logger.With(slog.String("endpoint", base.Host))),
 	}
-	if c.doer.http == nil {
-		c.doer.http = newHTTPClient(cfg.MaxConnections)
+	if c.http == nil {
+		c.http = newHTTPClient(cfg.MaxConnections)
 	}
 	if c.limiter == nil {
 		c.limiter = unlimited{}
 	}
-	api := openai.DefaultConfig(cfg.APIKey)
-	if cfg.APIVersion != "" {
-		api = openai.DefaultAzureConfig(cfg.APIKey, "")
-		api.APIVersion = cfg.APIVersion
-		// go-openai rewrites model names as Azure named its first deployments;
-		// a deployment is called what its owner calls it.
-		api.AzureModelMapperFunc = func(model string) string { return model }
-	}
-	api.BaseURL = base.String()
-	api.HTTPClient = c.doer
-	c.api = openai.NewClientWithConfig(api)
 	return c, nil
 }
 
 // Close drops idle connections. Calls under way go on.
-func (c *Client) Close() { c.doer.http.CloseIdleConnections() }
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Endpoint is the host, and port if any, that answers.
-func (c *Client) Endpoint() string { return c.endpoint }
+func (c *Client) Endpoint() string { return c.base.Host }
 
 // Down returns the error, class RateLimited, of a call that is made now, where
 // the endpoint is down; else nil. It waits for nothing.
@@ -139,7 +126,7 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 			}
 			d = c.dialects.learn(key, d, next)
 			c.cfg.Logger.Info("endpoint refused how a request was written; writing it differently from now on",
-				slog.String("endpoint", c.endpoint), slog.String("model", r.Model),
+				slog.String("endpoint", c.Endpoint()), slog.String("model", r.Model),
 				slog.String("code", failed.Code), slog.String("format", d.format.String()),
 				slog.Bool("temperature", d.temperature), slog.Bool("max_completion_tokens", d.completionCap))
 		default:
@@ -159,7 +146,7 @@ func tooEarly(err error, refused *Error) error {
 	return &merged
 }
 
-// call makes one HTTP call and gives the permit back.
+// call makes one HTTP call and ends the permit. said is the endpoint's own error, if it sent one.
 func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) (resp Response, said providerError, err error) {
 	ex := &exchange{}
 	sent := time.Now()
@@ -174,49 +161,27 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		permit.Done(Outcome{Err: err, Usage: usage, Header: ex.header, Latency: time.Since(sent)})
 	}()
 
-	wire, zero := d.wire(r)
-	ex.zeroTemperature = zero
-	// What is long is left out here and written by doer.
-	ex.messages, wire.Messages = wire.Messages, nil
-	ex.format, wire.ResponseFormat = wire.ResponseFormat, nil
-	callCtx, cancel := context.WithTimeout(withExchange(ctx, ex), c.cfg.Timeout)
-	defer cancel()
-	_, err = c.api.CreateChatCompletion(callCtx, wire) // doer has read the answer
-	if ctx.Err() != nil && err != nil {
-		return Response{}, said, ctx.Err()
+	body, err := d.body(r).encode()
+	if err != nil {
+		return Response{}, said, err
 	}
+	ex = c.exchange(ctx, r.Model, body)
 	cl := classifier{
 		scrub:   scrubber{key: c.cfg.APIKey, prompt: r.Messages},
 		keySent: c.cfg.APIKey != "",
-		baseURL: c.baseURL,
+		baseURL: displayURL(c.base),
 		model:   r.Model,
 		timeout: c.cfg.Timeout,
 		now:     time.Now(),
 	}
-	if local := localRefusal(err); local != nil {
-		return Response{}, said, local
+	switch {
+	case len(ex.answer.Choices) > 0:
+		resp, err = c.answer(r, ex, cl)
+		return resp, said, err
+	case ctx.Err() != nil:
+		return Response{}, said, ctx.Err() // given up by the caller: not a failure of the endpoint
 	}
-	if err != nil || len(ex.answer.Choices) == 0 {
-		return Response{}, parseProviderError(ex.body), cl.classify(ex, err)
-	}
-	resp, err = c.answer(r, ex, cl)
-	return resp, said, err
-}
-
-// localRefusal recognizes what go-openai refuses before it sends anything.
-func localRefusal(err error) *Error {
-	for _, sentinel := range []error{
-		openai.ErrChatCompletionInvalidModel,
-		openai.ErrReasoningModelMaxTokensDeprecated,
-		openai.ErrReasoningModelLimitationsOther,
-		openai.ErrReasoningSamplingUnsupported,
-		openai.ErrReasoningEffortUnsupported,
-	} {
-		if errors.Is(err, sentinel) {
-			return &Error{Class: Halted, Code: "unsupported_model", Message: "the model cannot be used: check --model: " + sentinel.Error()}
-		}
-	}
-	return nil
+	return Response{}, parseProviderError(ex.body), cl.classify(ex)
 }
 
 // answer turns a completion into a Response, or into an error when the model
@@ -227,7 +192,7 @@ func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error
 		Content:      string(choice.Message.Content),
 		FinishReason: choice.FinishReason,
 		Model:        ex.answer.Model,
-		Endpoint:     c.endpoint,
+		Endpoint:     c.Endpoint(),
 		Usage:        ex.answer.usage(),
 	}
 	if r.Schema != nil {
@@ -252,4 +217,4 @@ func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error
 }
 
 // String names the endpoint, never the key.
-func (c *Client) String() string { return fmt.Sprintf("llm.Client(%s)", c.baseURL) }
+func (c *Client) String() string { return fmt.Sprintf("llm.Client(%s)", displayURL(c.base)) }

@@ -55,11 +55,13 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // lenient takes what encoding/json takes: some servers are careless.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) //nolint:gochecknoglobals // never changed
 
-// parseCompletion reads a body; what stands behind the object does not matter.
+// parseCompletion decodes a response body. Data after the JSON object is ignored.
 func parseCompletion(body []byte) (completion, error) {
 	var c completion
-	err := json.UnmarshalDecode(jsontext.NewDecoder(bytes.NewBuffer(body), lenient), &c)
-	return c, err
+	if err := json.UnmarshalDecode(jsontext.NewDecoder(bytes.NewBuffer(body), lenient), &c); err != nil {
+		return completion{}, err
+	}
+	return c, nil
 }
 
 // maxUsage is more tokens than any call has. An endpoint that reports more, or less than none, would lead the books astray.

@@ -1,0 +1,118 @@
+package llm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxAnswerBytes bounds a response body. An answer of 128,000 tokens has about 1 MB.
+const maxAnswerBytes = 16 << 20
+
+var errAnswerTooLarge = errors.New("the answer is larger than " + strconv.Itoa(maxAnswerBytes>>20) + " MiB")
+
+// newHTTPClient returns a client that keeps one connection for each call in flight. The default of
+// net/http, two per host, costs a TLS handshake on nearly every call. The client has no timeout:
+// each call has a context.
+func newHTTPClient(connections int) *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dialer.DialContext,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConns:        connections,
+			MaxIdleConnsPerHost: connections,
+			IdleConnTimeout:     90 * time.Second,
+			TLSHandshakeTimeout: 10 * time.Second,
+			// The headers of a completion arrive with the whole answer, so ResponseHeaderTimeout
+			// would be a second request timeout.
+			ExpectContinueTimeout:  time.Second,
+			MaxResponseHeaderBytes: 256 << 10,
+			WriteBufferSize:        64 << 10, // prompts are long
+			// Without pings, every call on a dead HTTP/2 connection runs into its timeout until the
+			// kernel gives up after minutes.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		},
+		// A redirected POST becomes a GET, and a redirect here means that the base URL is wrong.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// exchange is one HTTP request and what came back.
+type exchange struct {
+	status int         // 0: no response
+	header http.Header // nil: no response
+	body   []byte      // incomplete if err is set
+	err    error       // the request failed, or the response could not be read
+
+	answer    completion // the decoded body of a 2xx
+	decodeErr error      // the body of a 2xx is no completion
+}
+
+// exchange sends a request body and reads the answer. Errors are in the result: the classifier needs
+// them together with the response.
+func (c *Client) exchange(ctx context.Context, model string, body []byte) *exchange {
+	ex := &exchange{}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(model), bytes.NewReader(body))
+	if err != nil {
+		ex.err = err
+		return ex
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	switch {
+	case c.cfg.APIVersion != "":
+		req.Header.Set("api-key", c.cfg.APIKey)
+	case c.cfg.APIKey != "":
+		req.Header.Set("Authorization", "Bearer "+c.cfg.APIKey)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		ex.err = err
+		return ex
+	}
+	defer func() { _ = resp.Body.Close() }()
+	ex.status, ex.header = resp.StatusCode, resp.Header
+	ex.body, ex.err = readBounded(resp.Body, resp.ContentLength)
+	if ex.err == nil && ex.ok() {
+		ex.answer, ex.decodeErr = parseCompletion(ex.body)
+	}
+	return ex
+}
+
+// ok reports whether the status is a 2xx.
+func (ex *exchange) ok() bool { return ex.status >= 200 && ex.status < 300 }
+
+// url returns where to ask a model. Azure has one URL per deployment
+// (https://learn.microsoft.com/azure/ai-services/openai/reference).
+func (c *Client) url(model string) string {
+	base := strings.TrimRight(c.base.String(), "/")
+	if c.cfg.APIVersion == "" {
+		return base + "/chat/completions"
+	}
+	return base + "/openai/deployments/" + model + "/chat/completions?api-version=" + url.QueryEscape(c.cfg.APIVersion)
+}
+
+// readBounded reads a body of at most maxAnswerBytes. announced is its Content-Length, or -1.
+func readBounded(r io.Reader, announced int64) ([]byte, error) {
+	if announced > maxAnswerBytes {
+		return nil, errAnswerTooLarge
+	}
+	var b bytes.Buffer
+	b.Grow(int(max(announced, 0)) + bytes.MinRead)
+	n, err := b.ReadFrom(io.LimitReader(r, maxAnswerBytes+1))
+	if n > maxAnswerBytes {
+		return nil, errAnswerTooLarge
+	}
+	return b.Bytes(), err
+}
