@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // dayStatus is what `status -o json` says of the day.
@@ -21,7 +22,7 @@ type dayStatus struct {
 func (u *user) day(more ...string) dayStatus {
 	u.t.Helper()
 	var s dayStatus
-	u.run(append([]string{"status", "-o", "json"}, more...)...).wantCode(0).decode(&s)
+	u.run(append([]string{"status", "-o", "json"}, more...)...).WantCode(0).Decode(&s)
 	return s
 }
 
@@ -36,17 +37,17 @@ func TestHalfOfTheEstimate(t *testing.T) {
 			CostUSD float64 `json:"cost_usd"`
 		} `json:"estimate"`
 	}
-	u.run("enqueue", "docs", "--dry-run", "--base-url", u.url, "-o", "json").wantCode(0).decode(&plans)
+	u.run("enqueue", "docs", "--dry-run", "--base-url", u.url, "-o", "json").WantCode(0).Decode(&plans)
 	half := plans[0].Estimate.CostUSD / 2
-	u.summarize("--budget-usd", fmt.Sprintf("%.9f", half), "--concurrency", "32").wait().wantCode(5).says("budget")
+	u.summarize("--budget-usd", fmt.Sprintf("%.9f", half), "--concurrency", "32").Wait().WantCode(5).Says("budget")
 	s := u.status()
 	if s.CostUSD == nil || *s.CostUSD > half || *s.CostUSD < 0.95*half {
 		t.Fatalf("spent %v of %v", *s.CostUSD, half)
 	}
 	t.Logf("spent %.2f %% of the cap, %+v", 100**s.CostUSD/half, s.Documents)
-	u.run("resume", s.Run, "--budget-usd", fmt.Sprintf("%.9f", 4*half)).wantCode(0)
-	u.summarize().wait().wantCode(0)
-	u.books("finished", totals{Total: n, Done: n})
+	u.run("resume", s.Run, "--budget-usd", fmt.Sprintf("%.9f", 4*half)).WantCode(0)
+	u.summarize().Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: n, Done: n})
 	u.paidOnce(n)
 }
 
@@ -57,12 +58,12 @@ func TestKilledCallsCountInFull(t *testing.T) {
 	const n, open = 12, 4
 	u.notes(0, n)
 	p := u.summarize("--budget-usd", "1", "--concurrency", fmt.Sprint(open))
-	p.until("calls are in flight", func() bool { return u.fake.Stats().InFlight >= open })
-	p.signal(syscall.SIGKILL)
-	p.wait()
+	p.Until("calls are in flight", func() bool { return u.fake.Stats().InFlight >= open })
+	p.Signal(syscall.SIGKILL)
+	p.Wait()
 	u.set(func(c *fakellm.Config) { c.RateHang = 0 })
-	u.summarize().wait().wantCode(0)
-	s := u.books("finished", totals{Total: n, Done: n})
+	u.summarize().Wait().WantCode(0)
+	s := u.books("finished", programtest.Totals{Total: n, Done: n})
 	documents := 0.0
 	for _, d := range u.summaries() {
 		documents += *d.CostUSD
@@ -90,23 +91,23 @@ func TestDayBudget(t *testing.T) {
 	u := newUser(t, latency("5ms"))
 	const n = 120
 	u.notes(0, n)
-	u.summarize("--limit", "40").wait().wantCode(0)
+	u.summarize("--limit", "40").Wait().WantCode(0)
 	before := u.day()
 	most := *before.CostUSDDay * 2
 	arg := fmt.Sprintf("--budget-usd-day=%.9f", most)
-	u.summarize("--words", "40", arg).wait().wantCode(5).says("budget of the day", "UTC", "--budget-usd-day")
+	u.summarize("--words", "40", arg).Wait().WantCode(5).Says("budget of the day", "UTC", "--budget-usd-day")
 	day := u.day(arg)
 	if *day.CostUSDDay > most || *day.CostUSDDay < 0.9*most || *day.BudgetUSDDay != most {
 		t.Errorf("of a day's cap of %v: %s", most, toJSON(day))
 	}
 	s := u.status()
-	if s.state() != "stopped:budget" || s.Documents.Remaining == 0 {
-		t.Errorf("%s, %+v", s.state(), s.Documents)
+	if s.Phase() != "stopped:budget" || s.Documents.Remaining == 0 {
+		t.Errorf("%s, %+v", s.Phase(), s.Documents)
 	}
-	u.summarize("--words", "40", arg).wait().wantCode(5)
-	u.summarize("--words", "40", "--budget-usd-day=1").wait().wantCode(0)
-	u.books("finished", totals{Total: n, Done: n})
-	u.summarize("--model", "nobody-knows-its-price", "--budget-usd-day=1").wait().wantCode(2).says("--budget-usd-day", "nobody-knows-its-price", "--prices")
+	u.summarize("--words", "40", arg).Wait().WantCode(5)
+	u.summarize("--words", "40", "--budget-usd-day=1").Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.summarize("--model", "nobody-knows-its-price", "--budget-usd-day=1").Wait().WantCode(2).Says("--budget-usd-day", "nobody-knows-its-price", "--prices")
 	u.run("enqueue", "docs", "--base-url", u.url, "--redis", "redis://localhost:1", "--model", "nobody-knows-its-price", "--budget-usd", "1").
-		wantCode(2).says("nobody-knows-its-price", "--prices")
+		WantCode(2).Says("nobody-knows-its-price", "--prices")
 }

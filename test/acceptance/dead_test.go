@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // document is what `show -o json` says of one.
@@ -30,7 +31,7 @@ type event struct {
 func (u *user) show(uri string) document {
 	u.t.Helper()
 	var d document
-	u.run("show", uri, "-o", "json").wantCode(0).decode(&d)
+	u.run("show", uri, "-o", "json").WantCode(0).Decode(&d)
 	return d
 }
 
@@ -53,8 +54,8 @@ func TestDeadRetry(t *testing.T) {
 	u.write("edited.txt", []byte(note(102)+"FAKELLM-REFUSE\n"))
 	retries := []string{"--max-attempts", "3", "--retry-base", "20ms"}
 
-	u.summarize(retries...).wait().wantCode(3).says("3 documents dead", "gistmill dead list")
-	u.books("finished", totals{Total: 13, Done: 10, Dead: 3})
+	u.summarize(retries...).Wait().WantCode(3).Says("3 documents dead", "gistmill dead list")
+	u.books("finished", programtest.Totals{Total: 13, Done: 10, Dead: 3})
 	dead := u.dead()
 	for uri, want := range map[string]deadLetter{
 		"refused.txt": {Class: "refused", Attempts: 1}, "failing.txt": {Class: "exhausted", Attempts: 3}, "edited.txt": {Class: "refused", Attempts: 1},
@@ -64,37 +65,37 @@ func TestDeadRetry(t *testing.T) {
 			t.Errorf("%s: dead letter %+v, want class %s after %d attempts", uri, got, want.Class, want.Attempts)
 		}
 	}
-	if strings.Contains(u.run("dead", "list").wantCode(0).stdout, "Observer") {
+	if strings.Contains(u.run("dead", "list").WantCode(0).Stdout, "Observer") {
 		t.Error("the dead list shows text of a document")
 	}
 
 	// Nothing is tried again by itself, but for what has changed.
 	before := u.fake.Stats().Calls
 	u.write("edited.txt", []byte(note(102)))
-	u.summarize(retries...).wait().wantCode(3)
-	u.books("finished", totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
+	u.summarize(retries...).Wait().WantCode(3)
+	u.books("finished", programtest.Totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
 	if calls := u.fake.Stats().Calls - before; calls != 1 {
 		t.Errorf("%d calls, want 1", calls)
 	}
 
 	// Not mended: dead again, with one more past.
-	u.run("dead", "retry", "--class", "refused").wantCode(0)
-	u.books("running", totals{Total: 13, Done: 1, Dead: 1, Skipped: 10, Remaining: 1})
-	u.summarize(retries...).wait().wantCode(3)
-	u.books("finished", totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
+	u.run("dead", "retry", "--class", "refused").WantCode(0)
+	u.books("running", programtest.Totals{Total: 13, Done: 1, Dead: 1, Skipped: 10, Remaining: 1})
+	u.summarize(retries...).Wait().WantCode(3)
+	u.books("finished", programtest.Totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
 	if got := u.dead()["refused.txt"]; got.Attempts != 2 {
 		t.Errorf("refused.txt has %d attempts, want 2", got.Attempts)
 	}
 
 	// Mended.
 	u.set(func(c *fakellm.Config) { c.FilterMarker, c.FailMarker = "", "" })
-	u.run("dead", "retry").wantCode(0)
-	u.books("running", totals{Total: 13, Done: 1, Skipped: 10, Remaining: 2})
+	u.run("dead", "retry").WantCode(0)
+	u.books("running", programtest.Totals{Total: 13, Done: 1, Skipped: 10, Remaining: 2})
 	if left := u.dead(); len(left) != 0 {
 		t.Errorf("still dead: %v", left)
 	}
-	u.summarize(retries...).wait().wantCode(0)
-	u.books("finished", totals{Total: 13, Done: 3, Skipped: 10})
+	u.summarize(retries...).Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: 13, Done: 3, Skipped: 10})
 	for uri, want := range map[string]struct {
 		attempts int64
 		events   string
@@ -124,18 +125,18 @@ func TestDeadDrop(t *testing.T) {
 	u := newUser(t, nil)
 	u.notes(0, 3)
 	u.write("refused.txt", []byte(note(100)+"FAKELLM-FILTER\n"))
-	u.summarize().wait().wantCode(3)
-	u.run("dead", "drop", "--uri", "nothing-like-it").wantCode(0)
+	u.summarize().Wait().WantCode(3)
+	u.run("dead", "drop", "--uri", "nothing-like-it").WantCode(0)
 	if len(u.dead()) != 1 {
 		t.Error("the filter does not filter")
 	}
-	u.run("dead", "drop", "--uri", "refused.*").wantCode(0)
+	u.run("dead", "drop", "--uri", "refused.*").WantCode(0)
 	if left := u.dead(); len(left) != 0 {
 		t.Errorf("still dead: %v", left)
 	}
 	before := u.fake.Stats().Calls
-	u.summarize().wait().wantCode(0)
-	u.books("finished", totals{Total: 4, Skipped: 4})
+	u.summarize().Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: 4, Skipped: 4})
 	if calls := u.fake.Stats().Calls - before; calls != 0 {
 		t.Errorf("%d calls, want none", calls)
 	}
@@ -148,10 +149,10 @@ func TestForceTriesDead(t *testing.T) {
 	u.notes(0, 3)
 	u.write("refused.txt", []byte(note(100)+"FAKELLM-FILTER\n"))
 	u.write("empty.txt", nil)
-	u.summarize().wait().wantCode(3)
+	u.summarize().Wait().WantCode(3)
 	u.set(func(c *fakellm.Config) { c.FilterMarker = "" })
-	u.summarize("--force").wait().wantCode(3)
-	u.books("finished", totals{Total: 5, Done: 4, Dead: 1})
+	u.summarize("--force").Wait().WantCode(3)
+	u.books("finished", programtest.Totals{Total: 5, Done: 4, Dead: 1})
 	if dead := u.dead(); len(dead) != 1 || dead["empty.txt"].Class != "input" {
 		t.Errorf("dead: %v, want empty.txt", dead)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // second is another endpoint, that remembers the keys it was shown.
@@ -44,7 +45,7 @@ func (u *user) shownBy(uri string) (by struct{ Model, Endpoint string }) {
 	var d struct {
 		AnsweredBy *struct{ Model, Endpoint string } `json:"answered_by"`
 	}
-	u.run("show", uri, "-o", "json").wantCode(0).decode(&d)
+	u.run("show", uri, "-o", "json").WantCode(0).Decode(&d)
 	if d.AnsweredBy == nil {
 		u.t.Fatalf("%s: show does not say who answered", uri)
 	}
@@ -54,7 +55,7 @@ func (u *user) shownBy(uri string) (by struct{ Model, Endpoint string }) {
 // exportedBy counts the lines of an export by endpoint.
 func (u *user) exportedBy() map[string]int {
 	u.t.Helper()
-	lines := u.run("export", "-").wantCode(0).stdout
+	lines := u.run("export", "-").WantCode(0).Stdout
 	by := map[string]int{}
 	for line := range strings.Lines(lines) {
 		_, rest, ok := strings.Cut(line, `"endpoint":"`)
@@ -88,8 +89,8 @@ func TestFallbackWhenDown(t *testing.T) {
 				u.set(func(c *fakellm.Config) { c.RefuseMarker = "e" })
 			}
 			u.env = []string{"GISTMILL_API_KEY=key-of-the-first"}
-			u.summarize("--fallbacks", "gpt-4.1@"+other.url, "--request-timeout", "1s", "--retry-base", "50ms").wait().wantCode(0)
-			s := u.books("finished", totals{Total: n, Done: n})
+			u.summarize("--fallbacks", "gpt-4.1@"+other.url, "--request-timeout", "1s", "--retry-base", "50ms").Wait().WantCode(0)
+			s := u.books("finished", programtest.Totals{Total: n, Done: n})
 			if u.fake.Stats().Completed != 0 && name != "refuses" || other.paid() != n {
 				t.Errorf("the first answered %d calls, the second %d", u.paid(), other.paid())
 			}
@@ -108,8 +109,8 @@ func TestFallbackWhenDown(t *testing.T) {
 				t.Errorf("the second endpoint was shown keys: %v", other.keys)
 			}
 			// The name is the first model's: nothing is paid for again, whoever is there.
-			u.summarize().wait().wantCode(0)
-			u.books("finished", totals{Total: n, Skipped: n})
+			u.summarize().Wait().WantCode(0)
+			u.books("finished", programtest.Totals{Total: n, Skipped: n})
 		})
 	}
 }
@@ -122,12 +123,12 @@ func TestFallbackAndBack(t *testing.T) {
 	const n = 400
 	u.notes(0, n)
 	p := u.summarize("--fallbacks", other.url, "--concurrency", "4")
-	p.until("the second answers", func() bool { return other.paid() >= 20 })
+	p.Until("the second answers", func() bool { return other.paid() >= 20 })
 	u.set(func(c *fakellm.Config) { c.Down = false })
-	p.until("the first answers", func() bool { return u.paid() > 0 })
+	p.Until("the first answers", func() bool { return u.paid() > 0 })
 	paid := other.paid()
-	p.wait().wantCode(0)
-	u.books("finished", totals{Total: n, Done: n})
+	p.Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: n, Done: n})
 	if late := other.paid() - paid; late > 4 {
 		t.Errorf("the second answered %d calls after the first was back", late)
 	}
@@ -146,8 +147,8 @@ func TestFallbackForRefusals(t *testing.T) {
 	u.write("one.txt", []byte("A text about tides. FAKELLM-REFUSE it, please."))
 	u.write("two.txt", []byte("A text about moons. FAKELLM-FILTER it, please."))
 	u.write("three.txt", []byte("A text about stars. FAKELLM-REFUSE it, BOTH of you."))
-	u.summarize("--fallbacks", other.url).wait().wantCode(3)
-	u.books("finished", totals{Total: n + 3, Done: n + 2, Dead: 1})
+	u.summarize("--fallbacks", other.url).Wait().WantCode(3)
+	u.books("finished", programtest.Totals{Total: n + 3, Done: n + 2, Dead: 1})
 	dead := u.dead()
 	if d := dead["three.txt"]; d.Class != "refused" || d.Attempts != 1 {
 		t.Errorf("dead: %+v", dead)
@@ -169,7 +170,7 @@ func TestFallbackNotForRateLimits(t *testing.T) {
 	other := newSecond(t, nil)
 	const n = 30
 	u.notes(0, n)
-	u.summarize("--fallbacks", other.url).wait().wantCode(0)
+	u.summarize("--fallbacks", other.url).Wait().WantCode(0)
 	if u.paid() != n || other.fake.Stats().Calls != 0 {
 		t.Errorf("the first answered %d, the second was called %d times", u.paid(), other.fake.Stats().Calls)
 	}
@@ -184,19 +185,19 @@ func TestFallbackKeys(t *testing.T) {
 	const n = 5
 	u.notes(0, n)
 	u.env = []string{"OPENAI_API_KEY=key-of-the-first", "GISTMILL_FALLBACK_API_KEYS=, key-of-the-third", "GISTMILL_FALLBACKS=" + keyless.url + "," + keyed.url}
-	r := u.summarize("--log-level", "debug", "--retry-base", "10ms", "--max-attempts", "20").wait().wantCode(0)
-	u.books("finished", totals{Total: n, Done: n})
+	r := u.summarize("--log-level", "debug", "--retry-base", "10ms", "--max-attempts", "20").Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: n, Done: n})
 	if len(keyless.keys) != 1 || keyless.keys[""] == 0 || len(keyed.keys) != 1 || keyed.keys["Bearer key-of-the-third"] == 0 {
 		t.Errorf("shown keys: %v and %v", keyless.keys, keyed.keys)
 	}
-	config := u.run("config").wantCode(0)
-	for _, text := range []string{r.stdout, r.stderr, config.stdout, config.stderr, u.run("config", "-o", "json").wantCode(0).stdout} {
+	config := u.run("config").WantCode(0)
+	for _, text := range []string{r.Stdout, r.Stderr, config.Stdout, config.Stderr, u.run("config", "-o", "json").WantCode(0).Stdout} {
 		if strings.Contains(text, "key-of") {
 			t.Errorf("a key is shown:\n%s", text)
 		}
 	}
-	u.run("run", "docs", "--fallbacks", "gpt-4o").wantCode(2).says("GISTMILL_FALLBACK_API_KEYS", "2 keys for 1 fallbacks")
-	u.run("run", "docs", "--fallbacks", "unpriced,gpt-4o", "--budget-usd", "1").wantCode(2).says("unpriced", "--prices")
+	u.run("run", "docs", "--fallbacks", "gpt-4o").WantCode(2).Says("GISTMILL_FALLBACK_API_KEYS", "2 keys for 1 fallbacks")
+	u.run("run", "docs", "--fallbacks", "unpriced,gpt-4o", "--budget-usd", "1").WantCode(2).Says("unpriced", "--prices")
 }
 
 // All are halted: the run is, with what is wrong with each.
@@ -206,9 +207,9 @@ func TestFallbackAllHalted(t *testing.T) {
 	other := newSecond(t, func(c *fakellm.Config) { c.NoCredit = true })
 	u.notes(0, 20)
 	u.env = []string{"OPENAI_API_KEY=wrong"}
-	u.summarize("--fallbacks", other.url).wait().wantCode(1).says("OPENAI_API_KEY", "no credit", host(other.url))
-	u.books("stopped:halted", totals{Total: 20, Remaining: 20})
+	u.summarize("--fallbacks", other.url).Wait().WantCode(1).Says("OPENAI_API_KEY", "no credit", host(other.url))
+	u.books("stopped:halted", programtest.Totals{Total: 20, Remaining: 20})
 	u.env = []string{"OPENAI_API_KEY=right"}
-	u.summarize("--fallbacks", other.url).wait().wantCode(0)
-	u.books("finished", totals{Total: 20, Done: 20})
+	u.summarize("--fallbacks", other.url).Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: 20, Done: 20})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // An endpoint as it is on a bad day: nothing is lost, and nothing is paid for twice.
@@ -18,12 +19,12 @@ func TestFaults(t *testing.T) {
 	const n = 1000
 	u.lines(n)
 	p := u.summarize("--request-timeout", "2s", "--retry-base", "50ms")
-	p.until("the first hundred calls", func() bool { return u.paid() >= 100 })
+	p.Until("the first hundred calls", func() bool { return u.paid() >= 100 })
 	if s := u.status(); s.Documents.Total != n || s.Documents.Dead != 0 { // status has checked that the books balance
 		t.Errorf("in mid-run: %+v", s.Documents)
 	}
-	p.wait().wantCode(0)
-	u.books("finished", totals{Total: n, Done: n})
+	p.Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: n, Done: n})
 	stats := u.fake.Stats()
 	if stats.Distinct != n || stats.Duplicates != 0 {
 		t.Errorf("%d contents were answered, %d of them again, want %d and none", stats.Distinct, stats.Duplicates, n)
@@ -45,13 +46,13 @@ func TestRateLimitStorm(t *testing.T) {
 	const n, storm = 60, 3 * time.Second
 	u.notes(0, n)
 	p := u.summarize("--max-attempts", "2")
-	p.until("the storm is over", func() bool {
+	p.Until("the storm is over", func() bool {
 		first := u.fake.Stats().First
 		return !first.IsZero() && time.Since(first) > storm
 	})
 	u.set(func(c *fakellm.Config) { c.Rate429 = 0 })
-	p.wait().wantCode(0)
-	u.books("finished", totals{Total: n, Done: n})
+	p.Wait().WantCode(0)
+	u.books("finished", programtest.Totals{Total: n, Done: n})
 	stats := u.fake.Stats()
 	if stats.Duplicates != 0 {
 		t.Errorf("%d answers were paid for twice", stats.Duplicates)
@@ -75,32 +76,32 @@ func TestHalted(t *testing.T) {
 	const n = 200
 	u.notes(0, n)
 	u.env = []string{"OPENAI_API_KEY=wrong"}
-	r := u.summarize().wait().wantCode(1).says("401", "Incorrect API key", "key")
-	if lines := linesWith(r.stderr, "Incorrect API key"); lines > 2 {
-		t.Errorf("the reason is said %d times:\n%s", lines, r.stderr)
+	r := u.summarize().Wait().WantCode(1).Says("401", "Incorrect API key", "key")
+	if lines := linesWith(r.Stderr, "Incorrect API key"); lines > 2 {
+		t.Errorf("the reason is said %d times:\n%s", lines, r.Stderr)
 	}
 	stats := u.fake.Stats()
 	if calls := stats.Outcomes[fakellm.OutcomeBadKey]; calls == 0 || calls > 16 {
 		t.Errorf("%d calls were made with the wrong key, want the 16 in flight at the most", calls)
 	}
-	first := u.books("stopped:halted", totals{Total: n, Remaining: n})
+	first := u.books("stopped:halted", programtest.Totals{Total: n, Remaining: n})
 
 	// The right key, which is withdrawn in mid-run.
 	u.env = []string{"OPENAI_API_KEY=right"}
 	u.set(latency("30ms"))
 	p := u.summarize("--concurrency", "4")
-	p.until("some are done", func() bool { return u.paid() >= 20 })
+	p.Until("some are done", func() bool { return u.paid() >= 20 })
 	u.set(func(c *fakellm.Config) { c.Keys = []string{"another"} })
-	p.wait().wantCode(1).says("401")
+	p.Wait().WantCode(1).Says("401")
 	paid := u.paid()
-	if s := u.books("stopped:halted", totals{Total: n, Done: paid, Remaining: n - paid}); s.Run != first.Run {
+	if s := u.books("stopped:halted", programtest.Totals{Total: n, Done: paid, Remaining: n - paid}); s.Run != first.Run {
 		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
 	}
 
 	u.env = []string{"OPENAI_API_KEY=another"}
 	u.set(latency("0s"))
-	u.summarize().wait().wantCode(0)
-	if s := u.books("finished", totals{Total: n, Done: n}); s.Run != first.Run {
+	u.summarize().Wait().WantCode(0)
+	if s := u.books("finished", programtest.Totals{Total: n, Done: n}); s.Run != first.Run {
 		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
 	}
 	if stats := u.fake.Stats(); stats.Distinct != n || stats.Duplicates != 0 {

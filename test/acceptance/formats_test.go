@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // A folder as people have them: good files of every format, and all that can be wrong with others. The good ones are
@@ -56,8 +58,8 @@ func TestFormats(t *testing.T) {
 		"support-tickets.jsonl#L" + strconv.Itoa(lines+1): {"JSON"},
 	}
 
-	r := u.run("run", "docs").wantCode(3).says("extractive")
-	u.books("finished", totals{Total: int64(len(good) + lines + len(reasons)), Done: int64(len(good) + lines), Dead: int64(len(reasons))})
+	r := u.run("run", "docs").WantCode(3).Says("extractive")
+	u.books("finished", programtest.Totals{Total: int64(len(good) + lines + len(reasons)), Done: int64(len(good) + lines), Dead: int64(len(reasons))})
 	summaries := u.summaries()
 	for _, uri := range good {
 		if s, ok := summaries[uri]; !ok || len(strings.Fields(s.Summary)) < 15 {
@@ -95,13 +97,13 @@ func TestFormats(t *testing.T) {
 	for uri, letter := range dead {
 		t.Errorf("%s is dead and should not be: %s", uri, letter.Message)
 	}
-	if r.peak > 512<<20 {
-		t.Errorf("peak memory %d MiB, want below 512", r.peak>>20)
+	if r.PeakWithChildren > 512<<20 {
+		t.Errorf("peak memory %d MiB, want below 512", r.PeakWithChildren>>20)
 	}
-	t.Logf("peak memory %d MiB, %s", r.peak>>20, r.took)
+	t.Logf("peak memory %d MiB, %s", r.PeakWithChildren>>20, r.Took)
 	// What is dead stays so without a try, and is said again.
-	u.run("run", "docs").wantCode(3)
-	u.books("finished", totals{Total: int64(len(good) + lines + len(reasons)), Skipped: int64(len(good) + lines), Dead: int64(len(reasons))})
+	u.run("run", "docs").WantCode(3)
+	u.books("finished", programtest.Totals{Total: int64(len(good) + lines + len(reasons)), Skipped: int64(len(good) + lines), Dead: int64(len(reasons))})
 	if again := u.dead(); len(again) != len(reasons) {
 		t.Errorf("%d dead after the second run, want %d", len(again), len(reasons))
 	}

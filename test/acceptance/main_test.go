@@ -8,45 +8,18 @@
 package acceptance
 
 import (
-	"context"
-	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/gistmill/gistmill/test/program"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
-
-// atOnce is how many tests run side by side: many of them wait for a lease or a deadline, not for the processor.
-const atOnce = "4"
 
 // binary is the program under test.
 var binary string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set(atOnce)
-	}
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "gistmill-acceptance-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() {
-		if err := os.RemoveAll(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}()
-	binary = filepath.Join(dir, "gistmill")
-	if err := program.Build(context.Background(), binary, "github.com/gistmill/gistmill/cmd/gistmill"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(programtest.Main(m, func(dir string) (err error) {
+		binary, err = programtest.Build(dir, "gistmill")
+		return err
+	}))
 }

@@ -3,7 +3,6 @@
 package acceptance
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -11,12 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
-	"github.com/gistmill/gistmill/test/program"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
@@ -74,182 +72,44 @@ func (u *user) set(change func(*fakellm.Config)) {
 // paid counts the completions that the endpoint gave so far.
 func (u *user) paid() int64 { return u.fake.Stats().Completed }
 
-// process is a program that was started.
-type process struct {
-	*program.Process
-	t    *testing.T
-	args []string
-}
-
-// result is how a program ended.
-type result struct {
-	t              *testing.T
-	args           []string
-	code           int // -1: by a signal
-	stdout, stderr string
-	took           time.Duration
-	peak           int64 // bytes of memory, its children's too
-}
-
-// start starts the program in her folder.
-func (u *user) start(args ...string) *process {
+// start starts the program in the user's folder.
+func (u *user) start(args ...string) *programtest.Process {
 	u.t.Helper()
 	command := exec.Command(binary, args...)
 	command.Dir = u.dir
 	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + u.dir, "TMPDIR=" + u.path("tmp")}, u.env...)
-	started, err := program.Start(command)
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	u.t.Cleanup(func() { started.Kill() })
-	return &process{Process: started, t: u.t, args: args}
-}
-
-// peakMemory is the largest resident set that the kernel saw, in bytes (Linux counts it in KiB).
-func peakMemory(s *os.ProcessState) int64 {
-	if s == nil {
-		return 0 // it could not be waited for
-	}
-	usage, ok := s.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	return usage.Maxrss << 10
-}
-
-// wait waits for the program's end.
-func (p *process) wait() result {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	r, err := p.Wait(ctx)
-	if err != nil {
-		p.t.Fatalf("%v\nstdout:\n%s", err, p.Stdout.String())
-	}
-	return result{t: p.t, args: p.args, code: r.Code, stdout: r.Stdout, stderr: r.Stderr, took: r.Took, peak: peakMemory(r.State)}
-}
-
-// signal sends the program a signal.
-func (p *process) signal(s os.Signal) {
-	p.t.Helper()
-	if err := p.Signal(s); err != nil {
-		p.t.Fatalf("%s: %v\nstderr:\n%s", s, err, p.Stderr.String())
-	}
-}
-
-// until waits for a condition while the program runs; it fails when the program ends before.
-func (p *process) until(what string, met func() bool) {
-	p.t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !met() {
-		select {
-		case <-tick.C:
-		case <-p.Ended():
-			if r := p.wait(); !met() {
-				p.t.Fatalf("gistmill %s ended with %d before %s\nstderr:\n%s", strings.Join(p.args, " "), r.code, what, r.stderr)
-			}
-		case <-deadline.C:
-			p.t.Fatalf("gistmill %s: not in %s: %s\nstderr:\n%s", strings.Join(p.args, " "), patience, what, p.Stderr.String())
-		}
-	}
+	return programtest.Start(u.t, patience, command, args)
 }
 
 // run runs the program to its end.
-func (u *user) run(args ...string) result {
+func (u *user) run(args ...string) programtest.Result {
 	u.t.Helper()
-	return u.start(args...).wait()
+	return u.start(args...).Wait()
 }
 
 // summarize is `run` of docs at the fake endpoint, started.
-func (u *user) summarize(more ...string) *process {
+func (u *user) summarize(more ...string) *programtest.Process {
 	u.t.Helper()
 	return u.start(append([]string{"run", "docs", "--base-url", u.url}, more...)...)
 }
 
-// wantCode checks the exit code.
-func (r result) wantCode(code int) result {
-	r.t.Helper()
-	if r.code != code {
-		r.t.Fatalf("gistmill %s: exit code %d, want %d\nstdout:\n%.2000s\nstderr:\n%s", strings.Join(r.args, " "), r.code, code, r.stdout, r.stderr)
-	}
-	return r
-}
-
-// says checks that stderr has each of the texts.
-func (r result) says(texts ...string) result {
-	r.t.Helper()
-	for _, text := range texts {
-		if !strings.Contains(r.stderr, text) {
-			r.t.Errorf("gistmill %s: stderr does not say %q:\n%s", strings.Join(r.args, " "), text, r.stderr)
-		}
-	}
-	return r
-}
-
-// totals are the books of a run as `status -o json` gives them.
-type totals struct {
-	Total     int64 `json:"total"`
-	Done      int64 `json:"done"`
-	Dead      int64 `json:"dead"`
-	Skipped   int64 `json:"skipped"`
-	Remaining int64 `json:"remaining"`
-}
-
-// status is what `status -o json` says.
-type status struct {
-	Run       string  `json:"run"`
-	State     string  `json:"state"`
-	Reason    *string `json:"reason"`
-	Documents totals  `json:"documents"`
-	Tokens    struct {
-		In  int64 `json:"in"`
-		Out int64 `json:"out"`
-	} `json:"tokens"`
-	Calls   int64    `json:"calls"`
-	CostUSD *float64 `json:"cost_usd"`
-}
-
-// state is "finished", or "stopped:paused" and the like.
-func (s status) state() string {
-	if s.Reason != nil {
-		return s.State + ":" + *s.Reason
-	}
-	return s.State
-}
-
-// status asks for a run's books, the newest run's by default, and checks that they balance.
-func (u *user) status(run ...string) status {
+// status returns the status of a run, by default of the newest, and checks that it balances.
+func (u *user) status(run ...string) programtest.Status {
 	u.t.Helper()
-	r := u.run(append([]string{"status", "-o", "json"}, run...)...).wantCode(0)
-	var s status
-	r.decode(&s)
-	d := s.Documents
-	if d.Total != d.Done+d.Dead+d.Skipped+d.Remaining {
-		u.t.Fatalf("the books do not balance: %+v", d)
-	}
+	var s programtest.Status
+	u.run(append([]string{"status", "-o", "json"}, run...)...).WantCode(0).Decode(&s)
+	s.Check(u.t)
 	return s
 }
 
 // books checks the state and the books of the newest run.
-func (u *user) books(state string, want totals) status {
+func (u *user) books(state string, want programtest.Totals) programtest.Status {
 	u.t.Helper()
 	s := u.status()
-	if s.state() != state || s.Documents != want {
-		u.t.Fatalf("run %s is %s with %+v, want %s with %+v", s.Run, s.state(), s.Documents, state, want)
+	if s.Phase() != state || s.Documents != want {
+		u.t.Fatalf("run %s is %s with %+v, want %s with %+v", s.Run, s.Phase(), s.Documents, state, want)
 	}
 	return s
-}
-
-// decode reads stdout, which has to be one JSON value and nothing else.
-func (r result) decode(v any) {
-	r.t.Helper()
-	d := json.NewDecoder(strings.NewReader(r.stdout))
-	if err := d.Decode(v); err != nil || d.More() {
-		r.t.Fatalf("gistmill %s: stdout is not one JSON value: %v\n%s", strings.Join(r.args, " "), err, r.stdout)
-	}
 }
 
 // deadLetter is an element of `dead list -o json`.
@@ -266,7 +126,7 @@ type deadLetter struct {
 func (u *user) dead() map[string]deadLetter {
 	u.t.Helper()
 	var list []deadLetter
-	u.run("dead", "list", "-o", "json").wantCode(0).decode(&list)
+	u.run("dead", "list", "-o", "json").WantCode(0).Decode(&list)
 	dead := map[string]deadLetter{}
 	for _, letter := range list {
 		if _, ok := dead[letter.URI]; ok {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // closedPort is a loopback address that nobody listens on.
@@ -22,7 +24,7 @@ func closedPort(t *testing.T) string {
 }
 
 // What is wrong with a command line or the world around it is said in a line that says what to do, with the documented exit
-// code and nothing on stdout.
+// Code and nothing on stdout.
 func TestWrongInput(t *testing.T) {
 	t.Parallel()
 	closed := closedPort(t)
@@ -97,25 +99,25 @@ func TestWrongInput(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r := u.run(tc.args...).wantCode(tc.code).says(tc.says...)
-			if r.stdout != "" {
-				t.Errorf("stdout is not empty:\n%s", r.stdout)
+			r := u.run(tc.args...).WantCode(tc.code).Says(tc.says...)
+			if r.Stdout != "" {
+				t.Errorf("stdout is not empty:\n%s", r.Stdout)
 			}
-			lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
+			lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
 			if len(lines) > max(tc.lines, 1) {
-				t.Errorf("%d lines, want %d at the most:\n%s", len(lines), max(tc.lines, 1), r.stderr)
+				t.Errorf("%d lines, want %d at the most:\n%s", len(lines), max(tc.lines, 1), r.Stderr)
 			}
 			for _, line := range lines {
 				if !strings.HasPrefix(line, "gistmill: ") {
 					t.Errorf("a line of another kind: %q", line)
 				}
 			}
-			if tc.never != "" && strings.Contains(r.stderr, tc.never) {
-				t.Errorf("says a secret:\n%s", r.stderr)
+			if tc.never != "" && strings.Contains(r.Stderr, tc.never) {
+				t.Errorf("says a secret:\n%s", r.Stderr)
 			}
 			// Redis and the ledger are tried for 15 s; the rest is for starting on a loaded machine.
-			if r.took > 20*time.Second {
-				t.Errorf("took %s", r.took)
+			if r.Took > 20*time.Second {
+				t.Errorf("took %s", r.Took)
 			}
 			if _, err := os.Stat(u.path("summaries")); err == nil {
 				t.Error("there is an output folder")
@@ -128,6 +130,6 @@ func TestWrongInput(t *testing.T) {
 func TestEmptySource(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
-	u.run("run", "docs").wantCode(0).says("warning", "no documents")
-	u.books("finished", totals{})
+	u.run("run", "docs").WantCode(0).Says("warning", "no documents")
+	u.books("finished", programtest.Totals{})
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 const bucketName = "papers"
@@ -144,7 +146,7 @@ func TestBucket(t *testing.T) {
 		t.Fatalf("enqueue says %s", describe(p))
 	}
 	worker := s.worker()
-	s.finish(p.Run, patience, totals{Total: objects + linesOf, Done: objects + linesOf})
+	s.finish(p.Run, patience, programtest.Totals{Total: objects + linesOf, Done: objects + linesOf})
 	s.paidOnce(objects + linesOf)
 	if n := b.ranges.Load(); n < linesOf {
 		t.Errorf("%d requests by range for %d lines", n, linesOf)
@@ -162,13 +164,13 @@ func TestBucket(t *testing.T) {
 	if p.New != 1 || p.Skipped != objects+linesOf-1 {
 		t.Errorf("with one object changed enqueue says %s", describe(p))
 	}
-	s.finish(p.Run, patience, totals{Total: objects + linesOf, Done: 1, Skipped: objects + linesOf - 1})
+	s.finish(p.Run, patience, programtest.Totals{Total: objects + linesOf, Done: 1, Skipped: objects + linesOf - 1})
 	b.put("in/more.jsonl", append(lines(1000, 1000+linesOf), line("new", note(4444))...))
 	p = s.enqueue(b.url("in/"))[0]
 	if p.New != 1 || p.Skipped != objects+linesOf {
 		t.Errorf("with one line more enqueue says %s", describe(p))
 	}
-	s.finish(p.Run, patience, totals{Total: objects + linesOf + 1, Done: 1, Skipped: objects + linesOf})
+	s.finish(p.Run, patience, programtest.Totals{Total: objects + linesOf + 1, Done: 1, Skipped: objects + linesOf})
 	s.paidOnce(objects + linesOf + 2)
-	worker.stop()
+	worker.Stop()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 	"github.com/gistmill/gistmill/test/program"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // clockVariable says, in the program that buildSkewed builds, by how much its clock is wrong.
@@ -85,25 +86,25 @@ func TestClocksThatDiffer(t *testing.T) {
 			console := s.server() // recovers and reconciles, by the right clock
 			s.write("notes.jsonl", lines(0, documents))
 			run := s.enqueue("notes.jsonl", "--partition-documents", fmt.Sprint(partition))[0].Run
-			workers := map[string]*process{}
+			workers := map[string]*programtest.Process{}
 			for _, wrong := range []string{"5m", "-5m", "0s"} {
 				s.env[clockVariable] = wrong
 				w := s.startBy([]string{skewed}, "worker", "--concurrency", fmt.Sprint(concurrency), "--retry-base", "4s", "--retry-cap", "20s")
-				w.until("it has started", func() bool { return strings.Contains(w.Stderr.String(), "worker started") })
+				w.Until("it has started", func() bool { return strings.Contains(w.Stderr.String(), "worker started") })
 				if said := strings.Contains(w.Stderr.String(), "the clock of this machine is not that of Redis"); said != (wrong != "0s") {
 					t.Errorf("the worker at %s says that its clock is wrong: %v", wrong, said)
 				}
 				workers[wrong] = w
 			}
-			console.until("all of them work", func() bool {
+			console.Until("all of them work", func() bool {
 				return s.done() >= 200 && s.count(`SELECT count(DISTINCT worker_id) FROM calls`) == 3
 			})
-			workers[killed].kill()
+			workers[killed].Kill()
 			if s.done() == documents {
 				t.Fatal("killed too late")
 			}
 			at := time.Now()
-			s.finish(run, 2*patience, totals{Total: documents, Done: documents})
+			s.finish(run, 2*patience, programtest.Totals{Total: documents, Done: documents})
 			took := time.Since(at)
 			t.Logf("all done and the queue empty %s after the kill", took.Round(time.Second))
 			if took > 90*time.Second {
@@ -128,10 +129,10 @@ func TestClocksThatDiffer(t *testing.T) {
 					t.Errorf("%d outcomes of the worker at %s were refused", n, wrong)
 				}
 				if wrong != killed {
-					w.stop()
+					w.Stop()
 				}
 			}
-			console.stop()
+			console.Stop()
 		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // smallDisk is a folder on a disk of its own.
@@ -65,28 +67,28 @@ func TestFullDisk(t *testing.T) {
 	delete(s.env, "GISTMILL_REDIS")
 	s.write("notes.jsonl", lines(0, documents))
 	p := s.start("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20")
-	p.until("work has begun", func() bool { return s.fake.Stats().Completed >= 50 })
+	p.Until("work has begun", func() bool { return s.fake.Stats().Completed >= 50 })
 	room := fill(t, disk)
-	r := p.wait().wantCode(1)
-	r.says("full: make room, and the same command goes on")
+	r := p.Wait().WantCode(1)
+	r.Says("full: make room, and the same command goes on")
 	before := s.fake.Stats()
 	if before.Completed >= documents {
 		t.Fatal("all was paid for before the disk was full")
 	}
-	t.Logf("%d of %d calls were made when it ended:\n%s", before.Completed, documents, r.stderr)
+	t.Logf("%d of %d calls were made when it ended:\n%s", before.Completed, documents, r.Stderr)
 
 	// While there is no room nothing is paid for.
-	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").wantCode(1).says("make room")
+	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").WantCode(1).Says("make room")
 	if n := s.fake.Stats().Calls; n != before.Calls {
 		t.Errorf("%d calls were made that could not be stored", n-before.Calls)
 	}
 
 	room()
-	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").wantCode(0)
-	var v status
-	s.run("status", "-o", "json").wantCode(0).decode(&v)
-	v.check(t)
-	if want := (totals{Total: documents, Done: documents}); v.Documents != want {
+	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").WantCode(0)
+	var v programtest.Status
+	s.run("status", "-o", "json").WantCode(0).Decode(&v)
+	v.Check(t)
+	if want := (programtest.Totals{Total: documents, Done: documents}); v.Documents != want {
 		t.Errorf("the run ended with %+v, want %+v", v.Documents, want)
 	}
 	if after := s.fake.Stats(); after.Duplicates > inWork(concurrency) {

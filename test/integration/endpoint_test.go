@@ -5,6 +5,8 @@ package integration
 import (
 	"strings"
 	"testing"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // The endpoint takes calls and answers none. After a few it is left alone, but for one after a while, and no document dies of it.
@@ -15,10 +17,10 @@ func TestHangingEndpoint(t *testing.T) {
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
 	worker := s.worker("--concurrency", "8", "--request-timeout", "1s", "--max-attempts", "3")
-	worker.until("work has begun", func() bool { return s.done() >= 40 })
+	worker.Until("work has begun", func() bool { return s.done() >= 40 })
 	s.set(latency(t, "1h"))
-	worker.until("it is left alone", func() bool { return strings.Contains(worker.Stderr.String(), "the endpoint does not answer") })
-	await(t, "an end of the calls in flight", patience, func() bool { return s.fake.Stats().InFlight <= 1 }, nil)
+	worker.Until("it is left alone", func() bool { return strings.Contains(worker.Stderr.String(), "the endpoint does not answer") })
+	programtest.Await(t, "an end of the calls in flight", patience, func() bool { return s.fake.Stats().InFlight <= 1 }, nil)
 	calls := s.fake.Stats().Calls
 	rests(t, worker)
 	// One asks whether it is back: 1 s after the first timeout, then 2, 4 … s after each, which takes a second itself; and one or two were
@@ -27,12 +29,12 @@ func TestHangingEndpoint(t *testing.T) {
 		t.Errorf("%d calls in %s to an endpoint that answers none", n, quiet)
 	}
 	s.set(latency(t, "5ms"))
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	if d := s.fake.Stats().Duplicates; d != 0 {
 		t.Errorf("%d calls were paid twice", d)
 	}
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE attempts > 2`); n > concurrency {
 		t.Errorf("the outage cost %d documents more than an attempt", n)
 	}
-	worker.stop()
+	worker.Stop()
 }

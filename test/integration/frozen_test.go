@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // A worker is frozen for longer than its lease, as by a hypervisor, and comes back when another one has taken its documents
@@ -22,22 +23,22 @@ func TestFrozenWorker(t *testing.T) {
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
 	frozen := s.worker("--concurrency", "8", "--request-timeout", "5m")
-	frozen.until("some documents are done", func() bool { return s.done() >= 40 })
-	frozen.signal(syscall.SIGSTOP)
+	frozen.Until("some documents are done", func() bool { return s.done() >= 40 })
+	frozen.Signal(syscall.SIGSTOP)
 	thaw := time.NewTimer(frozenFor)
 	another := s.worker("--concurrency", "8")
-	another.until("the frozen worker's documents were taken over", func() bool {
+	another.Until("the frozen worker's documents were taken over", func() bool {
 		return strings.Contains(another.Stderr.String(), "claims of a dead worker released") || strings.Contains(console.Stderr.String(), "claims of a dead worker released")
 	})
-	s.finish(run, ledger.Lease*3, totals{Total: documents, Done: documents})
+	s.finish(run, ledger.Lease*3, programtest.Totals{Total: documents, Done: documents})
 	lost := s.count(`SELECT count(*) FROM calls WHERE class = 'lost'`)
 	<-thaw.C
-	frozen.signal(syscall.SIGCONT)
-	frozen.until("its outcomes are refused", func() bool { return strings.Contains(frozen.Stderr.String(), "stale outcome refused") })
+	frozen.Signal(syscall.SIGCONT)
+	frozen.Until("its outcomes are refused", func() bool { return strings.Contains(frozen.Stderr.String(), "stale outcome refused") })
 	if stats := s.fake.Stats(); stats.Duplicates > inWork(concurrency) {
 		t.Errorf("%d calls were paid twice, %d were in work at the most", stats.Duplicates, inWork(concurrency))
 	}
-	frozen.stop()
+	frozen.Stop()
 	refused := strings.Count(frozen.Stderr.String(), "stale outcome refused")
 	_, metrics := console.get("/metrics")
 	if line := fmt.Sprintf("gistmill_stale_writes_refused_total %d\n", refused); !strings.Contains(string(metrics), line) {
@@ -52,10 +53,10 @@ func TestFrozenWorker(t *testing.T) {
 		t.Errorf("the answers to %d calls are not kept", n)
 	}
 	t.Logf("%d outcomes were refused, %d lost calls were booked", refused, lost)
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE attempts <> 1`); n != 0 {
 		t.Errorf("%d documents have another number of attempts than one", n)
 	}
-	another.stop()
-	console.stop()
+	another.Stop()
+	console.Stop()
 }

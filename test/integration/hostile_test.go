@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // hostileProgram is the program with readers that fail.
@@ -37,8 +39,8 @@ type deadLetter struct {
 // fleet keeps some workers running, as Kubernetes does: one that has died is started anew.
 type fleet struct {
 	s       *site
-	start   func() *process
-	workers []*process
+	start   func() *programtest.Process
+	workers []*programtest.Process
 	deaths  int
 	rooms   int   // ends of such as made room for a sound one
 	peak    int64 // the largest resident set of one that has ended
@@ -46,12 +48,12 @@ type fleet struct {
 
 func (f *fleet) look() {
 	for i, w := range f.workers {
-		if !w.hasEnded() {
+		if !w.HasEnded() {
 			continue
 		}
-		r := w.wait()
-		f.peak = max(f.peak, w.peak())
-		if r.code == 0 {
+		r := w.Wait()
+		f.peak = max(f.peak, w.Wait().Peak)
+		if r.Code == 0 {
 			f.rooms++
 		} else {
 			f.deaths++
@@ -76,15 +78,15 @@ func TestHostileDocuments(t *testing.T) {
 	}
 	run := s.enqueue("docs", "--partition-documents", "50")[0].Run
 	limited := []string{"sh", "-c", `ulimit -d 1048576; exec "$0" "$@"`, hostileProgram(t)}
-	f := &fleet{s: s, start: func() *process {
+	f := &fleet{s: s, start: func() *programtest.Process {
 		return s.startBy(limited, "worker", "--exit-when-idle", "--concurrency", fmt.Sprint(concurrency))
 	}}
-	f.workers = []*process{f.start(), f.start()}
+	f.workers = []*programtest.Process{f.start(), f.start()}
 	began := time.Now()
 	innocent := int64(documents - len(guilty))
 	var goodDone time.Duration
-	var v status
-	await(t, "the end of the run", 10*time.Minute, func() bool {
+	var v programtest.Status
+	programtest.Await(t, "the end of the run", 10*time.Minute, func() bool {
 		f.look()
 		v = s.status(run)
 		if v.Documents.Done == innocent && goodDone == 0 {
@@ -93,12 +95,12 @@ func TestHostileDocuments(t *testing.T) {
 		return v.State == "finished"
 	}, func() string { return describe(v) })
 	took := time.Since(began)
-	if want := (totals{Total: documents, Done: innocent, Dead: int64(len(guilty))}); v.Documents != want {
+	if want := (programtest.Totals{Total: documents, Done: innocent, Dead: int64(len(guilty))}); v.Documents != want {
 		t.Errorf("ended with %+v, want %+v", v.Documents, want)
 	}
 
 	var dead []deadLetter
-	s.run("dead", "list", "-o", "json").wantCode(0).decode(&dead)
+	s.run("dead", "list", "-o", "json").WantCode(0).Decode(&dead)
 	own := make([]int, len(ways)) // dead of just that
 	for _, d := range dead {
 		w, ok := guilty[d.URI]
@@ -139,8 +141,8 @@ func TestHostileDocuments(t *testing.T) {
 	}
 	s.emptyQueue()
 	for _, w := range f.workers {
-		w.wait().wantCode(0)
-		f.peak = max(f.peak, w.peak())
+		w.Wait().WantCode(0)
+		f.peak = max(f.peak, w.Wait().Peak)
 	}
 	t.Logf("%d documents, %d of them hostile: good ones done after %s, all after %s; dead of each %v; %d workers died and %d made room; %d calls paid again; largest worker %d MiB",
 		documents, len(dead), goodDone.Round(time.Second), took.Round(time.Second), own, f.deaths, f.rooms, stats.Duplicates, f.peak>>20)
@@ -163,10 +165,10 @@ const hungDocuments, hung = 400, 8
 // finishHung waits for the end of it.
 func (s *site) finishHung(run string) {
 	s.t.Helper()
-	s.finish(run, 5*time.Minute, totals{Total: hungDocuments, Done: hungDocuments - hung, Dead: hung})
+	s.finish(run, 5*time.Minute, programtest.Totals{Total: hungDocuments, Done: hungDocuments - hung, Dead: hung})
 	s.paidOnce(hungDocuments - hung)
 	var dead []deadLetter
-	s.run("dead", "list", "-o", "json").wantCode(0).decode(&dead)
+	s.run("dead", "list", "-o", "json").WantCode(0).Decode(&dead)
 	for _, d := range dead {
 		if !strings.HasPrefix(d.Message, ways[0].message) && !strings.HasPrefix(d.Message, ways[1].message) {
 			s.t.Errorf("%s is dead as %s: %s", d.URI, d.Class, d.Message)
@@ -179,31 +181,31 @@ func TestHungReadersInOneProcess(t *testing.T) {
 	t.Parallel()
 	s, run := setUpHung(t)
 	worker := s.startBy([]string{hostileProgram(t)}, "worker", "--concurrency", "8")
-	worker.until("the first reader is stuck", func() bool { return strings.Contains(worker.Stderr.String(), "a reader is stuck") })
+	worker.Until("the first reader is stuck", func() bool { return strings.Contains(worker.Stderr.String(), "a reader is stuck") })
 	before := s.done()
 	began := time.Now()
-	worker.until("the good ones are done", func() bool { return s.done() == hungDocuments-hung })
+	worker.Until("the good ones are done", func() bool { return s.done() == hungDocuments-hung })
 	good := time.Since(began)
 	s.finishHung(run)
 	t.Logf("%d were done when the first reader was stuck; all good ones %s later, all %s later", before, good.Round(time.Second), time.Since(began).Round(time.Second))
-	worker.running()
-	worker.stop()
+	worker.Running()
+	worker.Stop()
 }
 
 // A worker that would end when there is nothing to do makes room for a sound one when a reader is stuck in it.
 func TestHungWorkerMakesRoom(t *testing.T) {
 	t.Parallel()
 	s, run := setUpHung(t)
-	start := func() *process {
+	start := func() *programtest.Process {
 		return s.startBy([]string{hostileProgram(t)}, "worker", "--concurrency", "8", "--exit-when-idle=10s")
 	}
-	first := start().wait().wantCode(0)
-	first.says("not fit")
+	first := start().Wait().WantCode(0)
+	first.Says("not fit")
 	if v := s.status(run); v.State == "finished" {
 		t.Errorf("it stayed to the end: %s", describe(v))
 	}
-	await(t, "the end of the run", 5*time.Minute, func() bool {
-		start().wait().wantCode(0)
+	programtest.Await(t, "the end of the run", 5*time.Minute, func() bool {
+		start().Wait().WantCode(0)
 		return s.status(run).State == "finished"
 	}, nil)
 	s.finishHung(run)

@@ -9,19 +9,13 @@
 package integration
 
 import (
-	"context"
-	"flag"
-	"fmt"
+	"errors"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 
-	"github.com/gistmill/gistmill/test/program"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
-
-// atOnce is how many tests run side by side: most of the time they wait for a lease to lapse.
-const atOnce = "4"
 
 // suite is what all tests share.
 type suite struct {
@@ -34,34 +28,15 @@ type suite struct {
 
 var shared suite
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set(atOnce)
-	}
-	os.Exit(runTests(m))
-}
+func TestMain(m *testing.M) { os.Exit(programtest.Main(m, shared.setUp)) }
 
-func runTests(m *testing.M) int {
-	shared.redis, shared.store = os.Getenv("GISTMILL_TEST_REDIS"), os.Getenv("GISTMILL_TEST_POSTGRES")
-	if shared.redis == "" || shared.store == "" {
-		fmt.Fprintln(os.Stderr, "GISTMILL_TEST_REDIS and GISTMILL_TEST_POSTGRES are not set: `make services` starts both, `make integration` sets them")
-		return 1
+// setUp builds the program and checks that the servers are named.
+func (s *suite) setUp(dir string) (err error) {
+	s.redis, s.store = os.Getenv("GISTMILL_TEST_REDIS"), os.Getenv("GISTMILL_TEST_POSTGRES")
+	if s.redis == "" || s.store == "" {
+		return errors.New("GISTMILL_TEST_REDIS and GISTMILL_TEST_POSTGRES are not set: start the servers with `make services` and run `make integration`, which sets both")
 	}
-	dir, err := os.MkdirTemp("", "gistmill-integration-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	shared.binary = filepath.Join(dir, "gistmill")
-	if err := program.Build(context.Background(), shared.binary, "github.com/gistmill/gistmill/cmd/gistmill"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	shared.hostile = sync.OnceValues(func() (string, error) {
-		file := filepath.Join(dir, "gistmill-hostile")
-		return file, program.Build(context.Background(), file, "github.com/gistmill/gistmill/cmd/gistmill", "-tags", "hostile")
-	})
-	return m.Run()
+	s.hostile = sync.OnceValues(func() (string, error) { return programtest.Build(dir, "gistmill-hostile", "-tags", "hostile") })
+	s.binary, err = programtest.Build(dir, "gistmill")
+	return err
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // What a worker did that is gone, with its process, stands in the metrics of any server.
@@ -14,9 +16,9 @@ func TestMetricsOutliveWorkers(t *testing.T) {
 	s := newSite(t, "", latency(t, "5ms"))
 	s.write("notes.jsonl", lines(0, 60))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20", "--budget-usd", "3")[0].Run
-	s.run("worker", "--exit-when-idle=2s").wantCode(0)
-	s.run("worker", "--exit-when-idle=2s").wantCode(0)
-	s.finish(run, patience, totals{Total: 60, Done: 60})
+	s.run("worker", "--exit-when-idle=2s").WantCode(0)
+	s.run("worker", "--exit-when-idle=2s").WantCode(0)
+	s.finish(run, patience, programtest.Totals{Total: 60, Done: 60})
 	s.enqueue("notes.jsonl")
 	v := s.server()
 	status, body := v.get("/metrics")
@@ -40,5 +42,5 @@ func TestMetricsOutliveWorkers(t *testing.T) {
 	if t.Failed() {
 		t.Log(string(body))
 	}
-	v.stop()
+	v.Stop()
 }

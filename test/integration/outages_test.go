@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // Redis loses everything in mid-run: the next enqueue brings it back from the ledger.
@@ -18,7 +20,7 @@ func TestFlushedRedis(t *testing.T) {
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
 	worker := s.worker("--concurrency", "8")
-	worker.until("work has begun", func() bool { return s.done() >= 50 })
+	worker.Until("work has begun", func() bool { return s.done() >= 50 })
 	if err := server.client.FlushAll(background()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -29,39 +31,39 @@ func TestFlushedRedis(t *testing.T) {
 	if p.Run != run || !p.Continued || p.New != 0 {
 		t.Errorf("enqueue after the flush says %s", describe(p))
 	}
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
-	worker.running()
-	worker.stop()
+	worker.Running()
+	worker.Stop()
 }
 
 // quiet is when, at the end of an outage, a worker's processor time is counted: by then it has run out of work.
 const quiet = 5 * time.Second
 
 // usedBy is how much of a processor each program used on the average while a test let some time pass.
-func usedBy(d time.Duration, all ...*process) []float64 {
+func usedBy(d time.Duration, all ...*programtest.Process) []float64 {
 	before := make([]time.Duration, len(all))
 	for i, p := range all {
-		before[i] = p.processor()
+		before[i] = p.Processor()
 	}
 	begun := time.Now()
 	pass(d)
 	took := time.Since(begun)
 	share := make([]float64, len(all))
 	for i, p := range all {
-		p.running()
-		share[i] = float64(p.processor()-before[i]) / float64(took)
+		p.Running()
+		share[i] = float64(p.Processor()-before[i]) / float64(took)
 	}
 	return share
 }
 
 // rests lets some time pass, in which no program may use more than a twentieth of a processor.
-func rests(t *testing.T, all ...*process) {
+func rests(t *testing.T, all ...*programtest.Process) {
 	t.Helper()
 	for i, share := range usedBy(quiet, all...) {
-		t.Logf("gistmill %s used %.1f %% of a processor while it waited", all[i].args[0], 100*share)
+		t.Logf("%s used %.1f %% of a processor while it waited", all[i], 100*share)
 		if share > 0.05 {
-			t.Errorf("gistmill %s used %.1f %% of a processor while it waited, want 5", all[i].args[0], 100*share)
+			t.Errorf("%s used %.1f %% of a processor while it waited, want at most 5 %%", all[i], 100*share)
 		}
 	}
 }
@@ -94,8 +96,8 @@ func TestRedisAway(t *testing.T) {
 			}
 			s.write("notes.jsonl", lines(0, documents))
 			run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
-			workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
-			workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+			workers := []*programtest.Process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+			workers[0].Until("work has begun", func() bool { return s.done() >= 50 })
 			away.leave(server, network)
 			pass(redisOutage - quiet)
 			rests(t, workers...)
@@ -104,13 +106,13 @@ func TestRedisAway(t *testing.T) {
 			}
 			away.back(server, network)
 			came := time.Now()
-			s.finish(run, patience, totals{Total: documents, Done: documents})
+			s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 			// A dequeue that Redis ran and nobody heard of leaves a task to a lease of 30 s.
 			t.Logf("all done and the queue empty %s after Redis came back", time.Since(came).Round(time.Second))
 			s.paidOnce(documents)
 			for _, w := range workers {
-				w.running()
-				w.stop()
+				w.Running()
+				w.Stop()
 			}
 		})
 	}
@@ -126,20 +128,20 @@ func TestLostConnections(t *testing.T) {
 	s := newSite(t, "", latency(t, "uniform:20ms-60ms"))
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
-	workers := []*process{s.worker("--concurrency", "8"), s.worker("--concurrency", "8")}
+	workers := []*programtest.Process{s.worker("--concurrency", "8"), s.worker("--concurrency", "8")}
 	ended := int64(0)
 	for _, at := range []int64{50, 200, 350, 500, 650} {
-		workers[0].until("more is done", func() bool { return s.done() >= at })
+		workers[0].Until("more is done", func() bool { return s.done() >= at })
 		ended += s.count(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1`, s.schema)
 	}
 	if ended < 5 {
 		t.Errorf("only %d connections were there to be ended", ended)
 	}
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
 	for _, w := range workers {
-		w.running()
-		w.stop()
+		w.Running()
+		w.Stop()
 	}
 	if n := s.count(`SELECT count(*) FROM calls WHERE finished_at IS NULL`); n != 0 {
 		t.Errorf("%d calls are open for ever", n)

@@ -5,6 +5,8 @@ package integration
 import (
 	"strings"
 	"testing"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // A queue that is in use in one Redis is not begun in another, empty one; and the process that would have done so says why.
@@ -15,20 +17,20 @@ func TestSecondRedis(t *testing.T) {
 	run := s.enqueue("notes.jsonl")[0].Run
 	worker := s.worker()
 	second := newRedis(t)
-	var misled []*process
+	var misled []*programtest.Process
 	for _, command := range [][]string{{"enqueue", "notes.jsonl"}, {"worker"}, {"server", "--listen", "127.0.0.1:0"}, {"pause", run}} {
 		misled = append(misled, s.start(append(command, "--redis", second.address())...))
 	}
 	for _, p := range misled {
-		if r := p.wait(); r.code != 1 || !strings.Contains(r.stderr, "in use in another Redis") || !strings.Contains(r.stderr, "--redis") {
-			t.Errorf("%s: exit %d: %s", r.args[0], r.code, r.stderr)
+		if r := p.Wait(); r.Code != 1 || !strings.Contains(r.Stderr, "in use in another Redis") || !strings.Contains(r.Stderr, "--redis") {
+			t.Errorf("%s: exit %d: %s", r.Args[0], r.Code, r.Stderr)
 		}
 	}
 	if n := second.client.DBSize(background()).Val(); n != 0 {
 		t.Errorf("the second Redis has %d keys", n)
 	}
-	worker.running()
-	worker.stop()
+	worker.Running()
+	worker.Stop()
 }
 
 // Programs that work on a queue end when it turns out to be another ledger's, and none begins there.
@@ -36,23 +38,23 @@ func TestQueueOfAnotherLedger(t *testing.T) {
 	t.Parallel()
 	redis := newRedis(t)
 	s := newSite(t, redis.address(), nil)
-	running := []*process{s.worker(), s.server().process}
+	running := []*programtest.Process{s.worker(), s.server().Process}
 	other := newSite(t, redis.address(), nil)
 	other.env["GISTMILL_QUEUE"] = s.queue
 	other.write("notes.jsonl", lines(0, 5))
 	key := "gistmill:{" + s.queue + "}:ledger"
-	if r := other.run("enqueue", "notes.jsonl"); r.code != 1 || !strings.Contains(r.stderr, key) {
-		t.Errorf("enqueue with another ledger: exit %d: %s", r.code, r.stderr)
+	if r := other.run("enqueue", "notes.jsonl"); r.Code != 1 || !strings.Contains(r.Stderr, key) {
+		t.Errorf("enqueue with another ledger: exit %d: %s", r.Code, r.Stderr)
 	}
 	for _, p := range running {
-		p.running()
+		p.Running()
 	}
 	if err := redis.client.Set(background(), key, "another", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range running {
-		if r := p.wait(); r.code != 1 || !strings.Contains(r.stderr, "belongs to another ledger") {
-			t.Errorf("%s: exit %d: %s", r.args[0], r.code, r.stderr)
+		if r := p.Wait(); r.Code != 1 || !strings.Contains(r.Stderr, "belongs to another ledger") {
+			t.Errorf("%s: exit %d: %s", r.Args[0], r.Code, r.Stderr)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // While one process plans, another of the same pair ends with 4, or waits if told to; of another pair it works.
@@ -22,23 +23,23 @@ func TestPlannersAtOnce(t *testing.T) {
 	b.put("other.jsonl", lines(documents, documents+10))
 	held := b.holdAfter("notes.jsonl", 0)
 	first := s.start("enqueue", b.url("notes.jsonl"), "-o", "json")
-	first.until("it lists", isClosed(held.reached))
+	first.Until("it lists", isClosed(held.reached))
 
 	second := s.run("enqueue", b.url("notes.jsonl"))
-	second.wantCode(4)
-	second.says("--wait")
+	second.WantCode(4)
+	second.Says("--wait")
 	other := s.enqueue(b.url("other.jsonl"))
 	waiting := s.start("enqueue", b.url("notes.jsonl"), "--wait", "-o", "json")
 	// Longer than the lease: the heartbeat of the first holds it.
 	pass(17 * time.Second)
-	first.running()
-	waiting.running()
-	s.run("enqueue", b.url("notes.jsonl")).wantCode(4)
+	first.Running()
+	waiting.Running()
+	s.run("enqueue", b.url("notes.jsonl")).WantCode(4)
 
 	b.let(held)
 	var plans, repeated []planned
-	first.wait().wantCode(0).decode(&plans)
-	waiting.wait().wantCode(0).decode(&repeated)
+	first.Wait().WantCode(0).Decode(&plans)
+	waiting.Wait().WantCode(0).Decode(&repeated)
 	if p := plans[0]; p.New != documents || p.Continued {
 		t.Errorf("the first planner says %s", describe(p))
 	}
@@ -47,10 +48,10 @@ func TestPlannersAtOnce(t *testing.T) {
 	}
 	s.eachOnce(plans[0].Run, documents)
 	worker := s.worker()
-	s.finish(plans[0].Run, patience, totals{Total: documents, Done: documents})
-	s.finish(other[0].Run, patience, totals{Total: 10, Done: 10})
+	s.finish(plans[0].Run, patience, programtest.Totals{Total: documents, Done: documents})
+	s.finish(other[0].Run, patience, programtest.Totals{Total: 10, Done: 10})
 	s.paidOnce(documents + 10)
-	worker.stop()
+	worker.Stop()
 }
 
 func isClosed(c <-chan struct{}) func() bool {
@@ -116,14 +117,14 @@ func TestKilledWhileListing(t *testing.T) {
 	b.put("register.jsonl", data)
 	held := b.holdAfter("register.jsonl", int64(len(data))*9/10)
 	killed := s.start("enqueue", b.url("register.jsonl"))
-	killed.until("the first batch is booked", func() bool {
+	killed.Until("the first batch is booked", func() bool {
 		var there bool
 		if err := s.db.QueryRow(`SELECT to_regclass('documents') IS NOT NULL`).Scan(&there); err != nil || !there {
 			return false
 		}
 		return s.count(`SELECT count(*) FROM documents`) >= 20_000
 	})
-	killed.kill()
+	killed.Kill()
 	at := time.Now()
 	b.let(held)
 	if n := len(s.keys("t:*")); n != 0 {
@@ -143,7 +144,7 @@ func TestKilledWhileListing(t *testing.T) {
 		t.Errorf("the next planner says %s", describe(p))
 	}
 	s.eachOnce(p.Run, documents)
-	if v := s.status(p.Run); v.Documents != (totals{Total: documents, Remaining: documents}) {
+	if v := s.status(p.Run); v.Documents != (programtest.Totals{Total: documents, Remaining: documents}) {
 		t.Errorf("planned: %s", describe(v))
 	}
 }
@@ -158,8 +159,8 @@ func TestKilledWhileEnqueuing(t *testing.T) {
 	address := s.env["GISTMILL_REDIS"]
 	s.env["GISTMILL_REDIS"] = "redis://" + v.address
 	killed := s.start("enqueue", "notes.jsonl", "--partition-documents", "1")
-	killed.until("the queue is half full", isClosed(v.shut))
-	killed.kill()
+	killed.Until("the queue is half full", isClosed(v.shut))
+	killed.Kill()
 	s.env["GISTMILL_REDIS"] = address
 	if n := len(s.keys("t:*")); n == 0 || n == documents {
 		t.Fatalf("killed with %d tasks in the queue", n)
@@ -170,7 +171,7 @@ func TestKilledWhileEnqueuing(t *testing.T) {
 	}
 	s.eachOnce(p.Run, documents)
 	worker := s.worker()
-	s.finish(p.Run, patience, totals{Total: documents, Done: documents})
+	s.finish(p.Run, patience, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
-	worker.stop()
+	worker.Stop()
 }

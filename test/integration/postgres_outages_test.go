@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // unspent checks that an outage of the ledger cost no document an attempt, and left no claim and no call open.
@@ -28,12 +30,12 @@ func (s *site) unspent() {
 
 // withoutLedger checks what must hold while the ledger is away: no call is begun, nobody works for nothing, and the server says
 // that it is not ready, and lives.
-func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redisServer, workers ...*process) {
+func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redisServer, workers ...*programtest.Process) {
 	s.t.Helper()
 	begun := time.Now()
 	var calls int64
 	var still time.Time
-	await(s.t, "an end of the calls in flight", patience, func() bool { // some may have been stored and be just about to be made
+	programtest.Await(s.t, "an end of the calls in flight", patience, func() bool { // some may have been stored and be just about to be made
 		stats := s.fake.Stats()
 		if stats.InFlight > 0 || stats.Calls != calls {
 			calls, still = stats.Calls, time.Now()
@@ -42,7 +44,7 @@ func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redi
 	}, nil)
 	pass(max(0, lasting-quiet-time.Since(begun)))
 	taken := redis.ran("rpoplpush")
-	rests(s.t, append(workers, console.process)...)
+	rests(s.t, append(workers, console.Process)...)
 	// Each worker asks the queue once a second at the most when it is empty, and now it is not.
 	if n := redis.ran("rpoplpush") - taken; n > int64(4*len(workers))*int64(quiet/time.Second) {
 		s.t.Errorf("tasks were asked for %d times in %s, with nothing that could be done", n, quiet)
@@ -84,23 +86,23 @@ func TestPostgresAway(t *testing.T) {
 			direct := s.store
 			s.env["GISTMILL_STORE"] = strings.Replace(direct, fmt.Sprintf("127.0.0.1:%d", postgres.port), network.proxy.Listen, 1)
 			console := s.server()
-			workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+			workers := []*programtest.Process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
 			s.env["GISTMILL_STORE"] = direct // for those who look
-			workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+			workers[0].Until("work has begun", func() bool { return s.done() >= 50 })
 			away.leave(postgres, network)
 			s.withoutLedger(postgresOutage, console, redis, workers...)
 			away.back(postgres, network)
 			came := time.Now()
-			console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
-			s.finish(run, patience, totals{Total: documents, Done: documents})
+			console.Until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+			s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 			t.Logf("all done and the queue empty %s after PostgreSQL came back", time.Since(came).Round(time.Second))
 			s.paidOnce(documents)
 			s.unspent()
 			for _, w := range workers {
-				w.running()
-				w.stop()
+				w.Running()
+				w.Stop()
 			}
-			console.stop()
+			console.Stop()
 		})
 	}
 }
@@ -114,17 +116,17 @@ func TestPostgresRestarts(t *testing.T) {
 	t.Cleanup(s.sweep)
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
-	workers := []*process{s.worker("--concurrency", "8"), s.worker("--concurrency", "8")}
+	workers := []*programtest.Process{s.worker("--concurrency", "8"), s.worker("--concurrency", "8")}
 	for _, at := range []int64{50, 150, 250, 350, 450, 550, 650, 750} {
-		workers[0].until("more is done", func() bool { return s.done() >= at })
+		workers[0].Until("more is done", func() bool { return s.done() >= at })
 		postgres.restart()
 	}
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
 	s.unspent()
 	for _, w := range workers {
-		w.running()
-		w.stop()
+		w.Running()
+		w.Stop()
 	}
 }
 
@@ -156,7 +158,7 @@ func TestPostgresWithoutConnections(t *testing.T) {
 	worker := s.worker("--concurrency", "8", "--store-connections", "8")
 	s.env["GISTMILL_STORE"] = unlimited // for those who look
 
-	worker.until("work has begun", func() bool { return s.done() >= 50 })
+	worker.Until("work has begun", func() bool { return s.done() >= 50 })
 	limit("0")
 	s.withoutLedger(2*quiet, console, redis, worker)
 	done := s.done()
@@ -164,15 +166,15 @@ func TestPostgresWithoutConnections(t *testing.T) {
 		t.Errorf("%d were done before the outage", done)
 	}
 	limit("-1")
-	console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
-	console.stop()
-	worker.until("work goes on", func() bool { return s.done() >= done+50 })
+	console.Until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+	console.Stop()
+	worker.Until("work goes on", func() bool { return s.done() >= done+50 })
 	limit("2")
 	begun := time.Now()
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	t.Logf("with two connections of eight the rest took %s", time.Since(begun).Round(time.Second))
 	s.paidOnce(documents)
 	s.unspent()
-	worker.running()
-	worker.stop()
+	worker.Running()
+	worker.Stop()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // password is that of every user in these tests.
@@ -100,9 +101,9 @@ func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
 
-	g.run("runs").wantCode(1).says("run this version once as the role that owns them")
+	g.run("runs").WantCode(1).Says("run this version once as the role that owns them")
 	g.as("gistmill", "gistmill_owner")
-	g.run("runs").wantCode(0)
+	g.run("runs").WantCode(0)
 	g.as("gistmill", "gistmill")
 	denied := g.postgres.log() // the refusal above
 	if !strings.Contains(denied, "permission denied") {
@@ -114,7 +115,7 @@ func TestLeastPrivilege(t *testing.T) {
 	g.quiet("a whole run")
 	g.as("reader", "gistmill_reader")
 	for _, args := range [][]string{{"status"}, {"runs"}, {"dead", "list"}, {"show", "notes.jsonl#3"}, {"export", "out.jsonl"}} {
-		g.run(args...).wantCode(0)
+		g.run(args...).WantCode(0)
 	}
 	g.quiet("looking as a reader")
 
@@ -134,24 +135,24 @@ func (g *guarded) wholeRun() {
 	v := g.server()
 	run := g.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
 	v.awaitDemand(7)
-	g.run("pause", run).wantCode(0)
+	g.run("pause", run).WantCode(0)
 	v.awaitDemand(0)
-	g.run("resume", run).wantCode(0)
+	g.run("resume", run).WantCode(0)
 	// With a limit the limiters' keys are used too.
 	w := g.worker("--rpm", "60000", "--concurrency", "4")
-	g.finish(run, patience, totals{Total: 62, Done: 60, Dead: 2})
+	g.finish(run, patience, programtest.Totals{Total: 62, Done: 60, Dead: 2})
 	g.set(func(c *fakellm.Config) { c.RefuseMarker = "" })
-	g.run("dead", "list").wantCode(0)
-	g.run("dead", "retry", "--class", "refused").wantCode(0)
-	await(g.t, "the dead to be done", patience, func() bool { return g.done() == 62 }, nil)
-	w.stop()
-	g.run("worker", "--exit-when-idle=1s").wantCode(0)
+	g.run("dead", "list").WantCode(0)
+	g.run("dead", "retry", "--class", "refused").WantCode(0)
+	programtest.Await(g.t, "the dead to be done", patience, func() bool { return g.done() == 62 }, nil)
+	w.Stop()
+	g.run("worker", "--exit-when-idle=1s").WantCode(0)
 	other := g.enqueue("notes.jsonl", "--words", "20")[0].Run
-	g.run("cancel", other).wantCode(0)
-	g.run("status", run).wantCode(0)
-	g.run("dead", "export", "dead.jsonl").wantCode(0)
-	g.run("export", "all.jsonl").wantCode(0)
-	g.run("prune", "--older-than", "0s").wantCode(0)
+	g.run("cancel", other).WantCode(0)
+	g.run("status", run).WantCode(0)
+	g.run("dead", "export", "dead.jsonl").WantCode(0)
+	g.run("export", "all.jsonl").WantCode(0)
+	g.run("prune", "--older-than", "0s").WantCode(0)
 	for _, path := range []string{"/readyz", "/metrics", "/queues/", "/queues/api/queues", "/queues/api/queues/documents", "/queues/api/servers", "/queues/api/queue_stats"} {
 		if status, body := v.get(path); status != http.StatusOK {
 			g.t.Errorf("%s answers %d: %s", path, status, body)
@@ -160,7 +161,7 @@ func (g *guarded) wholeRun() {
 	if _, body := v.get("/metrics"); !strings.Contains(string(body), `gistmill_scrape_errors_total{part="redis"} 0`) {
 		g.t.Errorf("the metrics could not all be read:\n%s", body)
 	}
-	v.stop()
+	v.Stop()
 }
 
 // noPermission is how Redis says it: to a command, and to a script of 7.0 and of later ones.
@@ -268,12 +269,12 @@ func (g *guarded) schemas() {
 		g.t.Fatal(err)
 	}
 	for _, args := range [][]string{{"worker", "--exit-when-idle=1s"}, {"status"}} {
-		r := g.run(args...).wantCode(1)
-		r.says(fmt.Sprintf("schema from %d to %d", newest-1, newest))
-		r.says("run this version once as the role that owns them")
+		r := g.run(args...).WantCode(1)
+		r.Says(fmt.Sprintf("schema from %d to %d", newest-1, newest))
+		r.Says("run this version once as the role that owns them")
 	}
 	if _, err := g.db.Exec("INSERT INTO schema_version VALUES ($1)", newest+1); err != nil {
 		g.t.Fatal(err)
 	}
-	g.run("status").wantCode(1).says("the ledger was written by a newer gistmill")
+	g.run("status").WantCode(1).Says("the ledger was written by a newer gistmill")
 }

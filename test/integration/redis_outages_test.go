@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/test/program"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // Redis is half a second away, each way: everything goes on, the demand is told in time, and whoever waits, waits.
@@ -32,17 +33,17 @@ func TestSlowRedis(t *testing.T) {
 	if d := console.demand(); d.Demand != 10 {
 		t.Errorf("the demand is %d", d.Demand)
 	}
-	workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	workers := []*programtest.Process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
 	if status, body := console.get("/readyz"); status != http.StatusOK {
 		t.Errorf("/readyz answers %d: %s", status, body)
 	}
-	rests(t, append(workers, console.process)...)
+	rests(t, append(workers, console.Process)...)
 	for _, w := range workers {
-		w.stop()
+		w.Stop()
 	}
-	console.stop()
+	console.Stop()
 }
 
 // Redis answers, and takes no writes for a while.
@@ -70,12 +71,12 @@ func TestRedisRefuses(t *testing.T) {
 			console := s.server()
 			s.write("notes.jsonl", lines(0, documents))
 			run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
-			workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
-			workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+			workers := []*programtest.Process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+			workers[0].Until("work has begun", func() bool { return s.done() >= 50 })
 			refusal.begin(server)
 			pass(redisOutage - quiet)
 			scripts := server.ran("evalsha")
-			rests(t, append(workers, console.process)...)
+			rests(t, append(workers, console.Process)...)
 			if n := server.ran("evalsha") - scripts; n > 20*int64(quiet/time.Second) {
 				t.Errorf("Redis was asked %d times in %s", n, quiet)
 			} else {
@@ -95,19 +96,19 @@ func TestRedisRefuses(t *testing.T) {
 			}
 			late := s.start("worker", "--concurrency", "4") // as a pod that is started in the middle of it
 			pass(2 * time.Second)
-			late.running()
+			late.Running()
 			refusal.end(server)
 			came := time.Now()
-			late.until("it has started", func() bool { return strings.Contains(late.Stderr.String(), "worker started") })
-			console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
-			s.finish(run, patience, totals{Total: documents, Done: documents})
+			late.Until("it has started", func() bool { return strings.Contains(late.Stderr.String(), "worker started") })
+			console.Until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+			s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 			t.Logf("all done and the queue empty %s after Redis took writes again", time.Since(came).Round(time.Second))
 			s.paidOnce(documents)
 			for _, w := range append(workers, late) {
-				w.running()
-				w.stop()
+				w.Running()
+				w.Stop()
 			}
-			console.stop()
+			console.Stop()
 		})
 	}
 }
@@ -119,10 +120,10 @@ func TestRedisFailover(t *testing.T) {
 	primary := newRedis(t)
 	replica := newRedisWith(t, redis.Options{}, "--replicaof", "127.0.0.1", fmt.Sprint(primary.port))
 	sentinel := newSentinel(t, primary)
-	await(t, "the replica has everything", patience, func() bool {
+	programtest.Await(t, "the replica has everything", patience, func() bool {
 		return strings.Contains(replica.client.Info(background(), "replication").Val(), "master_link_status:up")
 	}, nil)
-	await(t, "sentinel knows the replica", patience, func() bool {
+	programtest.Await(t, "sentinel knows the replica", patience, func() bool {
 		return strings.Contains(sentinel.Info(background(), "sentinel").Val(), "slaves=1")
 	}, nil)
 	s := newSite(t, replica.address(), latency(t, "uniform:20ms-60ms"))
@@ -130,26 +131,26 @@ func TestRedisFailover(t *testing.T) {
 	console := s.server()
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
-	workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
-	workers[0].until("work has begun", func() bool { return s.done() >= 50 })
+	workers := []*programtest.Process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+	workers[0].Until("work has begun", func() bool { return s.done() >= 50 })
 	primary.end()
 	died := time.Now()
 	if s.done() == documents {
 		t.Fatal("the primary died too late")
 	}
-	console.until("sentinel has made the replica the primary", func() bool {
+	console.Until("sentinel has made the replica the primary", func() bool {
 		return strings.Contains(replica.client.Info(background(), "replication").Val(), "role:master")
 	})
 	t.Logf("a new primary after %s", time.Since(died).Round(100*time.Millisecond))
-	s.finish(run, patience, totals{Total: documents, Done: documents})
+	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	t.Logf("all done and the queue empty after %s", time.Since(died).Round(time.Second))
 	s.paidOnce(documents)
-	console.until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
+	console.Until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
 	for _, w := range workers {
-		w.running()
-		w.stop()
+		w.Running()
+		w.Stop()
 	}
-	console.stop()
+	console.Stop()
 }
 
 // newSentinel starts a sentinel that watches a primary under the name mill, and returns a client of it.
@@ -175,6 +176,6 @@ sentinel failover-timeout mill 10000
 	t.Cleanup(func() { started.Kill() })
 	client := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port)})
 	t.Cleanup(func() { client.Close() })
-	await(t, "the sentinel answers", patience, func() bool { return client.Ping(background()).Err() == nil }, nil)
+	programtest.Await(t, "the sentinel answers", patience, func() bool { return client.Ping(background()).Err() == nil }, nil)
 	return client
 }

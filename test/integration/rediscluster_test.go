@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // newRedisCluster makes a cluster of three primaries, each with a third of the slots.
@@ -32,7 +33,7 @@ func newRedisCluster(t *testing.T) []*redisServer {
 		}
 	}
 	for _, node := range nodes {
-		await(t, "the cluster's nodes know each other", patience, func() bool {
+		programtest.Await(t, "the cluster's nodes know each other", patience, func() bool {
 			return strings.Contains(node.client.ClusterInfo(background()).Val(), "cluster_state:ok")
 		}, nil)
 	}
@@ -56,14 +57,14 @@ func TestRedisCluster(t *testing.T) {
 	v := s.server()
 	plans := s.enqueue("notes.jsonl", "bad.jsonl", "--partition-documents", "20")
 	v.awaitDemand(good/20 + bad/20)
-	s.run("pause", plans[0].Run).wantCode(0)
+	s.run("pause", plans[0].Run).WantCode(0)
 	v.awaitDemand(bad / 20)
-	s.run("resume", plans[0].Run).wantCode(0)
+	s.run("resume", plans[0].Run).WantCode(0)
 	w := s.worker()
-	ended := func(n int, want totals) {
+	ended := func(n int, want programtest.Totals) {
 		t.Helper()
-		var last status
-		w.until("the end of run "+plans[n].Run, func() bool {
+		var last programtest.Status
+		w.Until("the end of run "+plans[n].Run, func() bool {
 			last = s.status(plans[n].Run)
 			return last.State == "finished"
 		})
@@ -71,11 +72,11 @@ func TestRedisCluster(t *testing.T) {
 			t.Errorf("run %s ended with %+v, want %+v", last.Run, last.Documents, want)
 		}
 	}
-	ended(0, totals{Total: good, Done: good})
-	ended(1, totals{Total: bad, Dead: bad})
+	ended(0, programtest.Totals{Total: good, Done: good})
+	ended(1, programtest.Totals{Total: bad, Dead: bad})
 	s.set(func(c *fakellm.Config) { c.RefuseMarker = "no document has this" })
-	s.run("dead", "retry").wantCode(0)
-	ended(1, totals{Total: bad, Done: bad})
+	s.run("dead", "retry").WantCode(0)
+	ended(1, programtest.Totals{Total: bad, Done: bad})
 	v.awaitDemand(0)
 	if code, body := v.get("/metrics"); code != http.StatusOK || !strings.Contains(string(body), `gistmill_limiter_rate{`) || strings.Contains(string(body), `gistmill_scrape_errors_total{part="redis"} 1`) {
 		t.Errorf("/metrics answers %d: %s", code, body)
@@ -83,6 +84,6 @@ func TestRedisCluster(t *testing.T) {
 	if code, body := v.get("/queues/api/queues"); code != http.StatusOK || !strings.Contains(string(body), s.queue) {
 		t.Errorf("the queue's page answers %d: %s", code, body)
 	}
-	w.stop()
-	v.stop()
+	w.Stop()
+	v.Stop()
 }

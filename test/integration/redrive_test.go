@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // More dead than asynq's archive would keep (9,999): all are listed, filtered, exported and re-driven while a worker is at other work.
@@ -28,19 +29,19 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 	s.write("broken.jsonl", broken.Bytes())
 	run := s.enqueue("broken.jsonl")[0].Run
 	worker := s.worker("--concurrency", "32")
-	s.finish(run, 2*patience, totals{Total: refused + empty, Dead: refused + empty})
+	s.finish(run, 2*patience, programtest.Totals{Total: refused + empty, Dead: refused + empty})
 
 	// From here on the endpoint is slow and refuses nothing, and other documents are in work.
 	s.set(latency(t, "1s"))
 	s.set(func(c *fakellm.Config) { c.RefuseMarker = "no document has this" })
 	s.write("others.jsonl", lines(0, others))
 	other := s.enqueue("others.jsonl")[0].Run
-	worker.until("other work has begun", func() bool { return s.status(other).Documents.Done > 0 })
+	worker.Until("other work has begun", func() bool { return s.status(other).Documents.Done > 0 })
 
-	took := func(what string, r result) result {
+	took := func(what string, r programtest.Result) programtest.Result {
 		t.Helper()
-		t.Logf("%s: %s", what, r.took.Round(time.Millisecond))
-		return r.wantCode(0)
+		t.Logf("%s: %s", what, r.Took.Round(time.Millisecond))
+		return r.WantCode(0)
 	}
 	var letters []struct {
 		URI, Run, Class string
@@ -49,7 +50,7 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 	listed := func(want int, args ...string) {
 		t.Helper()
 		letters = nil
-		took(strings.Join(args, " "), s.run(append([]string{"dead", "list", "-o", "json"}, args...)...)).decode(&letters)
+		took(strings.Join(args, " "), s.run(append([]string{"dead", "list", "-o", "json"}, args...)...)).Decode(&letters)
 		distinct := map[string]bool{}
 		for _, l := range letters {
 			distinct[l.URI] = true
@@ -74,7 +75,7 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 		Retried int64 `json:"retried"`
 		Runs    []struct{ Documents, Tasks int64 }
 	}
-	took("retry", s.run("dead", "retry", "-o", "json")).decode(&redriven)
+	took("retry", s.run("dead", "retry", "-o", "json")).Decode(&redriven)
 	if redriven.Retried != refused+empty || len(redriven.Runs) != 1 || redriven.Runs[0].Tasks == 0 {
 		t.Errorf("re-driven: %s", describe(redriven))
 	}
@@ -82,7 +83,7 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 		t.Error("the other work was over before the end of the retry")
 	}
 	s.set(latency(t, "5ms"))
-	s.finish(run, 2*patience, totals{Total: refused + empty, Done: refused, Dead: empty})
-	s.finish(other, patience, totals{Total: others, Done: others})
-	worker.stop()
+	s.finish(run, 2*patience, programtest.Totals{Total: refused + empty, Done: refused, Dead: empty})
+	s.finish(other, patience, programtest.Totals{Total: others, Done: others})
+	worker.Stop()
 }

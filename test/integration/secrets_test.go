@@ -24,6 +24,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // canary stands in every secret of these tests, and nowhere else.
@@ -178,17 +179,17 @@ func (s *secretive) clean(where, text string) {
 }
 
 // hears looks through how a program ended.
-func (s *secretive) hears(r result) result {
+func (s *secretive) hears(r programtest.Result) programtest.Result {
 	s.t.Helper()
-	s.clean(strings.Join(r.args, " ")+": stdout", r.stdout)
-	s.clean(strings.Join(r.args, " ")+": stderr", r.stderr)
+	s.clean(strings.Join(r.Args, " ")+": stdout", r.Stdout)
+	s.clean(strings.Join(r.Args, " ")+": stderr", r.Stderr)
 	return r
 }
 
 // do runs a program with its environment changed.
-func (s *secretive) do(change map[string]string, args ...string) result {
+func (s *secretive) do(change map[string]string, args ...string) programtest.Result {
 	s.t.Helper()
-	var r result
+	var r programtest.Result
 	s.with(change, func() { r = s.hears(s.run(args...)) })
 	return r
 }
@@ -263,18 +264,18 @@ func (s *secretive) work() {
 	s.t.Helper()
 	v := s.server("--auth-token-file", "token")
 	w := s.start("worker", "--metrics-listen", "127.0.0.1:0", "--log-format", "json", "--concurrency", "2", "--rpm", "60000")
-	ofWorker := &server{process: w}
-	w.until("it serves its metrics", func() bool {
+	ofWorker := &server{Process: w, t: s.t}
+	w.Until("it serves its metrics", func() bool {
 		if m := watching.FindStringSubmatch(w.Stderr.String()); m != nil {
 			ofWorker.url = "http://" + m[1]
 		}
 		return ofWorker.url != ""
 	})
-	enqueued := s.hears(s.run("enqueue", "notes.jsonl", "--partition-documents", "5", "-o", "json").wantCode(0))
+	enqueued := s.hears(s.run("enqueue", "notes.jsonl", "--partition-documents", "5", "-o", "json").WantCode(0))
 	var rows []planned
-	enqueued.decode(&rows)
+	enqueued.Decode(&rows)
 	run := rows[0].Run
-	s.finish(run, patience, totals{Total: 20, Done: 20})
+	s.finish(run, patience, programtest.Totals{Total: 20, Done: 20})
 	for _, path := range []string{
 		"/", "/metrics", "/demand", "/readyz", "/healthz", "/queues/", "/queues/api/queues", "/queues/api/queues/" + s.queue, "/queues/api/servers",
 		"/queues/api/redis_info", "/queues/api/queues/" + s.queue + "/pending_tasks",
@@ -289,14 +290,14 @@ func (s *secretive) work() {
 		{"status"}, {"status", "-o", "json"}, {"runs", "-o", "json"}, {"show", "notes.jsonl#7"}, {"show", "notes.jsonl#7", "-o", "json"},
 		{"config"}, {"config", "-o", "json"}, {"export", "all.jsonl"}, {"export", "all.parquet"}, {"export", "pages", "--format", "markdown"}, {"--help"}, {"run", "--help"},
 	} {
-		s.do(nil, args...).wantCode(0)
+		s.do(nil, args...).WantCode(0)
 	}
 	// What a panic would print: the stacks of all that runs.
-	w.signal(syscall.SIGQUIT)
-	if r := s.hears(w.wait()); !strings.Contains(r.stderr, "goroutine 1 ") {
-		s.t.Errorf("no stacks were printed: %s", r.stderr)
+	w.Signal(syscall.SIGQUIT)
+	if r := s.hears(w.Wait()); !strings.Contains(r.Stderr, "goroutine 1 ") {
+		s.t.Errorf("no stacks were printed: %s", r.Stderr)
 	}
-	s.hears(v.stop())
+	s.hears(v.Stop())
 }
 
 // page is a page of the server for who has the token.
@@ -340,17 +341,17 @@ func (s *secretive) wrongly() {
 		{"GISTMILL_STORE": storeAt(storePassword, s.keyspace.port)},
 	}
 	for _, env := range refusing {
-		s.do(env, "worker", "--exit-when-idle=1s").wantCode(1)
+		s.do(env, "worker", "--exit-when-idle=1s").WantCode(1)
 	}
-	var trying []*process // for 15 s each
+	var trying []*programtest.Process // for 15 s each
 	for _, env := range []map[string]string{{"GISTMILL_REDIS": redisAt(redisPassword, nobody)}, {"GISTMILL_STORE": storeAt(storePassword, nobody)}} {
 		s.with(env, func() { trying = append(trying, s.start("enqueue", "notes.jsonl")) })
 	}
 	for _, p := range trying {
-		s.hears(p.wait().wantCode(1))
+		s.hears(p.Wait().WantCode(1))
 	}
 	bucket := fmt.Sprintf("s3://%s?region=eu&use_path_style=true&disable_https=true&endpoint=http://127.0.0.1:%d", bucketName, nobody)
-	s.do(map[string]string{"AWS_MAX_ATTEMPTS": "1"}, "enqueue", bucket).wantCode(1)
+	s.do(map[string]string{"AWS_MAX_ATTEMPTS": "1"}, "enqueue", bucket).WantCode(1)
 }
 
 // echoed has the endpoint tell, in every form there is, what it was sent. Each ends in the log, in the ledger as history or dead letter, and in
@@ -376,21 +377,21 @@ func (s *secretive) echoed() {
 			// Waited for without an end.
 			s.with(env, func() {
 				p := s.start(args...)
-				p.until("the endpoint was asked", func() bool { return s.endpoint.toldSoFar() > told })
-				p.signal(syscall.SIGTERM)
-				s.hears(p.wait())
+				p.Until("the endpoint was asked", func() bool { return s.endpoint.toldSoFar() > told })
+				p.Signal(syscall.SIGTERM)
+				s.hears(p.Wait())
 			})
 			continue
 		}
-		if r := s.do(env, args...); r.code == 0 || s.endpoint.toldSoFar() == told {
-			s.t.Errorf("%+v: the run ended with %d", answer, r.code)
+		if r := s.do(env, args...); r.Code == 0 || s.endpoint.toldSoFar() == told {
+			s.t.Errorf("%+v: the run ended with %d", answer, r.Code)
 		}
 	}
 	s.endpoint.set(0, "")
-	s.do(nil, "dead", "list").wantCode(0)
-	s.do(nil, "dead", "list", "-o", "json").wantCode(0)
-	s.do(nil, "dead", "export", "dead.jsonl").wantCode(0)
-	s.do(nil, "runs").wantCode(0)
+	s.do(nil, "dead", "list").WantCode(0)
+	s.do(nil, "dead", "list", "-o", "json").WantCode(0)
+	s.do(nil, "dead", "export", "dead.jsonl").WantCode(0)
+	s.do(nil, "runs").WantCode(0)
 }
 
 // settings that are wrong, with secrets in them.
@@ -410,12 +411,12 @@ func (s *secretive) settings() {
 		{"GISTMILL_FALLBACKS": "m@ftp://user:" + proxyPassword + "@host"},
 	} {
 		s.do(env, "config")
-		if r := s.do(env, "worker", "--exit-when-idle=1s"); r.code == 0 {
+		if r := s.do(env, "worker", "--exit-when-idle=1s"); r.Code == 0 {
 			s.t.Errorf("%v: a worker ended well", env)
 		}
 	}
 	base := strings.Replace(s.env["GISTMILL_BASE_URL"], "http://", "http://user:"+proxyPassword+"@", 1)
-	s.do(map[string]string{"GISTMILL_BASE_URL": base}, "config").wantCode(0)
+	s.do(map[string]string{"GISTMILL_BASE_URL": base}, "config").WantCode(0)
 	s.endpoint.set(http.StatusInternalServerError, "text")
 	s.write("base.txt", []byte(note(99)))
 	s.do(map[string]string{"GISTMILL_BASE_URL": base, "OPENAI_API_KEY": "", "GISTMILL_FALLBACKS": "", "GISTMILL_FALLBACK_API_KEYS": ""},

@@ -9,21 +9,24 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 var listening = regexp.MustCompile(`"server started","address":"([^"]+)"`)
 
 // server is `gistmill server` on a free port.
 type server struct {
-	*process
+	*programtest.Process
+	t   *testing.T
 	url string
 }
 
 func (s *site) server(args ...string) *server {
 	s.t.Helper()
 	p := s.start(append([]string{"server", "--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)
-	v := &server{process: p}
-	p.until("the server listens", func() bool {
+	v := &server{Process: p, t: s.t}
+	p.Until("the server listens", func() bool {
 		m := listening.FindStringSubmatch(p.Stderr.String())
 		if m != nil {
 			v.url = "http://" + m[1]
@@ -68,7 +71,7 @@ func (v *server) demand() demand {
 func (v *server) awaitDemand(want int64) {
 	v.t.Helper()
 	var last demand
-	v.until("the demand that is wanted", func() bool {
+	v.Until("the demand that is wanted", func() bool {
 		last = v.demand()
 		return last.Demand == want
 	})
@@ -95,12 +98,12 @@ func TestServersAfterAFlush(t *testing.T) {
 	}
 	one.awaitDemand(0)
 	one.awaitDemand(10)
-	s.run("worker", "--exit-when-idle=2s").wantCode(0)
-	s.finish(run, patience, totals{Total: 200, Done: 200})
+	s.run("worker", "--exit-when-idle=2s").WantCode(0)
+	s.finish(run, patience, programtest.Totals{Total: 200, Done: 200})
 	s.paidOnce(200)
 	one.awaitDemand(0)
-	one.stop()
-	two.stop()
+	one.Stop()
+	two.Stop()
 }
 
 // With no worker left the server says that one is needed, and the one that comes finishes what a killed one held and what was due,
@@ -113,21 +116,21 @@ func TestServerAndTheLastWorkerKilled(t *testing.T) {
 	s.write("notes.jsonl", lines(0, 120))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "20")[0].Run
 	w := s.worker("--concurrency", "2")
-	w.until("work has begun", func() bool { return s.done() >= 5 })
-	w.kill()
+	w.Until("work has begun", func() bool { return s.done() >= 5 })
+	w.Kill()
 	killed := time.Now()
 	if d := v.demand(); d.Demand == 0 {
 		t.Error("with its worker killed the work counts as nobody's")
 	}
-	s.run("worker", "--concurrency", "32", "--exit-when-idle=2s").wantCode(0)
+	s.run("worker", "--concurrency", "32", "--exit-when-idle=2s").WantCode(0)
 	took := time.Since(killed)
-	s.finish(run, patience, totals{Total: 120, Done: 120})
+	s.finish(run, patience, programtest.Totals{Total: 120, Done: 120})
 	if took > 90*time.Second {
 		t.Errorf("done %s after the kill, want 90 s", took)
 	}
 	t.Logf("done %s after the kill", took)
 	v.awaitDemand(0)
-	v.stop()
+	v.Stop()
 }
 
 // Without Redis the server says so, and lives on.
@@ -138,7 +141,7 @@ func TestServerWithoutRedis(t *testing.T) {
 	v := s.server()
 	v.awaitDemand(0)
 	redis.end()
-	v.until("the demand is not known", func() bool { status, _ := v.get("/demand"); return status == http.StatusServiceUnavailable })
+	v.Until("the demand is not known", func() bool { status, _ := v.get("/demand"); return status == http.StatusServiceUnavailable })
 	if status, body := v.get("/readyz"); status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d: %s", status, body)
 	}
@@ -146,7 +149,7 @@ func TestServerWithoutRedis(t *testing.T) {
 		t.Errorf("/healthz answers %d", status)
 	}
 	redis.begin()
-	v.until("ready again", func() bool { status, _ := v.get("/readyz"); return status == http.StatusOK })
+	v.Until("ready again", func() bool { status, _ := v.get("/readyz"); return status == http.StatusOK })
 	v.awaitDemand(0)
-	v.stop()
+	v.Stop()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
@@ -173,74 +174,31 @@ func (s *site) done() int64 {
 // path is in the site's folder.
 func (s *site) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
-// totals are the books of a run.
-type totals struct {
-	Total     int64 `json:"total"`
-	Done      int64 `json:"done"`
-	Dead      int64 `json:"dead"`
-	Skipped   int64 `json:"skipped"`
-	Remaining int64 `json:"remaining"`
-}
-
-// tasksIn is how many tasks are where in the queue.
-type tasksIn struct {
-	Pending, Active, Retry, Scheduled, Archived int64
-}
-
-// status is what `status -o json` says of a run.
-type status struct {
-	Run       string   `json:"run"`
-	State     string   `json:"state"`
-	Reason    *string  `json:"reason"`
-	Documents totals   `json:"documents"`
-	Calls     int64    `json:"calls"`
-	Queue     *tasksIn `json:"queue"`
-	Workers   int64    `json:"workers"`
-	Balanced  bool     `json:"balanced"`
-}
-
-// check fails when the books do not balance.
-func (v status) check(t *testing.T) {
-	t.Helper()
-	d := v.Documents
-	if d.Total != d.Done+d.Dead+d.Skipped+d.Remaining || !v.Balanced {
-		t.Fatalf("the books of run %s do not balance: %+v", v.Run, d)
-	}
-}
-
-// state is "finished", or "stopped:paused" and the like.
-func (v status) state() string {
-	if v.Reason != nil {
-		return v.State + ":" + *v.Reason
-	}
-	return v.State
-}
-
 // runs is what the program says of all runs, the newest first; each has to balance.
-func (s *site) runs() []status {
+func (s *site) runs() []programtest.Status {
 	s.t.Helper()
-	var all []status
-	s.run("runs", "-o", "json").wantCode(0).decode(&all)
+	var all []programtest.Status
+	s.run("runs", "-o", "json").WantCode(0).Decode(&all)
 	for _, v := range all {
-		v.check(s.t)
+		v.Check(s.t)
 	}
 	return all
 }
 
 // status is what the program says of a run.
-func (s *site) status(run string) status {
+func (s *site) status(run string) programtest.Status {
 	s.t.Helper()
-	var v status
-	s.run("status", run, "-o", "json").wantCode(0).decode(&v)
-	v.check(s.t)
+	var v programtest.Status
+	s.run("status", run, "-o", "json").WantCode(0).Decode(&v)
+	v.Check(s.t)
 	return v
 }
 
 // finish waits for the end of a run, with balanced books at every look, and checks that nothing is left in the queue.
-func (s *site) finish(run string, within time.Duration, want totals) status {
+func (s *site) finish(run string, within time.Duration, want programtest.Totals) programtest.Status {
 	s.t.Helper()
-	var v status
-	await(s.t, "the end of run "+run, within, func() bool {
+	var v programtest.Status
+	programtest.Await(s.t, "the end of run "+run, within, func() bool {
 		v = s.status(run)
 		return v.State == "finished"
 	}, func() string { return describe(v) })
@@ -255,7 +213,7 @@ func (s *site) finish(run string, within time.Duration, want totals) status {
 func (s *site) emptyQueue() {
 	s.t.Helper()
 	var all []string
-	await(s.t, "an empty queue", patience, func() bool {
+	programtest.Await(s.t, "an empty queue", patience, func() bool {
 		all = s.keys("t:*")
 		for _, list := range []string{"pending", "active"} {
 			all = append(all, s.redis.LRange(background(), "asynq:{"+s.queue+"}:"+list, 0, -1).Val()...)
@@ -291,15 +249,15 @@ type planned struct {
 func (s *site) enqueue(args ...string) []planned {
 	s.t.Helper()
 	var rows []planned
-	s.run(append([]string{"enqueue", "-o", "json"}, args...)...).wantCode(0).decode(&rows)
+	s.run(append([]string{"enqueue", "-o", "json"}, args...)...).WantCode(0).Decode(&rows)
 	return rows
 }
 
 // worker starts a worker and waits until it works.
-func (s *site) worker(args ...string) *process {
+func (s *site) worker(args ...string) *programtest.Process {
 	s.t.Helper()
 	p := s.start(append([]string{"worker"}, args...)...)
-	p.until("it has started", func() bool { return strings.Contains(p.Stderr.String(), "worker started") })
+	p.Until("it has started", func() bool { return strings.Contains(p.Stderr.String(), "worker started") })
 	return p
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // private is a site whose Redis and PostgreSQL take TLS only, with certificates of a private authority on both sides.
@@ -73,8 +75,8 @@ func TestPrivateAuthority(t *testing.T) {
 	p.write("notes.jsonl", lines(0, 40))
 	v, w := p.site.server(), p.worker("--concurrency", "4")
 	run := p.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
-	p.finish(run, patience, totals{Total: 40, Done: 40})
-	p.run("status", run).wantCode(0)
+	p.finish(run, patience, programtest.Totals{Total: 40, Done: 40})
+	p.run("status", run).WantCode(0)
 	v.awaitDemand(0)
 
 	next := newAuthority(t)
@@ -91,14 +93,14 @@ func TestPrivateAuthority(t *testing.T) {
 	p.db.Close()
 	p.db = p.postgres.open("gistmill")
 	p.env["GISTMILL_REDIS_CA"], p.env["GISTMILL_REDIS_CERT"], p.env["GISTMILL_REDIS_KEY"] = old.ca, old.cert, old.key
-	p.run("enqueue", "notes.jsonl").wantCode(1).says("unknown authority")
+	p.run("enqueue", "notes.jsonl").WantCode(1).Says("unknown authority")
 	p.env["GISTMILL_REDIS_CA"], p.env["GISTMILL_REDIS_CERT"], p.env["GISTMILL_REDIS_KEY"] = p.client.ca, p.client.cert, p.client.key
 	p.write("notes.jsonl", lines(0, 80))
 	run = p.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
-	p.finish(run, patience, totals{Total: 80, Done: 40, Skipped: 40})
-	v.until("ready", func() bool { status, _ := v.get("/readyz"); return status == http.StatusOK })
-	v.stop()
-	w.stop()
+	p.finish(run, patience, programtest.Totals{Total: 80, Done: 40, Skipped: 40})
+	v.Until("ready", func() bool { status, _ := v.get("/readyz"); return status == http.StatusOK })
+	v.Stop()
+	w.Stop()
 }
 
 // What is not as it has to be is said at once, and nothing goes on without TLS.
@@ -142,17 +144,17 @@ func TestWrongCertificates(t *testing.T) {
 			before[name], p.env[name] = p.env[name], value
 		}
 		t.Log(tc.name)
-		r := p.run("worker", "--exit-when-idle=1s").wantCode(tc.code)
-		r.says(tc.says)
+		r := p.run("worker", "--exit-when-idle=1s").WantCode(tc.code)
+		r.Says(tc.says)
 		// Nothing but time is won by trying again what is refused.
-		if r.took > 10*time.Second {
-			t.Errorf("%s: said after %s", tc.name, r.took)
+		if r.Took > 10*time.Second {
+			t.Errorf("%s: said after %s", tc.name, r.Took)
 		}
 		for name, value := range before {
 			p.env[name] = value
 		}
 	}
-	p.run("worker", "--exit-when-idle=1s").wantCode(0)
+	p.run("worker", "--exit-when-idle=1s").WantCode(0)
 }
 
 // Behind a sentinel and in a cluster, of one server each, every connection goes through TLS too; in the cluster with the user of deploy/redis.
@@ -172,12 +174,12 @@ func TestPrivateAuthorityOfSentinelAndCluster(t *testing.T) {
 			v := s.server()
 			run := s.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
 			v.awaitDemand(4)
-			s.run("worker", "--rpm", "60000", "--exit-when-idle=2s").wantCode(0)
-			if d := s.status(run).Documents; d != (totals{Total: 40, Done: 40}) {
+			s.run("worker", "--rpm", "60000", "--exit-when-idle=2s").WantCode(0)
+			if d := s.status(run).Documents; d != (programtest.Totals{Total: 40, Done: 40}) {
 				t.Errorf("the run ended with %+v", d)
 			}
 			v.awaitDemand(0)
-			v.stop()
+			v.Stop()
 		})
 	}
 }
@@ -201,7 +203,7 @@ func startSentinel(t *testing.T, server, client pair) string {
 	})
 	sentinel := redis.NewSentinelClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port), TLSConfig: client.login()})
 	t.Cleanup(func() { sentinel.Close() })
-	await(t, "the sentinel to know the primary", patience, func() bool {
+	programtest.Await(t, "the sentinel to know the primary", patience, func() bool {
 		return sentinel.GetMasterAddrByName(background(), "queue").Err() == nil
 	}, nil)
 	return fmt.Sprintf("rediss-sentinel://127.0.0.1:%d/0?master=queue", port)
@@ -214,7 +216,7 @@ func startCluster(t *testing.T, server, client pair) string {
 	if err := node.client.ClusterAddSlotsRange(background(), 0, 16383).Err(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the cluster to be whole", patience, func() bool {
+	programtest.Await(t, "the cluster to be whole", patience, func() bool {
 		return strings.Contains(node.client.ClusterInfo(background()).Val(), "cluster_state:ok")
 	}, nil)
 	t.Cleanup(func() {

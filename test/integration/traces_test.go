@@ -15,6 +15,8 @@ import (
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // traceServer takes traces as OpenTelemetry's collector does.
@@ -61,8 +63,8 @@ func TestTraceFromEnqueueToCall(t *testing.T) {
 	s.env["OPENAI_API_KEY"] = "canary-key"
 	s.write("notes.jsonl", bytes.ReplaceAll(lines(0, 12), []byte(`"text":"`), []byte(`"text":"canary-text `)))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "6")[0].Run
-	s.run("worker", "--exit-when-idle=2s").wantCode(0)
-	s.finish(run, patience, totals{Total: 12, Done: 12})
+	s.run("worker", "--exit-when-idle=2s").WantCode(0)
+	s.finish(run, patience, programtest.Totals{Total: 12, Done: 12})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.traces) != 1 {
@@ -88,8 +90,8 @@ func TestWorkerIsWatched(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "", latency(t, "5ms"))
 	p := s.start("worker", "--metrics-listen", "127.0.0.1:0", "--log-format", "json")
-	v := &server{process: p}
-	p.until("it serves its metrics", func() bool {
+	v := &server{Process: p, t: s.t}
+	p.Until("it serves its metrics", func() bool {
 		m := watching.FindStringSubmatch(p.Stderr.String())
 		if m != nil {
 			v.url = "http://" + m[1]
@@ -98,7 +100,7 @@ func TestWorkerIsWatched(t *testing.T) {
 	})
 	s.write("notes.jsonl", lines(0, 12))
 	run := s.enqueue("notes.jsonl")[0].Run
-	s.finish(run, patience, totals{Total: 12, Done: 12})
+	s.finish(run, patience, programtest.Totals{Total: 12, Done: 12})
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if status, body := v.get(path); status != http.StatusOK {
 			t.Errorf("%s answers %d: %s", path, status, body)
@@ -113,7 +115,7 @@ func TestWorkerIsWatched(t *testing.T) {
 			t.Errorf("%s is missing in\n%s", line, body)
 		}
 	}
-	v.stop()
+	v.Stop()
 	if status, _ := v.get("/healthz"); status != 0 {
 		t.Errorf("after its end the worker answers %d", status)
 	}

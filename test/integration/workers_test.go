@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
 // latency sets how long the endpoint takes.
@@ -37,11 +38,11 @@ func TestTwoWorkers(t *testing.T) {
 	}
 	s.write("more.jsonl", data)
 
-	workers := []*process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
+	workers := []*programtest.Process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
 	enqueue := s.start("enqueue", "docs", "more.jsonl", "-o", "json")
-	var all []status
+	var all []programtest.Status
 	inWork, totalOf, doneOf := 0, map[string]int64{}, map[string]int64{}
-	await(t, "the end of both runs", patience, func() bool {
+	programtest.Await(t, "the end of both runs", patience, func() bool {
 		all = s.runs()
 		finished := 0
 		for _, v := range all {
@@ -69,10 +70,10 @@ func TestTwoWorkers(t *testing.T) {
 		t.Errorf("only %d looks while there was work", inWork)
 	}
 	var plans []planned
-	enqueue.wait().wantCode(0).decode(&plans)
+	enqueue.Wait().WantCode(0).Decode(&plans)
 	var calls int64
 	for _, p := range plans {
-		v := s.finish(p.Run, patience, totals{Total: 1000, Done: 1000})
+		v := s.finish(p.Run, patience, programtest.Totals{Total: 1000, Done: 1000})
 		calls += v.Calls
 		if q := *v.Queue; q.Archived != 0 {
 			t.Errorf("archived tasks: %+v", q)
@@ -86,7 +87,7 @@ func TestTwoWorkers(t *testing.T) {
 		t.Errorf("%d workers made calls, want 2", n)
 	}
 	for _, w := range workers {
-		w.stop()
+		w.Stop()
 	}
 }
 
@@ -98,15 +99,15 @@ func TestKilledWorker(t *testing.T) {
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "40")[0].Run
 	killed := s.worker("--concurrency", "16")
-	killed.until("some documents are done", func() bool { return s.done() >= 100 })
-	killed.kill()
+	killed.Until("some documents are done", func() bool { return s.done() >= 100 })
+	killed.Kill()
 	at := time.Now()
 	done, paid := s.done(), s.fake.Stats().Completed
 	if done == documents {
 		t.Fatal("the worker was killed too late")
 	}
 	another := s.worker("--concurrency", "16")
-	s.finish(run, 90*time.Second, totals{Total: documents, Done: documents})
+	s.finish(run, 90*time.Second, programtest.Totals{Total: documents, Done: documents})
 	t.Logf("killed with %d done, finished %s later", done, time.Since(at).Round(time.Second))
 	stats := s.fake.Stats()
 	if again := stats.Completed - paid; again > documents-done {
@@ -118,7 +119,7 @@ func TestKilledWorker(t *testing.T) {
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE attempts <> 1 OR crashes <> 0`); n != 0 {
 		t.Errorf("the kill cost %d documents an attempt or a crash", n)
 	}
-	another.stop()
+	another.Stop()
 }
 
 // SIGTERM under load: calls in flight end, the rest goes back, and nothing is spent or paid twice.
@@ -129,9 +130,9 @@ func TestStoppedWorker(t *testing.T) {
 	s.notes(documents)
 	run := s.enqueue("docs", "--partition-documents", "30")[0].Run
 	worker := s.worker("--concurrency", "8", "--shutdown-grace", "30s")
-	worker.until("calls are in flight and some are done", func() bool { return s.done() >= 16 && s.fake.Stats().InFlight > 0 })
-	if r := worker.stop(); r.took > 60*time.Second {
-		t.Errorf("the worker took %s in all", r.took)
+	worker.Until("calls are in flight and some are done", func() bool { return s.done() >= 16 && s.fake.Stats().InFlight > 0 })
+	if r := worker.Stop(); r.Took > 60*time.Second {
+		t.Errorf("the worker took %s in all", r.Took)
 	}
 	stats := s.fake.Stats()
 	if stats.Outcomes[fakellm.OutcomeAbandoned] != 0 {
@@ -143,9 +144,9 @@ func TestStoppedWorker(t *testing.T) {
 	s.handedBack()
 	s.set(latency(t, "5ms"))
 	another := s.worker()
-	s.finish(run, 45*time.Second, totals{Total: documents, Done: documents})
+	s.finish(run, 45*time.Second, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
-	another.stop()
+	another.Stop()
 }
 
 // handedBack checks what a stopped worker leaves: no claim, no attempt, no call that is open, and a task for all that is open.
@@ -180,18 +181,18 @@ func TestShortGrace(t *testing.T) {
 	s.notes(documents)
 	run := s.enqueue("docs")[0].Run
 	worker := s.worker("--concurrency", "8", "--shutdown-grace", "1s", "--request-timeout", "10m")
-	worker.until("calls are in flight", func() bool { return s.fake.Stats().InFlight == 8 })
+	worker.Until("calls are in flight", func() bool { return s.fake.Stats().InFlight == 8 })
 	at := time.Now()
-	worker.stop()
+	worker.Stop()
 	if took := time.Since(at); took > 20*time.Second {
 		t.Errorf("with a grace of 1 s the worker took %s", took)
 	}
 	s.handedBack()
 	s.set(latency(t, "5ms"))
 	another := s.worker()
-	s.finish(run, 45*time.Second, totals{Total: documents, Done: documents})
+	s.finish(run, 45*time.Second, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
-	another.stop()
+	another.Stop()
 }
 
 // A second SIGTERM cuts the grace short.
@@ -201,11 +202,11 @@ func TestSecondSignal(t *testing.T) {
 	s.notes(20)
 	s.enqueue("docs")
 	worker := s.worker("--concurrency", "8", "--shutdown-grace", "10m", "--request-timeout", "10m")
-	worker.until("calls are in flight", func() bool { return s.fake.Stats().InFlight == 8 })
-	worker.signal(syscall.SIGTERM)
-	worker.until("it is stopping", func() bool { return strings.Contains(worker.Stderr.String(), "stopping") })
-	worker.signal(syscall.SIGTERM)
-	worker.wait()
+	worker.Until("calls are in flight", func() bool { return s.fake.Stats().InFlight == 8 })
+	worker.Signal(syscall.SIGTERM)
+	worker.Until("it is stopping", func() bool { return strings.Contains(worker.Stderr.String(), "stopping") })
+	worker.Signal(syscall.SIGTERM)
+	worker.Wait()
 	s.handedBack()
 }
 
@@ -216,21 +217,21 @@ func TestExitWhenIdle(t *testing.T) {
 	s := newSite(t, "", latency(t, "5ms"))
 	s.notes(documents)
 	run := s.enqueue("docs")[0].Run
-	s.run("worker", "--exit-when-idle=2s").wantCode(0)
-	s.finish(run, time.Second, totals{Total: documents, Done: documents})
-	s.run("status", run, "--watch").wantCode(0)
+	s.run("worker", "--exit-when-idle=2s").WantCode(0)
+	s.finish(run, time.Second, programtest.Totals{Total: documents, Done: documents})
+	s.run("status", run, "--watch").WantCode(0)
 
 	for _, name := range []string{"a", "b", "c"} {
 		s.write("docs/"+name+".txt", []byte("FAKELLM-REFUSE "+name+"\n\n"+note(5000)))
 	}
 	s.write("docs/new.txt", []byte(note(5001)))
 	run = s.enqueue("docs")[0].Run
-	s.run("worker", "--exit-when-idle=2s").wantCode(0)
-	s.finish(run, time.Second, totals{Total: documents + 4, Done: 1, Dead: 3, Skipped: documents})
-	s.run("status", run, "--watch").wantCode(3)
+	s.run("worker", "--exit-when-idle=2s").WantCode(0)
+	s.finish(run, time.Second, programtest.Totals{Total: documents + 4, Done: 1, Dead: 3, Skipped: documents})
+	s.run("status", run, "--watch").WantCode(3)
 
 	// With nothing to do at all.
-	s.run("worker", "--exit-when-idle=1s").wantCode(0)
+	s.run("worker", "--exit-when-idle=1s").WantCode(0)
 }
 
 // Pause and cancel from another process take the tasks out of the queue; resume puts them back.
@@ -241,39 +242,39 @@ func TestPauseResumeCancel(t *testing.T) {
 	s.write("notes.jsonl", lines(0, documents))
 	run := s.enqueue("notes.jsonl", "--partition-documents", "50")[0].Run
 	worker := s.worker("--concurrency", "8")
-	worker.until("work has begun", func() bool { return s.done() >= 20 })
+	worker.Until("work has begun", func() bool { return s.done() >= 20 })
 
-	s.run("pause", run).wantCode(0)
+	s.run("pause", run).WantCode(0)
 	s.emptyQueue()
-	await(t, "an end of the calls", 10*time.Second, func() bool { return s.fake.Stats().InFlight == 0 }, nil)
+	programtest.Await(t, "an end of the calls", 10*time.Second, func() bool { return s.fake.Stats().InFlight == 0 }, nil)
 	v := s.status(run)
-	if v.state() != "stopped:paused" || v.Documents.Remaining == 0 {
+	if v.Phase() != "stopped:paused" || v.Documents.Remaining == 0 {
 		t.Fatalf("after pause: %s", describe(v))
 	}
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE state = 'claimed'`); n != 0 {
 		t.Errorf("%d documents of a paused run are still claimed", n)
 	}
 	calls := s.fake.Stats().Calls
-	s.run("pause", run).wantCode(1)
+	s.run("pause", run).WantCode(1)
 
-	s.run("resume", run).wantCode(0)
-	worker.until("work goes on", func() bool { return s.fake.Stats().Calls > calls+20 })
-	s.run("cancel", run).wantCode(0)
+	s.run("resume", run).WantCode(0)
+	worker.Until("work goes on", func() bool { return s.fake.Stats().Calls > calls+20 })
+	s.run("cancel", run).WantCode(0)
 	s.emptyQueue()
-	await(t, "an end of the calls", 10*time.Second, func() bool { return s.fake.Stats().InFlight == 0 }, nil)
+	programtest.Await(t, "an end of the calls", 10*time.Second, func() bool { return s.fake.Stats().InFlight == 0 }, nil)
 	v = s.status(run)
-	if v.state() != "stopped:cancelled" || v.Documents.Remaining == 0 {
+	if v.Phase() != "stopped:cancelled" || v.Documents.Remaining == 0 {
 		t.Fatalf("after cancel: %s", describe(v))
 	}
-	s.run("resume", run).wantCode(1)
+	s.run("resume", run).WantCode(1)
 
 	next := s.enqueue("notes.jsonl")[0]
 	if next.Run == run || next.Skipped != v.Documents.Done {
 		t.Errorf("after cancel enqueue says %s", describe(next))
 	}
-	s.finish(next.Run, patience, totals{Total: documents, Done: documents - v.Documents.Done, Skipped: v.Documents.Done})
+	s.finish(next.Run, patience, programtest.Totals{Total: documents, Done: documents - v.Documents.Done, Skipped: v.Documents.Done})
 	s.paidOnce(documents)
-	worker.stop()
+	worker.Stop()
 }
 
 // What is dead goes through running workers again when its cause is mended.
@@ -287,10 +288,10 @@ func TestDeadRetry(t *testing.T) {
 	}
 	run := s.enqueue("docs")[0].Run
 	worker := s.worker("--max-attempts", "2", "--retry-base", "50ms")
-	s.finish(run, patience, totals{Total: good + bad, Done: good, Dead: bad})
+	s.finish(run, patience, programtest.Totals{Total: good + bad, Done: good, Dead: bad})
 	s.set(func(c *fakellm.Config) { c.FailMarker = "no document has this" })
-	s.run("dead", "retry", "--run", run).wantCode(0)
-	s.finish(run, patience, totals{Total: good + bad, Done: good + bad})
+	s.run("dead", "retry", "--run", run).WantCode(0)
+	s.finish(run, patience, programtest.Totals{Total: good + bad, Done: good + bad})
 	s.paidOnce(good + bad)
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE attempts = 3`); n != bad {
 		t.Errorf("%d documents have three attempts, want %d", n, bad)
@@ -298,7 +299,7 @@ func TestDeadRetry(t *testing.T) {
 	if n := s.count(`SELECT count(*) FROM history WHERE event IN ('failed', 'dead', 'retried')`); n != 3*bad {
 		t.Errorf("%d lines in histories, want %d", n, 3*bad)
 	}
-	worker.stop()
+	worker.Stop()
 }
 
 // A worker or server that is stopped while it still looks for Redis ends as cleanly as later: no Job of Kubernetes fails for it.
@@ -318,6 +319,6 @@ func TestStoppedAtTheStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		p.stop()
+		p.Stop()
 	}
 }
