@@ -1,6 +1,6 @@
--- Roles for a new ledger, so that no process can do more than its work:
+-- Roles for a new ledger. No process can do more than its work:
 --
---   gistmill_owner   owns the tables and brings the schema up to date; nobody else needs it
+--   gistmill_owner   owns the tables and migrates the schema; no other program needs it
 --   gistmill         enqueue, worker, server, and people who pause, retry and prune: reads and writes rows
 --   gistmill_reader  status, show, export, dashboards: reads rows
 --
@@ -9,7 +9,8 @@
 --   export OWNER_PASSWORD=… GISTMILL_PASSWORD=… READER_PASSWORD=…
 --   psql -f roles.sql postgres://postgres@db.example.org/gistmill
 --
--- Then, at first and after each upgrade of gistmill that changes the schema (its start says so), once as the owner:
+-- Then run this as the owner: once now, and after each upgrade of gistmill that changes the schema
+-- (the new version reports it when it starts):
 --
 --   GISTMILL_STORE=postgres://gistmill_owner:…@db.example.org/gistmill?sslmode=verify-full gistmill runs
 
@@ -20,7 +21,7 @@
 SELECT current_database() AS ledger \gset
 
 BEGIN;
--- The passwords do not go into the server's log.
+-- Keep the passwords out of the server's log.
 SET LOCAL log_statement = 'none';
 SET LOCAL log_min_error_statement = 'panic';
 
@@ -30,7 +31,7 @@ CREATE ROLE gistmill_reader LOGIN PASSWORD :'reader_password';
 
 REVOKE ALL ON DATABASE :"ledger" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"ledger" TO gistmill_owner, gistmill, gistmill_reader;
--- A plan compares what is listed with what is known in a temporary table.
+-- Planning compares the listing with the ledger in a temporary table.
 GRANT TEMPORARY ON DATABASE :"ledger" TO gistmill;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -41,7 +42,7 @@ ALTER ROLE gistmill_owner IN DATABASE :"ledger" SET search_path = gistmill;
 ALTER ROLE gistmill IN DATABASE :"ledger" SET search_path = gistmill;
 ALTER ROLE gistmill_reader IN DATABASE :"ledger" SET search_path = gistmill;
 
--- Tables are made later, by the owner. Of their identity columns nobody needs the sequences.
+-- The owner creates the tables later. No role needs the sequences of their identity columns.
 ALTER DEFAULT PRIVILEGES FOR ROLE gistmill_owner IN SCHEMA gistmill GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO gistmill;
 ALTER DEFAULT PRIVILEGES FOR ROLE gistmill_owner IN SCHEMA gistmill GRANT SELECT ON TABLES TO gistmill_reader;
 COMMIT;
