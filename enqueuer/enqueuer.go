@@ -119,13 +119,13 @@ func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
 	return p, e.ledger.Planned(ctx, source)
 }
 
-func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, holder string, p *Plan) (err error) {
+func (e *Enqueuer) plan(ctx context.Context, r Request, source ledger.SourceID, profile ledger.ProfileID, holder string, p *Plan) (err error) {
 	if p.Run, p.Continued, err = e.ledger.OpenRun(ctx, source, profile, r.Force, r.BudgetNano, r.BudgetTokens); err != nil {
 		return err
 	}
 	if p.Run.State == ledger.Stopped {
 		p.Resumed = true
-		if err := e.ledger.Resume(ctx, p.Run.Num, nil, nil); err != nil {
+		if err := e.ledger.Resume(ctx, p.Run.ID, nil, nil); err != nil {
 			return err
 		}
 	}
@@ -142,22 +142,22 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source, profile int64, h
 	}
 	if r.Confirm != nil {
 		if err := r.Confirm(ctx, *p); err != nil {
-			_, stopErr := e.ledger.Stop(context.WithoutCancel(ctx), p.Run.Num, ledger.Paused, "not confirmed")
+			_, stopErr := e.ledger.Stop(context.WithoutCancel(ctx), p.Run.ID, ledger.Paused, "not confirmed")
 			return errors.Join(err, stopErr)
 		}
 	}
-	if err := e.ledger.Publish(ctx, p.Run.Num); err != nil {
+	if err := e.ledger.Publish(ctx, p.Run.ID); err != nil {
 		return err
 	}
-	if _, err := e.ledger.FinishRun(ctx, p.Run.Num); err != nil {
+	if _, err := e.ledger.FinishRun(ctx, p.Run.ID); err != nil {
 		return err
 	}
-	totals, _, err := e.ledger.Totals(ctx, p.Run.Num)
+	totals, _, err := e.ledger.Totals(ctx, p.Run.ID)
 	if err != nil {
 		return err
 	}
 	p.Remaining = totals.Remaining
-	p.Run, err = e.ledger.RunByNum(ctx, p.Run.Num)
+	p.Run, err = e.ledger.RunByID(ctx, p.Run.ID)
 	return err
 }
 
@@ -284,7 +284,7 @@ type lease struct {
 
 // lock takes the planning lease of a pair. Where another planner has it, it waits for its end if told to, and else only until it has seen
 // whether that one lives: one that was killed, or met a full disk, could not give its lease back.
-func (e *Enqueuer) lock(ctx context.Context, source, profile int64, wait bool) (*lease, error) {
+func (e *Enqueuer) lock(ctx context.Context, source ledger.SourceID, profile ledger.ProfileID, wait bool) (*lease, error) {
 	host, _ := os.Hostname()
 	holder := fmt.Sprintf("%s-%d-%x", cmp.Or(host, "host"), os.Getpid(), rand.Uint32())
 	var seen time.Time // the end of the lease that is in the way

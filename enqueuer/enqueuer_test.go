@@ -101,7 +101,7 @@ func TestEachPartitionHasOneTask(t *testing.T) {
 	}
 	b.write("new.txt", "more")
 	again := b.enqueue(corpus.Options{})
-	if again.Run.Num != p.Run.Num || !again.Continued || again.Enqueued != 1 || b.pending() != 4 {
+	if again.Run.ID != p.Run.ID || !again.Continued || again.Enqueued != 1 || b.pending() != 4 {
 		t.Errorf("continued: %d enqueued, %d pending", again.Enqueued, b.pending())
 	}
 }
@@ -210,7 +210,7 @@ func TestUnconfirmedPlanWaits(t *testing.T) {
 	if run.State != ledger.Stopped || b.pending() != 0 {
 		t.Errorf("run is %s, %d tasks", run.State, b.pending())
 	}
-	if p := b.enqueue(corpus.Options{}); p.Run.Num != run.Num || !p.Resumed || b.pending() != 1 {
+	if p := b.enqueue(corpus.Options{}); p.Run.ID != run.ID || !p.Resumed || b.pending() != 1 {
 		t.Errorf("went on as %+v", p.Run)
 	}
 }

@@ -110,7 +110,7 @@ func (f *LimitsFeed) look(ctx context.Context) (supply, error) {
 			return unlimited(), nil
 		}
 		budget := unlimited()
-		if n, limited, err := f.Ledger.CallsLeft(ctx, run.Num, f.DayCapNano); err != nil {
+		if n, limited, err := f.Ledger.CallsLeft(ctx, run.ID, f.DayCapNano); err != nil {
 			return supply{}, err
 		} else if limited {
 			budget = supply{n, "the budget", true}

@@ -95,7 +95,7 @@ func TestRunsInWorkDecide(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Publish(ctx, run.Num); err != nil {
+		if err := l.Publish(ctx, run.ID); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -41,7 +41,7 @@ func TestTimesAreThoseOfRedis(t *testing.T) {
 				return context.Canceled
 			})))
 			defer server.Shutdown()
-			_, err = q.Enqueue(ctx, []tasks.Partition{{Run: "r", RunNum: 1, ID: 1, Generation: 1, Profile: "p"}})
+			_, err = q.Enqueue(ctx, []tasks.Partition{{Run: "r", RunID: 1, ID: 1, Generation: 1, Profile: "p"}})
 			must(t, err)
 			<-taken
 			id := tasks.Partition{Run: "r", ID: 1, Generation: 1}.TaskID()

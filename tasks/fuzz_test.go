@@ -11,7 +11,7 @@ import (
 // FuzzDecode feeds payloads as anybody with access to Redis could write them. What is taken is complete, and means the same when it
 // is written again.
 func FuzzDecode(f *testing.F) {
-	f.Add(Partition{Run: "20261125-abc", RunNum: 1, ID: 2, Generation: 3, Profile: "hash"}.Encode())
+	f.Add(Partition{Run: "20261125-abc", RunID: 1, ID: 2, Generation: 3, Profile: "hash"}.Encode())
 	f.Add([]byte(`{"v":2,"run":"r","run_num":1,"partition":1,"generation":1,"profile":"p"}`))
 	f.Add([]byte(`{"v":1,"run":"r","run_num":9223372036854775807,"partition":1e2,"generation":1,"profile":"p","RUN":"x"}`))
 	f.Add([]byte(`{"v":1,"run":"\ud800","run_num":1,"partition":1,"generation":1,"profile":"\u0000"}`))
@@ -21,7 +21,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p.Version != payloadVersion || p.Run == "" || p.RunNum < 1 || p.ID < 1 || p.Generation < 1 || p.Profile == "" {
+		if p.Version != payloadVersion || p.Run == "" || p.RunID < 1 || p.ID < 1 || p.Generation < 1 || p.Profile == "" {
 			t.Fatalf("%q was taken as %+v", payload, p)
 		}
 		again, err := Decode(p.Encode())

@@ -15,7 +15,7 @@ func TestGhostsAreRemoved(t *testing.T) {
 	t.Parallel()
 	q, client := miniQueue(t)
 	ctx := t.Context()
-	_, err := q.Enqueue(ctx, []tasks.Partition{{Run: "r", RunNum: 1, ID: 1, Generation: 1, Profile: "p"}})
+	_, err := q.Enqueue(ctx, []tasks.Partition{{Run: "r", RunID: 1, ID: 1, Generation: 1, Profile: "p"}})
 	must(t, err)
 	id := tasks.Partition{Run: "r", ID: 1, Generation: 1}.TaskID()
 	key := func(suffix string) string { return "asynq:{counted}:" + suffix }

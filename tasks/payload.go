@@ -20,7 +20,7 @@ const payloadVersion = 1
 type Partition struct {
 	Version    int    `json:"v"`
 	Run        string `json:"run"`
-	RunNum     int64  `json:"run_num"`
+	RunID      int64  `json:"run_num"`
 	ID         int64  `json:"partition"`
 	Generation int64  `json:"generation"`
 	Profile    string `json:"profile"` // hash
@@ -51,7 +51,7 @@ func Decode(payload []byte) (Partition, error) {
 	switch {
 	case p.Version > payloadVersion:
 		return p, fmt.Errorf("the task has payload version %d and this worker knows %d: upgrade the workers", p.Version, payloadVersion)
-	case p.Version < 1, p.Run == "", p.RunNum <= 0, p.ID <= 0, p.Generation <= 0, p.Profile == "":
+	case p.Version < 1, p.Run == "", p.RunID <= 0, p.ID <= 0, p.Generation <= 0, p.Profile == "":
 		return p, fmt.Errorf("the task's payload lacks a field")
 	}
 	return p, nil

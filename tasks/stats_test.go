@@ -31,7 +31,7 @@ func testStats(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 	}
 	var all []tasks.Partition
 	for id := range int64(30) {
-		all = append(all, tasks.Partition{Run: "run", RunNum: 1, ID: id + 1, Generation: 1, Profile: "hash"})
+		all = append(all, tasks.Partition{Run: "run", RunID: 1, ID: id + 1, Generation: 1, Profile: "hash"})
 	}
 	if _, err := q.Enqueue(ctx, all); err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Candid
 	r.Model = cmp.Or(endpoint.Model, r.Model)
 	in, out := c.bound(r)
 	intent := ledger.Intent{
-		Run: c.job.run.Num, Document: c.claim.Document, Worker: w.id, Name: name, Model: r.Model, Token: 1 + rand.Int64N(math.MaxInt64),
+		Run: c.job.run.ID, Document: c.claim.Document, Worker: w.id, Name: name, Model: r.Model, Token: 1 + rand.Int64N(math.MaxInt64),
 		ReservedTokens: int64(in + out), ReservedNano: nano(w.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.DayCapNano,
 		Since: c.job.run.ForcedAt,
 	}
@@ -78,7 +78,7 @@ func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Candid
 		c.cost.add(used.CostNano)
 		w.tally.call(llm.ClassOf(err), used)
 		c.end(ctx, func(ctx context.Context) error {
-			return w.Ledger.FailCall(ctx, call, intent, llm.ClassOf(err), used)
+			return w.Ledger.FailCall(ctx, call, intent, ledger.Class(llm.ClassOf(err)), used)
 		})
 		return llm.Response{}, err
 	}
@@ -113,7 +113,7 @@ func (c *recordedCalls) bound(r llm.Request) (in, out int) {
 }
 
 // begin records the intent, and waits while the ledger is away: a call that could not be stored is not made.
-func (c *recordedCalls) begin(ctx context.Context, in ledger.Intent) (call int64, known *ledger.Answer, err error) {
+func (c *recordedCalls) begin(ctx context.Context, in ledger.Intent) (call ledger.CallID, known *ledger.Answer, err error) {
 	err = c.worker.persist(ctx, "begin a call", func() error {
 		call, known, err = c.worker.Ledger.BeginCall(ctx, in)
 		return err

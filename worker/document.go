@@ -22,7 +22,7 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 		}
 	}()
 	if c.Suspect && c.Crashes >= crashLimit {
-		return dead{class: classCrashing, message: fmt.Sprintf("the worker died %d times while this document was read", c.Crashes)}
+		return dead{class: ledger.ClassCrashing, message: fmt.Sprintf("the worker died %d times while this document was read", c.Crashes)}
 	}
 	read, text, err := w.read(ctx, j, c)
 	if err != nil {

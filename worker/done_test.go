@@ -37,7 +37,7 @@ func TestDoneDocumentsAreShown(t *testing.T) {
 	}
 	run := b.workAs(worker.New(c), b.plan())
 	var exported []ledger.Exported
-	b.ok(b.ledger.Summaries(t.Context(), ledger.ExportFilter{Run: run.Num}, func(e ledger.Exported) error {
+	b.ok(b.ledger.Summaries(t.Context(), ledger.ExportFilter{Run: run.ID}, func(e ledger.Exported) error {
 		exported = append(exported, e)
 		return nil
 	}))

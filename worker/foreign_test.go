@@ -14,7 +14,7 @@ func TestTaskOfAnotherLedger(t *testing.T) {
 	b := setUp(t, map[string]string{"a.txt": "Some text."})
 	run := b.plan()
 	b.ok(b.recovery().Withdraw(t.Context(), run))
-	_, err := b.queue.Enqueue(t.Context(), []tasks.Partition{{Run: "another", RunNum: run.Num, ID: 1, Generation: 1, Profile: run.Profile}})
+	_, err := b.queue.Enqueue(t.Context(), []tasks.Partition{{Run: "another", RunID: int64(run.ID), ID: 1, Generation: 1, Profile: run.Profile}})
 	b.ok(err)
 	w := b.worker()
 	w.IdleExit = 50 * time.Millisecond

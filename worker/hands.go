@@ -14,7 +14,11 @@ type hands struct {
 	held map[claimID]struct{}
 }
 
-type claimID struct{ run, document, epoch int64 }
+type claimID struct {
+	run      ledger.RunID
+	document ledger.DocumentID
+	epoch    int64
+}
 
 func idOf(c ledger.Claimed) claimID { return claimID{c.Run, c.Document, c.Epoch} }
 
@@ -44,7 +48,7 @@ func (h *hands) have(c ledger.Claimed) bool {
 
 // freeStrays hands back what the ledger has as claimed by this worker in a partition and is in nobody's hands, and says whether that
 // was anything. Should it catch a claim that is only just being heard of, that one's outcome is refused as a stale one.
-func (w *Worker) freeStrays(ctx context.Context, partition int64) (freed bool, err error) {
+func (w *Worker) freeStrays(ctx context.Context, partition ledger.PartitionID) (freed bool, err error) {
 	claims, err := w.Ledger.Claims(ctx, w.id, partition)
 	if err != nil {
 		return false, err

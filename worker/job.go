@@ -32,17 +32,17 @@ type job struct {
 // jobs keeps the runs in work open.
 type jobs struct {
 	mu  sync.Mutex
-	all map[int64]*job
+	all map[ledger.RunID]*job
 }
 
 // job opens what a task needs.
 func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	w.jobs.mu.Lock()
 	defer w.jobs.mu.Unlock()
-	if j, ok := w.jobs.all[p.RunNum]; ok && j.run.Name == p.Run && !j.stopped.Load() {
+	if j, ok := w.jobs.all[ledger.RunID(p.RunID)]; ok && j.run.Name == p.Run && !j.stopped.Load() {
 		return j, nil
 	}
-	run, err := w.Ledger.RunByNum(ctx, p.RunNum)
+	run, err := w.Ledger.RunByID(ctx, ledger.RunID(p.RunID))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	if err := w.checkPrices(run, j.profile); err != nil {
 		return nil, err
 	}
-	if old, ok := w.jobs.all[p.RunNum]; ok { // was stopped, and goes on
+	if old, ok := w.jobs.all[ledger.RunID(p.RunID)]; ok { // was stopped, and goes on
 		j.source = old.source
 	} else if j.source, err = w.Open(ctx, run.Source); err != nil {
 		if errors.Is(err, corpus.ErrNoSource) {
@@ -81,9 +81,9 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 		return nil, fmt.Errorf("open the source: %w", err)
 	}
 	if w.jobs.all == nil {
-		w.jobs.all = map[int64]*job{}
+		w.jobs.all = map[ledger.RunID]*job{}
 	}
-	w.jobs.all[p.RunNum] = j
+	w.jobs.all[ledger.RunID(p.RunID)] = j
 	return j, nil
 }
 
@@ -114,7 +114,7 @@ func (w *Worker) watch(ctx context.Context) {
 	}
 	w.jobs.mu.Unlock()
 	for _, j := range open {
-		run, err := w.Ledger.RunByNum(ctx, j.run.Num)
+		run, err := w.Ledger.RunByID(ctx, j.run.ID)
 		if err != nil {
 			w.logUnlessDone(ctx, "look at the run's state", err)
 			continue
@@ -133,10 +133,10 @@ func (w *Worker) watch(ctx context.Context) {
 func (js *jobs) forget(log *slog.Logger, j *job) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	if js.all[j.run.Num] != j {
+	if js.all[j.run.ID] != j {
 		return
 	}
-	delete(js.all, j.run.Num)
+	delete(js.all, j.run.ID)
 	if err := j.source.Close(); err != nil {
 		log.Warn("source not closed", "run", j.run.Name, "error", err)
 	}
@@ -145,7 +145,7 @@ func (js *jobs) forget(log *slog.Logger, j *job) {
 // stop stops a job's run for everyone, once.
 func (w *Worker) stop(ctx context.Context, j *job, reason ledger.Reason, message string) {
 	j.stopped.Store(true)
-	first, err := w.Ledger.Stop(ctx, j.run.Num, reason, message)
+	first, err := w.Ledger.Stop(ctx, j.run.ID, reason, message)
 	if err != nil {
 		w.Log.Warn("the run was not stopped", "run", j.run.Name, "error", err)
 		return

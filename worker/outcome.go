@@ -12,22 +12,6 @@ import (
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
-// Classes of dead letters that arise here; the others are those of internal/llm and internal/summarize.
-const (
-	classInput     = "input"
-	classInputGone = "input_gone"
-	classExhausted = "exhausted"
-	classCrashing  = "crashing"
-	classTransient = "transient"
-)
-
-// DeadClasses are all classes of dead letters.
-func DeadClasses() []string {
-	return []string{
-		classInput, classInputGone, string(llm.Refused), string(llm.BadRequest), summarize.OutputTooLong, summarize.BadOutput, classExhausted, classCrashing,
-	}
-}
-
 const (
 	// crashLimit is how often a document's reader may die.
 	crashLimit = 3
@@ -57,8 +41,9 @@ func (o done) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
 
 // failed: a later try may mend it.
 type failed struct {
-	class, message string
-	after          time.Duration
+	class   ledger.Class
+	message string
+	after   time.Duration
 }
 
 func (o failed) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
@@ -67,8 +52,9 @@ func (o failed) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
 
 // dead: no retry mends it, or none is left.
 type dead struct {
-	read           ledger.Read
-	class, message string
+	read    ledger.Read
+	class   ledger.Class
+	message string
 	// answers are the names of calls whose answers were of no use.
 	answers []string
 }
@@ -189,11 +175,11 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 	case w.calls.Err() != nil, errors.Is(err, errStopped), w.EndWhenFull && ledger.IsFull(err):
 		return release{}
 	case errors.As(err, &input):
-		return dead{read: read, class: classInput, message: input.Reason}
+		return dead{read: read, class: ledger.ClassInput, message: input.Reason}
 	case errors.Is(err, summarize.ErrNoText):
-		return dead{read: read, class: classInput, message: "empty document: it has no text"}
+		return dead{read: read, class: ledger.ClassInput, message: "empty document: it has no text"}
 	case errors.Is(err, corpus.ErrGone):
-		return dead{read: read, class: classInputGone, message: "the document is gone from its source"}
+		return dead{read: read, class: ledger.ClassInputGone, message: "the document is gone from its source"}
 	case errors.As(err, &crash):
 		return w.crashed(c, crash.Reason)
 	case errors.As(err, &stuck):
@@ -201,7 +187,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 			"doc", c.URI, "stuck", w.Extractor.Stuck())
 		return w.crashed(c, stuck.Error())
 	case errors.As(err, &output):
-		return dead{read: read, class: output.Class, message: output.Message, answers: output.Requests}
+		return dead{read: read, class: ledger.Class(output.Class), message: output.Message, answers: output.Requests}
 	case errors.Is(err, ledger.ErrBusy):
 		return release{after: busyWait}
 	case errors.Is(err, ledger.ErrReserved):
@@ -219,7 +205,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 	case errors.As(err, &call):
 		return w.classifyCall(ctx, j, c, read, call)
 	default:
-		return w.tryAgain(c, read, classTransient, err.Error())
+		return w.tryAgain(c, read, ledger.ClassTransient, err.Error())
 	}
 }
 
@@ -231,26 +217,26 @@ func (w *Worker) classifyCall(ctx context.Context, j *job, c ledger.Claimed, rea
 		w.stop(ctx, j, ledger.Halted, e.Error())
 		return release{}
 	case llm.Refused:
-		return dead{read: read, class: string(llm.Refused), message: e.Error()}
+		return dead{read: read, class: ledger.ClassRefused, message: e.Error()}
 	case llm.TooLong:
-		return dead{read: read, class: summarize.OutputTooLong, message: e.Error()}
+		return dead{read: read, class: ledger.ClassOutputTooLong, message: e.Error()}
 	case llm.ContextLength:
-		return dead{read: read, class: classInput, message: e.Error()}
+		return dead{read: read, class: ledger.ClassInput, message: e.Error()}
 	case llm.BadRequest:
 		if w.refusals.Add(1) >= refusalLimit {
 			w.stop(ctx, j, ledger.Halted, fmt.Sprintf("the endpoint refuses every request, so the settings are to blame: %v", e))
 			return release{}
 		}
-		return dead{read: read, class: string(llm.BadRequest), message: e.Error()}
+		return dead{read: read, class: ledger.ClassBadRequest, message: e.Error()}
 	default:
-		return w.tryAgain(c, read, string(e.Class), e.Error())
+		return w.tryAgain(c, read, ledger.Class(e.Class), e.Error())
 	}
 }
 
-func (w *Worker) tryAgain(c ledger.Claimed, read ledger.Read, class, message string) outcome {
+func (w *Worker) tryAgain(c ledger.Claimed, read ledger.Read, class ledger.Class, message string) outcome {
 	tries := c.Tries + 1
 	if w.Retry.Exhausted(tries) {
-		return dead{read: read, class: classExhausted, message: fmt.Sprintf("%d attempts, the last: %s", tries, message)}
+		return dead{read: read, class: ledger.ClassExhausted, message: fmt.Sprintf("%d attempts, the last: %s", tries, message)}
 	}
 	return failed{class: class, message: message, after: w.Retry.Delay(tries)}
 }
@@ -258,7 +244,7 @@ func (w *Worker) tryAgain(c ledger.Claimed, read ledger.Read, class, message str
 // crashed decides about a document whose reader died: three times is enough.
 func (w *Worker) crashed(c ledger.Claimed, message string) outcome {
 	if c.Crashes+1 >= crashLimit {
-		return dead{class: classCrashing, message: fmt.Sprintf("its reader died %d times: %s", c.Crashes+1, message)}
+		return dead{class: ledger.ClassCrashing, message: fmt.Sprintf("its reader died %d times: %s", c.Crashes+1, message)}
 	}
 	return crashing{message}
 }

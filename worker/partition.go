@@ -52,7 +52,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	j, err := w.job(ctx, p)
 	var halt *haltError
 	if errors.As(err, &halt) {
-		run, findErr := w.Ledger.RunByNum(ctx, p.RunNum)
+		run, findErr := w.Ledger.RunByID(ctx, ledger.RunID(p.RunID))
 		if findErr != nil {
 			return findErr
 		}
@@ -73,7 +73,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		if w.isDraining() {
 			return &handBackError{0, "the worker is stopping"}
 		}
-		claimed, err := w.Ledger.Claim(ctx, w.id, p.ID, claimAtOnce)
+		claimed, err := w.Ledger.Claim(ctx, w.id, ledger.PartitionID(p.ID), claimAtOnce)
 		if err != nil {
 			// It may have been written all the same. Who stays finds in the end what is in nobody's hands.
 			w.Log.Warn("documents not claimed, trying again", "partition", p.ID, "error", err)
@@ -121,7 +121,7 @@ func (w *Worker) work(ctx context.Context, j *job, claimed []ledger.Claimed) {
 		all.Go(func() {
 			growStack()
 			defer func() { <-slots }()
-			ctx, ended := w.Observer.Document(ctx, j.run.Name, c.Document)
+			ctx, ended := w.Observer.Document(ctx, j.run.Name, int64(c.Document))
 			o := w.document(ctx, j, c)
 			booked := w.book(ctx, c, o)
 			ended(outcomeName(o))
@@ -148,16 +148,16 @@ func (w *Worker) takeSlot(ctx context.Context, j *job, slots chan struct{}) bool
 
 // rest decides what to do with a partition of which nothing can be claimed now. done says that the task is.
 func (w *Worker) rest(ctx context.Context, p tasks.Partition) (done bool, err error) {
-	view, err := w.Ledger.Look(ctx, p.ID)
+	view, err := w.Ledger.Look(ctx, ledger.PartitionID(p.ID))
 	switch {
 	case err != nil:
 		return false, err
 	case view.Closed, view.RunState != ledger.Running, view.Generation > p.Generation && view.Claimed == 0:
 		return true, nil
 	case view.Open == 0:
-		return true, w.Ledger.ClosePartition(ctx, p.ID)
+		return true, w.Ledger.ClosePartition(ctx, ledger.PartitionID(p.ID))
 	case view.NextDue.IsZero(): // all that is left is in other hands, or in none
-		if freed, err := w.freeStrays(ctx, p.ID); err != nil || freed {
+		if freed, err := w.freeStrays(ctx, ledger.PartitionID(p.ID)); err != nil || freed {
 			return false, err
 		}
 		w.elsewhere.Store(time.Now().UnixNano())

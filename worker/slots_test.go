@@ -30,7 +30,7 @@ func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 	}
 	run = b.workAs(worker.New(few), run)
 	b.totals(run, ledger.Totals{Total: 24, Remaining: 24})
-	_, account, err := b.ledger.Totals(t.Context(), run.Num)
+	_, account, err := b.ledger.Totals(t.Context(), run.ID)
 	b.ok(err)
 	if n := b.model.total(); n != atOnce || account.Calls != atOnce {
 		t.Errorf("%d calls were made and %d booked, want the %d that were in flight", n, account.Calls, atOnce)
@@ -42,7 +42,7 @@ func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 
 // claimed is how many documents of a run a worker holds.
 func (b *bench) claimed(run ledger.Run) (n int64) {
-	if err := b.ledger.OpenPartitions(b.Context(), run.Num, func(page []ledger.Partition) error {
+	if err := b.ledger.OpenPartitions(b.Context(), run.ID, func(page []ledger.Partition) error {
 		for _, p := range page {
 			view, err := b.ledger.Look(b.Context(), p.ID)
 			if err != nil {

@@ -93,7 +93,7 @@ const ahead = 2
 // Worker runs once. Counters may be read at any time.
 type Worker struct {
 	Config
-	id        int64
+	id        ledger.WorkerID
 	jobs      jobs
 	hands     hands
 	recovery  *recovery.Recovery

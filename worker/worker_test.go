@@ -174,7 +174,7 @@ func (b *bench) until(run ledger.Run, ready func(ledger.Run) bool) ledger.Run {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		now, err := b.ledger.RunByNum(b.Context(), run.Num)
+		now, err := b.ledger.RunByID(b.Context(), run.ID)
 		b.ok(err)
 		if ready(now) {
 			return now
@@ -182,7 +182,7 @@ func (b *bench) until(run ledger.Run, ready func(ledger.Run) bool) ledger.Run {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			totals, _, _ := b.ledger.Totals(b.Context(), run.Num)
+			totals, _, _ := b.ledger.Totals(b.Context(), run.ID)
 			b.Fatalf("the run is still %s after a minute: %+v", now.State, totals)
 		}
 	}
@@ -190,7 +190,7 @@ func (b *bench) until(run ledger.Run, ready func(ledger.Run) bool) ledger.Run {
 
 func (b *bench) totals(run ledger.Run, want ledger.Totals) {
 	b.Helper()
-	got, _, err := b.ledger.Totals(b.Context(), run.Num)
+	got, _, err := b.ledger.Totals(b.Context(), run.ID)
 	b.ok(err)
 	if diff := cmp.Diff(want, got); diff != "" {
 		b.Errorf("totals (-want +got):\n%s", diff)
@@ -292,7 +292,7 @@ func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
 	b.model.answer = nil
 	before := b.model.total()
 	resumed := b.plan()
-	if resumed.Num != run.Num {
+	if resumed.ID != run.ID {
 		t.Error("a new run was begun")
 	}
 	run = b.work(resumed)
@@ -308,7 +308,7 @@ func TestClaimNobodyHeardOfIsHandedBack(t *testing.T) {
 	b := setUp(t, documents(8))
 	run := b.plan()
 	var partitions []ledger.Partition
-	b.ok(b.ledger.OpenPartitions(t.Context(), run.Num, func(page []ledger.Partition) error {
+	b.ok(b.ledger.OpenPartitions(t.Context(), run.ID, func(page []ledger.Partition) error {
 		partitions = append(partitions, page...)
 		return nil
 	}))
@@ -353,14 +353,14 @@ func TestBudgetStopsBeforeSpending(t *testing.T) {
 	if run.Reason != ledger.Budget {
 		t.Fatalf("run is %s (%s)", run.State, run.Reason)
 	}
-	totals, account, err := b.ledger.Totals(t.Context(), run.Num)
+	totals, account, err := b.ledger.Totals(t.Context(), run.ID)
 	b.ok(err)
 	if account.CostNano > budget || account.CostNano < budget/2 || !totals.Balanced() {
 		t.Errorf("spent %d of %d, %+v", account.CostNano, budget, totals)
 	}
 	b.budget = nil
 	more := int64(1e9)
-	b.ok(b.ledger.Resume(t.Context(), run.Num, &more, nil))
+	b.ok(b.ledger.Resume(t.Context(), run.ID, &more, nil))
 	run = b.work(b.plan())
 	b.totals(run, ledger.Totals{Total: 20, Done: 20})
 }
@@ -378,7 +378,7 @@ func TestDayBudget(t *testing.T) {
 	if run.Reason != ledger.Budget || !strings.Contains(run.Message, "budget of the day ($0.0003, all runs)") || !strings.Contains(run.Message, "00:00 UTC") {
 		t.Errorf("run is %s (%s): %s", run.State, run.Reason, run.Message)
 	}
-	if totals, _, err := b.ledger.Totals(t.Context(), run.Num); err != nil || today.CostNano > most || today.CostNano < most/2 || totals.Remaining == 0 {
+	if totals, _, err := b.ledger.Totals(t.Context(), run.ID); err != nil || today.CostNano > most || today.CostNano < most/2 || totals.Remaining == 0 {
 		t.Errorf("spent %d of %d, %+v, %v", today.CostNano, most, totals, err)
 	}
 	most = 1e9
@@ -404,7 +404,7 @@ func TestFailedCallsAreBooked(t *testing.T) {
 			b.model.answer = func(context.Context, string, int) (llm.Response, error) { return llm.Response{}, &test.err }
 			run := b.work(b.plan())
 			b.totals(run, ledger.Totals{Total: 1, Dead: 1})
-			_, account, err := b.ledger.Totals(t.Context(), run.Num)
+			_, account, err := b.ledger.Totals(t.Context(), run.ID)
 			b.ok(err)
 			if !account.CostKnown || !test.want(account.CostNano) {
 				t.Errorf("account %+v", account)
@@ -426,7 +426,7 @@ func TestFallbackGoesOnAfterAHalt(t *testing.T) {
 	b.fallbacks = []worker.Fallback{{Calls: other, Model: "gpt-4.1", Name: "the other"}}
 	run := b.work(b.plan())
 	b.totals(run, ledger.Totals{Total: 12, Done: 12})
-	_, account, err := b.ledger.Totals(t.Context(), run.Num)
+	_, account, err := b.ledger.Totals(t.Context(), run.ID)
 	b.ok(err)
 	if want := int64(12 * (100*2000 + 10*8000)); account.CostNano != want || other.total() != 12 {
 		t.Errorf("%d calls to the fallback, cost %d, want %d", other.total(), account.CostNano, want)
@@ -560,7 +560,7 @@ func TestWorkersThatDiedOfADocumentAreCounted(t *testing.T) {
 	// Three workers died while a child of theirs read the second document, and took the counts with them.
 	other, err := b.ledger.Register(t.Context(), "died")
 	b.ok(err)
-	b.ok(b.ledger.OpenPartitions(t.Context(), run.Num, func(all []ledger.Partition) error {
+	b.ok(b.ledger.OpenPartitions(t.Context(), run.ID, func(all []ledger.Partition) error {
 		claimed, err := b.ledger.Claim(t.Context(), other, all[0].ID, 10)
 		b.ok(err)
 		for _, c := range claimed {

@@ -44,7 +44,7 @@ func (f *deadFlags) add(c *cli, command *cobra.Command) {
 
 // filter checks the flags and finds the run.
 func (f *deadFlags) filter(ctx context.Context, l *ledger.Ledger) (ledger.DeadFilter, error) {
-	filter := ledger.DeadFilter{Class: f.class, Gone: f.gone}
+	filter := ledger.DeadFilter{Class: ledger.Class(f.class), Gone: f.gone}
 	if f.uri != "" {
 		filter.URI = func(uri string) bool { return doublestar.MatchUnvalidated(f.uri, uri) }
 	}
@@ -53,7 +53,7 @@ func (f *deadFlags) filter(ctx context.Context, l *ledger.Ledger) (ledger.DeadFi
 		if err != nil {
 			return filter, err
 		}
-		filter.Run = run.Num
+		filter.Run = run.ID
 	}
 	return filter, nil
 }
@@ -178,7 +178,7 @@ func deadTable(stdout io.Writer) func(ledger.DeadLetter) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(stdout, layout, when(letter.At), letter.Run, text.TerminalLine(letter.Class), number(letter.Attempts), text.TerminalLine(letter.URI),
+		_, err := fmt.Fprintf(stdout, layout, when(letter.At), letter.Run, text.TerminalLine(string(letter.Class)), number(letter.Attempts), text.TerminalLine(letter.URI),
 			text.TerminalLine(letter.Message))
 		return err
 	}
@@ -208,7 +208,7 @@ func (c *cli) deadShowCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		dead := slices.DeleteFunc(slices.Clone(views), func(v ledger.DocumentView) bool { return v.State != "dead" })
+		dead := slices.DeleteFunc(slices.Clone(views), func(v ledger.DocumentView) bool { return v.State != ledger.DocumentDead })
 		if len(dead) == 0 {
 			return fmt.Errorf("document %q is not dead but %s; `gistmill show` has the rest", views[0].URI, views[0].State)
 		}
@@ -277,7 +277,7 @@ func (a *app) retryDead(ctx context.Context, f ledger.DeadFilter) (total int64, 
 	// Once begun it is seen through: what is pending in the ledger belongs into the queue.
 	for _, num := range slices.Sorted(maps.Keys(redriven)) {
 		total += redriven[num]
-		run, lookErr := a.ledger.RunByNum(ctx, num)
+		run, lookErr := a.ledger.RunByID(ctx, num)
 		if lookErr != nil {
 			return total, runs, errors.Join(err, lookErr)
 		}

@@ -168,7 +168,7 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []ledger.ExportFilter, left int, err error) {
 	if f.run != "" {
 		run, err := l.Run(ctx, f.run)
-		return []ledger.ExportFilter{{SourceID: run.SourceID, ProfileID: run.ProfileID, Run: run.Num, Gone: f.gone}}, 0, err
+		return []ledger.ExportFilter{{SourceID: run.SourceID, ProfileID: run.ProfileID, Run: run.ID, Gone: f.gone}}, 0, err
 	}
 	all, err := l.Pairs(ctx)
 	if err != nil {

@@ -100,7 +100,7 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 			a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
 		}
 		a.say("%s", describePlan(plan))
-		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.Num == plan.Run.Num }) // a source that is given twice
+		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.ID == plan.Run.ID }) // a source that is given twice
 		runs = append(runs, plan.Run)
 	}
 	var ahead *export.Ahead
@@ -243,7 +243,7 @@ func anyRunning(runs []ledger.Run) bool {
 // anyOpen says whether any of the runs goes on.
 func (a *app) anyOpen(ctx context.Context, runs []ledger.Run) (bool, error) {
 	for _, r := range runs {
-		run, err := a.ledger.RunByNum(ctx, r.Num)
+		run, err := a.ledger.RunByID(ctx, r.ID)
 		if err != nil || run.State == ledger.Running {
 			return true, err
 		}
@@ -254,7 +254,7 @@ func (a *app) anyOpen(ctx context.Context, runs []ledger.Run) (bool, error) {
 // look counts where runs stand.
 func (a *app) look(ctx context.Context, runs []ledger.Run) (views []statusView, err error) {
 	for _, r := range runs {
-		run, err := a.ledger.RunByNum(ctx, r.Num)
+		run, err := a.ledger.RunByID(ctx, r.ID)
 		if err != nil {
 			return nil, err
 		}

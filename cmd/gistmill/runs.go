@@ -137,7 +137,7 @@ run with it.`,
 }
 
 func (a *app) stopRun(ctx context.Context, run ledger.Run, reason ledger.Reason, message string) (string, error) {
-	stopped, err := a.ledger.Stop(ctx, run.Num, reason, message)
+	stopped, err := a.ledger.Stop(ctx, run.ID, reason, message)
 	if err != nil {
 		return "", err
 	}
@@ -169,7 +169,7 @@ func (c *cli) resumeCommand() *cobra.Command {
 			if command.Flags().Changed("budget-tokens") {
 				tokens = positive(a.config.BudgetTokens)
 			}
-			if err := a.ledger.Resume(ctx, run.Num, usd, tokens); err != nil {
+			if err := a.ledger.Resume(ctx, run.ID, usd, tokens); err != nil {
 				if errors.Is(err, ledger.ErrState) && run.Reason == ledger.Cancelled {
 					return "", fmt.Errorf("run %s is cancelled, which ends it for good: `gistmill run` or `gistmill enqueue` with its source begins a new one", run.Name)
 				}
@@ -178,7 +178,7 @@ func (c *cli) resumeCommand() *cobra.Command {
 				}
 				return "", err
 			}
-			run, err := a.ledger.RunByNum(ctx, run.Num)
+			run, err := a.ledger.RunByID(ctx, run.ID)
 			if err != nil {
 				return "", err
 			}

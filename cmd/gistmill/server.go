@@ -11,11 +11,11 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/console"
+	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/keda"
-	"github.com/gistmill/gistmill/worker"
 )
 
 func (c *cli) serverCommand() *cobra.Command {
@@ -98,6 +98,6 @@ func (a *app) serverMetrics(demand *keda.Meter) http.Handler {
 		},
 		Limiters:   func(ctx context.Context) ([]limiter.State, error) { return limiter.List(ctx, a.queue.Redis()) },
 		Ledger:     a.ledger.Figures,
-		DayCapNano: budgetNano(a.config.BudgetUSDDay), DeadClasses: worker.DeadClasses(), Version: versionText(), Log: a.log,
+		DayCapNano: budgetNano(a.config.BudgetUSDDay), DeadClasses: ledger.DeadClasses(), Version: versionText(), Log: a.log,
 	})
 }

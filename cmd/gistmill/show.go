@@ -124,30 +124,30 @@ func (a *app) near(ctx context.Context, name string) string {
 
 // documentView is a document as `show` gives it. Its JSON fields are relied on.
 type documentView struct {
-	URI           string          `json:"uri"`
-	Source        string          `json:"source"`
-	Run           string          `json:"run"`
-	State         string          `json:"state"`
-	Gone          bool            `json:"gone"`
-	Profile       string          `json:"profile"`
-	Model         string          `json:"model"` // of the profile
-	AnsweredBy    *answeredBy     `json:"answered_by"`
-	ContentSHA256 string          `json:"content_sha256"`
-	Size          int64           `json:"size"`
-	Modified      *time.Time      `json:"modified_at"`
-	At            *time.Time      `json:"at"`
-	Attempts      int64           `json:"attempts"`
-	Class         string          `json:"class"`
-	Message       string          `json:"message"`
-	Title         string          `json:"title"`
-	Summary       *string         `json:"summary"`
-	Output        json.RawMessage `json:"output,omitempty"`
-	Checks        json.RawMessage `json:"checks"`
-	TokensIn      int64           `json:"tokens_in"`
-	TokensOut     int64           `json:"tokens_out"`
-	CostUSD       *float64        `json:"cost_usd"`
-	Chunks        int64           `json:"chunks"`
-	History       []ledger.Event  `json:"history"`
+	URI           string               `json:"uri"`
+	Source        string               `json:"source"`
+	Run           string               `json:"run"`
+	State         ledger.DocumentState `json:"state"`
+	Gone          bool                 `json:"gone"`
+	Profile       string               `json:"profile"`
+	Model         string               `json:"model"` // of the profile
+	AnsweredBy    *answeredBy          `json:"answered_by"`
+	ContentSHA256 string               `json:"content_sha256"`
+	Size          int64                `json:"size"`
+	Modified      *time.Time           `json:"modified_at"`
+	At            *time.Time           `json:"at"`
+	Attempts      int64                `json:"attempts"`
+	Class         string               `json:"class"`
+	Message       string               `json:"message"`
+	Title         string               `json:"title"`
+	Summary       *string              `json:"summary"`
+	Output        json.RawMessage      `json:"output,omitempty"`
+	Checks        json.RawMessage      `json:"checks"`
+	TokensIn      int64                `json:"tokens_in"`
+	TokensOut     int64                `json:"tokens_out"`
+	CostUSD       *float64             `json:"cost_usd"`
+	Chunks        int64                `json:"chunks"`
+	History       []ledger.Event       `json:"history"`
 }
 
 // answeredBy is who made a summary.
@@ -166,7 +166,7 @@ func (a answeredBy) String() string {
 func documentViewOf(v ledger.DocumentView) documentView {
 	d := documentView{
 		URI: v.URI, Source: v.Source, Run: v.Run, State: v.State, Gone: v.Gone, Profile: v.Profile, Model: v.Model, ContentSHA256: v.ContentSHA256,
-		Size: v.Size, Modified: notZero(v.Modified), At: notZero(v.At), Attempts: v.Attempts, Class: v.Class, Message: v.Message,
+		Size: v.Size, Modified: notZero(v.Modified), At: notZero(v.At), Attempts: v.Attempts, Class: string(v.Class), Message: v.Message,
 		Checks: json.RawMessage("[]"), History: v.History,
 	}
 	if d.History == nil {
@@ -185,7 +185,7 @@ func documentViewOf(v ledger.DocumentView) documentView {
 
 // describeDocument shows a document to people.
 func describeDocument(stdout io.Writer, v ledger.DocumentView) error {
-	state := v.State
+	state := string(v.State)
 	if v.Gone {
 		state += ", gone from its source"
 	}
@@ -201,7 +201,7 @@ func describeDocument(stdout io.Writer, v ledger.DocumentView) error {
 		{"Attempts:", fmt.Sprintf("%d, the last outcome %s", v.Attempts, when(v.At))},
 	}
 	if v.Class != "" {
-		rows = append(rows, []string{"Class:", v.Class}, []string{"Message:", v.Message})
+		rows = append(rows, []string{"Class:", string(v.Class)}, []string{"Message:", v.Message})
 	}
 	if s := v.Summary; s != nil {
 		rows = append(rows, []string{"Answered by:", answeredBy{s.Model, s.Endpoint}.String()}, []string{"Tokens:", fmt.Sprintf("%s in, %s out, %s", number(s.TokensIn), number(s.TokensOut), count(s.Chunks, "chunk"))},
@@ -222,7 +222,7 @@ func describeSummary(stdout io.Writer, v ledger.DocumentView) error {
 		return nil
 	}
 	heading := "Summary:"
-	if v.State != "done" {
+	if v.State != ledger.DocumentDone {
 		heading = "Summary (the last one made):"
 	}
 	out := heading + "\n" + indented(s.Text)
@@ -266,7 +266,7 @@ func describeHistory(stdout io.Writer, history []ledger.Event) error {
 		if e.Attempt > 0 {
 			attempt = fmt.Sprintf("attempt %d", e.Attempt)
 		}
-		rows = append(rows, []string{"  " + when(e.At), e.Run, e.Event, attempt, orDash(e.Class), e.Message})
+		rows = append(rows, []string{"  " + when(e.At), e.Run, e.Event, attempt, orDash(string(e.Class)), e.Message})
 	}
 	return table(stdout, rows...)
 }

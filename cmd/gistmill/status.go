@@ -45,7 +45,7 @@ type tokensView struct {
 
 // status reads where a run stands. The queue is asked only if there is one.
 func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
-	totals, account, err := a.ledger.Totals(ctx, run.Num)
+	totals, account, err := a.ledger.Totals(ctx, run.ID)
 	if err != nil {
 		return statusView{}, err
 	}
@@ -65,7 +65,7 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 		budget := float64(*run.BudgetNano) / 1e9
 		v.BudgetUSD = &budget
 	}
-	if v.Flagged, err = a.ledger.Flagged(ctx, run.Num); err != nil {
+	if v.Flagged, err = a.ledger.Flagged(ctx, run.ID); err != nil {
 		return v, err
 	}
 	if v.Workers, err = a.ledger.LiveWorkers(ctx); err != nil {
@@ -191,7 +191,7 @@ With --watch it shows that again and again and ends with the run, with the exit 
 			if err := pause(ctx, time.Second); err != nil {
 				return err
 			}
-			if run, err = a.ledger.RunByNum(ctx, run.Num); err != nil {
+			if run, err = a.ledger.RunByID(ctx, run.ID); err != nil {
 				return err
 			}
 			if !output.json {

@@ -35,6 +35,13 @@ func (b boundedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 
 type boundedConn struct{ *stdlib.Conn }
 
+// CheckNamedValue is driver.NamedValueChecker. It converts named types to those underneath, as
+// database/sql does for other drivers: pgx has no type of PostgreSQL for them.
+func (boundedConn) CheckNamedValue(v *driver.NamedValue) (err error) {
+	v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value)
+	return err
+}
+
 // BeginTx is driver.ConnBeginTx. It knows no options: the ledger uses none.
 func (c boundedConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
 	if options != (driver.TxOptions{}) {

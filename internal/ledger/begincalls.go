@@ -11,10 +11,11 @@ import (
 // beginning is the intent of a call on its way into the ledger, and what became of it.
 type beginning struct {
 	Intent
-	call, day int64 // 0: a call of that name is open already
-	reserved  bool  // counted against the caps
-	known     *Answer
-	refusal   error
+	call     CallID // 0: a call of that name is open already
+	day      int64  // on which it was begun, since 1970
+	reserved bool   // counted against the caps
+	known    *Answer
+	refusal  error
 }
 
 // beginCalls records the intents of a batch. Of equal ones the first comes first, and the next when it is decided about that.
@@ -106,8 +107,9 @@ func (l *Ledger) putIntents(ctx context.Context, tx *batch, some []*beginning) e
 		args = append(args, b.Run, b.Document, b.Worker, b.Name, b.Model, nullable(b.ReservedNano), b.ReservedTokens, b.Token)
 	}
 	type put struct {
-		name      string
-		call, day int64
+		name string
+		call CallID
+		day  int64
 	}
 	begun, err := collect(ctx, l, tx, func(rows *sql.Rows) (p put, err error) { return p, rows.Scan(&p.name, &p.call, &p.day) },
 		l.given(len(some), "run BIGINT, document BIGINT, worker BIGINT, name TEXT, model TEXT, nano BIGINT, tokens BIGINT, token BIGINT")+`

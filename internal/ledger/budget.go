@@ -41,11 +41,14 @@ type caps struct {
 	inUSD bool // … in USD
 }
 
-type capsKey struct{ run, day int64 }
+type capsKey struct {
+	run RunID
+	day int64
+}
 
 // caps must come after a call's row was written in the same transaction: openDay and setBudget lock the table, so that
 // either this sees what they made or they see the call. It holds to the transaction's end.
-func (l *Ledger) caps(ctx context.Context, tx *batch, run, day int64) (caps, error) {
+func (l *Ledger) caps(ctx context.Context, tx *batch, run RunID, day int64) (caps, error) {
 	key := capsKey{run, day}
 	if c, ok := tx.caps[key]; ok {
 		return c, nil
@@ -138,7 +141,7 @@ func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day
 }
 
 // settleBudget replaces what a call of a day was booked with by what it cost.
-func (l *Ledger) settleBudget(ctx context.Context, tx *batch, run, day, nano, tokens int64) error {
+func (l *Ledger) settleBudget(ctx context.Context, tx *batch, run RunID, day, nano, tokens int64) error {
 	c, err := l.caps(ctx, tx, run, day)
 	if err != nil {
 		return err
@@ -216,7 +219,7 @@ func (l *Ledger) Today(ctx context.Context) (DayAccount, error) {
 
 // setBudget replaces the caps of a run that are given and counts what is spent and reserved from the calls, since a run without a cap
 // does not keep that count. lockCalls comes before it, and before the transaction touches the run.
-func (l *Ledger) setBudget(ctx context.Context, tx *sql.Tx, run int64, nano, tokens *int64) error {
+func (l *Ledger) setBudget(ctx context.Context, tx *sql.Tx, run RunID, nano, tokens *int64) error {
 	if nano == nil && tokens == nil {
 		return nil
 	}

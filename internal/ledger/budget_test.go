@@ -19,7 +19,7 @@ func testBudget(t *testing.T, db database) {
 	f.ok(err)
 	reserve, cost := int64(600), int64(300)
 	intent := func(name string) ledger.Intent {
-		return ledger.Intent{Run: run.Num, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
+		return ledger.Intent{Run: run.ID, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
 	}
 	call, _, err := f.BeginCall(ctx, intent("a"))
 	f.ok(err)
@@ -31,9 +31,9 @@ func testBudget(t *testing.T, db database) {
 	f.ok(f.FailCall(ctx, call, intent("b"), "transient", ledger.Answer{CostNano: &reserve}))
 	_, _, err = f.BeginCall(ctx, intent("b"))
 	f.refused(err, ledger.ErrBudget)
-	must(f.Stop(ctx, run.Num, ledger.Budget, ""))(t)
+	must(f.Stop(ctx, run.ID, ledger.Budget, ""))(t)
 	raised := int64(1500)
-	f.ok(f.Resume(ctx, run.Num, &raised, nil))
+	f.ok(f.Resume(ctx, run.ID, &raised, nil))
 	_, _, err = f.BeginCall(ctx, intent("b"))
 	f.ok(err)
 }
@@ -48,7 +48,7 @@ type spender struct {
 
 func (s *spender) intent(name string) ledger.Intent {
 	return ledger.Intent{
-		Run: s.run.Num, Document: 1, Worker: s.worker, Name: name, ReservedNano: &s.reserve, ReservedTokens: 1, DayCapNano: s.dayCap,
+		Run: s.run.ID, Document: 1, Worker: s.worker, Name: name, ReservedNano: &s.reserve, ReservedTokens: 1, DayCapNano: s.dayCap,
 	}
 }
 
@@ -84,7 +84,7 @@ func testDroppedCallIsNothing(t *testing.T, db database) {
 		s.ok(s.DropCall(t.Context(), call, in))
 		s.ok(s.DropCall(t.Context(), call, in)) // when nobody knows whether it came through
 	}
-	_, account, err := s.Totals(t.Context(), s.run.Num)
+	_, account, err := s.Totals(t.Context(), s.run.ID)
 	s.ok(err)
 	if account.Calls != 0 || account.CostNano != 0 {
 		t.Errorf("%d calls are booked, %d nano-USD spent", account.Calls, account.CostNano)
@@ -181,7 +181,7 @@ func (s *spender) whileCalling(set func(process int)) int64 {
 						set(p)
 					}
 					in := ledger.Intent{
-						Run: s.run.Num, Document: 1, Worker: s.worker, Name: fmt.Sprintf("%d %d %d", p, g, i), ReservedNano: &s.reserve, ReservedTokens: 1,
+						Run: s.run.ID, Document: 1, Worker: s.worker, Name: fmt.Sprintf("%d %d %d", p, g, i), ReservedNano: &s.reserve, ReservedTokens: 1,
 					}
 					call, _, err := l.BeginCall(s.t.Context(), in)
 					if err == nil {

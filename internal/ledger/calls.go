@@ -10,14 +10,16 @@ import (
 
 // Intent is a call that is about to be made.
 type Intent struct {
-	Run, Document, Worker int64
-	Name                  string // of the request: what determines the answer
-	Token                 int64  // the same for every try to record this one call; no other has it, but 0, which none is known by
-	Model                 string
-	ReservedTokens        int64     // prompt + output cap
-	ReservedNano          *int64    // nil: the price is unknown
-	DayCapNano            *int64    // cap on the UTC day that this worker brings; nil: none
-	Since                 time.Time // answers older than this do not count (forced run); zero: all count
+	Run            RunID
+	Document       DocumentID
+	Worker         WorkerID
+	Name           string // of the request: what determines the answer
+	Token          int64  // the same for every try to record this one call; no other has it, but 0, which none is known by
+	Model          string
+	ReservedTokens int64     // prompt + output cap
+	ReservedNano   *int64    // nil: the price is unknown
+	DayCapNano     *int64    // cap on the UTC day that this worker brings; nil: none
+	Since          time.Time // answers older than this do not count (forced run); zero: all count
 }
 
 // Answer is what a call brought.
@@ -32,7 +34,7 @@ type Answer struct {
 // call of that name is open, with ErrLapsed when the worker was taken for dead, with ErrReserved when the reservation has to wait for calls
 // in flight, with ErrBudget (for the day's cap a *DayBudgetError) when it does not fit, and with ErrUnpriced when there is no price to
 // reserve.
-func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call int64, known *Answer, err error) {
+func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call CallID, known *Answer, err error) {
 	b := &beginning{Intent: in}
 	for {
 		if err := l.group.add(ctx, func(tx *batch) { tx.takers, tx.begun = append(tx.takers, b.Worker), append(tx.begun, b) }); err != nil {
@@ -56,12 +58,12 @@ func orZero(p *int64) int64 {
 
 // EndCall books a call that brought an answer; the answer is kept under the request's name, whatever becomes of the
 // document.
-func (l *Ledger) EndCall(ctx context.Context, call int64, in Intent, a Answer) error {
-	return l.endCall(ctx, &ending{Intent: in, Answer: a, call: call, class: classAnswered})
+func (l *Ledger) EndCall(ctx context.Context, call CallID, in Intent, a Answer) error {
+	return l.endCall(ctx, &ending{Intent: in, Answer: a, call: call, class: ClassOK})
 }
 
 // FailCall books a call that brought no answer. used is what it is known or, after a timeout, assumed to have cost.
-func (l *Ledger) FailCall(ctx context.Context, call int64, in Intent, class string, used Answer) error {
+func (l *Ledger) FailCall(ctx context.Context, call CallID, in Intent, class Class, used Answer) error {
 	return l.endCall(ctx, &ending{Intent: in, Answer: used, call: call, class: class})
 }
 
@@ -73,7 +75,7 @@ func (l *Ledger) endCall(ctx context.Context, e *ending) error {
 }
 
 // DropCall takes back the intent of a call that is not made after all.
-func (l *Ledger) DropCall(ctx context.Context, call int64, in Intent) error {
+func (l *Ledger) DropCall(ctx context.Context, call CallID, in Intent) error {
 	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		var day int64
 		err := l.row(ctx, tx, `DELETE FROM calls WHERE id = $1 AND finished_at IS NULL RETURNING started_at / 86400000`, call).Scan(&day)

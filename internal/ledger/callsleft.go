@@ -11,7 +11,7 @@ const meanOf = 100
 
 // CallsLeft estimates how many calls what is left of the caps on a run, and of that on the day (nil: none), still feeds, those in
 // flight included. limited is false where there is no cap, or no call yet to judge by.
-func (l *Ledger) CallsLeft(ctx context.Context, run int64, dayCapNano *int64) (calls float64, limited bool, err error) {
+func (l *Ledger) CallsLeft(ctx context.Context, run RunID, dayCapNano *int64) (calls float64, limited bool, err error) {
 	var nano, tokens, spentToday sql.NullInt64
 	var open int64
 	var meanNano, meanTokens sql.NullFloat64

@@ -11,7 +11,7 @@ func testCallsLeft(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(3))
 	left := func(dayCap *int64) (float64, bool) {
 		t.Helper()
-		calls, limited, err := f.CallsLeft(ctx, run.Num, dayCap)
+		calls, limited, err := f.CallsLeft(ctx, run.ID, dayCap)
 		f.ok(err)
 		return calls, limited
 	}

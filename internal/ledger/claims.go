@@ -11,8 +11,8 @@ import (
 )
 
 // Register adds a worker with a lease, and returns its id. name is for people: host and process.
-func (l *Ledger) Register(ctx context.Context, name string) (int64, error) {
-	var id int64
+func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
+	var id WorkerID
 	err := l.row(ctx, l.write, `INSERT INTO workers (name, started_at, lease_until) VALUES ($1, @now, @now + $2) RETURNING id`,
 		name, Lease.Milliseconds()).Scan(&id)
 	if err != nil {
@@ -23,7 +23,7 @@ func (l *Ledger) Register(ctx context.Context, name string) (int64, error) {
 
 // Renew extends a worker's lease, and with it all its claims that nobody has taken over. counts are those that have changed since the
 // last renewal, in all that the worker has counted.
-func (l *Ledger) Renew(ctx context.Context, worker int64, counts Counts) error {
+func (l *Ledger) Renew(ctx context.Context, worker WorkerID, counts Counts) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := l.exec(ctx, tx, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker); err != nil {
 			return err
@@ -37,7 +37,7 @@ func (l *Ledger) Renew(ctx context.Context, worker int64, counts Counts) error {
 }
 
 // Leave hands back whatever the worker still holds, without an attempt, and ends its lease. counts are those of Renew.
-func (l *Ledger) Leave(ctx context.Context, worker int64, counts Counts) error {
+func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker); err != nil {
 			return err
@@ -65,7 +65,9 @@ func (l *Ledger) LiveWorkers(ctx context.Context) (int64, error) {
 
 // Claimed is a document that a worker holds.
 type Claimed struct {
-	Run, Document, Epoch  int64
+	Run                   RunID
+	Document              DocumentID
+	Epoch                 int64
 	URI, Locator, Version string
 	Size                  int64
 	Attempts              int64 // spent so far in this run, before a re-drive too
@@ -85,10 +87,10 @@ type PartitionView struct {
 }
 
 // Look says where a partition stands.
-func (l *Ledger) Look(ctx context.Context, partition int64) (PartitionView, error) {
+func (l *Ledger) Look(ctx context.Context, partition PartitionID) (PartitionView, error) {
 	var v PartitionView
 	var due sql.NullInt64
-	var state string
+	var state partitionState
 	err := l.row(ctx, l.read, `SELECT r.state, p.generation, p.state,
 		(SELECT COUNT(*) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed')),
 		(SELECT COUNT(*) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed') AND x.state = 'claimed'),
@@ -102,7 +104,7 @@ func (l *Ledger) Look(ctx context.Context, partition int64) (PartitionView, erro
 		return v, fmt.Errorf("look at partition %d: %w", partition, err)
 	}
 	v.NextDue = fromMillis(due)
-	v.Closed = state == "done"
+	v.Closed = state == partitionDone
 	return v, nil
 }
 
@@ -123,7 +125,7 @@ func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
 
 // Claim takes up to limit due documents of a partition of a running run for a worker, each under a new epoch. It fails with
 // ErrLapsed when the worker was taken for dead.
-func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) ([]Claimed, error) {
+func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition PartitionID, limit int) ([]Claimed, error) {
 	var claimed []Claimed
 	var leased bool
 	claim := func(ctx context.Context, tx *batch) (err error) {
@@ -155,7 +157,7 @@ func (l *Ledger) Claim(ctx context.Context, worker, partition int64, limit int) 
 }
 
 // Claims lists what a worker holds in a partition: run, document and epoch of each.
-func (l *Ledger) Claims(ctx context.Context, worker, partition int64) ([]Claimed, error) {
+func (l *Ledger) Claims(ctx context.Context, worker WorkerID, partition PartitionID) ([]Claimed, error) {
 	claims, err := collect(ctx, l, l.read, func(rows *sql.Rows) (c Claimed, err error) { return c, rows.Scan(&c.Run, &c.Document, &c.Epoch) },
 		`SELECT run_num, document_id, epoch FROM run_documents x WHERE x.partition_id = $1 AND x.state IN ('pending', 'claimed') AND x.state = 'claimed'
 		AND x.worker_id = $2`, partition, worker)
@@ -192,7 +194,7 @@ func (l *Ledger) locate(ctx context.Context, tx queryer, claimed []Claimed) erro
 }
 
 // Release hands a claimed document back: no attempt is spent, and it is not tried before after has passed.
-func (l *Ledger) Release(ctx context.Context, worker int64, c Claimed, after time.Duration) error {
+func (l *Ledger) Release(ctx context.Context, worker WorkerID, c Claimed, after time.Duration) error {
 	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		_, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
 			after.Milliseconds(), c.Run, c.Document, c.Epoch, worker)
@@ -212,8 +214,8 @@ func whereClaimed(n int) string {
 
 // ClosePartition makes a partition done if it has no open document, and then its run finished if that was the
 // last one.
-func (l *Ledger) ClosePartition(ctx context.Context, partition int64) error {
-	var run int64
+func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) error {
+	var run RunID
 	err := l.row(ctx, l.write, `UPDATE partitions SET state = 'done' WHERE id = $1 AND state = 'ready' AND NOT EXISTS
 		(SELECT 1 FROM run_documents x WHERE x.partition_id = $2 AND x.state IN ('pending', 'claimed')) RETURNING run_num`, partition, partition).Scan(&run)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -230,8 +232,8 @@ func (l *Ledger) ClosePartition(ctx context.Context, partition int64) error {
 // open calls at the full reservation, and returns the partitions that have work again. Only those are freed of whom dead says so: when the
 // ledger was away for longer than a lease, all workers have lapsed, and those that live need a moment to renew; call it again for
 // those that a look some seconds ago had as well.
-func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker int64) bool) ([]Partition, error) {
-	lapsed, err := collect(ctx, l, l.read, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) },
+func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) bool) ([]Partition, error) {
+	lapsed, err := collect(ctx, l, l.read, func(rows *sql.Rows) (id WorkerID, err error) { return id, rows.Scan(&id) },
 		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)
 	if err != nil {
 		return nil, fmt.Errorf("find lapsed workers: %w", err)
@@ -270,7 +272,7 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker int64) bool
 }
 
 // loseCalls ends a worker's open calls: nobody knows what the provider charged, so the full reservation counts.
-func (l *Ledger) loseCalls(ctx context.Context, tx *sql.Tx, worker int64) error {
+func (l *Ledger) loseCalls(ctx context.Context, tx *sql.Tx, worker WorkerID) error {
 	type lost struct{ nano, tokens int64 }
 	calls, err := collect(ctx, l, tx, func(rows *sql.Rows) (c lost, err error) { return c, rows.Scan(&c.nano, &c.tokens) },
 		`UPDATE calls SET finished_at = @now, class = 'lost', cost_nano = reserved_nano, tokens_in = reserved_tokens
@@ -280,9 +282,9 @@ func (l *Ledger) loseCalls(ctx context.Context, tx *sql.Tx, worker int64) error 
 	}
 	counts := Counts{}
 	for _, c := range calls {
-		counts[Count{CountCalls, "lost"}]++
+		counts[Count{CountCalls, string(ClassLost)}]++
 		counts[Count{CountCost, ""}] += c.nano
 		counts[Count{CountTokens, LabelIn}] += c.tokens
 	}
-	return l.addCounts(ctx, tx, worker, counts)
+	return l.addCounts(ctx, tx, int64(worker), counts)
 }

@@ -123,10 +123,11 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 // fixture is a ledger with a source, a profile and a worker.
 type fixture struct {
 	*ledger.Ledger
-	t               *testing.T
-	db              database
-	source, profile int64
-	worker          int64
+	t       *testing.T
+	db      database
+	source  ledger.SourceID
+	profile ledger.ProfileID
+	worker  ledger.WorkerID
 }
 
 func setUp(t *testing.T, db database) *fixture {
@@ -139,7 +140,7 @@ func setUp(t *testing.T, db database) *fixture {
 }
 
 // dead takes every worker that has lapsed for dead.
-func dead(int64) bool { return true }
+func dead(ledger.WorkerID) bool { return true }
 
 func must[T any](v T, err error) func(*testing.T) T {
 	return func(t *testing.T) T {
@@ -172,9 +173,9 @@ var size = ledger.PartitionSize{Documents: 4, Bytes: 1 << 20}
 func (f *fixture) plan(force bool, batches ...[]ledger.Entry) (ledger.Run, ledger.PlanCount) {
 	f.t.Helper()
 	run, count := f.planInvisible(force, batches...)
-	f.ok(f.Publish(f.t.Context(), run.Num))
-	must(f.FinishRun(f.t.Context(), run.Num))(f.t)
-	return must(f.RunByNum(f.t.Context(), run.Num))(f.t), count
+	f.ok(f.Publish(f.t.Context(), run.ID))
+	must(f.FinishRun(f.t.Context(), run.ID))(f.t)
+	return must(f.RunByID(f.t.Context(), run.ID))(f.t), count
 }
 
 func (f *fixture) planInvisible(force bool, batches ...[]ledger.Entry) (ledger.Run, ledger.PlanCount) {
@@ -196,7 +197,7 @@ func (f *fixture) planInvisible(force bool, batches ...[]ledger.Entry) (ledger.R
 func (f *fixture) partitions(run ledger.Run) []ledger.Partition {
 	f.t.Helper()
 	var all []ledger.Partition
-	f.ok(f.OpenPartitions(f.t.Context(), run.Num, func(page []ledger.Partition) error {
+	f.ok(f.OpenPartitions(f.t.Context(), run.ID, func(page []ledger.Partition) error {
 		all = append(all, page...)
 		return nil
 	}))
@@ -236,7 +237,7 @@ func (f *fixture) work(run ledger.Run) int {
 
 func (f *fixture) totals(run ledger.Run, want ledger.Totals) {
 	f.t.Helper()
-	got, _, err := f.Totals(f.t.Context(), run.Num)
+	got, _, err := f.Totals(f.t.Context(), run.ID)
 	f.ok(err)
 	if diff := cmp.Diff(want, got); diff != "" {
 		f.t.Errorf("totals (-want +got):\n%s", diff)
@@ -248,7 +249,7 @@ func (f *fixture) totals(run ledger.Run, want ledger.Totals) {
 
 func (f *fixture) state(run ledger.Run, want ledger.State) {
 	f.t.Helper()
-	if got := must(f.RunByNum(f.t.Context(), run.Num))(f.t); got.State != want {
+	if got := must(f.RunByID(f.t.Context(), run.ID))(f.t); got.State != want {
 		f.t.Errorf("run is %s (%s), want %s", got.State, got.Reason, want)
 	}
 }
@@ -291,7 +292,7 @@ func testPlanThenWork(t *testing.T, db database) {
 	f.totals(run, ledger.Totals{Total: 10, Done: 10})
 	f.state(run, ledger.Finished)
 	var uris []string
-	f.ok(f.Summaries(t.Context(), ledger.ExportFilter{Run: run.Num}, func(e ledger.Exported) error {
+	f.ok(f.Summaries(t.Context(), ledger.ExportFilter{Run: run.ID}, func(e ledger.Exported) error {
 		uris = append(uris, e.URI+" "+e.ContentSHA256)
 		return nil
 	}))
@@ -307,7 +308,7 @@ func testSecondRunSkips(t *testing.T, db database) {
 	changed := append(entries(10), ledger.Entry{URI: "new.txt", Version: "v1"})
 	changed[4].Version = "v2"
 	second, count := f.plan(false, changed)
-	if second.Num == first.Num {
+	if second.ID == first.ID {
 		t.Fatal("a finished run was continued")
 	}
 	if count.Skipped != 9 || count.Pending != 2 {
@@ -350,7 +351,7 @@ func testPlanIsInvisible(t *testing.T, db database) {
 	if p := f.partitions(run); len(p) != 0 {
 		t.Errorf("visible before it was published: %+v", p)
 	}
-	for id := range int64(5) {
+	for id := range ledger.PartitionID(5) {
 		if c := must(f.Claim(t.Context(), f.worker, id, 10))(t); len(c) != 0 {
 			t.Errorf("claimed %+v", c)
 		}
@@ -363,7 +364,7 @@ func testKilledPlanIsContinued(t *testing.T, db database) {
 	all := entries(10)
 	half, _ := f.planInvisible(false, all[:6])
 	run, count := f.plan(false, all)
-	if run.Num != half.Num {
+	if run.ID != half.ID {
 		t.Error("a new run was begun")
 	}
 	if count.Pending != 4 || count.Unfinished != 6 {
@@ -385,7 +386,7 @@ func testSourceGrowsInMidRun(t *testing.T, db database) {
 	}
 	all[0].Version, all[5].Version = "v2", "v2" // one done, one in flight
 	again, count := f.plan(false, all)
-	if again.Num != run.Num {
+	if again.ID != run.ID {
 		t.Fatal("a new run was begun")
 	}
 	if count.Pending != 3 || count.Unfinished != 7 {
@@ -481,8 +482,8 @@ func testForce(t *testing.T, db database) {
 	f.ok(f.done(claimed[1]))
 	db.clock.advance(time.Second)
 	again, count := f.plan(true, all) // interrupted and continued
-	if again.Num != forced.Num || count.Pending != 0 || count.Unfinished != 4 {
-		t.Errorf("continued %v, count %+v", again.Num == forced.Num, count)
+	if again.ID != forced.ID || count.Pending != 0 || count.Unfinished != 4 {
+		t.Errorf("continued %v, count %+v", again.ID == forced.ID, count)
 	}
 	f.totals(forced, ledger.Totals{Total: 4, Done: 2, Remaining: 2})
 	f.ok(f.done(claimed[2]))
@@ -572,7 +573,7 @@ func testLapsedWorkerTakesNothing(t *testing.T, db database) {
 	must(f.RecoverLapsed(t.Context(), dead))(t)
 	_, err := f.Claim(t.Context(), f.worker, partition, 1)
 	f.refused(err, ledger.ErrLapsed)
-	in := ledger.Intent{Run: run.Num, Document: claimed[0].Document, Worker: f.worker, Name: "n", Model: "m"}
+	in := ledger.Intent{Run: run.ID, Document: claimed[0].Document, Worker: f.worker, Name: "n", Model: "m"}
 	_, _, err = f.BeginCall(t.Context(), in)
 	f.refused(err, ledger.ErrLapsed)
 	f.ok(f.Renew(t.Context(), f.worker, nil))
@@ -649,10 +650,10 @@ func testStopAndResume(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(8))
 	claimed := f.claimAll(run)
 	f.ok(f.done(claimed[0]))
-	if !must(f.Stop(ctx, run.Num, ledger.Halted, "the key is wrong"))(t) {
+	if !must(f.Stop(ctx, run.ID, ledger.Halted, "the key is wrong"))(t) {
 		t.Error("did not stop")
 	}
-	if must(f.Stop(ctx, run.Num, ledger.Halted, "the key is wrong"))(t) {
+	if must(f.Stop(ctx, run.ID, ledger.Halted, "the key is wrong"))(t) {
 		t.Error("stopped twice")
 	}
 	f.ok(f.done(claimed[1])) // what was in flight still counts
@@ -663,9 +664,9 @@ func testStopAndResume(t *testing.T, db database) {
 		t.Errorf("a stopped run has open partitions %+v", p)
 	}
 	f.totals(run, ledger.Totals{Total: 8, Done: 2, Remaining: 6})
-	f.refused(f.Publish(ctx, run.Num), ledger.ErrState)
-	f.ok(f.Resume(ctx, run.Num, nil, nil))
-	f.refused(f.Resume(ctx, run.Num, nil, nil), ledger.ErrState)
+	f.refused(f.Publish(ctx, run.ID), ledger.ErrState)
+	f.ok(f.Resume(ctx, run.ID, nil, nil))
+	f.refused(f.Resume(ctx, run.ID, nil, nil), ledger.ErrState)
 	for _, p := range f.partitions(run) {
 		if p.Generation != 2 {
 			t.Errorf("partition %+v keeps the generation of tasks that may still end", p)
@@ -681,13 +682,13 @@ func testCancelledRunIsOver(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(4))
 	f.ok(f.done(f.claimAll(run)[0]))
 	f.ok(f.Leave(t.Context(), f.worker, nil))
-	must(f.Stop(t.Context(), run.Num, ledger.Paused, ""))(t)
-	must(f.Stop(t.Context(), run.Num, ledger.Cancelled, ""))(t)
+	must(f.Stop(t.Context(), run.ID, ledger.Paused, ""))(t)
+	must(f.Stop(t.Context(), run.ID, ledger.Cancelled, ""))(t)
 	next, count := f.plan(false, entries(4))
-	if next.Num == run.Num || count.Skipped != 1 || count.Pending != 3 {
-		t.Errorf("after a cancelled run: same %v, %+v", next.Num == run.Num, count)
+	if next.ID == run.ID || count.Skipped != 1 || count.Pending != 3 {
+		t.Errorf("after a cancelled run: same %v, %+v", next.ID == run.ID, count)
 	}
-	f.refused(f.Resume(t.Context(), run.Num, nil, nil), ledger.ErrState) // the next one is under way
+	f.refused(f.Resume(t.Context(), run.ID, nil, nil), ledger.ErrState) // the next one is under way
 }
 
 func testCallsOfOneNamePayOnce(t *testing.T, db database) {
@@ -695,7 +696,7 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	ctx := t.Context()
 	run, _ := f.plan(false, entries(2))
 	c := f.claimAll(run)
-	in := ledger.Intent{Run: run.Num, Document: c[0].Document, Worker: f.worker, Name: "request", Model: "m", ReservedTokens: 100}
+	in := ledger.Intent{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "request", Model: "m", ReservedTokens: 100}
 	call, known, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	if known != nil {
@@ -711,7 +712,7 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	if diff := cmp.Diff(&answer, known); diff != "" {
 		t.Error(diff)
 	}
-	_, account, err := f.Totals(ctx, run.Num)
+	_, account, err := f.Totals(ctx, run.ID)
 	f.ok(err)
 	if diff := cmp.Diff(ledger.Account{Calls: 1, TokensIn: 10, TokensOut: 5, CostNano: 1500, CostKnown: true}, account); diff != "" {
 		t.Error(diff)
@@ -733,9 +734,9 @@ func testCallIsRecordedOnce(t *testing.T, db database) {
 	run, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, &tokens)
 	f.ok(err)
 	must(f.Ledger.Plan(ctx, run, "planner", entries(2), size, nil))(t)
-	f.ok(f.Publish(ctx, run.Num))
+	f.ok(f.Publish(ctx, run.ID))
 	c := f.claimAll(run)
-	in := ledger.Intent{Run: run.Num, Document: c[0].Document, Worker: f.worker, Name: "n", Model: "m", ReservedTokens: 100, Token: 7}
+	in := ledger.Intent{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "n", Model: "m", ReservedTokens: 100, Token: 7}
 	call, _, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	again, known, err := f.BeginCall(ctx, in)
@@ -753,7 +754,7 @@ func testCallIsRecordedOnce(t *testing.T, db database) {
 	f.ok(f.EndCall(ctx, call, in, ledger.Answer{Content: "words", TokensIn: 40}))
 	_, _, err = f.BeginCall(ctx, other)
 	f.ok(err)
-	untold := ledger.Intent{Run: run.Num, Document: c[0].Document, Worker: f.worker, Name: "untold", Model: "m"}
+	untold := ledger.Intent{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "untold", Model: "m"}
 	_, _, err = f.BeginCall(ctx, untold)
 	f.ok(err)
 	_, _, err = f.BeginCall(ctx, untold)
@@ -766,19 +767,19 @@ func testLostCallCountsInFull(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(1))
 	c := f.claimAll(run)[0]
 	reserve := int64(700)
-	in := ledger.Intent{Run: run.Num, Document: c.Document, Worker: f.worker, Name: "n", ReservedNano: &reserve, ReservedTokens: 50}
+	in := ledger.Intent{Run: run.ID, Document: c.Document, Worker: f.worker, Name: "n", ReservedNano: &reserve, ReservedTokens: 50}
 	call, _, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	db.clock.advance(ledger.Lease + time.Second)
 	must(f.RecoverLapsed(ctx, dead))(t)
-	_, account, err := f.Totals(ctx, run.Num)
+	_, account, err := f.Totals(ctx, run.ID)
 	f.ok(err)
 	if account.CostNano != 700 || account.TokensIn != 50 {
 		t.Errorf("account %+v", account)
 	}
 	cost := int64(200) // it was alive after all, and its answer is kept
 	f.ok(f.EndCall(ctx, call, in, ledger.Answer{Content: "late", CostNano: &cost, TokensIn: 20, TokensOut: 2}))
-	if _, account, err = f.Totals(ctx, run.Num); err != nil || account.CostNano != 200 || account.TokensIn != 20 {
+	if _, account, err = f.Totals(ctx, run.ID); err != nil || account.CostNano != 200 || account.TokensIn != 20 {
 		t.Errorf("account %+v %v", account, err)
 	}
 	in.Worker = must(f.Register(ctx, "another"))(t)
@@ -810,7 +811,7 @@ func testRedriveKeepsAttempts(t *testing.T, db database) {
 	}
 	redriven, err := f.Redrive(ctx, ledger.DeadFilter{Class: "exhausted", URI: func(uri string) bool { return uri == "doc000.txt" }}, size)
 	f.ok(err)
-	if diff := cmp.Diff(map[int64]int64{run.Num: 1}, redriven); diff != "" {
+	if diff := cmp.Diff(map[ledger.RunID]int64{run.ID: 1}, redriven); diff != "" {
 		t.Error(diff)
 	}
 	f.state(run, ledger.Running)
@@ -842,7 +843,7 @@ func testDropAcceptsTheLoss(t *testing.T, db database) {
 	f.ok(f.done(claimed[0]))
 	f.ok(f.Dead(t.Context(), f.worker, claimed[1], ledger.Read{}, "refused", "content filter"))
 	f.closeAll(run)
-	if n := must(f.Drop(t.Context(), ledger.DeadFilter{Run: run.Num}))(t); n != 1 {
+	if n := must(f.Drop(t.Context(), ledger.DeadFilter{Run: run.ID}))(t); n != 1 {
 		t.Errorf("dropped %d", n)
 	}
 	f.totals(run, ledger.Totals{Total: 2, Done: 1, Skipped: 1})
@@ -861,10 +862,10 @@ func testConcurrentClaims(t *testing.T, db database) {
 	run, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, nil)
 	f.ok(err)
 	must(f.Plan(ctx, run, "planner", entries(200), big, nil))(t)
-	f.ok(f.Publish(ctx, run.Num))
+	f.ok(f.Publish(ctx, run.ID))
 	partition := f.partitions(run)[0].ID
 	var mu sync.Mutex
-	seen := map[int64]int{}
+	seen := map[ledger.DocumentID]int{}
 	var all sync.WaitGroup
 	for i := range 4 {
 		process := db.open(t)
@@ -910,7 +911,7 @@ func testBooksBalanceWhileWorking(t *testing.T, db database) {
 	reader := db.open(t)
 	watcher.Go(func() {
 		for {
-			totals, _, err := reader.Totals(t.Context(), run.Num)
+			totals, _, err := reader.Totals(t.Context(), run.ID)
 			if err != nil || !totals.Balanced() || totals.Total != 60 {
 				t.Errorf("totals %+v %v", totals, err)
 				return

@@ -35,7 +35,7 @@ type Counts map[Count]int64
 
 // putCounts writes a worker's counts. They replace those that it wrote before, so that a write of which nobody knows whether it came
 // through can be repeated. Of a worker that was pruned nothing is written: its counts are in those of holder 0.
-func (l *Ledger) putCounts(ctx context.Context, tx *sql.Tx, worker int64, counts Counts) error {
+func (l *Ledger) putCounts(ctx context.Context, tx *sql.Tx, worker WorkerID, counts Counts) error {
 	for c, n := range counts {
 		if _, err := l.exec(ctx, tx, `INSERT INTO counts (holder, name, label, n)
 			SELECT w.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM workers w WHERE w.id = $4
@@ -61,7 +61,7 @@ func (l *Ledger) addCounts(ctx context.Context, tx *sql.Tx, holder int64, counts
 }
 
 // countKilled adds the end of a worker that can't do so itself. held says that it held claims when it died.
-func (l *Ledger) countKilled(ctx context.Context, tx *sql.Tx, worker int64, held bool) error {
+func (l *Ledger) countKilled(ctx context.Context, tx *sql.Tx, worker WorkerID, held bool) error {
 	if !held {
 		if err := l.row(ctx, tx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM counts WHERE holder = $1) THEN 1 ELSE 0 END`, worker).Scan(&held); err != nil {
 			return err

@@ -9,22 +9,22 @@ import (
 
 // DeadLetter is a document that could not be done, as listed.
 type DeadLetter struct {
-	Document int64     `json:"-"`
-	RunNum   int64     `json:"-"`
-	URI      string    `json:"uri"`
-	Run      string    `json:"run"`
-	Class    string    `json:"class"`
-	Message  string    `json:"message"`
-	Attempts int64     `json:"attempts"`
-	At       time.Time `json:"at"`
-	Source   string    `json:"source"`
-	Model    string    `json:"model"`
+	Document DocumentID `json:"-"`
+	RunID    RunID      `json:"-"`
+	URI      string     `json:"uri"`
+	Run      string     `json:"run"`
+	Class    Class      `json:"class"`
+	Message  string     `json:"message"`
+	Attempts int64      `json:"attempts"`
+	At       time.Time  `json:"at"`
+	Source   string     `json:"source"`
+	Model    string     `json:"model"`
 }
 
 // DeadFilter chooses dead letters; zero fields choose all.
 type DeadFilter struct {
-	Run   int64                 // that are dead in this run
-	Class string                //
+	Run   RunID                 // that are dead in this run
+	Class Class                 //
 	URI   func(uri string) bool // nil: all
 	Gone  bool                  // with those that are gone from their source
 }
@@ -37,9 +37,10 @@ const deadPage = 500
 func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]DeadLetter) error) error {
 	type keyed struct {
 		DeadLetter
-		profile int64
+		profile ProfileID
 	}
-	var document, profile int64
+	var document DocumentID
+	var profile ProfileID
 	for {
 		statement := `SELECT res.document_id, res.profile_id, r.num, d.uri, r.name, res.class, res.message, res.attempts, res.at, s.url, p.model
 			FROM results res JOIN documents d ON d.id = res.document_id JOIN runs r ON r.num = res.run_num
@@ -52,7 +53,7 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 				AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $%d)`, len(args), len(args))
 		}
 		if f.Class != "" {
-			args = append(args, f.Class)
+			args = append(args, string(f.Class))
 			statement += fmt.Sprintf(` AND res.class = $%d`, len(args))
 		}
 		if !f.Gone {
@@ -60,7 +61,7 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 		}
 		page, err := collect(ctx, l, l.read, func(rows *sql.Rows) (k keyed, err error) {
 			var at sql.NullInt64
-			err = rows.Scan(&k.Document, &k.profile, &k.RunNum, &k.URI, &k.Run, &k.Class, &k.Message, &k.Attempts, &at, &k.Source, &k.Model)
+			err = rows.Scan(&k.Document, &k.profile, &k.RunID, &k.URI, &k.Run, &k.Class, &k.Message, &k.Attempts, &at, &k.Source, &k.Model)
 			k.At = fromMillis(at)
 			return k, err
 		}, statement+fmt.Sprintf(` ORDER BY res.document_id, res.profile_id LIMIT %d`, deadPage), args...)
@@ -88,8 +89,8 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 // Redrive makes dead letters pending again in their newest run, in new partitions, and lets a finished run go on. Their
 // attempts and history are kept; the tries that count against the limit begin anew. It returns how many
 // documents of which runs were re-driven. A run that is stopped keeps them until it is resumed.
-func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[int64]int64, error) {
-	redriven, err := l.changeDead(ctx, f, func(tx *sql.Tx, run int64, letters []DeadLetter) (int64, error) {
+func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[RunID]int64, error) {
+	redriven, err := l.changeDead(ctx, f, func(tx *sql.Tx, run RunID, letters []DeadLetter) (int64, error) {
 		return l.redriveRun(ctx, tx, run, letters, size)
 	})
 	if err != nil {
@@ -100,12 +101,12 @@ func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) 
 
 // changeDead runs change for the dead letters of each run, a page at a time, in a transaction of its own, and adds up by run
 // how many it changed.
-func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx *sql.Tx, run int64, letters []DeadLetter) (int64, error)) (map[int64]int64, error) {
-	changed := map[int64]int64{}
+func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx *sql.Tx, run RunID, letters []DeadLetter) (int64, error)) (map[RunID]int64, error) {
+	changed := map[RunID]int64{}
 	err := l.DeadLetters(ctx, f, func(letters []DeadLetter) error {
-		byRun := map[int64][]DeadLetter{}
+		byRun := map[RunID][]DeadLetter{}
 		for _, letter := range letters {
-			byRun[letter.RunNum] = append(byRun[letter.RunNum], letter)
+			byRun[letter.RunID] = append(byRun[letter.RunID], letter)
 		}
 		for run, some := range byRun {
 			var n int64
@@ -124,7 +125,7 @@ func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx *s
 	return changed, err
 }
 
-func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run int64, letters []DeadLetter, size PartitionSize) (int64, error) {
+func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run RunID, letters []DeadLetter, size PartitionSize) (int64, error) {
 	in, args := inDocuments(2, letters)
 	args = append([]any{run}, args...)
 	var over bool
@@ -147,7 +148,7 @@ func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run int64, letters 
 }
 
 // reopen puts dead documents of a run into new partitions, and lets the run go on if it was finished.
-func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run int64, in string, args []any, size PartitionSize) error {
+func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run RunID, in string, args []any, size PartitionSize) error {
 	if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
 		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
 		return err
@@ -158,11 +159,11 @@ func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run int64, in string, a
 	if err != nil || len(work) == 0 {
 		return err
 	}
-	partitions, err := l.addPartitions(ctx, tx, run, "ready", size, work)
+	partitions, err := l.addPartitions(ctx, tx, run, partitionReady, size, work)
 	if err != nil {
 		return err
 	}
-	documents := map[int64][]any{}
+	documents := map[PartitionID][]any{}
 	for i, n := range work {
 		documents[partitions[i]] = append(documents[partitions[i]], n.document)
 	}
@@ -187,7 +188,7 @@ func inDocuments(from int, letters []DeadLetter) (string, []any) {
 
 // Drop accepts the loss of dead letters: they are not listed any more, and count as skipped until they change.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
-	dropped, err := l.changeDead(ctx, f, func(tx *sql.Tx, run int64, letters []DeadLetter) (int64, error) {
+	dropped, err := l.changeDead(ctx, f, func(tx *sql.Tx, run RunID, letters []DeadLetter) (int64, error) {
 		in, args := inDocuments(2, letters)
 		args = append([]any{run}, args...)
 		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {

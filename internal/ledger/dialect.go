@@ -29,10 +29,11 @@ type dialect interface {
 	// stage makes the empty temporary table `stage` and fills it with the entries of a plan's batch, within tx.
 	stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, entries []Entry) error
 	// insertPlanned bulk-inserts new pending rows of a run.
-	insertPlanned(ctx context.Context, conn *sql.Conn, tx *sql.Tx, run, scan int64, rows []planned) error
+	insertPlanned(ctx context.Context, conn *sql.Conn, tx *sql.Tx, run RunID, scan int64, rows []planned) error
 }
 
 // planned is a document that joins a run as pending.
 type planned struct {
-	document, partition int64
+	document  DocumentID
+	partition PartitionID
 }

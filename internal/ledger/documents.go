@@ -14,7 +14,7 @@ import (
 
 // Source is where documents come from.
 type Source struct {
-	ID  int64
+	ID  SourceID
 	URL string
 }
 
@@ -71,7 +71,7 @@ type Event struct {
 	Run     string    `json:"run"`
 	Event   string    `json:"event"` // failed, crashed, dead, retried
 	Attempt int64     `json:"attempt,omitempty"`
-	Class   string    `json:"class,omitempty"`
+	Class   Class     `json:"class,omitempty"`
 	Message string    `json:"message,omitempty"`
 }
 
@@ -82,13 +82,13 @@ type DocumentView struct {
 	Run           string // the newest one that has it
 	Profile       string // hash
 	Model         string
-	State         string // done, dead, dropped, pending (waiting for a worker or a retry), claimed (worked on)
-	Size          int64  // bytes
+	State         DocumentState // done, dead, dropped, pending (waiting for a worker or a retry), claimed (worked on)
+	Size          int64         // bytes
 	Modified      time.Time
 	Gone          bool
 	ContentSHA256 string
 	Attempts      int64
-	Class         string
+	Class         Class
 	Message       string
 	At            time.Time // of the last outcome
 	Summary       *Summary  // the last one made, also when the document has changed since
@@ -126,10 +126,11 @@ func (l *Ledger) Documents(ctx context.Context, uri string, limit int) ([]Docume
 func (l *Ledger) document(ctx context.Context, source Source, uri string) ([]DocumentView, error) {
 	type found struct {
 		DocumentView
-		id, profile int64
-		summary     sql.NullString
-		result      string
-		inRun       sql.NullString
+		id      DocumentID
+		profile ProfileID
+		summary sql.NullString
+		result  DocumentState
+		inRun   DocumentState
 	}
 	all, err := collect(ctx, l, l.read, func(rows *sql.Rows) (f found, err error) {
 		var modified, gone, at sql.NullInt64
@@ -139,7 +140,7 @@ func (l *Ledger) document(ctx context.Context, source Source, uri string) ([]Doc
 		f.URI, f.Source, f.Modified, f.At, f.Gone = uri, source.URL, fromMillis(modified), fromMillis(at), gone.Valid
 		f.Attempts = max(f.Attempts, attempts)
 		return f, err
-	}, `SELECT d.id, p.id, d.size, d.modified_at, d.gone_at, COALESCE(r.name, made.name, ''), x.state, COALESCE(x.attempts, 0), p.hash, p.model,
+	}, `SELECT d.id, p.id, d.size, d.modified_at, d.gone_at, COALESCE(r.name, made.name, ''), COALESCE(x.state, ''), COALESCE(x.attempts, 0), p.hash, p.model,
 		COALESCE(res.state, ''), COALESCE(res.content_sha256, ''), COALESCE(res.attempts, 0), COALESCE(res.class, ''), COALESCE(res.message, ''), res.at, res.summary
 		FROM documents d
 		JOIN profiles p ON p.id IN (SELECT profile_id FROM results WHERE document_id = d.id UNION SELECT n.profile_id FROM runs n WHERE n.source_id = d.source_id
@@ -155,7 +156,7 @@ func (l *Ledger) document(ctx context.Context, source Source, uri string) ([]Doc
 	}
 	views := make([]DocumentView, 0, len(all))
 	for _, f := range all {
-		f.State = standing(f.inRun.String, f.result)
+		f.State = standing(f.inRun, f.result)
 		if f.summary.Valid {
 			s, err := l.keptSummary(ctx, f.summary.String)
 			if err != nil {
@@ -172,18 +173,18 @@ func (l *Ledger) document(ctx context.Context, source Source, uri string) ([]Doc
 }
 
 // standing joins where a document stands in its newest run with its last outcome: a skipped one has that of before.
-func standing(inRun, result string) string {
+func standing(inRun, result DocumentState) DocumentState {
 	switch {
-	case inRun == "pending", inRun == "claimed":
+	case inRun == DocumentPending, inRun == DocumentClaimed:
 		return inRun
-	case result == "", result == "retry":
-		return "pending"
+	case result == "", result == DocumentRetry:
+		return DocumentPending
 	}
 	return result
 }
 
 // history reads what happened to a document under a profile.
-func (l *Ledger) history(ctx context.Context, document, profile int64) ([]Event, error) {
+func (l *Ledger) history(ctx context.Context, document DocumentID, profile ProfileID) ([]Event, error) {
 	return collect(ctx, l, l.read, func(rows *sql.Rows) (e Event, err error) {
 		var at sql.NullInt64
 		err = rows.Scan(&at, &e.Run, &e.Event, &e.Attempt, &e.Class, &e.Message)

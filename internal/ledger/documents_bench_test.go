@@ -49,7 +49,7 @@ func BenchmarkDocuments(b *testing.B) {
 			}
 		})
 	}
-	for partition := int64(1); partition <= int64(b.N+49)/50; partition++ {
+	for partition := ledger.PartitionID(1); partition <= ledger.PartitionID(b.N+49)/50; partition++ {
 		claimed, err := l.Claim(b.Context(), worker, partition, 64)
 		if err != nil {
 			b.Fatal(err)
@@ -64,7 +64,7 @@ func BenchmarkDocuments(b *testing.B) {
 		b.Fatal(*err)
 	}
 	b.ReportMetric(float64((processor()-before).Microseconds())/float64(b.N), "cpu-µs/op")
-	if totals, _, err := l.Totals(b.Context(), run.Num); err != nil || totals.Done != int64(b.N) {
+	if totals, _, err := l.Totals(b.Context(), run.ID); err != nil || totals.Done != int64(b.N) {
 		b.Fatalf("%d of %d done: %v", totals.Done, b.N, err)
 	}
 }
@@ -90,7 +90,7 @@ func planned(ctx context.Context, l *ledger.Ledger, batches iter.Seq[[]ledger.En
 			return run, err
 		}
 	}
-	return run, l.Publish(ctx, run.Num)
+	return run, l.Publish(ctx, run.ID)
 }
 
 // alike are n documents that are named alike.
@@ -102,7 +102,7 @@ func alike(name string, n int) []ledger.Entry {
 	return all
 }
 
-func oneCall(ctx context.Context, l *ledger.Ledger, worker int64, c ledger.Claimed) error {
+func oneCall(ctx context.Context, l *ledger.Ledger, worker ledger.WorkerID, c ledger.Claimed) error {
 	name := func(of string) string {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", of, c.Document))
 		return hex.EncodeToString(sum[:])
@@ -111,7 +111,7 @@ func oneCall(ctx context.Context, l *ledger.Ledger, worker int64, c ledger.Claim
 	if _, err := l.Summary(ctx, name("summary"), time.Time{}); err == nil {
 		return fmt.Errorf("document %d has a summary", c.Document)
 	}
-	in := ledger.Intent{Run: c.Run, Document: c.Document, Worker: worker, Name: name("call"), Model: "gpt-4o-mini", ReservedNano: &cost, ReservedTokens: 1000, Token: c.Document}
+	in := ledger.Intent{Run: c.Run, Document: c.Document, Worker: worker, Name: name("call"), Model: "gpt-4o-mini", ReservedNano: &cost, ReservedTokens: 1000, Token: int64(c.Document)}
 	call, _, err := l.BeginCall(ctx, in)
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func testSummariesByFilter(t *testing.T, db database) {
 	}{
 		"all":           {ledger.ExportFilter{}, []string{"doc000.txt hash", "doc000.txt hash2", "doc001.txt hash", "doc001.txt hash2"}},
 		"with the gone": {ledger.ExportFilter{ProfileID: f.profile, Gone: true}, []string{"doc000.txt hash", "doc001.txt hash", "doc002.txt hash"}},
-		"of a run":      {ledger.ExportFilter{Run: second.Num}, []string{"doc000.txt hash2", "doc001.txt hash2"}},
+		"of a run":      {ledger.ExportFilter{Run: second.ID}, []string{"doc000.txt hash2", "doc001.txt hash2"}},
 		"elsewhere":     {ledger.ExportFilter{SourceID: f.source + 1000}, nil},
 	} {
 		var got []string
@@ -181,7 +181,7 @@ func testDeadLettersInPages(t *testing.T, db database) {
 	}
 	seen := map[string]int{}
 	pages := 0
-	f.ok(f.DeadLetters(t.Context(), ledger.DeadFilter{Run: run.Num}, func(letters []ledger.DeadLetter) error {
+	f.ok(f.DeadLetters(t.Context(), ledger.DeadFilter{Run: run.ID}, func(letters []ledger.DeadLetter) error {
 		pages++
 		for _, letter := range letters {
 			seen[letter.URI]++
@@ -197,7 +197,7 @@ func testDeadLettersInPages(t *testing.T, db database) {
 		}
 	}
 	redriven := must(f.Redrive(t.Context(), ledger.DeadFilter{}, size))(t)
-	if diff := cmp.Diff(map[int64]int64{run.Num: 1100}, redriven); diff != "" {
+	if diff := cmp.Diff(map[ledger.RunID]int64{run.ID: 1100}, redriven); diff != "" {
 		t.Error(diff)
 	}
 	f.totals(run, ledger.Totals{Total: 1100, Remaining: 1100})
@@ -216,7 +216,7 @@ func testRedriveWhilePlanning(t *testing.T, db database) {
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
 	second, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, nil)
 	f.ok(err)
-	if diff := cmp.Diff(map[int64]int64{first.Num: 2}, must(f.Redrive(ctx, ledger.DeadFilter{}, size))(t)); diff != "" {
+	if diff := cmp.Diff(map[ledger.RunID]int64{first.ID: 2}, must(f.Redrive(ctx, ledger.DeadFilter{}, size))(t)); diff != "" {
 		t.Error(diff)
 	}
 	f.state(first, ledger.Finished)
@@ -224,7 +224,7 @@ func testRedriveWhilePlanning(t *testing.T, db database) {
 	if count := must(f.Plan(ctx, second, "planner", entries(2), size, nil))(t); count.Pending != 2 {
 		t.Errorf("the newer run found %+v", count)
 	}
-	f.ok(f.Publish(ctx, second.Num))
+	f.ok(f.Publish(ctx, second.ID))
 	f.work(second)
 	f.totals(second, ledger.Totals{Total: 2, Done: 2})
 	view := must(f.Documents(ctx, "doc000.txt", 1))(t)[0]

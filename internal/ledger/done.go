@@ -14,14 +14,14 @@ type completion struct {
 	Claimed
 	Read
 	summary Summary
-	worker  int64
+	worker  WorkerID
 	stale   bool
 }
 
 // Done books a document as done with a summary that is in the ledger already or is brought along. The summary is
 // kept, whoever brings it; the outcome is refused with ErrStale when the claim is not the worker's any more.
 // A summary with zero Created is new and is stored.
-func (l *Ledger) Done(ctx context.Context, worker int64, c Claimed, read Read, s Summary) error {
+func (l *Ledger) Done(ctx context.Context, worker WorkerID, c Claimed, read Read, s Summary) error {
 	d := &completion{Claimed: c, Read: read, summary: s, worker: worker}
 	if err := l.group.add(ctx, func(tx *batch) { tx.done = append(tx.done, d) }); err != nil {
 		return fmt.Errorf("book the outcome: %w", err)
@@ -110,7 +110,12 @@ func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion
 // markDone writes the documents' rows of those claims that are still the ones that were given out. The plus keeps SQLite from finding them by
 // the index of a worker's documents first.
 func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) error {
-	type claim struct{ run, document, epoch, worker int64 }
+	type claim struct {
+		run      RunID
+		document DocumentID
+		epoch    int64
+		worker   WorkerID
+	}
 	claims := make(map[claim]*completion, len(some))
 	args := make([]any, 0, 5*len(some))
 	for _, d := range some {

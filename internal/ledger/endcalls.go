@@ -8,15 +8,12 @@ import (
 	"strings"
 )
 
-// classAnswered is that of a call that brought an answer.
-const classAnswered = "ok"
-
 // ending is the end of a call on its way into the ledger. Only an answer is kept.
 type ending struct {
 	Intent
 	Answer
-	call  int64
-	class string
+	call  CallID
+	class Class
 }
 
 // endCalls books the ends of a batch.
@@ -46,8 +43,8 @@ func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 	}
 	var answered []*ending
 	for i, e := range tx.ended {
-		again := i+1 < len(tx.ended) && tx.ended[i+1].Name == e.Name && tx.ended[i+1].class == classAnswered // the last one is kept
-		if e.class == classAnswered && !again {
+		again := i+1 < len(tx.ended) && tx.ended[i+1].Name == e.Name && tx.ended[i+1].class == ClassOK // the last one is kept
+		if e.class == ClassOK && !again {
 			answered = append(answered, e)
 		}
 	}
@@ -80,18 +77,21 @@ func (l *Ledger) settleAll(ctx context.Context, tx *batch, settled map[capsKey]a
 }
 
 // closeCalls ends calls that are open, and returns the days on which they were begun.
-func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (days map[int64]int64, err error) {
+func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (days map[CallID]int64, err error) {
 	args := make([]any, 0, 7*len(some))
 	for _, e := range some {
-		args = append(args, e.call, e.class, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
+		args = append(args, e.call, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
 	}
-	type closed struct{ call, day int64 }
+	type closed struct {
+		call CallID
+		day  int64
+	}
 	ended, err := collect(ctx, l, tx, func(rows *sql.Rows) (c closed, err error) { return c, rows.Scan(&c.call, &c.day) },
 		l.given(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
 		UPDATE calls SET finished_at = @now, class = given.class, endpoint = given.endpoint, tokens_in = given.tokens_in,
 		tokens_cached = given.tokens_cached, tokens_out = given.tokens_out, cost_nano = given.nano
 		FROM given WHERE calls.id = given.call AND calls.finished_at IS NULL RETURNING calls.id, calls.started_at / 86400000`, args...)
-	days = make(map[int64]int64, len(some))
+	days = make(map[CallID]int64, len(some))
 	for _, c := range ended {
 		days[c.call] = c.day
 	}
@@ -107,7 +107,7 @@ func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *ending) (day int
 	}
 	booked.nano = cost.Int64
 	err = l.row(ctx, tx, `UPDATE calls SET finished_at = @now, class = $1, endpoint = $2, tokens_in = $3, tokens_cached = $4, tokens_out = $5, cost_nano = $6
-		WHERE id = $7 RETURNING started_at / 86400000`, e.class, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano), e.call).Scan(&day)
+		WHERE id = $7 RETURNING started_at / 86400000`, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano), e.call).Scan(&day)
 	return day, booked, err
 }
 

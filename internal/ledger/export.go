@@ -9,9 +9,9 @@ import (
 
 // ExportFilter chooses summaries; zero fields choose all.
 type ExportFilter struct {
-	SourceID  int64
-	ProfileID int64
-	Run       int64 // documents of this run
+	SourceID  SourceID
+	ProfileID ProfileID
+	Run       RunID // documents of this run
 	Gone      bool  // with those that are gone from their source
 }
 
@@ -31,14 +31,14 @@ func (l *Ledger) Summaries(ctx context.Context, f ExportFilter, each func(Export
 		fmt.Fprintf(&where, condition, len(args))
 	}
 	if f.SourceID != 0 {
-		add(` AND d.source_id = $%d`, f.SourceID)
+		add(` AND d.source_id = $%d`, int64(f.SourceID))
 	}
 	if f.ProfileID != 0 {
-		add(` AND res.profile_id = $%d`, f.ProfileID)
+		add(` AND res.profile_id = $%d`, int64(f.ProfileID))
 	}
 	if f.Run != 0 {
 		add(` AND EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $%[1]d AND x.document_id = d.id)
-			AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $%[1]d)`, f.Run)
+			AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $%[1]d)`, int64(f.Run))
 	}
 	if !f.Gone {
 		where.WriteString(` AND d.gone_at IS NULL`)
@@ -74,7 +74,8 @@ func (l *Ledger) Summaries(ctx context.Context, f ExportFilter, each func(Export
 
 // Pair is a source and a profile that it was summarized with.
 type Pair struct {
-	SourceID, ProfileID    int64
+	SourceID               SourceID
+	ProfileID              ProfileID
 	Source, Profile, Model string // URL, hash, model
 }
 

@@ -13,7 +13,7 @@ type Figures struct {
 	// Remaining are the open documents of runs that are not over. Above remainingExactly it is counted in whole partitions: those in work
 	// count in full.
 	Remaining   int64
-	DeadLetters map[string]int64 // by class, also of documents that are gone
+	DeadLetters map[Class]int64 // by class, also of documents that are gone
 	Runs        map[State]int64
 	Workers     int64                // whose lease holds
 	Planned     map[string]time.Time // when a plan of a source last succeeded, by its URL
@@ -42,7 +42,7 @@ func (l *Ledger) Figures(ctx context.Context) (Figures, error) {
 	if f.Remaining, err = l.remaining(ctx); err != nil {
 		return f, fmt.Errorf("count what remains: %w", err)
 	}
-	if f.DeadLetters, err = countBy[string](ctx, l, `SELECT class, COUNT(*) FROM results WHERE state = 'dead' GROUP BY class`); err != nil {
+	if f.DeadLetters, err = countBy[Class](ctx, l, `SELECT class, COUNT(*) FROM results WHERE state = 'dead' GROUP BY class`); err != nil {
 		return f, fmt.Errorf("count dead letters: %w", err)
 	}
 	if f.Runs, err = countBy[State](ctx, l, `SELECT state, COUNT(*) FROM runs GROUP BY state`); err != nil {
@@ -113,7 +113,7 @@ func countBy[K ~string](ctx context.Context, l *Ledger, statement string) (map[K
 }
 
 // Planned notes that a plan of a source has succeeded: its run is visible and its tasks are in the queue.
-func (l *Ledger) Planned(ctx context.Context, source int64) error {
+func (l *Ledger) Planned(ctx context.Context, source SourceID) error {
 	if _, err := l.exec(ctx, l.write, `UPDATE sources SET planned_at = @now WHERE id = $1`, source); err != nil {
 		return fmt.Errorf("note the plan: %w", err)
 	}

@@ -13,7 +13,7 @@ func testFlaggedAreCounted(t *testing.T, db database) {
 	f := setUp(t, db)
 	flagged := func(run ledger.Run, want int64) {
 		t.Helper()
-		if got := must(f.Flagged(t.Context(), run.Num))(t); got != want {
+		if got := must(f.Flagged(t.Context(), run.ID))(t); got != want {
 			t.Errorf("%d flagged, want %d", got, want)
 		}
 	}
@@ -42,7 +42,7 @@ func testFlaggedAreCounted(t *testing.T, db database) {
 	f.ok(f.done(again[0]))
 	flagged(run, 1)
 	f.closeAll(run)
-	must(f.FinishRun(t.Context(), run.Num))(t)
+	must(f.FinishRun(t.Context(), run.ID))(t)
 
 	// What a later run skips is not its own.
 	next, _ := f.plan(false, all)

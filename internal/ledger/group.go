@@ -38,9 +38,9 @@ type groupedWrite struct {
 // statement for many rows a row costs about half of what it does in one of its own, and on a server a fraction.
 type batch struct {
 	*sql.Tx
-	caps   map[capsKey]caps // read so far, see Ledger.caps
-	takers []int64          // workers that would begin a call or claim documents
-	leases map[int64]bool   // of them, see Ledger.checkLeases
+	caps   map[capsKey]caps  // read so far, see Ledger.caps
+	takers []WorkerID        // workers that would begin a call or claim documents
+	leases map[WorkerID]bool // of them, see Ledger.checkLeases
 	ended  []*ending
 	begun  []*beginning
 	sought []*search
@@ -155,7 +155,7 @@ func (g *group) commit(all []*groupedWrite) {
 // one is that of all transactions, so that few of them wait for each other in a circle: workers, calls, caps, rows of documents.
 func (l *Ledger) together(ctx context.Context, all []*groupedWrite) error {
 	return l.tx(ctx, func(tx *sql.Tx) error {
-		b := &batch{Tx: tx, caps: map[capsKey]caps{}, leases: map[int64]bool{}}
+		b := &batch{Tx: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}}
 		for _, w := range all {
 			w.join(b)
 		}

@@ -20,7 +20,7 @@ import (
 // step is what was done to a document.
 type step struct {
 	kind     stepKind
-	document int64
+	document ledger.DocumentID
 	worker   int
 	epoch    int64
 }
@@ -81,7 +81,7 @@ func (s standing) next(do step, accepted bool) []standing {
 func claimModel(epoch int64) porcupine.Model {
 	model := porcupine.NondeterministicModel{
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
-			byDocument := map[int64][]porcupine.Operation{}
+			byDocument := map[ledger.DocumentID][]porcupine.Operation{}
 			for _, o := range history {
 				document := o.Input.(step).document
 				byDocument[document] = append(byDocument[document], o)
@@ -150,11 +150,11 @@ func testClaimHistories(t *testing.T, db database) {
 	const survivors, mortals, documents, rounds = 3, 2, 12, 12
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(documents))
-	var partitions []int64
+	var partitions []ledger.PartitionID
 	for _, p := range f.partitions(run) {
 		partitions = append(partitions, p.ID)
 	}
-	var ids []int64
+	var ids []ledger.DocumentID
 	for _, c := range f.claimAll(run) {
 		ids = append(ids, c.Document)
 	}
@@ -226,11 +226,12 @@ func testClaimHistories(t *testing.T, db database) {
 
 // claimHistory is what all workers did. Its times are turns of one counter.
 type claimHistory struct {
-	t                     *testing.T
-	documents, partitions []int64
-	now                   atomic.Int64
-	mu                    sync.Mutex
-	all                   []porcupine.Operation
+	t          *testing.T
+	documents  []ledger.DocumentID
+	partitions []ledger.PartitionID
+	now        atomic.Int64
+	mu         sync.Mutex
+	all        []porcupine.Operation
 }
 
 // around does something and records the steps that it was, with whether they were accepted.
@@ -250,7 +251,7 @@ type historian struct {
 	*claimHistory
 	ledger *ledger.Ledger
 	number int
-	id     int64
+	id     ledger.WorkerID
 	random *rand.Rand
 	held   []ledger.Claimed
 	dead   bool // renews no more

@@ -40,24 +40,26 @@ func testLifeOfADocument(t *testing.T, db database) {
 // life is the model of a source's documents beside the ledger that has them.
 type life struct {
 	*rapid.T
-	ctx             context.Context
-	ledger          *ledger.Ledger
-	clock           *clock
-	source, profile int64
-	entries         []ledger.Entry
+	ctx     context.Context
+	ledger  *ledger.Ledger
+	clock   *clock
+	source  ledger.SourceID
+	profile ledger.ProfileID
+	entries []ledger.Entry
 
 	run       ledger.Run
 	forcedAt  time.Time
 	running   bool
 	documents map[string]*modelled // by URI
-	workers   []int64
+	workers   []ledger.WorkerID
 	claims    []heldClaim // all that were ever given out, the newest last
 }
 
 // modelled is a document in the model: where it stands in the run, and its last result.
 type modelled struct {
 	state                    string // pending, claimed, done, dead, skipped
-	epoch, worker            int64
+	epoch                    int64
+	worker                   ledger.WorkerID
 	attempts, tries, crashes int64
 	suspect                  bool
 	due                      time.Time
@@ -67,7 +69,7 @@ type modelled struct {
 }
 
 type heldClaim struct {
-	worker int64
+	worker ledger.WorkerID
 	ledger.Claimed
 }
 
@@ -105,7 +107,7 @@ func (f *life) ok(err error) {
 
 func (f *life) now() time.Time { return f.clock.now().UTC() }
 
-func (f *life) register() int64 { return drawn(f, f.ledger.Register)(f.ctx, "worker") }
+func (f *life) register() ledger.WorkerID { return drawn(f, f.ledger.Register)(f.ctx, "worker") }
 
 // live lets things happen, and then brings everything to its end.
 func (f *life) live() {
@@ -154,20 +156,20 @@ func (f *life) compare() {
 			want.Remaining++
 		}
 	}
-	got, _, err := f.ledger.Totals(f.ctx, f.run.Num)
+	got, _, err := f.ledger.Totals(f.ctx, f.run.ID)
 	f.ok(err)
 	if got != want {
 		f.Fatalf("totals %+v, want %+v", got, want)
 	}
-	if run := drawn(f, f.ledger.RunByNum)(f.ctx, f.run.Num); (run.State == ledger.Running) != f.running {
+	if run := drawn(f, f.ledger.RunByID)(f.ctx, f.run.ID); (run.State == ledger.Running) != f.running {
 		f.Fatalf("the run is %s, running should be %v", run.State, f.running)
 	}
 }
 
 func (f *life) someWorker() int { return rapid.IntRange(0, len(f.workers)-1).Draw(f.T, "worker") }
 
-func (f *life) partitions() (ids []int64) {
-	f.ok(f.ledger.OpenPartitions(f.ctx, f.run.Num, func(page []ledger.Partition) error {
+func (f *life) partitions() (ids []ledger.PartitionID) {
+	f.ok(f.ledger.OpenPartitions(f.ctx, f.run.ID, func(page []ledger.Partition) error {
 		for _, p := range page {
 			ids = append(ids, p.ID)
 		}
@@ -221,7 +223,7 @@ func (f *life) bookOne() {
 // book ends a claim, or tries to: only the one that is live now may be.
 func (f *life) book(c heldClaim, kind string, after time.Duration) {
 	d := f.documents[c.URI]
-	live := d.state == "claimed" && c.Run == f.run.Num && d.epoch == c.Epoch && d.worker == c.worker
+	live := d.state == "claimed" && c.Run == f.run.ID && d.epoch == c.Epoch && d.worker == c.worker
 	var err error
 	next := *d
 	switch kind {
@@ -327,8 +329,8 @@ func (f *life) plan(force bool) {
 	_, err = f.ledger.Plan(f.ctx, run, "planner", f.entries, size, nil)
 	f.ok(err)
 	f.ok(f.ledger.UnlockPlan(f.ctx, f.source, f.profile, "planner"))
-	f.ok(f.ledger.Publish(f.ctx, run.Num))
-	_, err = f.ledger.FinishRun(f.ctx, run.Num)
+	f.ok(f.ledger.Publish(f.ctx, run.ID))
+	_, err = f.ledger.FinishRun(f.ctx, run.ID)
 	f.ok(err)
 	f.run = run
 	if !continued {
@@ -362,7 +364,7 @@ func (d *modelled) plan(version string, continued bool, forcedAt time.Time) {
 }
 
 func (f *life) redrive() {
-	_, err := f.ledger.Redrive(f.ctx, ledger.DeadFilter{Run: f.run.Num}, size)
+	_, err := f.ledger.Redrive(f.ctx, ledger.DeadFilter{Run: f.run.ID}, size)
 	f.ok(err)
 	for _, d := range f.documents {
 		if d.state == "dead" {
@@ -373,7 +375,7 @@ func (f *life) redrive() {
 }
 
 func (f *life) drop() {
-	_, err := f.ledger.Drop(f.ctx, ledger.DeadFilter{Run: f.run.Num})
+	_, err := f.ledger.Drop(f.ctx, ledger.DeadFilter{Run: f.run.ID})
 	f.ok(err)
 	for _, d := range f.documents {
 		if d.state == "dead" {

@@ -52,7 +52,7 @@ func (c *PlanCount) Add(o PlanCount) {
 
 // LockPlan takes or renews the planning lease of a pair for a holder, or fails with ErrPlanning. Renew it
 // after PlanRenew.
-func (l *Ledger) LockPlan(ctx context.Context, sourceID, profileID int64, holder string) error {
+func (l *Ledger) LockPlan(ctx context.Context, sourceID SourceID, profileID ProfileID, holder string) error {
 	n, err := l.exec(ctx, l.write, `INSERT INTO planners (source_id, profile_id, holder, lease_until) VALUES ($1, $2, $3, @now + $4)
 		ON CONFLICT (source_id, profile_id) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
 		WHERE planners.holder = excluded.holder OR planners.lease_until < @now`, sourceID, profileID, holder, PlanLease.Milliseconds())
@@ -66,7 +66,7 @@ func (l *Ledger) LockPlan(ctx context.Context, sourceID, profileID int64, holder
 }
 
 // PlanLeaseUntil is when the planning lease of a pair lapses, in ledger time; zero when nobody has it. Of a holder that lives it grows.
-func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID, profileID int64) (time.Time, error) {
+func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID SourceID, profileID ProfileID) (time.Time, error) {
 	var until sql.NullInt64
 	err := l.row(ctx, l.read, `SELECT MAX(lease_until) FROM planners WHERE source_id = $1 AND profile_id = $2`, sourceID, profileID).Scan(&until)
 	if err != nil {
@@ -76,7 +76,7 @@ func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID, profileID int64) 
 }
 
 // UnlockPlan gives the lease back, if the holder still has it.
-func (l *Ledger) UnlockPlan(ctx context.Context, sourceID, profileID int64, holder string) error {
+func (l *Ledger) UnlockPlan(ctx context.Context, sourceID SourceID, profileID ProfileID, holder string) error {
 	_, err := l.exec(ctx, l.write, `DELETE FROM planners WHERE source_id = $1 AND profile_id = $2 AND holder = $3`, sourceID, profileID, holder)
 	return err
 }
@@ -143,16 +143,16 @@ type planBatch struct {
 	count   PlanCount
 	work    []toPlan
 
-	met        []int64 // documents that were in the run before
-	unreadable int64   // can't be read, and are not dead for that already
+	met        []DocumentID // documents that were in the run before
+	unreadable int64        // can't be read, and are not dead for that already
 }
 
 // toPlan is a staged document that the set statement for unchanged ones did not settle.
 type toPlan struct {
 	ord      int
-	document int64
+	document DocumentID
 	size     int64
-	state    string // in this run so far; empty: not in it
+	state    DocumentState // in this run so far; empty: not in it
 }
 
 func (p *planBatch) write(ctx context.Context, holder string) error {
@@ -173,7 +173,7 @@ func (p *planBatch) write(ctx context.Context, holder string) error {
 			return err
 		}
 	}
-	return p.addCounts(ctx, p.tx, -p.run.Num, Counts{
+	return p.addCounts(ctx, p.tx, -int64(p.run.ID), Counts{
 		{CountDocuments, LabelSkipped}: p.count.Skipped, {CountDocuments, LabelDead}: p.unreadable,
 	})
 }
@@ -204,7 +204,7 @@ func (p *planBatch) upsertDocuments(ctx context.Context) error {
 		modified_at = excluded.modified_at, gone_at = NULL
 		WHERE (documents.version <> excluded.version OR documents.locator <> excluded.locator OR documents.gone_at IS NOT NULL)
 		AND NOT EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $2 AND x.document_id = documents.id AND x.scan = $3)`,
-		p.run.SourceID, p.run.Num, p.run.Scan); err != nil {
+		p.run.SourceID, p.run.ID, p.run.Scan); err != nil {
 		return err
 	}
 	return p.findDocuments(ctx)
@@ -224,13 +224,13 @@ func (p *planBatch) carryOver(ctx context.Context) error {
 		SELECT r.num, s.document_id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
 		FROM runs r CROSS JOIN stage s CROSS JOIN results res
 		WHERE r.num = $1 AND res.document_id = s.document_id AND res.profile_id = $2
-		AND `+resultCounts+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.Num, p.run.ProfileID)
+		AND `+resultCounts+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.ID, p.run.ProfileID)
 	if err != nil {
 		return err
 	}
 	dead, err := p.exec(ctx, p.tx, `UPDATE results SET run_num = $1 WHERE state = 'dead' AND run_num <> $2 AND profile_id = $3
 		AND (SELECT x.state FROM run_documents x WHERE x.run_num = $4 AND x.document_id = results.document_id) = 'dead'`,
-		p.run.Num, p.run.Num, p.run.ProfileID, p.run.Num)
+		p.run.ID, p.run.ID, p.run.ProfileID, p.run.ID)
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (p *planBatch) addRest(ctx context.Context) error {
 		return err
 	}
 	p.work = append(append(p.work, fresh...), again...)
-	partitions, err := p.addPartitions(ctx, p.tx, p.run.Num, "planned", p.size, p.work)
+	partitions, err := p.addPartitions(ctx, p.tx, p.run.ID, partitionPlanned, p.size, p.work)
 	if err != nil {
 		return err
 	}
@@ -263,12 +263,12 @@ func (p *planBatch) addRest(ctx context.Context) error {
 	for i, n := range fresh {
 		rows[i] = planned{document: n.document, partition: partitions[i]}
 	}
-	if err := p.dialect.insertPlanned(ctx, p.conn, p.tx, p.run.Num, p.run.Scan, rows); err != nil {
+	if err := p.dialect.insertPlanned(ctx, p.conn, p.tx, p.run.ID, p.run.Scan, rows); err != nil {
 		return err
 	}
 	for i, n := range again {
 		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET state = 'pending', partition_id = $1, tries = 0, due_at = 0, worker_id = NULL
-			WHERE run_num = $2 AND document_id = $3`, partitions[len(fresh)+i], p.run.Num, n.document); err != nil {
+			WHERE run_num = $2 AND document_id = $3`, partitions[len(fresh)+i], p.run.ID, n.document); err != nil {
 			return err
 		}
 	}
@@ -286,7 +286,7 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = s.document_id), ''),
 		CASE WHEN `+resultCounts+` THEN 1 ELSE 0 END
 		FROM runs r CROSS JOIN stage s LEFT JOIN results res ON res.document_id = s.document_id AND res.profile_id = $1
-		WHERE r.num = $2 AND `+notSeen("s.document_id")+` ORDER BY s.ord`), p.run.ProfileID, p.run.Num)
+		WHERE r.num = $2 AND `+notSeen("s.document_id")+` ORDER BY s.ord`), p.run.ProfileID, p.run.ID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -309,7 +309,7 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 			p.count.Dead++
 		case n.state == "":
 			fresh = append(fresh, n)
-		case n.state == "pending", n.state == "claimed", stands:
+		case n.state == DocumentPending, n.state == DocumentClaimed, stands:
 			p.count.Unfinished++
 		default:
 			again = append(again, n)
@@ -323,7 +323,7 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 func (p *planBatch) markSeen(ctx context.Context) error {
 	slices.Sort(p.met)
 	for some := range slices.Chunk(p.met, 1000) {
-		args := []any{p.run.Scan, p.run.Num}
+		args := []any{p.run.Scan, p.run.ID}
 		for _, document := range some {
 			args = append(args, document)
 		}
@@ -346,19 +346,23 @@ func (p *planBatch) bury(ctx context.Context) error {
 		SELECT s.document_id, r.profile_id, r.num, s.version, 'dead', 'input', s.problem, @now
 		FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> '' AND `+notSeen("s.document_id")+`
 		ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = 'dead',
-		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.Num); err != nil {
+		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.ID); err != nil {
 		return err
 	}
 	_, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state)
 		SELECT r.num, s.document_id, r.scan, 'dead' FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> ''
 		ON CONFLICT (run_num, document_id) DO UPDATE SET state = 'dead', scan = excluded.scan, worker_id = NULL, partition_id = NULL
-		WHERE run_documents.scan <> excluded.scan`, p.run.Num)
+		WHERE run_documents.scan <> excluded.scan`, p.run.ID)
 	return err
 }
 
 // addPartitions cuts documents, in their order, into partitions balanced by count and bytes, and returns each one's.
-func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run int64, state string, size PartitionSize, work []toPlan) ([]int64, error) {
+func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run RunID, state partitionState, size PartitionSize, work []toPlan) ([]PartitionID, error) {
 	type partition struct{ documents, bytes int64 }
+	type numbered struct {
+		id  PartitionID
+		seq int64
+	}
 	var all []partition
 	of := make([]int, len(work))
 	for i, n := range work {
@@ -371,23 +375,23 @@ func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run int64, state
 		all[last].bytes += n.size
 		of[i] = last
 	}
-	ids := make([]int64, len(all))
+	ids := make([]PartitionID, len(all))
 	for start := 0; start < len(all); start += partitionRows {
 		end := min(start+partitionRows, len(all))
 		var args []any
 		for i := start; i < end; i++ {
-			args = append(args, run, i, state, all[i].documents, all[i].bytes)
+			args = append(args, run, i, string(state), all[i].documents, all[i].bytes)
 		}
-		rows, err := collect(ctx, l, tx, func(rows *sql.Rows) (r [2]int64, err error) { return r, rows.Scan(&r[0], &r[1]) },
+		rows, err := collect(ctx, l, tx, func(rows *sql.Rows) (r numbered, err error) { return r, rows.Scan(&r.id, &r.seq) },
 			`INSERT INTO partitions (run_num, seq, state, documents, bytes) VALUES `+values(1, end-start, 5)+` RETURNING id, seq`, args...)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range rows {
-			ids[r[1]] = r[0]
+			ids[r.seq] = r.id
 		}
 	}
-	partitions := make([]int64, len(work))
+	partitions := make([]PartitionID, len(work))
 	for i, n := range of {
 		partitions[i] = ids[n]
 	}
@@ -400,7 +404,8 @@ const partitionRows = 500
 // MarkGone marks documents that this scan of a full listing did not meet and that match lets through, and returns how
 // many. Their summaries are kept. listed is how many documents the scan met: where no more are known, none is looked for.
 func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func(uri string, modified time.Time) bool) (int64, error) {
-	var after, total, known int64
+	var after DocumentID
+	var total, known int64
 	if err := l.row(ctx, l.read, `SELECT COUNT(*) FROM documents WHERE source_id = $1 AND gone_at IS NULL`, run.SourceID).Scan(&known); err != nil {
 		return 0, fmt.Errorf("count the source's documents: %w", err)
 	}
@@ -409,12 +414,13 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 	}
 	for {
 		type missing struct {
-			id, modified int64
-			uri          string
+			id       DocumentID
+			modified int64
+			uri      string
 		}
 		batch, err := collect(ctx, l, l.read, func(rows *sql.Rows) (m missing, err error) { return m, rows.Scan(&m.id, &m.uri, &m.modified) },
 			`SELECT d.id, d.uri, d.modified_at FROM documents d JOIN runs r ON r.num = $1 WHERE d.source_id = $2 AND d.id > $3 AND d.gone_at IS NULL
-			AND `+notSeen("d.id")+` ORDER BY d.id LIMIT 1000`, run.Num, run.SourceID, after)
+			AND `+notSeen("d.id")+` ORDER BY d.id LIMIT 1000`, run.ID, run.SourceID, after)
 		if err != nil {
 			return total, fmt.Errorf("find documents that are gone: %w", err)
 		}
@@ -441,7 +447,7 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 
 // Publish makes what is planned visible to workers and the run running, in one short transaction. It is a
 // no-op on a run that was stopped meanwhile, which it reports as ErrState.
-func (l *Ledger) Publish(ctx context.Context, run int64) error {
+func (l *Ledger) Publish(ctx context.Context, run RunID) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
 		n, err := l.exec(ctx, tx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
 			WHERE num = $1 AND state <> 'stopped'`, run)
@@ -462,22 +468,24 @@ func (l *Ledger) Publish(ctx context.Context, run int64) error {
 
 // Partition is a part of a run that one task works on.
 type Partition struct {
-	ID, Run, Generation int64
-	Documents, Bytes    int64
+	ID               PartitionID
+	Run              RunID
+	Generation       int64
+	Documents, Bytes int64
 }
 
 // OpenPartitions streams the ready partitions of a run that is running, in the order of their ids, in pages.
-func (l *Ledger) OpenPartitions(ctx context.Context, run int64, each func([]Partition) error) error {
+func (l *Ledger) OpenPartitions(ctx context.Context, run RunID, each func([]Partition) error) error {
 	return l.partitions(ctx, run, ` AND r.state = 'running'`, each)
 }
 
 // ReadyPartitions is OpenPartitions whatever the run's state.
-func (l *Ledger) ReadyPartitions(ctx context.Context, run int64, each func([]Partition) error) error {
+func (l *Ledger) ReadyPartitions(ctx context.Context, run RunID, each func([]Partition) error) error {
 	return l.partitions(ctx, run, ``, each)
 }
 
-func (l *Ledger) partitions(ctx context.Context, run int64, and string, each func([]Partition) error) error {
-	var after int64
+func (l *Ledger) partitions(ctx context.Context, run RunID, and string, each func([]Partition) error) error {
+	var after PartitionID
 	for {
 		page, err := collect(ctx, l, l.read, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p
 			JOIN runs r ON r.num = p.run_num WHERE p.run_num = $1 AND p.state = 'ready' AND p.id > $2`+and+` ORDER BY p.id LIMIT 1000`, run, after)
@@ -500,7 +508,7 @@ func scanPartition(rows *sql.Rows) (p Partition, err error) {
 
 // NextGeneration raises a partition's generation from the one given, for a task id that is taken by an ended
 // task, and returns the one in force.
-func (l *Ledger) NextGeneration(ctx context.Context, partition, from int64) (int64, error) {
+func (l *Ledger) NextGeneration(ctx context.Context, partition PartitionID, from int64) (int64, error) {
 	if _, err := l.exec(ctx, l.write, `UPDATE partitions SET generation = generation + 1 WHERE id = $1 AND generation = $2`, partition, from); err != nil {
 		return 0, fmt.Errorf("raise the generation: %w", err)
 	}

@@ -145,9 +145,11 @@ func (postgresDialect) stage(ctx context.Context, conn *sql.Conn, tx *sql.Tx, en
 	return err
 }
 
-func (postgresDialect) insertPlanned(ctx context.Context, conn *sql.Conn, _ *sql.Tx, run, scan int64, rows []planned) error {
+func (postgresDialect) insertPlanned(ctx context.Context, conn *sql.Conn, _ *sql.Tx, run RunID, scan int64, rows []planned) error {
 	return copyFrom(ctx, conn, "run_documents", []string{"run_num", "document_id", "scan", "state", "partition_id"},
-		len(rows), func(i int) []any { return []any{run, rows[i].document, scan, "pending", rows[i].partition} })
+		len(rows), func(i int) []any {
+			return []any{int64(run), int64(rows[i].document), scan, string(DocumentPending), int64(rows[i].partition)}
+		})
 }
 
 // copyFrom runs COPY on the connection that holds the transaction.

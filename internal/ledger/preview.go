@@ -18,7 +18,10 @@ func (l *Ledger) Preview(ctx context.Context, sourceURL, profileHash string, for
 		for _, e := range batch {
 			args = append(args, e.URI)
 		}
-		type known struct{ uri, version, state string }
+		type known struct {
+			uri, version string
+			state        DocumentState
+		}
 		rows, err := collect(ctx, l, l.read, func(rows *sql.Rows) (k known, err error) { return k, rows.Scan(&k.uri, &k.version, &k.state) },
 			`SELECT d.uri, res.version, res.state FROM documents d JOIN results res ON res.document_id = d.id
 			JOIN profiles p ON p.id = res.profile_id AND p.hash = $1
@@ -33,9 +36,9 @@ func (l *Ledger) Preview(ctx context.Context, sourceURL, profileHash string, for
 		for _, e := range batch {
 			count.Listed++
 			k := states[e.URI]
-			stands := k.version == e.Version && k.state != "retry" && k.state != "" && !force
+			stands := k.version == e.Version && k.state != DocumentRetry && k.state != "" && !force
 			switch {
-			case stands && k.state == "dead", e.Problem != "":
+			case stands && k.state == DocumentDead, e.Problem != "":
 				count.Dead++
 			case stands:
 				count.Skipped++

@@ -11,36 +11,14 @@ import (
 	"time"
 )
 
-// State of a run.
-type State string
-
-// The states of a run.
-const (
-	Planning State = "planning"
-	Running  State = "running"
-	Finished State = "finished"
-	Stopped  State = "stopped"
-)
-
-// Reason why a run is stopped.
-type Reason string
-
-// The reasons of a stop. A cancelled run is over: the next run of its pair is a new one.
-const (
-	Budget    Reason = "budget"
-	Halted    Reason = "halted"
-	Paused    Reason = "paused"
-	Cancelled Reason = "cancelled"
-)
-
 // Run is one pass over a source with a profile.
 type Run struct {
-	Num        int64
+	ID         RunID
 	Name       string
 	Source     string
-	SourceID   int64
+	SourceID   SourceID
 	Profile    string // hash
-	ProfileID  int64
+	ProfileID  ProfileID
 	Model      string
 	State      State
 	Reason     Reason // empty unless stopped
@@ -61,7 +39,7 @@ const runColumns = `r.num, r.name, s.url, r.source_id, p.hash, r.profile_id, p.m
 func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	var r Run
 	var forced, budget, tokens, created, started, finished sql.NullInt64
-	err := row.Scan(&r.Num, &r.Name, &r.Source, &r.SourceID, &r.Profile, &r.ProfileID, &r.Model, &r.State, &r.Reason, &r.Message, &r.Scan,
+	err := row.Scan(&r.ID, &r.Name, &r.Source, &r.SourceID, &r.Profile, &r.ProfileID, &r.Model, &r.State, &r.Reason, &r.Message, &r.Scan,
 		&forced, &budget, &tokens, &created, &started, &finished)
 	r.ForcedAt, r.Created, r.Started, r.Finished = fromMillis(forced), fromMillis(created), fromMillis(started), fromMillis(finished)
 	if budget.Valid {
@@ -96,9 +74,9 @@ func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	return found[0], nil
 }
 
-// RunByNum finds a run by its number.
-func (l *Ledger) RunByNum(ctx context.Context, num int64) (Run, error) {
-	run, err := scanRun(l.row(ctx, l.read, `SELECT `+runColumns+` WHERE r.num = $1`, num))
+// RunByID finds a run by its id.
+func (l *Ledger) RunByID(ctx context.Context, id RunID) (Run, error) {
+	run, err := scanRun(l.row(ctx, l.read, `SELECT `+runColumns+` WHERE r.num = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
@@ -121,9 +99,10 @@ func (l *Ledger) RunningRuns(ctx context.Context) ([]Run, error) {
 }
 
 // PutProfile stores a profile's body under its hash and returns its id. It is never changed.
-func (l *Ledger) PutProfile(ctx context.Context, hash, model, body string) (int64, error) {
-	return l.put(ctx, `INSERT INTO profiles (hash, model, body, created_at) VALUES ($1, $2, $3, @now) ON CONFLICT DO NOTHING`,
+func (l *Ledger) PutProfile(ctx context.Context, hash, model, body string) (ProfileID, error) {
+	id, err := l.put(ctx, `INSERT INTO profiles (hash, model, body, created_at) VALUES ($1, $2, $3, @now) ON CONFLICT DO NOTHING`,
 		`SELECT id FROM profiles WHERE hash = $1`, hash, model, body)
+	return ProfileID(id), err
 }
 
 // Profile returns the body of a profile by its hash.
@@ -137,9 +116,10 @@ func (l *Ledger) Profile(ctx context.Context, hash string) (string, error) {
 }
 
 // PutSource stores a source's URL and returns its id.
-func (l *Ledger) PutSource(ctx context.Context, url string) (int64, error) {
-	return l.put(ctx, `INSERT INTO sources (url, created_at) VALUES ($1, @now) ON CONFLICT DO NOTHING`,
+func (l *Ledger) PutSource(ctx context.Context, url string) (SourceID, error) {
+	id, err := l.put(ctx, `INSERT INTO sources (url, created_at) VALUES ($1, @now) ON CONFLICT DO NOTHING`,
 		`SELECT id FROM sources WHERE url = $1`, url)
+	return SourceID(id), err
 }
 
 // put inserts a row if its key, the first argument, is new, and returns its id.
@@ -168,7 +148,7 @@ func superseded() string {
 // OpenRun returns the unfinished run of a pair, or begins one in state planning; continued says which.
 // Call it under the planning lease. With force, a run that was not forced yet becomes so from now on:
 // summaries made before do not count for it. budgets, where not nil, replace those of the run.
-func (l *Ledger) OpenRun(ctx context.Context, sourceID, profileID int64, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
+func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID ProfileID, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
 			return err
@@ -193,14 +173,14 @@ func (l *Ledger) OpenRun(ctx context.Context, sourceID, profileID int64, force b
 			return err
 		}
 		if force && run.ForcedAt.IsZero() {
-			if _, err := l.exec(ctx, tx, `UPDATE runs SET forced_at = @now WHERE num = $1`, run.Num); err != nil {
+			if _, err := l.exec(ctx, tx, `UPDATE runs SET forced_at = @now WHERE num = $1`, run.ID); err != nil {
 				return err
 			}
 		}
-		if err := l.setBudget(ctx, tx, run.Num, budgetNano, budgetTokens); err != nil {
+		if err := l.setBudget(ctx, tx, run.ID, budgetNano, budgetTokens); err != nil {
 			return err
 		}
-		if _, err := l.exec(ctx, tx, `UPDATE runs SET scan = scan + 1 WHERE num = $1`, run.Num); err != nil {
+		if _, err := l.exec(ctx, tx, `UPDATE runs SET scan = scan + 1 WHERE num = $1`, run.ID); err != nil {
 			return err
 		}
 		return find()
@@ -228,7 +208,7 @@ func runName() string {
 
 // Stop stops a run that is planning or running, and says whether this call did it: of many workers that
 // meet the same wrong key, one reports it. A stopped run can be cancelled.
-func (l *Ledger) Stop(ctx context.Context, run int64, reason Reason, message string) (bool, error) {
+func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message string) (bool, error) {
 	states := `('planning', 'running')`
 	if reason == Cancelled {
 		states = `('planning', 'running', 'stopped')`
@@ -244,7 +224,7 @@ func (l *Ledger) Stop(ctx context.Context, run int64, reason Reason, message str
 // Resume lets a stopped run go on, with new caps where given. A cancelled one is over, which it reports as ErrState. The
 // open partitions get a new generation, since tasks of the old one may still be ending. A run with nothing open is
 // finished at once.
-func (l *Ledger) Resume(ctx context.Context, run int64, budgetNano, budgetTokens *int64) error {
+func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens *int64) error {
 	err := l.tx(ctx, func(tx *sql.Tx) error {
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
 			return err
@@ -272,7 +252,7 @@ func (l *Ledger) Resume(ctx context.Context, run int64, budgetNano, budgetTokens
 
 // FinishRun makes a running run finished if no partition of it is open, and says whether it did.
 // Call it after the commit that closed a partition, so that of two that close at once one sees both.
-func (l *Ledger) FinishRun(ctx context.Context, run int64) (bool, error) {
+func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
 	n, err := l.exec(ctx, l.write, `UPDATE runs SET state = 'finished', reason = NULL, finished_at = @now WHERE num = $1 AND state = 'running'
 		AND NOT EXISTS (SELECT 1 FROM partitions WHERE run_num = $2 AND state <> 'done')`, run, run)
 	if err != nil {
@@ -301,7 +281,7 @@ type Account struct {
 }
 
 // Totals counts a run's documents and calls in one snapshot.
-func (l *Ledger) Totals(ctx context.Context, run int64) (Totals, Account, error) {
+func (l *Ledger) Totals(ctx context.Context, run RunID) (Totals, Account, error) {
 	var t Totals
 	var a Account
 	var unknown int64

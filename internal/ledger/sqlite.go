@@ -137,10 +137,10 @@ func (sqliteDialect) stage(ctx context.Context, _ *sql.Conn, tx *sql.Tx, entries
 	})
 }
 
-func (sqliteDialect) insertPlanned(ctx context.Context, _ *sql.Conn, tx *sql.Tx, run, scan int64, rows []planned) error {
+func (sqliteDialect) insertPlanned(ctx context.Context, _ *sql.Conn, tx *sql.Tx, run RunID, scan int64, rows []planned) error {
 	return inRows(ctx, tx, `INSERT INTO run_documents (run_num, document_id, scan, state, partition_id) VALUES `, 5, len(rows),
 		func(i int, row []any) {
-			row[0], row[1], row[2], row[3], row[4] = run, rows[i].document, scan, "pending", rows[i].partition
+			row[0], row[1], row[2], row[3], row[4] = run, rows[i].document, scan, string(DocumentPending), rows[i].partition
 		})
 }
 

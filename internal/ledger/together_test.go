@@ -15,7 +15,7 @@ import (
 
 // begun is what a BeginCall of several brings.
 type begun struct {
-	call  int64
+	call  ledger.CallID
 	known *ledger.Answer
 	err   error
 }
@@ -31,7 +31,7 @@ func (s *spender) beginTogether(names ...string) []begun {
 	return all
 }
 
-func (s *spender) end(name string, call int64, content string) {
+func (s *spender) end(name string, call ledger.CallID, content string) {
 	s.t.Helper()
 	s.ok(s.EndCall(s.t.Context(), call, s.intent(name), ledger.Answer{Content: content, CostNano: &s.cost, TokensIn: 1}))
 }
@@ -144,7 +144,7 @@ func testEndsTogether(t *testing.T, db database) {
 		},
 		func() { s.end(names[3], got[3].call, "answer "+names[3]) },
 	)
-	_, account, err := s.Totals(t.Context(), s.run.Num)
+	_, account, err := s.Totals(t.Context(), s.run.ID)
 	s.ok(err)
 	if want := 74*s.cost + s.reserve; account.CostNano != want || account.Calls != 75 || account.TokensIn != 74+5 {
 		t.Errorf("account %+v, want 75 calls for %d", account, want)
@@ -196,11 +196,11 @@ func testDoneTogether(t *testing.T, db database) {
 	}
 	f.Together(functions...)
 	f.totals(run, ledger.Totals{Total: 40, Done: 39, Remaining: 1})
-	if n := must(f.Flagged(t.Context(), run.Num))(t); n != 13 {
+	if n := must(f.Flagged(t.Context(), run.ID))(t); n != 13 {
 		t.Errorf("%d are flagged, want 13", n)
 	}
 	var got []string
-	f.ok(f.Summaries(t.Context(), ledger.ExportFilter{Run: run.Num}, func(e ledger.Exported) error {
+	f.ok(f.Summaries(t.Context(), ledger.ExportFilter{Run: run.ID}, func(e ledger.Exported) error {
 		got = append(got, e.URI+" "+e.ContentSHA256+" "+e.Summary.Name)
 		return nil
 	}))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
 )
 
 // confirmDeadAfter is how long a worker or task must look dead before it counts as dead. A live worker
@@ -19,8 +21,8 @@ const confirmDeadAfter = 4 * time.Second
 func (r *Recovery) RecoverDeadWorkers(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	lapsed := map[int64]time.Time{}
-	released, ledgerErr := r.ledger.RecoverLapsed(ctx, func(worker int64) bool {
+	lapsed := map[ledger.WorkerID]time.Time{}
+	released, ledgerErr := r.ledger.RecoverLapsed(ctx, func(worker ledger.WorkerID) bool {
 		return confirmed(worker, r.lapsed, lapsed, r.now())
 	})
 	r.lapsed = lapsed

@@ -31,7 +31,7 @@ func TestLiveWorkersRenewAfterAnOutage(t *testing.T) {
 	ok(err)
 	defer client.Close()
 	partitions := plan(t, l, 10)
-	var workers []int64
+	var workers []ledger.WorkerID
 	for i := range 2 {
 		worker, err := l.Register(t.Context(), "host")
 		ok(err)
@@ -42,7 +42,7 @@ func TestLiveWorkersRenewAfterAnOutage(t *testing.T) {
 		}
 		workers = append(workers, worker)
 	}
-	claimed := func(partition int64) int64 {
+	claimed := func(partition ledger.PartitionID) int64 {
 		v, err := l.Look(t.Context(), partition)
 		ok(err)
 		return v.Claimed
@@ -69,7 +69,7 @@ func TestLiveWorkersRenewAfterAnOutage(t *testing.T) {
 }
 
 // plan plans a run of n documents and returns its partitions of five documents each.
-func plan(t *testing.T, l *ledger.Ledger, n int) (partitions []int64) {
+func plan(t *testing.T, l *ledger.Ledger, n int) (partitions []ledger.PartitionID) {
 	t.Helper()
 	ok := func(err error) {
 		t.Helper()
@@ -90,8 +90,8 @@ func plan(t *testing.T, l *ledger.Ledger, n int) (partitions []int64) {
 	}
 	_, err = l.Plan(t.Context(), run, "test", entries, ledger.PartitionSize{Documents: 5, Bytes: 1 << 20}, func(ledger.Entry) {})
 	ok(err)
-	ok(l.Publish(t.Context(), run.Num))
-	ok(l.OpenPartitions(t.Context(), run.Num, func(page []ledger.Partition) error {
+	ok(l.Publish(t.Context(), run.ID))
+	ok(l.OpenPartitions(t.Context(), run.ID, func(page []ledger.Partition) error {
 		for _, p := range page {
 			partitions = append(partitions, p.ID)
 		}

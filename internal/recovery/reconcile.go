@@ -18,7 +18,7 @@ const confirmLostAfter = 3 * time.Second
 // task, and one without remaining documents is closed.
 func (r *Recovery) EnqueueMissing(ctx context.Context, run ledger.Run, mayBeClaimed bool) (int, error) {
 	total := 0
-	err := r.ledger.OpenPartitions(ctx, run.Num, func(page []ledger.Partition) error {
+	err := r.ledger.OpenPartitions(ctx, run.ID, func(page []ledger.Partition) error {
 		lost, err := r.lostTasks(ctx, run, page)
 		if err != nil {
 			return err
@@ -41,10 +41,10 @@ func (r *Recovery) Reconcile(ctx context.Context) (int, error) {
 	candidates := map[ledger.Partition]tasks.State{}
 	for _, run := range runs {
 		// The run's last worker may have died between its last outcome and the end of the run.
-		if _, err := r.ledger.FinishRun(ctx, run.Num); err != nil {
+		if _, err := r.ledger.FinishRun(ctx, run.ID); err != nil {
 			return 0, err
 		}
-		if err := r.ledger.OpenPartitions(ctx, run.Num, func(page []ledger.Partition) error {
+		if err := r.ledger.OpenPartitions(ctx, run.ID, func(page []ledger.Partition) error {
 			lost, err := r.lostTasks(ctx, run, page)
 			for _, l := range lost {
 				candidates[l.partition] = l.state
@@ -62,7 +62,7 @@ func (r *Recovery) Reconcile(ctx context.Context) (int, error) {
 	}
 	total := 0
 	for _, run := range runs {
-		if err := r.ledger.OpenPartitions(ctx, run.Num, func(page []ledger.Partition) error {
+		if err := r.ledger.OpenPartitions(ctx, run.ID, func(page []ledger.Partition) error {
 			lost, err := r.lostTasks(ctx, run, page)
 			if err != nil {
 				return err
@@ -88,7 +88,7 @@ func (r *Recovery) Reconcile(ctx context.Context) (int, error) {
 
 // Withdraw removes a stopped run's tasks from the queue. Its partitions stay in the ledger.
 func (r *Recovery) Withdraw(ctx context.Context, run ledger.Run) error {
-	return r.ledger.ReadyPartitions(ctx, run.Num, func(page []ledger.Partition) error {
+	return r.ledger.ReadyPartitions(ctx, run.ID, func(page []ledger.Partition) error {
 		all := make([]tasks.Partition, len(page))
 		for i, p := range page {
 			all[i] = task(run, p)
@@ -153,5 +153,5 @@ func (r *Recovery) enqueue(ctx context.Context, run ledger.Run, lost []lostTask,
 }
 
 func task(run ledger.Run, p ledger.Partition) tasks.Partition {
-	return tasks.Partition{Run: run.Name, RunNum: run.Num, ID: p.ID, Generation: p.Generation, Profile: run.Profile}
+	return tasks.Partition{Run: run.Name, RunID: int64(run.ID), ID: int64(p.ID), Generation: p.Generation, Profile: run.Profile}
 }

@@ -36,8 +36,8 @@ type Recovery struct {
 
 	mu sync.Mutex
 	// Since when each has been found dead, in every poll up to the last one.
-	lapsed    map[int64]time.Time  // workers without a lease in the ledger
-	leaseless map[string]time.Time // active tasks without a lease in Redis
+	lapsed    map[ledger.WorkerID]time.Time // workers without a lease in the ledger
+	leaseless map[string]time.Time          // active tasks without a lease in Redis
 }
 
 // New returns the recovery of a ledger and its queue. A nil log discards messages.

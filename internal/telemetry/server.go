@@ -47,7 +47,7 @@ type ServerConfig struct {
 	// DayCapNano caps what all runs spend on a UTC day, in nano-USD; nil: no cap.
 	DayCapNano *int64
 	// DeadClasses are shown also where no document is dead of them.
-	DeadClasses []string
+	DeadClasses []ledger.Class
 	Version     string
 	Log         *slog.Logger
 }
@@ -223,7 +223,7 @@ func (s *server) ledger(ctx context.Context, out *sample) error {
 	}
 	s.counts(f.Counts, out)
 	out.add("gistmill_documents_remaining", float64(f.Remaining))
-	dead := map[string]int64{}
+	dead := map[ledger.Class]int64{}
 	for _, class := range s.DeadClasses {
 		dead[class] = 0
 	}
@@ -231,7 +231,7 @@ func (s *server) ledger(ctx context.Context, out *sample) error {
 		dead[class] = n
 	}
 	for class, n := range dead {
-		out.add("gistmill_dead_letters", float64(n), class)
+		out.add("gistmill_dead_letters", float64(n), string(class))
 	}
 	for _, state := range []ledger.State{ledger.Planning, ledger.Running, ledger.Finished, ledger.Stopped} {
 		out.add("gistmill_runs", float64(f.Runs[state]), string(state))

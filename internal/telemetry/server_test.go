@@ -93,7 +93,7 @@ func fixed() telemetry.ServerConfig {
 		},
 		Limiters: func(context.Context) ([]limiter.State, error) { return nil, nil },
 		Ledger:   func(context.Context) (ledger.Figures, error) { return ledger.Figures{}, nil },
-		Version:  "v1.2.3", DeadClasses: []string{"input", "exhausted"}, Log: slog.New(slog.DiscardHandler),
+		Version:  "v1.2.3", DeadClasses: []ledger.Class{"input", "exhausted"}, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -164,7 +164,7 @@ func TestLedgerAndLimiters(t *testing.T) {
 	entries := []ledger.Entry{{URI: "canary-1", Version: "1"}, {URI: "canary-2", Version: "1"}, {URI: "canary-3", Version: "1", Problem: "canary"}}
 	_, err = l.Plan(ctx, run, "planner", entries, ledger.PartitionSize{Documents: 10, Bytes: 1 << 20}, nil)
 	ok(err)
-	ok(l.Publish(ctx, run.Num))
+	ok(l.Publish(ctx, run.ID))
 	ok(l.Planned(ctx, source))
 	worker, err := l.Register(ctx, "canary")
 	ok(err)
@@ -174,7 +174,7 @@ func TestLedgerAndLimiters(t *testing.T) {
 	}))
 	reserve := int64(5e8)
 	day := int64(4e9)
-	_, _, err = l.BeginCall(ctx, ledger.Intent{Run: run.Num, Document: 1, Worker: worker, Name: "canary", Model: "model", ReservedNano: &reserve, DayCapNano: &day})
+	_, _, err = l.BeginCall(ctx, ledger.Intent{Run: run.ID, Document: 1, Worker: worker, Name: "canary", Model: "model", ReservedNano: &reserve, DayCapNano: &day})
 	ok(err)
 
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), DisableIdentity: true})
