@@ -32,7 +32,7 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 	if c.job.stopped.Load() {
 		return llm.Response{}, errStopped
 	}
-	response, err := c.worker.fallback.Complete(func(endpoint llm.Candidate) (llm.Response, error) {
+	response, err := c.worker.fallback.Complete(func(endpoint llm.Endpoint) (llm.Response, error) {
 		return c.ask(ctx, slot, endpoint, r)
 	})
 	var failed *llm.Error
@@ -43,7 +43,7 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 }
 
 // ask makes one call to one endpoint. The name of the answer is that of the request as it comes, whichever model is asked.
-func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Candidate, r llm.Request) (llm.Response, error) {
+func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Endpoint, r llm.Request) (llm.Response, error) {
 	w := c.worker
 	name := r.Name()
 	r.Model = cmp.Or(endpoint.Model, r.Model)
@@ -72,7 +72,7 @@ func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Candid
 		c.end(ctx, func(ctx context.Context) error { return w.Ledger.DropCall(ctx, call, intent) })
 		return llm.Response{}, err
 	}
-	response, err := endpoint.Calls.Complete(ctx, r)
+	response, err := endpoint.Client.Complete(ctx, r)
 	if err != nil {
 		used := c.usedBy(r, intent, err)
 		c.cost.add(used.CostNano)
@@ -139,28 +139,6 @@ func (c *recordedCalls) usedBy(r llm.Request, in ledger.Intent, err error) ledge
 		}
 	}
 	return ledger.Answer{TokensIn: in.ReservedTokens, CostNano: in.ReservedNano}
-}
-
-// newFallback returns the endpoints that the worker may ask, the first one first.
-func (w *Worker) newFallback() *llm.Fallback {
-	all := append([]Fallback{{Calls: w.Calls, Name: "the first endpoint"}}, w.Fallbacks...)
-	candidates := make([]llm.Candidate, len(all))
-	for i, f := range all {
-		candidates[i] = llm.Candidate{Name: f.Name, Calls: f.Calls, Model: f.Model}
-		if c, ok := f.Calls.(interface{ Down() error }); ok {
-			candidates[i].Down = c.Down
-		}
-	}
-	return llm.NewFallback(w.Log, candidates...)
-}
-
-// models are those that a run with this model may ask.
-func (w *Worker) models(model string) []string {
-	all := []string{model}
-	for _, f := range w.Fallbacks {
-		all = append(all, cmp.Or(f.Model, model))
-	}
-	return all
 }
 
 // documentCost adds up what a document's calls cost. It is safe for concurrent use.

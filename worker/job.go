@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/tasks"
 )
@@ -63,10 +63,10 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
 	}
 	j.name = j.profile.Namer()
-	if j.engine, err = summarize.New(j.profile, cmp.Or(w.ContextTokens, w.Prices.SmallestWindow(w.models(j.profile.Model)...))); err != nil {
+	if j.engine, err = summarize.New(j.profile, cmp.Or(w.ContextTokens, w.Prices.SmallestWindow(w.Endpoints.Models(j.profile.Model)...))); err != nil {
 		return nil, &haltError{fmt.Sprintf("this worker can't work with the run's profile: %v", err)}
 	}
-	if j.profile.Model != summarize.Extractive && w.Calls == nil {
+	if j.profile.Model != summarize.Extractive && len(w.Endpoints) == 0 {
 		return nil, &haltError{fmt.Sprintf("model %s needs an endpoint: set OPENAI_API_KEY, or --base-url for a server of your own", j.profile.Model)}
 	}
 	if err := w.checkPrices(run, j.profile); err != nil {
@@ -95,14 +95,10 @@ func (w *Worker) checkPrices(run ledger.Run, p summarize.Profile) error {
 	if p.Model == summarize.Extractive || run.BudgetNano == nil && w.DayCapNano == nil {
 		return nil
 	}
-	if unknown := w.Prices.Unknown(w.models(p.Model)...); len(unknown) > 0 {
-		return &haltError{unpriced(unknown)}
+	if unknown := w.Prices.Unknown(w.Endpoints.Models(p.Model)...); len(unknown) > 0 {
+		return &haltError{(&llm.UnpricedError{Models: unknown}).Error()}
 	}
 	return nil
-}
-
-func unpriced(models []string) string {
-	return fmt.Sprintf("a budget in USD is set, and no price is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", strings.Join(models, ", "))
 }
 
 // watch learns which runs in work were stopped by somebody else.

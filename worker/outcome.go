@@ -200,7 +200,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		w.stop(ctx, j, ledger.Budget, "the budget of the run is reached; `gistmill resume "+j.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
 		return release{}
 	case errors.Is(err, ledger.ErrUnpriced):
-		w.stop(ctx, j, ledger.Halted, unpriced(w.Prices.Unknown(w.models(j.profile.Model)...)))
+		w.stop(ctx, j, ledger.Halted, (&llm.UnpricedError{Models: w.Prices.Unknown(w.Endpoints.Models(j.profile.Model)...)}).Error())
 		return release{}
 	case errors.As(err, &call):
 		return w.classifyCall(ctx, j, c, read, call)

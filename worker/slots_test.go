@@ -66,7 +66,7 @@ func TestFallbackOfAHaltedEndpoint(t *testing.T) {
 	}
 	two := b.config()
 	two.Concurrency = 2
-	two.Fallbacks = []worker.Fallback{{Calls: &model{}, Name: "another"}}
+	two.Endpoints = append(two.Endpoints, llm.Endpoint{Client: &model{}})
 	run := b.workAs(worker.New(two), b.plan())
 	b.totals(run, ledger.Totals{Total: 12, Done: 12})
 }

@@ -24,7 +24,6 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/recovery"
-	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/tasks"
 )
 
@@ -33,10 +32,9 @@ type Config struct {
 	Ledger *ledger.Ledger
 	Queue  *tasks.Queue
 	Log    *slog.Logger
-	// Calls makes calls; nil where no endpoint is set, which only the built-in engine can do without.
-	Calls summarize.Completer
-	// Fallbacks are asked, in this order, when Calls is down, halted, or refuses a document.
-	Fallbacks []Fallback
+	// Endpoints make the calls: the first one, and the fallbacks to ask, in this order, when it is down, halted, or refuses a
+	// document. Each has a Client. Without endpoints only the extractive engine works.
+	Endpoints llm.Endpoints
 	// Prices of calls; an unknown model's cost is unknown.
 	Prices *llm.Prices
 	// Open opens a source by the URL that the ledger has of it.
@@ -66,13 +64,6 @@ type Config struct {
 	Observer Observer
 	// Done, if not nil, is called with each document that was booked as done. It is safe for concurrent use.
 	Done func(ledger.Exported)
-}
-
-// Fallback is a further place to ask.
-type Fallback struct {
-	Calls summarize.Completer
-	Model string // asked in the place of the run's; empty: the run's
-	Name  string // for people
 }
 
 const (
@@ -136,7 +127,7 @@ func New(c Config) *Worker {
 		alone: make(chan struct{}, c.Limits.Children()), apart: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	w.recovery = recovery.New(c.Ledger, c.Queue, c.Log)
-	w.fallback = w.newFallback()
+	w.fallback = llm.NewFallback(c.Log, c.Endpoints...)
 	w.callSlots = newCallSlots(c.Concurrency)
 	return w
 }

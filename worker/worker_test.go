@@ -31,6 +31,9 @@ type model struct {
 	answer func(ctx context.Context, prompt string, n int) (llm.Response, error)
 }
 
+// Down implements llm.Caller.
+func (m *model) Down() error { return nil }
+
 func (m *model) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
 	prompt := r.Messages[len(r.Messages)-1].Content
 	m.mu.Lock()
@@ -72,7 +75,7 @@ type bench struct {
 	retry     tasks.Retry
 	budget    *int64
 	dayCap    *int64
-	fallbacks []worker.Fallback
+	fallbacks llm.Endpoints
 	name      string // of the model
 }
 
@@ -139,13 +142,12 @@ func (b *bench) config() worker.Config {
 	extractor := corpus.NewExtractor(corpus.Limits{})
 	b.Cleanup(func() { b.ok(extractor.Close()) })
 	return worker.Config{
-		Ledger: b.ledger, Queue: b.queue, Calls: b.model, Prices: prices, Extractor: extractor, Retry: b.retry,
+		Ledger: b.ledger, Queue: b.queue, Endpoints: append(llm.Endpoints{{Client: b.model}}, b.fallbacks...), Prices: prices, Extractor: extractor, Retry: b.retry,
 		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
 			return corpus.Open(ctx, url, corpus.Options{})
 		},
 		ReaderCommand: []string{"false"}, // dies at once
 		DayCapNano:    b.dayCap,
-		Fallbacks:     b.fallbacks,
 		Grace:         5 * time.Second, Poll: 10 * time.Millisecond,
 	}
 }
@@ -423,7 +425,7 @@ func TestFallbackGoesOnAfterAHalt(t *testing.T) {
 	other := &model{answer: func(context.Context, string, int) (llm.Response, error) {
 		return llm.Response{Content: `{"summary":"Short."}`, FinishReason: llm.FinishStop, Model: "gpt-4.1", Usage: llm.Usage{In: 100, Out: 10}}, nil
 	}}
-	b.fallbacks = []worker.Fallback{{Calls: other, Model: "gpt-4.1", Name: "the other"}}
+	b.fallbacks = llm.Endpoints{{Client: other, Model: "gpt-4.1"}}
 	run := b.work(b.plan())
 	b.totals(run, ledger.Totals{Total: 12, Done: 12})
 	_, account, err := b.ledger.Totals(t.Context(), run.ID)

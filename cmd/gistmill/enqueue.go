@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -148,9 +148,8 @@ func (a *app) checkBudget() error {
 	if err != nil {
 		return err
 	}
-	if unknown := prices.Unknown(a.models(p.Model)...); len(unknown) > 0 {
-		return &config.InvalidError{Problems: []string{fmt.Sprintf(
-			"%s needs a price, and none is known for model %s: give one with --prices FILE, or cap tokens with --budget-tokens", name, strings.Join(unknown, ", "))}}
+	if unknown := prices.Unknown(a.endpoints().Models(p.Model)...); len(unknown) > 0 {
+		return &config.InvalidError{Problems: []string{name + ": " + (&llm.UnpricedError{Models: unknown}).Error()}}
 	}
 	return nil
 }

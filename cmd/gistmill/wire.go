@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -250,90 +249,46 @@ func (a *app) prices() (*llm.Prices, error) {
 	return llm.LoadPrices(a.config.Prices)
 }
 
-// endpoint is a place to ask, before anybody is asked.
-type endpoint struct {
-	model                    string // asked in the place of the run's; empty: the run's
-	baseURL, key, apiVersion string
-}
-
-// endpoints are the first one and its fallbacks; none where nothing is set. The main key goes to the first one's host and no
-// other.
-func (a *app) endpoints() []endpoint {
+// endpoints returns the endpoints of the settings, without clients; none if no endpoint is set.
+func (a *app) endpoints() llm.Endpoints {
 	if a.config.APIKey == "" && a.config.BaseURL == "" {
 		return nil
 	}
-	first := endpoint{baseURL: cmp.Or(a.config.BaseURL, llm.DefaultBaseURL), key: a.config.APIKey.Reveal(), apiVersion: a.config.APIVersion}
-	all := []endpoint{first}
-	for _, f := range a.config.Fallbacks {
-		e := endpoint{model: f.Model, baseURL: cmp.Or(f.BaseURL, first.baseURL), key: f.APIKey.Reveal()}
-		if sameHost(e.baseURL, first.baseURL) {
-			e.key, e.apiVersion = cmp.Or(e.key, first.key), first.apiVersion
-		}
-		all = append(all, e)
-	}
-	return all
-}
-
-// sameHost says whether two URLs lead to one server in the same way: a key that goes out by https does not go by http.
-func sameHost(a, b string) bool {
-	u, err := url.Parse(a)
-	if err != nil {
-		return false
-	}
-	v, err := url.Parse(b)
-	return err == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
-}
-
-// models are those that a run with this model may ask.
-func (a *app) models(model string) []string {
-	all := []string{model}
-	for _, e := range a.endpoints() {
-		if e.model != "" {
-			all = append(all, e.model)
-		}
-	}
-	return all
+	first := llm.Endpoint{BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion}
+	return llm.NewEndpoints(first, a.config.Fallbacks...)
 }
 
 // window is what a request may take in tokens, of all models that may be asked.
 func (a *app) window(prices *llm.Prices, model string) int {
-	return cmp.Or(a.config.ContextTokens, prices.SmallestWindow(a.models(model)...))
+	return cmp.Or(a.config.ContextTokens, prices.SmallestWindow(a.endpoints().Models(model)...))
 }
 
-// clients are the endpoints' clients, each with a limiter and a breaker of its own.
-func (a *app) clients() (first *llm.Client, fallbacks []worker.Fallback, err error) {
+// connectedEndpoints returns the endpoints, each with a client that has a limiter and a breaker of its own.
+func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 	all := a.endpoints()
 	for i, e := range all {
 		limits := limiter.Config{
-			Redis: a.queue.Redis(), Endpoint: e.baseURL, Key: e.key,
+			Redis: a.queue.Redis(), Endpoint: e.BaseURL, Key: e.APIKey,
 			MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
 		}
-		if i == 0 { // those of the others are learned
+		if i == 0 { // the limits of the others are learned
 			limits.RPM, limits.TPM = a.config.RPM, a.config.TPM
 		}
 		c := llm.Config{
-			BaseURL: e.baseURL, APIKey: e.key, APIVersion: e.apiVersion, FailWhenDown: len(all) > 1,
-			Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency, Limiter: limiter.New(limits), Logger: a.log,
+			FailWhenDown: len(all) > 1, Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency,
+			Limiter: limiter.New(limits), Logger: a.log,
 		}
 		if a.observer != nil {
 			c.Observer = a.observer
 		}
-		client, err := llm.New(c)
+		client, err := e.NewClient(c)
 		if err != nil {
-			return nil, nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
+			return nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
 		}
 		a.closes = append(a.closes, func() error { client.Close(); return nil })
-		if i == 0 {
-			first = client
-			continue
-		}
-		name := client.Endpoint()
-		if e.model != "" {
-			name = e.model + " at " + name
-		}
-		fallbacks = append(fallbacks, worker.Fallback{Calls: client, Model: e.model, Name: name})
+		all[i].Client = client
 	}
-	return first, fallbacks, nil
+	return all, nil
 }
 
 // workerOptions are what commands want of a worker; the zero value is one that works until it is stopped.
@@ -346,7 +301,7 @@ type workerOptions struct {
 
 // worker is wired with everything.
 func (a *app) worker(o workerOptions) (*worker.Worker, error) {
-	client, fallbacks, err := a.clients()
+	endpoints, err := a.connectedEndpoints()
 	if err != nil {
 		return nil, err
 	}
@@ -362,7 +317,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	c := worker.Config{
-		Ledger: a.ledger, Queue: a.queue, Log: a.log, Prices: prices,
+		Ledger: a.ledger, Queue: a.queue, Log: a.log, Endpoints: endpoints, Prices: prices,
 		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
 			return corpus.Open(ctx, url, a.sourceOptions())
 		},
@@ -375,9 +330,6 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	}
 	if a.observer != nil {
 		c.Observer = a.observer
-	}
-	if client != nil {
-		c.Calls, c.Fallbacks = client, fallbacks
 	}
 	return worker.New(c), nil
 }

@@ -13,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // Models that are chosen when none is set.
@@ -47,7 +49,7 @@ type Config struct {
 	Model      string
 	BaseURL    string // empty: the API of OpenAI; never with a trailing slash
 	APIVersion string // empty: not an Azure endpoint
-	Fallbacks  []Fallback
+	Fallbacks  []llm.Endpoint
 	APIKey     Secret
 	// FallbackAPIKeys as they were set, separated by commas; each Fallback has its own.
 	FallbackAPIKeys Secret
@@ -95,14 +97,6 @@ type Config struct {
 	Warnings []string
 
 	entries []Entry
-}
-
-// Fallback is a further place to ask. An empty field means the same as the
-// main endpoint's. At least one is set.
-type Fallback struct {
-	Model   string
-	BaseURL string
-	APIKey  Secret // set for it alone
 }
 
 // Entry is one setting as it is in force.
@@ -165,7 +159,7 @@ func (c *Config) complete(isSet func(name string) bool) {
 	}
 	for i, key := range c.fallbackKeys() {
 		if i < len(c.Fallbacks) {
-			c.Fallbacks[i].APIKey = Secret(key)
+			c.Fallbacks[i].APIKey = key
 		}
 	}
 	if !isSet("shutdown-grace") {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // explain describes the settings in force.
@@ -46,14 +48,14 @@ func (s Setting) show(c *Config) string {
 		return strings.ToLower(p.String())
 	case *bool:
 		return strconv.FormatBool(*p)
-	case *[]Fallback:
+	case *[]llm.Endpoint:
 		return showFallbacks(*p)
 	default:
 		panic(fmt.Sprintf("config: setting %s is bound to a %T", s.Name, p))
 	}
 }
 
-func showFallbacks(list []Fallback) string {
+func showFallbacks(list []llm.Endpoint) string {
 	shown := make([]string, 0, len(list))
 	for _, f := range list {
 		switch {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // flags parses args with all settings registered.
@@ -276,7 +277,7 @@ fallbacks: [gpt-4o, llama@http://localhost:11434/v1/, "https://other.example/v1"
 	if c.RPM != 500 || c.Temperature != 0.3 || c.PartitionBytes != 1<<20 || c.RequestTimeout != 30*time.Second || c.TPM != 0 {
 		t.Errorf("got %+v", c)
 	}
-	want := []config.Fallback{{Model: "gpt-4o"}, {Model: "llama", BaseURL: "http://localhost:11434/v1"}, {BaseURL: "https://other.example/v1"}}
+	want := []llm.Endpoint{{Model: "gpt-4o"}, {Model: "llama", BaseURL: "http://localhost:11434/v1"}, {BaseURL: "https://other.example/v1"}}
 	if !reflect.DeepEqual(c.Fallbacks, want) {
 		t.Errorf("fallbacks %+v, want %+v", c.Fallbacks, want)
 	}

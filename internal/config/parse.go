@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // parse writes raw into the field that the setting is bound to and checks it.
@@ -61,7 +63,7 @@ func (s Setting) parse(c *Config, raw string) string {
 			return quote(raw) + " is not one of true, false"
 		}
 		*p, v = b, b
-	case *[]Fallback:
+	case *[]llm.Endpoint:
 		list, why := parseFallbacks(raw)
 		if why != "" {
 			return why
@@ -120,19 +122,19 @@ func parseLevel(raw string) (slog.Level, bool) {
 	return 0, false
 }
 
-func parseFallbacks(raw string) ([]Fallback, string) {
-	var list []Fallback
+func parseFallbacks(raw string) ([]llm.Endpoint, string) {
+	var list []llm.Endpoint
 	for item := range strings.SplitSeq(raw, ",") {
 		item = strings.TrimSpace(item)
 		if item == "" {
 			continue
 		}
-		f := Fallback{Model: item}
+		f := llm.Endpoint{Model: item}
 		if scheme := strings.Index(item, "://"); scheme >= 0 {
-			f = Fallback{BaseURL: item}
+			f = llm.Endpoint{BaseURL: item}
 			// An @ before the scheme parts the model; one after it belongs to the URL.
 			if at := strings.LastIndex(item[:scheme], "@"); at >= 0 {
-				f = Fallback{Model: item[:at], BaseURL: item[at+1:]}
+				f = llm.Endpoint{Model: item[:at], BaseURL: item[at+1:]}
 			}
 			if checkHTTP(f.BaseURL) != "" {
 				return nil, "entry " + strconv.Itoa(len(list)+1) + " is not MODEL, URL or MODEL@URL: give e.g. gpt-4o@https://api.openai.com/v1"

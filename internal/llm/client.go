@@ -49,8 +49,8 @@ func New(cfg Config) (*Client, error) {
 // Close drops idle connections. Calls under way go on.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Endpoint is the host, and port if any, that answers.
-func (c *Client) Endpoint() string { return c.base.Host }
+// Host returns the host of the base URL, with the port if it has one.
+func (c *Client) Host() string { return c.base.Host }
 
 // Down returns the error, class RateLimited, of a call that is made now, where
 // the endpoint is down; else nil. It waits for nothing.
@@ -126,7 +126,7 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 			}
 			d = c.dialects.learn(key, d, next)
 			c.cfg.Logger.Info("endpoint refused how a request was written; writing it differently from now on",
-				slog.String("endpoint", c.Endpoint()), slog.String("model", r.Model),
+				slog.String("endpoint", c.Host()), slog.String("model", r.Model),
 				slog.String("code", failed.Code), slog.String("format", d.format.String()),
 				slog.Bool("temperature", d.temperature), slog.Bool("max_completion_tokens", d.completionCap))
 		default:
@@ -192,7 +192,7 @@ func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error
 		Content:      string(choice.Message.Content),
 		FinishReason: choice.FinishReason,
 		Model:        ex.answer.Model,
-		Endpoint:     c.Endpoint(),
+		Endpoint:     c.Host(),
 		Usage:        ex.answer.usage(),
 	}
 	if r.Schema != nil {

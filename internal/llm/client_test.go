@@ -78,7 +78,7 @@ func TestCompleteAnswers(t *testing.T) {
 	if !strings.Contains(got.Content, "river rose") || got.FinishReason != FinishStop || got.Model != "gpt-4o-mini" {
 		t.Errorf("got %+v", got)
 	}
-	if got.Endpoint != c.Endpoint() || got.Usage.In == 0 || got.Usage.Out == 0 {
+	if got.Endpoint != c.Host() || got.Usage.In == 0 || got.Usage.Out == 0 {
 		t.Errorf("endpoint or usage missing: %+v", got)
 	}
 	if calls := fake.Calls(); len(calls) != 1 || calls[0].Outcome != fakellm.OutcomeOK {

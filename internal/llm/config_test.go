@@ -71,7 +71,7 @@ func TestPasswordInURLIsNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, callErr := c.Complete(t.Context(), testRequest("text"))
-	if text := c.String() + c.Endpoint() + callErr.Error(); strings.Contains(text, "hunter2") {
+	if text := c.String() + c.Host() + callErr.Error(); strings.Contains(text, "hunter2") {
 		t.Error(text)
 	}
 	for _, raw := range []string{"http://user:hunter2@host:port/", "ftp://user:hunter2@host", "http://user:hunter2@host/?q=1"} {

@@ -2,7 +2,6 @@ package llm
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,81 +11,72 @@ import (
 	"time"
 )
 
-// benchFor is how long a candidate that is halted is passed over before one call tries it again.
-const benchFor = time.Minute
+// cooldown is how long a halted endpoint is passed over before one call probes it.
+const cooldown = time.Minute
 
-// A Completer makes one call. [Client] is one.
-type Completer interface {
-	Complete(ctx context.Context, r Request) (Response, error)
-}
-
-// A Candidate is one of several endpoints that can be asked: a client, and the model that it is asked for.
-type Candidate struct {
-	Name  string // for people: model and endpoint
-	Calls Completer
-	Model string // asked for in place of the request's; empty: the request's
-	// Down returns, at once, the error that a call would end with because the endpoint is down; nil when it is not, or not known.
-	Down func() error
-}
-
-// A Fallback asks the first of its candidates that can answer, for each request anew, so that the first is asked again as soon
-// as it is well. It is safe for concurrent use.
+// A Fallback sends each request to the first of its endpoints that can answer it. It is safe for
+// concurrent use.
 //
-// It goes on to the next candidate when one is down (its breaker is open, or nothing listens), when it is halted (key, credit,
-// model), and when it refuses the document. A single failure that a retry may mend is the caller's to retry, and a rate limit
-// only makes the caller wait: neither moves load to a model that may cost more.
+// It goes on to the next endpoint if one is down (its breaker is open, or nothing listens), if it is
+// halted (key, credit, model), or if it refuses the document. It does not go on after a single
+// failure that a retry may cure, nor at a rate limit: neither moves load to a model that may cost
+// more.
 type Fallback struct {
-	candidates []Candidate
-	log        *slog.Logger
+	endpoints Endpoints
+	log       *slog.Logger
 
 	mu     sync.Mutex
-	halted []time.Time // until when each is passed over; zero: it is well
+	halted []time.Time // end of each endpoint's cooldown; zero: not halted
 }
 
-// NewFallback needs at least one candidate; the first is the one that is wanted. Clients among several must have
-// Config.FailWhenDown set.
-func NewFallback(log *slog.Logger, candidates ...Candidate) *Fallback {
-	return &Fallback{candidates: candidates, log: log, halted: make([]time.Time, len(candidates))}
+// NewFallback returns a Fallback of at least one endpoint; the first one is preferred. All of them
+// have a Client. If there are several, their clients have Config.FailWhenDown set.
+func NewFallback(log *slog.Logger, endpoints ...Endpoint) *Fallback {
+	return &Fallback{endpoints: endpoints, log: log, halted: make([]time.Time, len(endpoints))}
 }
 
-// Complete asks the candidates in turn, by ask, which makes one call, and gives the answer of the first that has one; its Usage
-// counts what others were billed for refusals. The error is Halted only when all candidates are, and Refused when all that could
-// be asked refused.
-func (f *Fallback) Complete(ask func(Candidate) (Response, error)) (Response, error) {
+// Complete calls ask for one endpoint after the other and returns the first answer. ask makes one
+// call to the endpoint. The answer's Usage includes what other endpoints billed for refusals.
+//
+// If no endpoint answers, the error is an *Error: Halted only if all endpoints are halted, and
+// Refused only if all that could be asked refused. An error of ask that is not an *Error, or that
+// another endpoint would not change, is returned as it is.
+func (f *Fallback) Complete(ask func(Endpoint) (Response, error)) (Response, error) {
 	var failures []failure
 	var billed Usage
 	for _, i := range f.order() {
 		response, err := f.ask(i, ask)
 		if err == nil {
-			f.well(i)
+			f.markHealthy(i)
 			response.Usage = response.Usage.Add(billed)
 			return response, nil
 		}
 		var failed *Error
-		if len(f.candidates) == 1 || !errors.As(err, &failed) || !failed.movesOn(i) {
+		if len(f.endpoints) == 1 || !errors.As(err, &failed) || !failed.triesNext(i) {
 			return Response{}, err
 		}
 		if failed.Class == Halted {
-			f.bench(i, failed)
+			f.coolDown(i, failed)
 		}
 		billed = billed.Add(failed.Usage)
 		failures = append(failures, failure{i, failed})
 	}
-	return Response{}, f.verdict(failures, billed)
+	return Response{}, f.finalError(failures, billed)
 }
 
-func (f *Fallback) ask(i int, ask func(Candidate) (Response, error)) (Response, error) {
-	c := f.candidates[i]
-	if c.Down != nil && len(f.candidates) > 1 {
-		if err := c.Down(); err != nil {
+// ask asks an endpoint unless it is known to be down. A single endpoint is always asked.
+func (f *Fallback) ask(i int, ask func(Endpoint) (Response, error)) (Response, error) {
+	e := f.endpoints[i]
+	if len(f.endpoints) > 1 {
+		if err := e.Client.Down(); err != nil {
 			return Response{}, err
 		}
 	}
-	return ask(c)
+	return ask(e)
 }
 
-// movesOn says whether the next candidate is asked after candidate i failed so.
-func (e *Error) movesOn(i int) bool {
+// triesNext reports whether the next endpoint is asked after endpoint i failed with e.
+func (e *Error) triesNext(i int) bool {
 	switch e.Class {
 	case Halted, Refused:
 		return true
@@ -95,13 +85,13 @@ func (e *Error) movesOn(i int) bool {
 	case Transient:
 		return e.Code == codeUnreachable
 	case BadRequest:
-		return i > 0 // that a fallback does not take the request says nothing about the document
+		return i > 0 // a request that only a fallback rejects says nothing about the document
 	}
 	return false
 }
 
-// order is in which the candidates are asked: those that are halted come last, for the case that no other can be asked. When
-// the time of one is over, one call gets it in its place.
+// order returns the endpoints in the order in which to ask them. Halted ones come last. Once the
+// cooldown of a halted one ends, one call probes it in its normal position.
 func (f *Fallback) order() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -114,88 +104,83 @@ func (f *Fallback) order() []int {
 		case now.Before(until):
 			last = append(last, i)
 		default:
-			f.halted[i] = now.Add(benchFor)
+			f.halted[i] = now.Add(cooldown)
 			order = append(order, i)
 		}
 	}
 	return append(order, last...)
 }
 
-func (f *Fallback) bench(i int, failed *Error) {
+// coolDown passes an endpoint over for a while.
+func (f *Fallback) coolDown(i int, failed *Error) {
 	f.mu.Lock()
 	first := f.halted[i].IsZero()
-	f.halted[i] = time.Now().Add(benchFor)
+	f.halted[i] = time.Now().Add(cooldown)
 	f.mu.Unlock()
 	if first {
-		f.log.Warn("an endpoint is passed over", slog.String("candidate", f.candidates[i].Name), slog.String("error", failed.Error()))
+		f.log.Warn("endpoint halted, using the next one", slog.String("endpoint", f.endpoints[i].String()), slog.String("error", failed.Error()))
 	}
 }
 
-func (f *Fallback) well(i int) {
+// markHealthy ends an endpoint's cooldown.
+func (f *Fallback) markHealthy(i int) {
 	f.mu.Lock()
 	was := f.halted[i]
 	f.halted[i] = time.Time{}
 	f.mu.Unlock()
 	if !was.IsZero() {
-		f.log.Warn("an endpoint is asked again", slog.String("candidate", f.candidates[i].Name))
+		f.log.Warn("endpoint answers again", slog.String("endpoint", f.endpoints[i].String()))
 	}
 }
 
+// failure is how one endpoint failed.
 type failure struct {
-	candidate int
-	err       *Error
+	endpoint int
+	err      *Error
 }
 
-// verdict is what it means that no candidate has answered.
-func (f *Fallback) verdict(failures []failure, billed Usage) error {
-	slices.SortFunc(failures, func(a, b failure) int { return cmp.Compare(a.candidate, b.candidate) })
-	first := func(is func(*Error) bool) *Error {
+// finalError returns the error of a request that no endpoint answered. One failure decides its class,
+// the first of its kind in the order of the endpoints.
+func (f *Fallback) finalError(failures []failure, billed Usage) error {
+	slices.SortFunc(failures, func(a, b failure) int { return cmp.Compare(a.endpoint, b.endpoint) })
+	first := func(c Class) *Error {
 		for _, one := range failures {
-			if is(one.err) {
+			if one.err.Class == c {
 				return one.err
 			}
 		}
 		return nil
 	}
-	refused := first(func(e *Error) bool { return e.Class == Refused })
-	closed := first(func(e *Error) bool { return e.Class == RateLimited })
-	away := first(func(e *Error) bool { return e.Class == Transient })
-	halted := first(func(e *Error) bool { return e.Class == Halted })
+	refused, down, unreachable, halted := first(Refused), first(RateLimited), first(Transient), first(Halted)
 	var out Error
 	switch {
-	case refused != nil && cmp.Or(closed, away) != nil:
-		// An attempt is spent: refusals may be billed, and the next time the first refuses again.
-		out = Error{Class: Transient, Code: refused.Code, Message: f.story(refused, failures)}
-	case refused != nil:
-		out = *refused
-		out.Message = f.story(refused, failures)
-	case closed != nil:
-		out = *closed
+	case refused != nil && cmp.Or(down, unreachable) != nil:
+		// This spends an attempt: a refusal may be billed, and the first endpoint will refuse again.
+		out = Error{Class: Transient, Code: refused.Code, Message: f.joinErrors(refused, failures)}
+	case cmp.Or(refused, down, unreachable, halted) != nil:
+		decides := cmp.Or(refused, down, unreachable, halted)
+		out = *decides
+		out.Message = f.joinErrors(decides, failures)
+	default:
+		out = *failures[0].err
+	}
+	if out.Class == RateLimited { // the endpoint that is probed first ends the wait
 		for _, one := range failures {
 			if one.err.Class == RateLimited {
 				out.RetryAfter = min(out.RetryAfter, one.err.RetryAfter)
 			}
 		}
-		out.Message = f.story(closed, failures)
-	case away != nil:
-		out = *away
-		out.Message = f.story(away, failures)
-	case halted != nil:
-		out = *halted
-		out.Message = f.story(halted, failures)
-	default:
-		out = *failures[0].err
 	}
 	out.Usage = billed
 	return &out
 }
 
-// story is the message of the failure that decides, and what became of the others.
-func (f *Fallback) story(decides *Error, failures []failure) string {
+// joinErrors returns the message of the failure that decides, followed by the others.
+func (f *Fallback) joinErrors(decides *Error, failures []failure) string {
 	var others []string
 	for _, one := range failures {
 		if one.err != decides {
-			others = append(others, f.candidates[one.candidate].Name+": "+one.err.Error())
+			others = append(others, f.endpoints[one.endpoint].String()+": "+one.err.Error())
 		}
 	}
 	if len(others) == 0 {

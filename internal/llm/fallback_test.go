@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// scripted is a candidate whose next outcomes are set by hand; the last one stays.
+// scripted is a client whose next outcomes are set by hand; the last one stays.
 type scripted struct {
 	outcomes []error
 	asked    int
@@ -25,20 +25,22 @@ func (s *scripted) Complete(context.Context, Request) (Response, error) {
 	return Response{Content: "words", Usage: Usage{In: 10, Out: 1}}, nil
 }
 
+func (s *scripted) Down() error { return nil }
+
 func between(all ...*scripted) *Fallback {
-	var candidates []Candidate
+	var endpoints Endpoints
 	for i, s := range all {
-		candidates = append(candidates, Candidate{Name: string(rune('A' + i)), Calls: s})
+		endpoints = append(endpoints, Endpoint{Model: string(rune('A' + i)), Client: s})
 	}
-	return NewFallback(slog.New(slog.DiscardHandler), candidates...)
+	return NewFallback(slog.New(slog.DiscardHandler), endpoints...)
 }
 
 // askThrough sends one request with the given text.
 func askThrough(ctx context.Context, f *Fallback, text string) (Response, error) {
-	return f.Complete(func(c Candidate) (Response, error) { return c.Calls.Complete(ctx, testRequest(text)) })
+	return f.Complete(func(e Endpoint) (Response, error) { return e.Client.Complete(ctx, testRequest(text)) })
 }
 
-func TestFallbackVerdicts(t *testing.T) {
+func TestFallbackErrors(t *testing.T) {
 	t.Parallel()
 	var (
 		fine      error
@@ -111,7 +113,7 @@ func TestFallbackVerdicts(t *testing.T) {
 			response, err := askThrough(t.Context(), between(all...), "text")
 			for i, s := range all {
 				if s.asked != test.asked[i] {
-					t.Errorf("candidate %d was asked %d times", i, s.asked)
+					t.Errorf("endpoint %d was asked %d times", i, s.asked)
 				}
 			}
 			var got *Error
@@ -136,7 +138,7 @@ func TestFallbackVerdicts(t *testing.T) {
 	}
 }
 
-// TestFallbackComesBack has the first candidate halted for a while: it is tried once a minute, not with each call, and is
+// TestFallbackComesBack has the first endpoint halted for a while: it is tried once a minute, not with each call, and is
 // asked again when it is well. When the second one fails too, it is tried at once.
 func TestFallbackComesBack(t *testing.T) {
 	t.Parallel()
@@ -173,7 +175,7 @@ func TestFallbackOfClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, first := flakyClient(t, "hung", Config{Timeout: 20 * time.Second, FailWhenDown: true})
 		b, second := flakyClient(t, "well", Config{FailWhenDown: true})
-		f := NewFallback(slog.New(slog.DiscardHandler), Candidate{Calls: first, Down: first.Down}, Candidate{Calls: second, Down: second.Down})
+		f := NewFallback(slog.New(slog.DiscardHandler), Endpoint{Client: first}, Endpoint{Client: second})
 		ended := map[string]int{}
 		for i := range breakerFailures {
 			_, err := askThrough(t.Context(), f, string(rune('a'+i)))

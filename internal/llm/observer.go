@@ -55,7 +55,7 @@ func (c *Client) observe(ctx context.Context, r Request, waited time.Duration) (
 		return ctx, func(Response, error) {}
 	}
 	ctx, end := c.cfg.Observer.Begin(ctx, CallBegin{
-		Endpoint: c.Endpoint(), Azure: c.cfg.APIVersion != "", Model: r.Model, MaxOutputTokens: r.OutputCap(), Temperature: r.Temperature, Waited: waited,
+		Endpoint: c.Host(), Azure: c.cfg.APIVersion != "", Model: r.Model, MaxOutputTokens: r.OutputCap(), Temperature: r.Temperature, Waited: waited,
 	})
 	return ctx, func(resp Response, err error) {
 		e := CallEnd{Class: ClassOf(err), Model: resp.Model, FinishReason: resp.FinishReason, Usage: resp.Usage}

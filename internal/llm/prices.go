@@ -242,6 +242,15 @@ func (p *Prices) Unknown(models ...string) []string {
 	return unknown
 }
 
+// An UnpricedError reports models without a known price where a budget in USD needs one.
+type UnpricedError struct{ Models []string }
+
+// Error names the models and says what to do.
+func (e *UnpricedError) Error() string {
+	return "a budget in USD needs a price, and none is known for model " + strings.Join(e.Models, ", ") +
+		": give one with --prices FILE, or cap tokens with --budget-tokens"
+}
+
 // MaxOutput returns the most output tokens of one answer, 0 when unknown.
 func (p *Prices) MaxOutput(model string) int {
 	row, _ := p.Lookup(model)

@@ -39,7 +39,7 @@ func (c *Client) promptCut(r Request, u Usage) *Error {
 	}
 	if c.warned.first(r.Model) {
 		c.cfg.Logger.Warn("the endpoint cuts long prompts silently; raise its context (Ollama: OLLAMA_CONTEXT_LENGTH) or set --context-tokens to it",
-			slog.String("endpoint", c.Endpoint()), slog.String("model", r.Model),
+			slog.String("endpoint", c.Host()), slog.String("model", r.Model),
 			slog.Int("tokens_sent", counted), slog.Int("tokens_read", u.In))
 	}
 	return &Error{

@@ -1,0 +1,101 @@
+package llm
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"strings"
+)
+
+// Endpoint is a server that speaks OpenAI's protocol, with the model that it is asked for. The first
+// endpoint of a run and each fallback is one. It prints without its key and without the user and
+// password of its URL.
+type Endpoint struct {
+	// Model is asked for in place of the request's model; empty means the request's.
+	Model string
+	// BaseURL, APIKey and APIVersion are those of [Config]. In a fallback, empty means what
+	// [NewEndpoints] takes from the first endpoint.
+	BaseURL    string
+	APIKey     string
+	APIVersion string
+	// Client makes the calls. It is nil until the caller sets it; see [Endpoint.NewClient].
+	Client Caller
+}
+
+// A Caller makes calls to one endpoint. [Client] implements it.
+type Caller interface {
+	Complete(ctx context.Context, r Request) (Response, error)
+	// Down returns the error that a call would end with because the endpoint is down, else nil. It
+	// does not wait.
+	Down() error
+}
+
+// NewClient returns a client of the endpoint. BaseURL, APIKey and APIVersion of cfg are ignored.
+func (e Endpoint) NewClient(cfg Config) (*Client, error) {
+	cfg.BaseURL, cfg.APIKey, cfg.APIVersion = e.BaseURL, e.APIKey, e.APIVersion
+	return New(cfg)
+}
+
+// String names the endpoint for messages: its model and host.
+func (e Endpoint) String() string {
+	host := ""
+	if u, err := url.Parse(e.BaseURL); err == nil {
+		host = u.Host
+	}
+	switch {
+	case e.Model == "":
+		return cmp.Or(host, "endpoint")
+	case host == "":
+		return e.Model
+	}
+	return e.Model + " at " + host
+}
+
+// GoString hides the key from %#v.
+func (e Endpoint) GoString() string { return e.String() }
+
+// MarshalText hides the key from encoders and slog.
+func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// Endpoints are the first endpoint and its fallbacks, in the order in which they are asked.
+type Endpoints []Endpoint
+
+// NewEndpoints returns the endpoints with everything filled in that a fallback takes from the first
+// one: the base URL if it has none, and the key and the API version if both URLs have the same
+// scheme and host. The key of the first endpoint goes to no other host. The key of a fallback goes
+// to that fallback alone.
+func NewEndpoints(first Endpoint, fallbacks ...Endpoint) Endpoints {
+	first.BaseURL = cmp.Or(first.BaseURL, DefaultBaseURL)
+	all := Endpoints{first}
+	for _, e := range fallbacks {
+		e.BaseURL = cmp.Or(e.BaseURL, first.BaseURL)
+		if sameHost(e.BaseURL, first.BaseURL) {
+			e.APIKey, e.APIVersion = cmp.Or(e.APIKey, first.APIKey), cmp.Or(e.APIVersion, first.APIVersion)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// sameHost reports whether two URLs have the same scheme and host. A key that is sent over https is
+// not sent over http.
+func sameHost(a, b string) bool {
+	u, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	v, err := url.Parse(b)
+	return err == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
+}
+
+// Models returns the models that a run with this model may ask for, the run's own first. A model can
+// occur more than once. Without endpoints it is the run's own alone.
+func (e Endpoints) Models(model string) []string {
+	all := []string{model}
+	for _, one := range e {
+		if one.Model != "" {
+			all = append(all, one.Model)
+		}
+	}
+	return all
+}
