@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +16,7 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// queue is counted as it is told.
+// queue returns fixed counts or an error, or hangs.
 type queue struct {
 	counts tasks.Counts
 	err    error
@@ -36,39 +35,44 @@ func (q *queue) Count(ctx context.Context) (tasks.Counts, error) {
 	return q.counts, q.err
 }
 
-// feed lets so many calls through; negative: any number.
-type feed float64
+// capacity is a fixed number of calls; a negative one is unlimited.
+type capacity float64
 
-func (f feed) Calls(context.Context) (float64, string, bool) { return float64(f), "a test", f >= 0 }
+func (c capacity) Calls(context.Context) (float64, string, bool) { return float64(c), "a test", c >= 0 }
 
-func meter(q *queue, f keda.Feed) *keda.Meter {
-	return &keda.Meter{Queue: q, Feed: f, Concurrency: 16, Partitions: 4, Log: slog.New(slog.DiscardHandler)}
+func newMeter(t *testing.T, q *queue, c keda.Capacity) *keda.Meter {
+	t.Helper()
+	m, err := keda.NewMeter(keda.Config{Queue: q, Capacity: c, Concurrency: 16, Partitions: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
-func TestDemandIsCutToWhatLimitsFeed(t *testing.T) {
+func TestDemandIsCappedByCapacity(t *testing.T) {
 	t.Parallel()
 	hundred := tasks.Counts{Pending: 90, Active: 6, Due: 4}
 	cases := []struct {
 		name   string
 		counts tasks.Counts
-		calls  feed
+		calls  capacity
 		want   int64
 	}{
 		{"no limit", hundred, -1, 100},
-		{"two calls in flight are one worker's", hundred, 2, 4},
-		{"as many as a worker makes", hundred, 16, 4},
+		{"two calls in flight need one worker", hundred, 2, 4},
+		{"as many calls as one worker makes", hundred, 16, 4},
 		{"one more", hundred, 16.1, 8},
 		{"a limit above the demand", hundred, 1e6, 100},
 		{"a limit beyond all numbers", hundred, 1e300, 100},
-		{"none: one worker has to find out when there are some", hundred, 0, 4},
+		{"no capacity: one worker has to find out when it returns", hundred, 0, 4},
 		{"less work than a worker holds", tasks.Counts{Pending: 1}, 0, 1},
-		{"nothing to do", tasks.Counts{Retry: 7, Scheduled: 3, Archived: 2}, -1, 0},
-		{"a paused queue, and what is in work", tasks.Counts{Pending: 9, Active: 2, Due: 3, Paused: true}, -1, 2},
+		{"no work", tasks.Counts{Retry: 7, Scheduled: 3, Archived: 2}, -1, 0},
+		{"a paused queue keeps its active tasks", tasks.Counts{Pending: 9, Active: 2, Due: 3, Paused: true}, -1, 2},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			d, err := meter(&queue{counts: tc.counts}, tc.calls).Read(t.Context())
+			d, err := newMeter(t, &queue{counts: tc.counts}, tc.calls).Read(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,10 +86,10 @@ func TestDemandIsCutToWhatLimitsFeed(t *testing.T) {
 	}
 }
 
-func TestEndpointSaysWhy(t *testing.T) {
+func TestEndpointNamesTheLimit(t *testing.T) {
 	t.Parallel()
 	answer := httptest.NewRecorder()
-	meter(&queue{counts: tasks.Counts{Pending: 40, Active: 2, Due: 1}}, feed(2)).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/demand", nil))
+	newMeter(t, &queue{counts: tasks.Counts{Pending: 40, Active: 2, Due: 1}}, capacity(2)).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/demand", nil))
 	var got map[string]any
 	if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil || answer.Code != http.StatusOK {
 		t.Fatalf("%d %s: %v", answer.Code, answer.Body, err)
@@ -99,20 +103,20 @@ func TestEndpointSaysWhy(t *testing.T) {
 	}
 }
 
-// A demand that is not known is an error: a 0 would tell KEDA that nobody is needed.
+// An unknown demand is an error: a 0 would tell KEDA that no worker is needed.
 func TestUnknownDemandIsNotZero(t *testing.T) {
 	t.Parallel()
 	answer := httptest.NewRecorder()
-	meter(&queue{err: errors.New("connection refused")}, nil).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/demand", nil))
+	newMeter(t, &queue{err: errors.New("connection refused")}, nil).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/demand", nil))
 	if answer.Code != http.StatusServiceUnavailable || strings.Contains(answer.Body.String(), `"demand"`) {
 		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 }
 
-func TestDemandIsOnlyRead(t *testing.T) {
+func TestDemandIsReadOnly(t *testing.T) {
 	t.Parallel()
 	answer := httptest.NewRecorder()
-	meter(&queue{}, nil).ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/demand", nil))
+	newMeter(t, &queue{}, nil).ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/demand", nil))
 	if answer.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST was answered with %d", answer.Code)
 	}
@@ -122,7 +126,7 @@ func TestDemandIsASecondOldAtMost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{}
-		m := meter(q, nil)
+		m := newMeter(t, q, nil)
 		read := func() {
 			t.Helper()
 			if _, err := m.Read(t.Context()); err != nil {
@@ -148,7 +152,7 @@ func TestHangingRedisIsAnError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		_, err := meter(&queue{hangs: true}, nil).Read(t.Context())
+		_, err := newMeter(t, &queue{hangs: true}, nil).Read(t.Context())
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2*time.Second {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}

@@ -57,7 +57,10 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
-	demand := a.demand()
+	demand, err := a.demand()
+	if err != nil {
+		return err
+	}
 	handler := console.New(console.Config{
 		Demand: demand, Metrics: a.serverMetrics(demand),
 		Redis: a.queue.Redis(),
@@ -71,15 +74,18 @@ func (a *app) serve(ctx context.Context) error {
 	return all.Wait()
 }
 
-// demand is what KEDA scales by.
-func (a *app) demand() *keda.Meter {
-	return &keda.Meter{
-		Queue: a.queue, Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, Log: a.log,
-		Feed: &keda.LimitsFeed{
-			Ledger: a.ledger, Redis: a.queue.Redis(), RPM: a.config.RPM, TPM: a.config.TPM,
-			Unlimited: summarize.Extractive, DayCapNano: budgetNano(a.config.BudgetUSDDay), Log: a.log,
-		},
+// demand measures what KEDA scales on.
+func (a *app) demand() (*keda.Meter, error) {
+	limits, err := keda.NewLimits(keda.LimitsConfig{
+		Ledger: a.ledger, Redis: a.queue.Redis(), RPM: a.config.RPM, TPM: a.config.TPM,
+		Unlimited: summarize.Extractive, DayCapNano: budgetNano(a.config.BudgetUSDDay), Log: a.log,
+	})
+	if err != nil {
+		return nil, err
 	}
+	return keda.NewMeter(keda.Config{
+		Queue: a.queue, Capacity: limits, Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, Log: a.log,
+	})
 }
 
 // serverMetrics are read from Redis and ledger at each scrape.

@@ -13,43 +13,43 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Options are what may differ from one installation to another.
+// Options are the settings that differ between installations.
 type Options struct {
 	Name      string
 	Namespace string
 	// Server is the name of the Service that answers /demand, Port its port.
 	Server string
 	Port   int
-	// Partitions is how many a worker works on at once: the demand that one Job serves.
+	// Partitions is the number of partitions that one worker holds: the demand that one Job serves.
 	Partitions int
-	// MaxReplicas is the largest number of Jobs at a time.
+	// MaxReplicas limits the number of Jobs at a time.
 	MaxReplicas int32
 	// PollingInterval is how often KEDA asks, in whole seconds.
 	PollingInterval time.Duration
-	// Grace is the workers' shutdown-grace.
+	// Grace is the workers' setting shutdown-grace.
 	Grace time.Duration
-	// ActiveDeadline ends a Job that hangs, TTL deletes one that has ended.
+	// ActiveDeadline ends a Job that hangs. TTL is the time until a finished Job is deleted.
 	ActiveDeadline, TTL time.Duration
-	// History is how many ended Jobs are kept, of either kind.
+	// History is the number of succeeded, and of failed, Jobs that KEDA keeps.
 	History int32
-	// Unreachable is how long a pod is waited for when its node is gone: 30 to 60 s.
+	// Unreachable is how long a pod stays bound to a node that is gone: 30 to 60 s.
 	Unreachable time.Duration
-	// Template is the worker's pod. What the Job needs of it is set here: restart
-	// policy, termination grace, tolerations.
+	// Template is the worker's pod. New sets its restart policy, termination grace and
+	// tolerations.
 	Template corev1.PodTemplateSpec
 }
 
-// graceBeyond is what a pod gets above shutdown-grace, to write its last outcomes.
+// graceBeyond is the time beyond shutdown-grace in which a pod writes its last outcomes.
 const graceBeyond = 20 * time.Second
 
-// New gives the ScaledJob that scales on the server's demand.
+// New returns the ScaledJob that scales on the server's demand.
 //
-// New Jobs a poll are ceil(demand / Partitions), at most MaxReplicas, less the Jobs
-// that run (KEDA 2.21, pkg/scaling/executor/scale_jobs.go); this is exact for a
-// demand that counts what is worked on.
+// At each poll KEDA creates ceil(demand / Partitions) Jobs, at most MaxReplicas, minus the
+// Jobs that run (KEDA 2.21, pkg/scaling/executor/scale_jobs.go). This is exact because the
+// demand includes the partitions that workers hold.
 func New(o Options) *keda.ScaledJob {
 	template := *o.Template.DeepCopy()
-	template.Spec.RestartPolicy = corev1.RestartPolicyNever // podFailurePolicy asks for it
+	template.Spec.RestartPolicy = corev1.RestartPolicyNever // podFailurePolicy requires it
 	template.Spec.TerminationGracePeriodSeconds = seconds(o.Grace + graceBeyond)
 	template.Spec.Tolerations = Tolerations(o.Unreachable)
 	return &keda.ScaledJob{
@@ -58,20 +58,20 @@ func New(o Options) *keda.ScaledJob {
 		Spec: keda.ScaledJobSpec{
 			PollingInterval: new(int32(o.PollingInterval / time.Second)),
 			MinReplicaCount: new(int32(0)),
-			// KEDA's default of 100 would be somebody's surprise.
+			// KEDA's default of 100 can surprise a small cluster.
 			MaxReplicaCount: new(o.MaxReplicas),
-			// The default of 100 each is much to look through.
+			// KEDA's default of 100 each hides the Jobs that matter.
 			SuccessfulJobsHistoryLimit: new(o.History),
 			FailedJobsHistoryLimit:     new(o.History),
-			// Unset means immediate, which deletes every running Job at any change.
+			// Unset means immediate, which deletes all running Jobs at every change.
 			Rollout: keda.Rollout{Strategy: "gradual"},
 			ScalingStrategy: keda.ScalingStrategy{
-				// accurate starts too many while pods are slow to start, eager more so.
+				// accurate and eager start too many Jobs while pods are slow to start.
 				Strategy:                   "default",
 				MultipleScalersCalculation: "max",
 			},
 			Triggers: []keda.ScaleTriggers{{
-				// It has a timeout and its failures are seen, which an external scaler has not.
+				// Unlike an external scaler, it has a timeout and reports its failures.
 				Type: "metrics-api",
 				Metadata: map[string]string{
 					"url":           fmt.Sprintf("http://%s.%s.svc:%d/demand", o.Server, o.Namespace, o.Port),
@@ -82,13 +82,13 @@ func New(o Options) *keda.ScaledJob {
 			JobTargetRef: &batchv1.JobSpec{
 				Parallelism: new(int32(1)),
 				Completions: new(int32(1)),
-				// A Job that failed is replaced at the next poll: without attempts of its own
-				// a pod that cannot start makes a Job every few seconds.
+				// KEDA replaces a failed Job at the next poll. Without attempts of its own, a
+				// pod that cannot start would make a Job every few seconds.
 				BackoffLimit:            new(int32(6)),
 				ActiveDeadlineSeconds:   seconds(o.ActiveDeadline),
 				TTLSecondsAfterFinished: new(int32(o.TTL / time.Second)),
-				// A drained node is nobody's failure. No rule fails the Job at once, for the same
-				// reason as the backoff limit.
+				// A drained node is not the Job's failure. No rule fails the Job at once, for the
+				// same reason as the backoff limit.
 				PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
 					Action: batchv1.PodFailurePolicyActionIgnore,
 					OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
@@ -101,8 +101,8 @@ func New(o Options) *keda.ScaledJob {
 	}
 }
 
-// Tolerations give up a pod on a node that is gone after so long, instead of
-// Kubernetes' five minutes: KEDA counts its Job as one that works.
+// Tolerations evict a pod from a node that is gone after the given time instead of Kubernetes'
+// five minutes. Until then KEDA counts its Job as running.
 func Tolerations(after time.Duration) []corev1.Toleration {
 	var list []corev1.Toleration
 	for _, key := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {
@@ -113,16 +113,16 @@ func Tolerations(after time.Duration) []corev1.Toleration {
 	return list
 }
 
-// RedisTrigger scales on the length of one key of the queue: pending, active,
-// retry or scheduled. KEDA counts a whole list or sorted set, so it cannot tell
-// retries that are due from later ones.
+// RedisTrigger scales on the length of one key of the queue: pending, active, retry or
+// scheduled. KEDA counts the whole list or sorted set, so it cannot tell due retries from
+// later ones.
 func RedisTrigger(address, queue, state string, partitions int) keda.ScaleTriggers {
 	return keda.ScaleTriggers{
 		Type: "redis",
 		Metadata: map[string]string{
 			"address":       address,
 			"listName":      fmt.Sprintf("asynq:{%s}:%s", queue, state),
-			"listLength":    strconv.Itoa(partitions), // the target of every other trigger: max compares counts
+			"listLength":    strconv.Itoa(partitions), // the same target as the other triggers, because max compares counts
 			"databaseIndex": "0",
 			"enableTLS":     "false",
 		},

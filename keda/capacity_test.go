@@ -14,7 +14,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 )
 
-func TestWhatALimiterFeeds(t *testing.T) {
+func TestCapacityOfALimiter(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
 	second := time.Second
@@ -26,7 +26,7 @@ func TestWhatALimiterFeeds(t *testing.T) {
 	}{
 		{"no limit", limiter.State{Latency: second}, 0, false},
 		{"60 a minute at 2 s", limiter.State{RPM: 60, Latency: 2 * second}, 2 * headroom, true},
-		{"a latency that nobody has seen", limiter.State{RPM: 60}, 10 * headroom, true},
+		{"an unknown latency", limiter.State{RPM: 60}, 10 * headroom, true},
 		{"tokens", limiter.State{TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
 		{"the smaller of both", limiter.State{RPM: 600, TPM: 60_000, Tokens: 500, Latency: second}, 2 * headroom, true},
 		{"calls at once", limiter.State{Window: 7, Latency: second}, 7, true},
@@ -47,25 +47,25 @@ func TestWhatALimiterFeeds(t *testing.T) {
 	}
 }
 
-func TestSuppliesAdd(t *testing.T) {
+func TestCapacitiesAdd(t *testing.T) {
 	t.Parallel()
-	two, three := supply{2, "a", true}, supply{3, "b", true}
-	if s := two.and(three); s.calls != 5 || s.why != "a and b" {
+	two, three := callCapacity{2, "a", true}, callCapacity{3, "b", true}
+	if s := two.plus(three); s.calls != 5 || s.why != "a and b" {
 		t.Errorf("together %+v", s)
 	}
-	if s := two.and(unlimited()); s.limited {
+	if s := two.plus(unlimited()); s.limited {
 		t.Errorf("with one that has no limit %+v", s)
 	}
-	if s := three.least(two); s.calls != 2 {
-		t.Errorf("the least is %+v", s)
+	if s := three.min(two); s.calls != 2 {
+		t.Errorf("the minimum is %+v", s)
 	}
-	if s := unlimited().least(three); s.calls != 3 {
-		t.Errorf("the least is %+v", s)
+	if s := unlimited().min(three); s.calls != 3 {
+		t.Errorf("the minimum is %+v", s)
 	}
 }
 
-// The runs in work decide whose limits count.
-func TestRunsInWorkDecide(t *testing.T) {
+// Only the limits of running runs' models count.
+func TestRunningRunsDecide(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	l, err := ledger.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{})
@@ -99,16 +99,19 @@ func TestRunsInWorkDecide(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := &LimitsFeed{Ledger: l, Redis: client, RPM: 60, Unlimited: "extractive", Log: slog.New(slog.DiscardHandler)}
+	f, err := NewLimits(LimitsConfig{Ledger: l, Redis: client, RPM: 60, Unlimited: "extractive"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, _, limited := f.Calls(ctx); limited {
-		t.Error("without a run there is nothing to limit")
+		t.Error("limited without a run")
 	}
 	begin("file:///a", "m")
 	if calls, why, limited := f.Calls(ctx); !limited || calls != 10*headroom || why == "" {
-		t.Errorf("the limit that is set feeds %v calls, limited %v: %s", calls, limited, why)
+		t.Errorf("the configured limit leaves %v calls, limited %v: %s", calls, limited, why)
 	}
 	shared := limiter.New(limiter.Config{
-		Redis: client, Endpoint: "http://one.example/v1", RPM: 120, MaxInFlight: 16, Timeout: time.Minute, Logger: f.Log,
+		Redis: client, Endpoint: "http://one.example/v1", RPM: 120, MaxInFlight: 16, Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
 	})
 	permit, err := shared.Acquire(ctx, llm.Call{Model: "m", InputTokens: func() int { return 10 }, OutputTokens: 10, MaxWait: time.Minute})
 	if err != nil {
@@ -116,20 +119,20 @@ func TestRunsInWorkDecide(t *testing.T) {
 	}
 	permit.Done(llm.Outcome{Latency: time.Second, Usage: llm.Usage{In: 10, Out: 5}})
 	if calls, why, limited := f.Calls(ctx); !limited || calls > 2.5 {
-		t.Errorf("what is in force feeds %v calls, limited %v: %s", calls, limited, why)
+		t.Errorf("the limit in force leaves %v calls, limited %v: %s", calls, limited, why)
 	}
 	quiet := []limiter.State{{Model: "m", Latency: 2 * time.Second}}
 	if s := f.ofModel("m", quiet); !s.limited || s.calls != 2*headroom {
-		t.Errorf("after a quiet time the limit that is set feeds %+v", s)
+		t.Errorf("after a quiet time the configured limit leaves %+v", s)
 	}
 	begin("file:///b", "extractive")
 	if _, _, limited := f.Calls(ctx); limited {
-		t.Error("the built-in engine has no limit")
+		t.Error("limited although the built-in engine runs")
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, limited := f.Calls(ctx); limited {
-		t.Error("without the ledger the last answer does not hold")
+		t.Error("the last answer does not hold without the ledger")
 	}
 }
