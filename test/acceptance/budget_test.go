@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// dayStatus is what `status -o json` says of the day.
+// dayStatus is what `status -o json` prints about the day.
 type dayStatus struct {
 	CostUSDDay   *float64 `json:"cost_usd_day"`
 	BudgetUSDDay *float64 `json:"budget_usd_day"`
@@ -26,7 +26,8 @@ func (u *user) day(more ...string) dayStatus {
 	return s
 }
 
-// Half of what all would cost is used nearly whole, and not exceeded; twice as much does the rest.
+// A budget of half the total cost is nearly used up and not exceeded. Twice the budget pays for
+// the rest.
 func TestHalfOfTheEstimate(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("5ms"))
@@ -47,11 +48,12 @@ func TestHalfOfTheEstimate(t *testing.T) {
 	t.Logf("spent %.2f %% of the cap, %+v", 100**s.CostUSD/half, s.Documents)
 	u.run("resume", s.Run, "--budget-usd", fmt.Sprintf("%.9f", 4*half)).WantCode(0)
 	u.summarize().Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	u.paidOnce(n)
 }
 
-// What a killed worker's calls were reserved with counts in full: nobody knows what they were charged.
+// The reservations of a killed worker's calls count in full: what the provider charged is
+// unknown.
 func TestKilledCallsCountInFull(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) { c.RateHang = 1 })
@@ -63,12 +65,12 @@ func TestKilledCallsCountInFull(t *testing.T) {
 	p.Wait()
 	u.set(func(c *fakellm.Config) { c.RateHang = 0 })
 	u.summarize().Wait().WantCode(0)
-	s := u.books("finished", programtest.Totals{Total: n, Done: n})
+	s := u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	documents := 0.0
 	for _, d := range u.summaries() {
 		documents += *d.CostUSD
 	}
-	// The output cap of 400 tokens alone is 0.00024 USD a call.
+	// The output cap of 400 tokens alone costs 0.00024 USD a call.
 	if lost := *s.CostUSD - documents; lost < open*0.00024 || s.Calls != n+open {
 		t.Errorf("%d calls, %g USD beyond what the documents cost", s.Calls, lost)
 	}
@@ -85,7 +87,8 @@ func toJSON(v any) string {
 	return string(b)
 }
 
-// A day's cap holds for all runs together, counts what was spent before anybody set it, and goes on when it is raised.
+// A cap on the day holds for all runs together. It counts what was spent before the cap was
+// set, and the run continues when the cap is raised.
 func TestDayBudget(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("5ms"))
@@ -106,8 +109,8 @@ func TestDayBudget(t *testing.T) {
 	}
 	u.summarize("--words", "40", arg).Wait().WantCode(5)
 	u.summarize("--words", "40", "--budget-usd-day=1").Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
-	u.summarize("--model", "nobody-knows-its-price", "--budget-usd-day=1").Wait().WantCode(2).Says("--budget-usd-day", "nobody-knows-its-price", "--prices")
-	u.run("enqueue", "docs", "--base-url", u.url, "--redis", "redis://localhost:1", "--model", "nobody-knows-its-price", "--budget-usd", "1").
-		WantCode(2).Says("nobody-knows-its-price", "--prices")
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
+	u.summarize("--model", "unpriced-model", "--budget-usd-day=1").Wait().WantCode(2).Says("--budget-usd-day", "unpriced-model", "--prices")
+	u.run("enqueue", "docs", "--base-url", u.url, "--redis", "redis://localhost:1", "--model", "unpriced-model", "--budget-usd", "1").
+		WantCode(2).Says("unpriced-model", "--prices")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// What is paid for: one call for each distinct content, and never a second one for the same.
+// Each distinct content is paid for with one call, and never a second time.
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -27,27 +27,27 @@ func TestCalls(t *testing.T) {
 		change func()
 		args   []string
 		calls  int64
-		books  programtest.Totals
+		totals programtest.Totals
 	}{
-		{name: "the first run pays for each content once", calls: distinct, books: programtest.Totals{Total: documents, Done: documents}},
-		{name: "the second run pays nothing", books: programtest.Totals{Total: documents, Skipped: documents}},
+		{name: "the first run pays for each content once", calls: distinct, totals: programtest.Totals{Total: documents, Done: documents}},
+		{name: "the second run pays nothing", totals: programtest.Totals{Total: documents, Skipped: documents}},
 		{
 			name: "a changed document", change: func() { u.write(noteName(5), []byte(note(1005))) },
-			calls: 1, books: programtest.Totals{Total: documents, Done: 1, Skipped: documents - 1},
+			calls: 1, totals: programtest.Totals{Total: documents, Done: 1, Skipped: documents - 1},
 		},
 		{
 			name: "a copy under another name", change: func() { u.write("copies/three.txt", []byte(note(7))) },
-			books: programtest.Totals{Total: documents + 1, Done: 1, Skipped: documents},
+			totals: programtest.Totals{Total: documents + 1, Done: 1, Skipped: documents},
 		},
 		{
 			name: "touched, not changed", change: func() { u.write(noteName(8), []byte(note(8))) },
-			books: programtest.Totals{Total: documents + 1, Done: 1, Skipped: documents},
+			totals: programtest.Totals{Total: documents + 1, Done: 1, Skipped: documents},
 		},
-		{name: "another prompt", args: []string{"--prompt", prompt}, calls: distinct, books: programtest.Totals{Total: documents + 1, Done: documents + 1}},
-		{name: "the first prompt again", books: programtest.Totals{Total: documents + 1, Skipped: documents + 1}},
-		{name: "another length", args: []string{"--words", "40"}, calls: distinct, books: programtest.Totals{Total: documents + 1, Done: documents + 1}},
-		{name: "forced", args: []string{"--force"}, calls: distinct, books: programtest.Totals{Total: documents + 1, Done: documents + 1}},
-		{name: "after the forced run", books: programtest.Totals{Total: documents + 1, Skipped: documents + 1}},
+		{name: "another prompt", args: []string{"--prompt", prompt}, calls: distinct, totals: programtest.Totals{Total: documents + 1, Done: documents + 1}},
+		{name: "the first prompt again", totals: programtest.Totals{Total: documents + 1, Skipped: documents + 1}},
+		{name: "another length", args: []string{"--words", "40"}, calls: distinct, totals: programtest.Totals{Total: documents + 1, Done: documents + 1}},
+		{name: "forced", args: []string{"--force"}, calls: distinct, totals: programtest.Totals{Total: documents + 1, Done: documents + 1}},
+		{name: "after the forced run", totals: programtest.Totals{Total: documents + 1, Skipped: documents + 1}},
 	}
 	for _, step := range steps {
 		if step.change != nil {
@@ -58,8 +58,8 @@ func TestCalls(t *testing.T) {
 		if calls := u.paid() - before; calls != step.calls {
 			t.Errorf("%s: %d calls, want %d", step.name, calls, step.calls)
 		}
-		if s := u.status(); s.Phase() != "finished" || s.Documents != step.books || s.Calls != step.calls {
-			t.Errorf("%s: %s, %d calls, %+v, want finished, %d calls, %+v", step.name, s.Phase(), s.Calls, s.Documents, step.calls, step.books)
+		if s := u.status(); s.Phase() != "finished" || s.Documents != step.totals || s.Calls != step.calls {
+			t.Errorf("%s: %s, %d calls, %+v, want finished, %d calls, %+v", step.name, s.Phase(), s.Calls, s.Documents, step.calls, step.totals)
 		}
 	}
 	if n := len(u.summaries()); int64(n) != documents+1 {

@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// document is what `show -o json` says of one.
+// document is what `show -o json` prints about a document.
 type document struct {
 	URI      string  `json:"uri"`
 	State    string  `json:"state"`
@@ -35,7 +35,7 @@ func (u *user) show(uri string) document {
 	return d
 }
 
-// events are the names of a document's history, in order.
+// events returns the events in a document's history, in order.
 func (d document) events() string {
 	var names []string
 	for _, e := range d.History {
@@ -44,7 +44,8 @@ func (d document) events() string {
 	return strings.Join(names, " ")
 }
 
-// What could not be done is listed with its reason; once the cause is mended, `dead retry` brings it back with its past.
+// A document that cannot be done is listed with its reason. Once the cause is fixed, `dead
+// retry` brings it back with its history.
 func TestDeadRetry(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -55,7 +56,7 @@ func TestDeadRetry(t *testing.T) {
 	retries := []string{"--max-attempts", "3", "--retry-base", "20ms"}
 
 	u.summarize(retries...).Wait().WantCode(3).Says("3 documents dead", "gistmill dead list")
-	u.books("finished", programtest.Totals{Total: 13, Done: 10, Dead: 3})
+	u.wantTotals("finished", programtest.Totals{Total: 13, Done: 10, Dead: 3})
 	dead := u.dead()
 	for uri, want := range map[string]deadLetter{
 		"refused.txt": {Class: "refused", Attempts: 1}, "failing.txt": {Class: "exhausted", Attempts: 3}, "edited.txt": {Class: "refused", Attempts: 1},
@@ -69,33 +70,33 @@ func TestDeadRetry(t *testing.T) {
 		t.Error("the dead list shows text of a document")
 	}
 
-	// Nothing is tried again by itself, but for what has changed.
+	// Only changed documents are tried again without a request.
 	before := u.fake.Stats().Calls
 	u.write("edited.txt", []byte(note(102)))
 	u.summarize(retries...).Wait().WantCode(3)
-	u.books("finished", programtest.Totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
+	u.wantTotals("finished", programtest.Totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
 	if calls := u.fake.Stats().Calls - before; calls != 1 {
 		t.Errorf("%d calls, want 1", calls)
 	}
 
-	// Not mended: dead again, with one more past.
+	// The cause remains: dead again, with one more event in the history.
 	u.run("dead", "retry", "--class", "refused").WantCode(0)
-	u.books("running", programtest.Totals{Total: 13, Done: 1, Dead: 1, Skipped: 10, Remaining: 1})
+	u.wantTotals("running", programtest.Totals{Total: 13, Done: 1, Dead: 1, Skipped: 10, Remaining: 1})
 	u.summarize(retries...).Wait().WantCode(3)
-	u.books("finished", programtest.Totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
+	u.wantTotals("finished", programtest.Totals{Total: 13, Done: 1, Dead: 2, Skipped: 10})
 	if got := u.dead()["refused.txt"]; got.Attempts != 2 {
 		t.Errorf("refused.txt has %d attempts, want 2", got.Attempts)
 	}
 
-	// Mended.
+	// The cause is fixed.
 	u.set(func(c *fakellm.Config) { c.FilterMarker, c.FailMarker = "", "" })
 	u.run("dead", "retry").WantCode(0)
-	u.books("running", programtest.Totals{Total: 13, Done: 1, Skipped: 10, Remaining: 2})
+	u.wantTotals("running", programtest.Totals{Total: 13, Done: 1, Skipped: 10, Remaining: 2})
 	if left := u.dead(); len(left) != 0 {
 		t.Errorf("still dead: %v", left)
 	}
 	u.summarize(retries...).Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: 13, Done: 3, Skipped: 10})
+	u.wantTotals("finished", programtest.Totals{Total: 13, Done: 3, Skipped: 10})
 	for uri, want := range map[string]struct {
 		attempts int64
 		events   string
@@ -119,7 +120,7 @@ func TestDeadRetry(t *testing.T) {
 	}
 }
 
-// A loss that is accepted is not said again.
+// A dead letter that is dropped is not reported again.
 func TestDeadDrop(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -128,7 +129,7 @@ func TestDeadDrop(t *testing.T) {
 	u.summarize().Wait().WantCode(3)
 	u.run("dead", "drop", "--uri", "nothing-like-it").WantCode(0)
 	if len(u.dead()) != 1 {
-		t.Error("the filter does not filter")
+		t.Error("the filter has no effect")
 	}
 	u.run("dead", "drop", "--uri", "refused.*").WantCode(0)
 	if left := u.dead(); len(left) != 0 {
@@ -136,13 +137,13 @@ func TestDeadDrop(t *testing.T) {
 	}
 	before := u.fake.Stats().Calls
 	u.summarize().Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: 4, Skipped: 4})
+	u.wantTotals("finished", programtest.Totals{Total: 4, Skipped: 4})
 	if calls := u.fake.Stats().Calls - before; calls != 0 {
 		t.Errorf("%d calls, want none", calls)
 	}
 }
 
-// A forced run tries the dead too.
+// A forced run tries dead letters too.
 func TestForceTriesDead(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -152,7 +153,7 @@ func TestForceTriesDead(t *testing.T) {
 	u.summarize().Wait().WantCode(3)
 	u.set(func(c *fakellm.Config) { c.FilterMarker = "" })
 	u.summarize("--force").Wait().WantCode(3)
-	u.books("finished", programtest.Totals{Total: 5, Done: 4, Dead: 1})
+	u.wantTotals("finished", programtest.Totals{Total: 5, Done: 4, Dead: 1})
 	if dead := u.dead(); len(dead) != 1 || dead["empty.txt"].Class != "input" {
 		t.Errorf("dead: %v, want empty.txt", dead)
 	}

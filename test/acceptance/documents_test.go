@@ -15,19 +15,19 @@ import (
 	"testing"
 )
 
-// note is a short document, each number's another one.
+// note returns a short document, a different one for each number.
 func note(n int) string {
 	return fmt.Sprintf(`Note %[1]d from the weather station
 
 Observer %[1]d climbed the tower at %[2]d minutes past six and wrote down what the instruments said. The wind came from the
-west at %[3]d knots, steady, and the barometer stood at %[4]d hectopascals after a fall during the night. By noon the clouds
+west at %[3]d knots, steady, and the barometer was at %[4]d hectopascals after a fall during the night. By noon the clouds
 had opened and the ferry number %[1]d left the harbour with %[5]d passengers. In the afternoon the observer repaired the
 rain gauge, which had been leaking since the spring, and sent reading %[1]d to the institute in the city. The institute
 answered that the reading agreed with the satellite within two per cent.
 `, n, n%60, n%40+3, 980+n%50, n%300+1)
 }
 
-// write puts a file into docs.
+// write writes a file into docs.
 func (u *user) write(name string, content []byte) {
 	u.t.Helper()
 	path := u.path("docs/" + name)
@@ -39,7 +39,7 @@ func (u *user) write(name string, content []byte) {
 	}
 }
 
-// notes puts the notes first to last-1 into docs, a file each.
+// notes writes the notes first to last-1 into docs, one file each.
 func (u *user) notes(first, last int) {
 	u.t.Helper()
 	for n := first; n < last; n++ {
@@ -49,7 +49,7 @@ func (u *user) notes(first, last int) {
 
 func noteName(n int) string { return fmt.Sprintf("note-%04d.txt", n) }
 
-// lines puts the notes 0 to n-1 into docs/notes.jsonl, a line each.
+// lines writes the notes 0 to n-1 into docs/notes.jsonl, one line each.
 func (u *user) lines(n int) {
 	u.t.Helper()
 	var b bytes.Buffer
@@ -59,7 +59,7 @@ func (u *user) lines(n int) {
 	u.write("notes.jsonl", b.Bytes())
 }
 
-// jsonLine is a document of a JSONL file.
+// jsonLine returns a document of a JSONL file.
 func jsonLine(t *testing.T, id, text string) string {
 	t.Helper()
 	line, err := json.Marshal(map[string]string{"id": id, "text": text})
@@ -69,7 +69,7 @@ func jsonLine(t *testing.T, id, text string) string {
 	return string(line) + "\n"
 }
 
-// example reads a document that the repository ships.
+// example returns a document from the repository's examples.
 func example(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "examples", "documents", filepath.FromSlash(name)))
@@ -88,10 +88,10 @@ func latin1(text string) []byte {
 	return b
 }
 
-// encryptedPDF is a PDF whose password nobody has: the standard security handler (ISO 32000-1, 7.6.3) with a check value
-// that no password gives.
+// encryptedPDF returns a PDF with an unknown password: the standard security handler (ISO
+// 32000-1, 7.6.3) with a check value that no password produces.
 func encryptedPDF() []byte {
-	content := "BT /F1 12 Tf 72 720 Td (nobody reads this) Tj ET"
+	content := "BT /F1 12 Tf 72 720 Td (unreadable text) Tj ET"
 	objects := []string{
 		"<< /Type /Catalog /Pages 2 0 R >>",
 		"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
@@ -117,7 +117,7 @@ func encryptedPDF() []byte {
 	return b.Bytes()
 }
 
-// bomb is a DOCX whose text is 300 MiB long and whose file is not.
+// bomb returns a small DOCX whose text is 300 MiB long.
 func bomb(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -150,7 +150,7 @@ func bomb(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// writeLarge writes a text of about so many bytes, without holding it.
+// writeLarge writes a text of about the given number of bytes without holding it in memory.
 func (u *user) writeLarge(name string, size int) {
 	u.t.Helper()
 	var block bytes.Buffer

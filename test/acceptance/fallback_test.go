@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// second is another endpoint, that remembers the keys it was shown.
+// second is another endpoint. It records the keys that it receives.
 type second struct {
 	fake *fakellm.Server
 	url  string
@@ -36,10 +36,10 @@ func newSecond(t *testing.T, change func(*fakellm.Config)) *second {
 
 func (s *second) paid() int64 { return s.fake.Stats().Completed }
 
-// host is how the ledger names an endpoint.
+// host is the name of an endpoint in the ledger.
 func host(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/v1") }
 
-// shownBy is what `show` says of who answered.
+// shownBy returns the model and endpoint that `show` prints for a document.
 func (u *user) shownBy(uri string) (by struct{ Model, Endpoint string }) {
 	u.t.Helper()
 	var d struct {
@@ -68,7 +68,8 @@ func (u *user) exportedBy() map[string]int {
 	return by
 }
 
-// The first endpoint is down, in one way or another: the second does the work, at its own price, and no document is lost.
+// The first endpoint is down in different ways. The second does the work at its own price, and
+// no document is lost.
 func TestFallbackWhenDown(t *testing.T) {
 	t.Parallel()
 	for name, down := range map[string]func(*fakellm.Config){
@@ -90,7 +91,7 @@ func TestFallbackWhenDown(t *testing.T) {
 			}
 			u.env = []string{"GISTMILL_API_KEY=key-of-the-first"}
 			u.summarize("--fallbacks", "gpt-4.1@"+other.url, "--request-timeout", "1s", "--retry-base", "50ms").Wait().WantCode(0)
-			s := u.books("finished", programtest.Totals{Total: n, Done: n})
+			s := u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 			if u.fake.Stats().Completed != 0 && name != "refuses" || other.paid() != n {
 				t.Errorf("the first answered %d calls, the second %d", u.paid(), other.paid())
 			}
@@ -100,22 +101,24 @@ func TestFallbackWhenDown(t *testing.T) {
 			if by := u.exportedBy(); by[host(other.url)] != n {
 				t.Errorf("exported: %v", by)
 			}
-			// At the price of gpt-4.1, and what the first may have charged for calls that it did not answer.
+			// The cost is that of gpt-4.1, plus what the first endpoint may have charged for calls that
+			// it did not answer.
 			stats := other.fake.Stats()
 			if least := float64(stats.TokensIn)*2e-6 + float64(stats.TokensOut)*8e-6; s.CostUSD == nil || *s.CostUSD < least*0.999999 || *s.CostUSD > least*1.2 {
 				t.Errorf("cost %s, want %g", toJSON(s.CostUSD), least)
 			}
 			if len(other.keys) != 1 || other.keys[""] == 0 {
-				t.Errorf("the second endpoint was shown keys: %v", other.keys)
+				t.Errorf("the second endpoint received keys: %v", other.keys)
 			}
-			// The name is the first model's: nothing is paid for again, whoever is there.
+			// The summary has the first model's name: nothing is paid for again, whichever endpoint is
+			// up.
 			u.summarize().Wait().WantCode(0)
-			u.books("finished", programtest.Totals{Total: n, Skipped: n})
+			u.wantTotals("finished", programtest.Totals{Total: n, Skipped: n})
 		})
 	}
 }
 
-// The first endpoint comes back in mid-run, and does the rest.
+// The first endpoint comes back in mid-run and does the rest.
 func TestFallbackAndBack(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) { c.Down = true; latency("50ms")(c) })
@@ -128,7 +131,7 @@ func TestFallbackAndBack(t *testing.T) {
 	p.Until("the first answers", func() bool { return u.paid() > 0 })
 	paid := other.paid()
 	p.Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	if late := other.paid() - paid; late > 4 {
 		t.Errorf("the second answered %d calls after the first was back", late)
 	}
@@ -137,7 +140,8 @@ func TestFallbackAndBack(t *testing.T) {
 	}
 }
 
-// What the first refuses is asked of the second; what both refuse is dead, and only that.
+// Documents that the first endpoint refuses go to the second. Only documents that both refuse
+// are dead.
 func TestFallbackForRefusals(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -148,7 +152,7 @@ func TestFallbackForRefusals(t *testing.T) {
 	u.write("two.txt", []byte("A text about moons. FAKELLM-FILTER it, please."))
 	u.write("three.txt", []byte("A text about stars. FAKELLM-REFUSE it, BOTH of you."))
 	u.summarize("--fallbacks", other.url).Wait().WantCode(3)
-	u.books("finished", programtest.Totals{Total: n + 3, Done: n + 2, Dead: 1})
+	u.wantTotals("finished", programtest.Totals{Total: n + 3, Done: n + 2, Dead: 1})
 	dead := u.dead()
 	if d := dead["three.txt"]; d.Class != "refused" || d.Attempts != 1 {
 		t.Errorf("dead: %+v", dead)
@@ -163,7 +167,7 @@ func TestFallbackForRefusals(t *testing.T) {
 	}
 }
 
-// A rate limit is waited for, and nothing goes to the second endpoint.
+// A rate limit is waited for: nothing goes to the second endpoint.
 func TestFallbackNotForRateLimits(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) { c.Rate429, c.RetryAfter, c.Wait429 = 0.3, "ms", fakellm.Duration(20e6) })
@@ -176,7 +180,7 @@ func TestFallbackNotForRateLimits(t *testing.T) {
 	}
 }
 
-// Each key goes where it belongs, and none is shown.
+// Each key goes only to its own endpoint, and no key is printed.
 func TestFallbackKeys(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) { c.Down = true; c.Keys = []string{"key-of-the-first"} })
@@ -186,21 +190,21 @@ func TestFallbackKeys(t *testing.T) {
 	u.notes(0, n)
 	u.env = []string{"OPENAI_API_KEY=key-of-the-first", "GISTMILL_FALLBACK_API_KEYS=, key-of-the-third", "GISTMILL_FALLBACKS=" + keyless.url + "," + keyed.url}
 	r := u.summarize("--log-level", "debug", "--retry-base", "10ms", "--max-attempts", "20").Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	if len(keyless.keys) != 1 || keyless.keys[""] == 0 || len(keyed.keys) != 1 || keyed.keys["Bearer key-of-the-third"] == 0 {
-		t.Errorf("shown keys: %v and %v", keyless.keys, keyed.keys)
+		t.Errorf("keys received: %v and %v", keyless.keys, keyed.keys)
 	}
 	config := u.run("config").WantCode(0)
 	for _, text := range []string{r.Stdout, r.Stderr, config.Stdout, config.Stderr, u.run("config", "-o", "json").WantCode(0).Stdout} {
 		if strings.Contains(text, "key-of") {
-			t.Errorf("a key is shown:\n%s", text)
+			t.Errorf("a key is printed:\n%s", text)
 		}
 	}
 	u.run("run", "docs", "--fallbacks", "gpt-4o").WantCode(2).Says("GISTMILL_FALLBACK_API_KEYS", "2 keys for 1 fallbacks")
 	u.run("run", "docs", "--fallbacks", "unpriced,gpt-4o", "--budget-usd", "1").WantCode(2).Says("unpriced", "--prices")
 }
 
-// All are halted: the run is, with what is wrong with each.
+// When all endpoints are halted the run stops, and reports the reason of each.
 func TestFallbackAllHalted(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) { c.Keys = []string{"right"} })
@@ -208,8 +212,8 @@ func TestFallbackAllHalted(t *testing.T) {
 	u.notes(0, 20)
 	u.env = []string{"OPENAI_API_KEY=wrong"}
 	u.summarize("--fallbacks", other.url).Wait().WantCode(1).Says("OPENAI_API_KEY", "no credit", host(other.url))
-	u.books("stopped:halted", programtest.Totals{Total: 20, Remaining: 20})
+	u.wantTotals("stopped:halted", programtest.Totals{Total: 20, Remaining: 20})
 	u.env = []string{"OPENAI_API_KEY=right"}
 	u.summarize("--fallbacks", other.url).Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: 20, Done: 20})
+	u.wantTotals("finished", programtest.Totals{Total: 20, Done: 20})
 }

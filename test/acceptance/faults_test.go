@@ -10,7 +10,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// An endpoint as it is on a bad day: nothing is lost, and nothing is paid for twice.
+// With an unreliable endpoint nothing is lost and nothing is paid for twice.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) {
@@ -20,11 +20,12 @@ func TestFaults(t *testing.T) {
 	u.lines(n)
 	p := u.summarize("--request-timeout", "2s", "--retry-base", "50ms")
 	p.Until("the first hundred calls", func() bool { return u.paid() >= 100 })
-	if s := u.status(); s.Documents.Total != n || s.Documents.Dead != 0 { // status has checked that the books balance
+	// Status has checked that the run balances.
+	if s := u.status(); s.Documents.Total != n || s.Documents.Dead != 0 {
 		t.Errorf("in mid-run: %+v", s.Documents)
 	}
 	p.Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	stats := u.fake.Stats()
 	if stats.Distinct != n || stats.Duplicates != 0 {
 		t.Errorf("%d contents were answered, %d of them again, want %d and none", stats.Distinct, stats.Duplicates, n)
@@ -39,37 +40,39 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A storm of 429s is waited out: it costs no document an attempt, and the endpoint is not asked again and again.
+// A burst of 429s is waited out: it costs no document an attempt, and the endpoint is not
+// called in a tight loop.
 func TestRateLimitStorm(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) { c.Rate429, c.Wait429 = 1, fakellm.Duration(time.Second) })
-	const n, storm = 60, 3 * time.Second
+	const n, burst = 60, 3 * time.Second
 	u.notes(0, n)
 	p := u.summarize("--max-attempts", "2")
-	p.Until("the storm is over", func() bool {
+	p.Until("the burst is over", func() bool {
 		first := u.fake.Stats().First
-		return !first.IsZero() && time.Since(first) > storm
+		return !first.IsZero() && time.Since(first) > burst
 	})
 	u.set(func(c *fakellm.Config) { c.Rate429 = 0 })
 	p.Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	stats := u.fake.Stats()
 	if stats.Duplicates != 0 {
 		t.Errorf("%d answers were paid for twice", stats.Duplicates)
 	}
-	// Three seconds of "come back in one" are three rounds; a round is the concurrency of 16 at the most, and one for the
-	// edges.
+	// Three seconds with "retry after 1 s" are three rounds, and one for the edges. A round is at
+	// most the concurrency of 16.
 	if refused := stats.Outcomes[fakellm.OutcomeFault429]; refused > 4*16 {
-		t.Errorf("%d calls were made into the storm, want %d at the most", refused, 4*16)
+		t.Errorf("%d calls were made during the burst, want at most %d", refused, 4*16)
 	}
 	for _, uri := range []string{noteName(0), noteName(n - 1)} {
 		if d := u.show(uri); d.Attempts != 1 {
-			t.Errorf("%s took %d attempts, want 1: a rate limit is no failure", uri, d.Attempts)
+			t.Errorf("%s took %d attempts, want 1: a rate limit is not a failure", uri, d.Attempts)
 		}
 	}
 }
 
-// A wrong key stops the run for all documents at once and costs none of them; with the right one it goes on.
+// A wrong key stops the run and costs no document an attempt. With the right key the run
+// continues.
 func TestHalted(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, func(c *fakellm.Config) { c.Keys = []string{"right"} })
@@ -78,15 +81,15 @@ func TestHalted(t *testing.T) {
 	u.env = []string{"OPENAI_API_KEY=wrong"}
 	r := u.summarize().Wait().WantCode(1).Says("401", "Incorrect API key", "key")
 	if lines := linesWith(r.Stderr, "Incorrect API key"); lines > 2 {
-		t.Errorf("the reason is said %d times:\n%s", lines, r.Stderr)
+		t.Errorf("the reason is printed %d times:\n%s", lines, r.Stderr)
 	}
 	stats := u.fake.Stats()
 	if calls := stats.Outcomes[fakellm.OutcomeBadKey]; calls == 0 || calls > 16 {
-		t.Errorf("%d calls were made with the wrong key, want the 16 in flight at the most", calls)
+		t.Errorf("%d calls were made with the wrong key, want at most the 16 in flight", calls)
 	}
-	first := u.books("stopped:halted", programtest.Totals{Total: n, Remaining: n})
+	first := u.wantTotals("stopped:halted", programtest.Totals{Total: n, Remaining: n})
 
-	// The right key, which is withdrawn in mid-run.
+	// The right key is revoked in mid-run.
 	u.env = []string{"OPENAI_API_KEY=right"}
 	u.set(latency("30ms"))
 	p := u.summarize("--concurrency", "4")
@@ -94,15 +97,15 @@ func TestHalted(t *testing.T) {
 	u.set(func(c *fakellm.Config) { c.Keys = []string{"another"} })
 	p.Wait().WantCode(1).Says("401")
 	paid := u.paid()
-	if s := u.books("stopped:halted", programtest.Totals{Total: n, Done: paid, Remaining: n - paid}); s.Run != first.Run {
-		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
+	if s := u.wantTotals("stopped:halted", programtest.Totals{Total: n, Done: paid, Remaining: n - paid}); s.Run != first.Run {
+		t.Errorf("run %s was not continued: %s began", first.Run, s.Run)
 	}
 
 	u.env = []string{"OPENAI_API_KEY=another"}
 	u.set(latency("0s"))
 	u.summarize().Wait().WantCode(0)
-	if s := u.books("finished", programtest.Totals{Total: n, Done: n}); s.Run != first.Run {
-		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
+	if s := u.wantTotals("finished", programtest.Totals{Total: n, Done: n}); s.Run != first.Run {
+		t.Errorf("run %s was not continued: %s began", first.Run, s.Run)
 	}
 	if stats := u.fake.Stats(); stats.Distinct != n || stats.Duplicates != 0 {
 		t.Errorf("%d contents paid, %d again; want %d and none", stats.Distinct, stats.Duplicates, n)

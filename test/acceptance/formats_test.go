@@ -12,8 +12,8 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// A folder as people have them: good files of every format, and all that can be wrong with others. The good ones are
-// done, the bad ones are dead with a reason that a person understands, and memory stays bounded.
+// A folder with good files of every format and with every kind of broken file. Good files are
+// done, broken ones are dead with a clear reason, and memory stays bounded.
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -47,7 +47,7 @@ func TestFormats(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{1})
 	_, _ = random.Read(noise)
 	u.write("program.bin", append([]byte("\x7fELF\x02\x01\x01\x00"), noise...))
-	reasons := map[string][]string{ // one of the texts is in the reason
+	reasons := map[string][]string{ // the reason contains one of the texts
 		"locked.pdf":  {"encrypted", "password"},
 		"cut.docx":    {"truncated", "broken", "incomplete", "damaged", "not a valid zip", "cut off"},
 		"bomb.docx":   {"bomb", "inflate", "compress", "expand"},
@@ -59,7 +59,7 @@ func TestFormats(t *testing.T) {
 	}
 
 	r := u.run("run", "docs").WantCode(3).Says("extractive")
-	u.books("finished", programtest.Totals{Total: int64(len(good) + lines + len(reasons)), Done: int64(len(good) + lines), Dead: int64(len(reasons))})
+	u.wantTotals("finished", programtest.Totals{Total: int64(len(good) + lines + len(reasons)), Done: int64(len(good) + lines), Dead: int64(len(reasons))})
 	summaries := u.summaries()
 	for _, uri := range good {
 		if s, ok := summaries[uri]; !ok || len(strings.Fields(s.Summary)) < 15 {
@@ -101,9 +101,9 @@ func TestFormats(t *testing.T) {
 		t.Errorf("peak memory %d MiB, want below 512", r.PeakWithChildren>>20)
 	}
 	t.Logf("peak memory %d MiB, %s", r.PeakWithChildren>>20, r.Took)
-	// What is dead stays so without a try, and is said again.
+	// Dead letters are not tried again, and are reported again.
 	u.run("run", "docs").WantCode(3)
-	u.books("finished", programtest.Totals{Total: int64(len(good) + lines + len(reasons)), Skipped: int64(len(good) + lines), Dead: int64(len(reasons))})
+	u.wantTotals("finished", programtest.Totals{Total: int64(len(good) + lines + len(reasons)), Skipped: int64(len(good) + lines), Dead: int64(len(reasons))})
 	if again := u.dead(); len(again) != len(reasons) {
 		t.Errorf("%d dead after the second run, want %d", len(again), len(reasons))
 	}

@@ -1,10 +1,11 @@
 //go:build integration
 
-// Package acceptance runs the real program as a user does, on one machine and with no server but the project's own fake
-// endpoint, and looks at what a user sees: exit codes, both outputs, `status -o json`, and the endpoint's count of calls.
+// Package acceptance runs the real program as a user does, on one machine and with no server
+// but the project's own fake endpoint. It checks what a user sees: exit codes, stdout and
+// stderr, `status -o json`, and the endpoint's count of calls.
 //
-// It owns what the whole must show. It refuses to own what a package can show by itself, and what needs a real Redis or
-// PostgreSQL.
+// It owns the behaviour of the whole program. Tests of one package are in that package; tests
+// with a real Redis or PostgreSQL are in test/integration.
 package acceptance
 
 import (

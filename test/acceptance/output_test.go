@@ -10,11 +10,11 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// Results go to stdout and nothing else does; every listing is JSON on request, an empty one too.
+// Only results go to stdout. Every listing is available as JSON, also when it is empty.
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
-	const key = "sk-nobody-may-see-this"
+	const key = "sk-secret-of-the-test"
 	u.env = []string{"OPENAI_API_KEY=" + key}
 	listings := [][]string{{"runs"}, {"dead", "list"}, {"config"}}
 	for _, args := range listings[:2] {
@@ -53,7 +53,7 @@ func TestOutput(t *testing.T) {
 		t.Errorf("stdout is not empty:\n%s", r.Stdout)
 	}
 	if strings.ContainsAny(r.Stderr, "\x1b\r") {
-		t.Errorf("there are codes for a terminal where there is none:\n%q", r.Stderr)
+		t.Errorf("terminal codes in output that is no terminal:\n%q", r.Stderr)
 	}
 	if again := u.summarize("--out", "-").Wait().WantCode(3); len(decodeLines(t, again.Stdout)) != n {
 		t.Errorf("a second run gives %d lines, want the %d of the source", len(decodeLines(t, again.Stdout)), n)
@@ -65,11 +65,11 @@ func TestOutput(t *testing.T) {
 		r := u.run(append(args, "-o", "json")...).WantCode(0)
 		r.Decode(&v)
 		if r.Stderr != "" {
-			t.Errorf("%v -o json says on stderr: %s", args, r.Stderr)
+			t.Errorf("%v -o json prints on stderr: %s", args, r.Stderr)
 		}
 		text := u.run(args...).WantCode(0)
 		if text.Stdout == "" || strings.Contains(text.Stdout+r.Stdout, key) {
-			t.Errorf("%v: nothing, or a secret, on stdout:\n%s", args, text.Stdout)
+			t.Errorf("%v: stdout is empty or contains a secret:\n%s", args, text.Stdout)
 		}
 	}
 

@@ -14,7 +14,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// latency makes answers take so long.
+// latency sets the time that an answer takes.
 func latency(text string) func(*fakellm.Config) {
 	return func(c *fakellm.Config) {
 		l, err := fakellm.ParseLatency(text)
@@ -25,7 +25,7 @@ func latency(text string) func(*fakellm.Config) {
 	}
 }
 
-// linesWith counts the lines of a text that have a part.
+// linesWith counts the lines of a text that contain a part.
 func linesWith(text, part string) int {
 	n := 0
 	for line := range strings.Lines(text) {
@@ -44,7 +44,7 @@ func (u *user) paidOnce(n int) {
 	}
 }
 
-// A budget is never exceeded, and a higher one goes on where it stopped.
+// A budget is never exceeded, and with a higher one the run continues where it stopped.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	const n = 120
@@ -72,41 +72,41 @@ func TestBudget(t *testing.T) {
 			if s.CostUSD == nil || *s.CostUSD <= budget/2 || *s.CostUSD > budget {
 				t.Errorf("spent %v of %v", s.CostUSD, budget)
 			}
-			// The same budget again is still spent; hardly anything fits into what is left of it.
+			// The same budget again is still used up: hardly any call fits into the rest.
 			u.summarize("--budget-usd", "0.01").Wait().WantCode(5)
 			if s := u.status(); s.CostUSD == nil || *s.CostUSD > budget {
 				t.Errorf("spent %v of %v at the second try", s.CostUSD, budget)
 			}
 			resume(u, s.Run)
-			if again := u.books("finished", programtest.Totals{Total: n, Done: n}); again.Run != s.Run {
-				t.Errorf("run %s was not continued but %s begun", s.Run, again.Run)
+			if again := u.wantTotals("finished", programtest.Totals{Total: n, Done: n}); again.Run != s.Run {
+				t.Errorf("run %s was not continued: %s began", s.Run, again.Run)
 			}
 			u.paidOnce(n)
 		})
 	}
 }
 
-// A cap on tokens works like one on money, without a price.
+// A cap on tokens works like a cap on cost, without a price.
 func TestTokenBudget(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("5ms"))
 	const n, budget = 60, 20_000
 	u.notes(0, n)
-	u.summarize("--model", "nobody-knows-its-price", "--budget-tokens", "20000").Wait().WantCode(5)
+	u.summarize("--model", "unpriced-model", "--budget-tokens", "20000").Wait().WantCode(5)
 	s := u.status()
 	if used := s.Tokens.In + s.Tokens.Out; used == 0 || used > budget {
 		t.Errorf("%d tokens used of %d", used, budget)
 	}
 	if s.CostUSD != nil {
-		t.Errorf("the cost is said to be %v, and nobody knows it", *s.CostUSD)
+		t.Errorf("the cost is reported as %v, but it is unknown", *s.CostUSD)
 	}
-	u.summarize("--model", "nobody-knows-its-price", "--budget-usd", "1").Wait().WantCode(2).Says("nobody-knows-its-price")
-	u.summarize("--model", "nobody-knows-its-price", "--budget-tokens", "10000000").Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.summarize("--model", "unpriced-model", "--budget-usd", "1").Wait().WantCode(2).Says("unpriced-model")
+	u.summarize("--model", "unpriced-model", "--budget-tokens", "10000000").Wait().WantCode(0)
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	u.paidOnce(n)
 }
 
-// A run is paused from another process, and goes on with the same command.
+// A run is paused from another process, and the same command continues it.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("100ms"))
@@ -124,20 +124,20 @@ func TestPause(t *testing.T) {
 	if paid == n {
 		t.Fatal("the run was over before it was paused")
 	}
-	u.books("stopped:paused", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
+	u.wantTotals("stopped:paused", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
 	if stats := u.fake.Stats(); stats.Outcomes[fakellm.OutcomeAbandoned] != 0 {
-		t.Errorf("%d calls in flight were given up:\n%s", stats.Outcomes[fakellm.OutcomeAbandoned], r.Stderr)
+		t.Errorf("%d calls in flight were abandoned:\n%s", stats.Outcomes[fakellm.OutcomeAbandoned], r.Stderr)
 	}
 	u.run("pause", run.Run).WantCode(1).Says(run.Run)
 	u.set(latency("0s"))
 	u.summarize().Wait().WantCode(0)
-	if s := u.books("finished", programtest.Totals{Total: n, Done: n}); s.Run != run.Run {
-		t.Errorf("run %s was not continued but %s begun", run.Run, s.Run)
+	if s := u.wantTotals("finished", programtest.Totals{Total: n, Done: n}); s.Run != run.Run {
+		t.Errorf("run %s was not continued: %s began", run.Run, s.Run)
 	}
 	u.paidOnce(n)
 }
 
-// A cancelled run is over: the next one is new, and pays only for the rest.
+// A cancelled run is over: the next run is a new one and pays only for the rest.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("100ms"))
@@ -149,17 +149,18 @@ func TestCancel(t *testing.T) {
 	u.run("cancel", run.Run).WantCode(0)
 	p.Wait().WantCode(1).Says("cancelled")
 	paid := u.paid()
-	u.books("stopped:cancelled", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
+	u.wantTotals("stopped:cancelled", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
 	u.run("resume", run.Run).WantCode(1).Says(run.Run)
 	u.set(latency("0s"))
 	u.summarize().Wait().WantCode(0)
-	if s := u.books("finished", programtest.Totals{Total: n, Done: n - paid, Skipped: paid}); s.Run == run.Run {
+	if s := u.wantTotals("finished", programtest.Totals{Total: n, Done: n - paid, Skipped: paid}); s.Run == run.Run {
 		t.Error("the cancelled run was continued")
 	}
 	u.paidOnce(n)
 }
 
-// interrupt starts a run that does four documents at a time, and ends it by SIGINT when so many more are paid.
+// interrupt starts a run with a concurrency of four, and sends SIGINT once the given number of
+// further calls is paid.
 func (u *user) interrupt(more int64, args ...string) {
 	u.t.Helper()
 	u.set(latency("50ms"))
@@ -171,7 +172,7 @@ func (u *user) interrupt(more int64, args ...string) {
 	u.set(latency("0s"))
 }
 
-// A source that grows, shrinks and changes while its run is unfinished, and after it.
+// A source grows, shrinks and changes while its run is unfinished, and after it.
 func TestChangingSource(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -179,9 +180,9 @@ func TestChangingSource(t *testing.T) {
 	u.notes(0, n)
 	u.interrupt(10)
 	paid := u.paid()
-	first := u.books("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
+	first := u.wantTotals("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
 
-	// It grows by ten, and one that was done changes: all are of the same run.
+	// Ten documents are added and a done one changes: all belong to the same run.
 	u.notes(n, n+10)
 	changed := u.doneNote(n)
 	u.write(noteName(changed), []byte(note(1000+changed)))
@@ -191,39 +192,40 @@ func TestChangingSource(t *testing.T) {
 		t.Errorf("grown: run %s with %+v after %d calls; want run %s with a total of %d", s.Run, s.Documents, u.paid(), first.Run, n+10)
 	}
 	u.summarize().Wait().WantCode(0)
-	if s := u.books("finished", programtest.Totals{Total: n + 10, Done: n + 10}); s.Run != first.Run {
-		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
+	if s := u.wantTotals("finished", programtest.Totals{Total: n + 10, Done: n + 10}); s.Run != first.Run {
+		t.Errorf("run %s was not continued: %s began", first.Run, s.Run)
 	}
 	u.paidOnce(n + 11)
 	if got := len(u.summaries()); got != n+10 {
 		t.Errorf("%d summaries, want %d", got, n+10)
 	}
 
-	// A document is deleted after its run: it is left out of the next one and of what is written, and stays known.
+	// A document is deleted after its run. The next run and the output leave it out, and the
+	// ledger keeps it.
 	if err := os.Remove(u.path("docs/" + noteName(3))); err != nil {
 		t.Fatal(err)
 	}
 	u.summarize().Wait().WantCode(0).Says("1 gone")
-	u.books("finished", programtest.Totals{Total: n + 9, Skipped: n + 9})
+	u.wantTotals("finished", programtest.Totals{Total: n + 9, Skipped: n + 9})
 	if _, there := u.summaries()[noteName(3)]; there {
 		t.Error("the deleted document is among the summaries")
 	}
 	if d := u.show(noteName(3)); d.State != "done" {
 		t.Errorf("the deleted document is %s", d.State)
 	}
-	// It comes back: known, so not paid again.
+	// It comes back: its summary is known, so it is not paid for again.
 	u.write(noteName(3), []byte(note(3)))
 	u.summarize().Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n + 10, Done: 1, Skipped: n + 9})
+	u.wantTotals("finished", programtest.Totals{Total: n + 10, Done: 1, Skipped: n + 9})
 	u.paidOnce(n + 11)
-	// What came later has not changed the books of the first run.
+	// Later changes have not changed the totals of the first run.
 	if s := u.status(first.Run); s.Phase() != "finished" || s.Documents != (programtest.Totals{Total: n + 10, Done: n + 10}) {
 		t.Errorf("the first run is now %s with %+v", s.Phase(), s.Documents)
 	}
 }
 
-// A file of many documents that changes under its run: lines move, one is edited, some are new. The rest is found where it
-// is now, and not paid for again.
+// A file of many documents changes during its run: lines move, one is edited, some are new.
+// Each document is found at its new place and is not paid for again.
 func TestChangingLines(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -231,7 +233,7 @@ func TestChangingLines(t *testing.T) {
 	u.lines(n)
 	u.interrupt(10)
 	paid := u.paid()
-	first := u.books("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
+	first := u.wantTotals("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
 
 	before, err := os.ReadFile(u.path("docs/notes.jsonl"))
 	if err != nil {
@@ -239,17 +241,19 @@ func TestChangingLines(t *testing.T) {
 	}
 	after := append([]byte(jsonLine(t, "new", note(500))), before...)
 	after = append(after, jsonLine(t, "newer", note(501))...)
-	after = append(after, jsonLine(t, "7", note(502))...) // an id that there is already: the first one counts
+	// An id that exists already: the first one counts.
+	after = append(after, jsonLine(t, "7", note(502))...)
 	u.write("notes.jsonl", after)
 	u.summarize().Wait().WantCode(0)
-	if s := u.books("finished", programtest.Totals{Total: n + 2, Done: n + 2}); s.Run != first.Run {
-		t.Errorf("run %s was not continued but %s begun", first.Run, s.Run)
+	if s := u.wantTotals("finished", programtest.Totals{Total: n + 2, Done: n + 2}); s.Run != first.Run {
+		t.Errorf("run %s was not continued: %s began", first.Run, s.Run)
 	}
 	u.paidOnce(n + 2)
 
-	u.write("notes.jsonl", append([]byte(jsonLine(t, "0", note(503))), after...)) // now this one is the first with its id
+	// Now this one is the first with its id.
+	u.write("notes.jsonl", append([]byte(jsonLine(t, "0", note(503))), after...))
 	u.summarize().Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n + 2, Done: 1, Skipped: n + 1})
+	u.wantTotals("finished", programtest.Totals{Total: n + 2, Done: 1, Skipped: n + 1})
 	u.paidOnce(n + 3)
 	summaries := u.summaries()
 	if got := summaries["notes.jsonl#0"].Summary; !strings.Contains(got, "Observer 503 ") {
@@ -260,7 +264,7 @@ func TestChangingLines(t *testing.T) {
 	}
 }
 
-// doneNote finds a note that is done already.
+// doneNote returns a note that is already done.
 func (u *user) doneNote(n int) int {
 	u.t.Helper()
 	for i := range n {
@@ -272,8 +276,8 @@ func (u *user) doneNote(n int) int {
 	return 0
 }
 
-// Documents that are deleted while their run is unfinished: those that were done stay so, those that were not end in
-// the books too.
+// Documents are deleted while their run is unfinished. Those that were done stay done; the
+// others end as dead letters.
 func TestDeletedDuringRun(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
@@ -281,7 +285,7 @@ func TestDeletedDuringRun(t *testing.T) {
 	u.notes(0, n)
 	u.interrupt(8)
 	paid := u.paid()
-	before := u.books("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
+	before := u.wantTotals("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
 	var done, open string
 	for i := range n {
 		if state := u.show(noteName(i)).State; state == "done" && done == "" {
@@ -300,7 +304,7 @@ func TestDeletedDuringRun(t *testing.T) {
 	if s.Run != before.Run || s.Phase() != "finished" || s.Documents.Remaining != 0 || s.Documents.Done+s.Documents.Dead != s.Documents.Total {
 		t.Errorf("run %s is %s with %+v", s.Run, s.Phase(), s.Documents)
 	}
-	// What could not be done since it is gone is said to be so, as class input_gone.
+	// A document that cannot be done because it is gone is reported with class input_gone.
 	if s.Documents.Total != n || s.Documents.Done != n-1 || s.Documents.Dead != 1 {
 		t.Errorf("%+v, want %d done and one dead (input_gone)", s.Documents, n-1)
 	}
@@ -309,13 +313,13 @@ func TestDeletedDuringRun(t *testing.T) {
 		t.Errorf("%s is %s, want dead", open, d.State)
 	}
 	u.paidOnce(n - 1)
-	// In the next run neither is a document any more.
+	// The next run contains neither document.
 	u.summarize().Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n - 2, Skipped: n - 2})
+	u.wantTotals("finished", programtest.Totals{Total: n - 2, Skipped: n - 2})
 }
 
-// A forced run that is interrupted goes on as what it is, whether by the same command or without --force: everything
-// is made anew, each once.
+// A forced run that is interrupted stays forced, whether the next command has --force or not:
+// every document is summarized again, once.
 func TestForceInterrupted(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"with --force again": {"--force"}, "without it": nil} {
@@ -326,7 +330,7 @@ func TestForceInterrupted(t *testing.T) {
 			u.notes(0, n)
 			u.write("copy.txt", []byte(note(0)))
 			u.summarize().Wait().WantCode(0)
-			first := u.books("finished", programtest.Totals{Total: n + 1, Done: n + 1})
+			first := u.wantTotals("finished", programtest.Totals{Total: n + 1, Done: n + 1})
 			u.paidOnce(n)
 
 			u.fake.Reset()
@@ -338,12 +342,12 @@ func TestForceInterrupted(t *testing.T) {
 				t.Errorf("interrupted: run %s is %s with %+v after %d calls", forced.Run, forced.Phase(), d, paid)
 			}
 			u.summarize(args...).Wait().WantCode(0)
-			if s := u.books("finished", programtest.Totals{Total: n + 1, Done: n + 1}); s.Run != forced.Run {
-				t.Errorf("run %s was not continued but %s begun", forced.Run, s.Run)
+			if s := u.wantTotals("finished", programtest.Totals{Total: n + 1, Done: n + 1}); s.Run != forced.Run {
+				t.Errorf("run %s was not continued: %s began", forced.Run, s.Run)
 			}
 			u.paidOnce(n)
 			u.summarize().Wait().WantCode(0)
-			u.books("finished", programtest.Totals{Total: n + 1, Skipped: n + 1})
+			u.wantTotals("finished", programtest.Totals{Total: n + 1, Skipped: n + 1})
 			u.paidOnce(n)
 			for run, want := range map[string]programtest.Totals{first.Run: first.Documents, forced.Run: {Total: n + 1, Done: n + 1}} {
 				if s := u.status(run); s.Phase() != "finished" || s.Documents != want {
@@ -354,25 +358,26 @@ func TestForceInterrupted(t *testing.T) {
 	}
 }
 
-// Two processes with the same source and ledger: all is done once, whoever does it.
+// Two processes with the same source and ledger: each document is done once, by either of them.
 func TestTwoAtOnce(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("40ms"))
 	const n = 300
 	u.notes(0, n)
 	one := u.summarize("--concurrency", "4", "--partition-documents", "10")
-	one.Until("it has begun", func() bool { return u.paid() >= 4 })
+	one.Until("work has begun", func() bool { return u.paid() >= 4 })
 	two := u.summarize("--concurrency", "4", "--partition-documents", "10")
 	one.Wait().WantCode(0)
 	two.Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	u.paidOnce(n)
 	if stats := u.fake.Stats(); stats.MaxInFlight <= 4 {
-		t.Errorf("%d calls in flight at the most: the second process did nothing", stats.MaxInFlight)
+		t.Errorf("at most %d calls in flight: the second process did nothing", stats.MaxInFlight)
 	}
 }
 
-// Of two that plan at the same moment one works and the other exits 4, or comes when the planning is over and helps, or when all is done.
+// Two processes plan at the same moment. One works. The other exits with 4, or starts after the
+// planning and helps, or starts when everything is done.
 func TestTwoPlanAtOnce(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("20ms"))
@@ -389,21 +394,24 @@ func TestTwoPlanAtOnce(t *testing.T) {
 		}
 	}
 	if a.Code == 4 && b.Code == 4 {
-		t.Error("both left it to the other")
+		t.Error("neither process did the work")
 	}
 	want := programtest.Totals{Total: n, Done: n}
 	if u.status().Documents.Skipped > 0 { // a run of its own, which found everything done
 		want = programtest.Totals{Total: n, Skipped: n}
 	}
-	u.books("finished", want)
+	u.wantTotals("finished", want)
 	u.paidOnce(n)
 }
 
-// A killed process costs no finished document a second call: what it had in flight is all that is asked again.
+// A killed process costs no finished document a second call: only the calls in flight are
+// repeated.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("100ms"))
-	const n, inWork = 80, 16 // calls in flight, and as many that have ended and wait to be booked
+	// Calls in flight, and the same number that have ended and are not yet completed in the
+	// ledger.
+	const n, inWork = 80, 16
 	u.notes(0, n)
 	p := u.summarize("--concurrency", "8")
 	p.Until("some are done", func() bool { return u.paid() >= 20 })
@@ -415,23 +423,24 @@ func TestKill(t *testing.T) {
 	}
 	u.set(latency("5ms"))
 	u.summarize().Wait().WantCode(0)
-	if s := u.books("finished", programtest.Totals{Total: n, Done: n}); s.Run != killed.Run {
-		t.Errorf("run %s was not continued but %s begun", killed.Run, s.Run)
+	if s := u.wantTotals("finished", programtest.Totals{Total: n, Done: n}); s.Run != killed.Run {
+		t.Errorf("run %s was not continued: %s began", killed.Run, s.Run)
 	}
 	stats := u.fake.Stats()
 	if stats.Distinct != n || stats.Duplicates > inWork {
-		t.Errorf("%d contents paid, %d again; want %d and %d at the most", stats.Distinct, stats.Duplicates, n, inWork)
+		t.Errorf("%d contents paid, %d again; want %d and at most %d", stats.Distinct, stats.Duplicates, n, inWork)
 	}
 	if s := u.dead(); len(s) != 0 {
-		t.Errorf("being in flight when a process dies is no fault: %v", s)
+		t.Errorf("a call in flight when its process dies must not count as a failure: %v", s)
 	}
 }
 
-// A process that is killed as it begins, and another one while it plans, leave nothing behind that hinders the next.
+// A process killed at its start and another one killed while it plans leave nothing behind that
+// hinders the next.
 func TestKillWhilePlanning(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
-	// Broken lines are dead as they are listed: much to plan and nothing to do.
+	// Broken lines are dead as soon as they are listed: much to plan and nothing to do.
 	const n, broken = 200, 60_000
 	u.lines(n)
 	u.write("broken.jsonl", bytes.Repeat([]byte("{\n"), broken))
@@ -453,7 +462,7 @@ func TestKillWhilePlanning(t *testing.T) {
 	if killed.Phase() != "planning" || u.fake.Stats().Calls != 0 {
 		t.Errorf("the run is %s, %d calls were made; want it planning and none", killed.Phase(), u.fake.Stats().Calls)
 	}
-	// Another profile is not in the way.
+	// Another profile does not interfere.
 	u.run("run", "docs", "--model", "extractive", "--limit", "1").WantCode(3)
 	u.summarize("--wait").Wait().WantCode(3)
 	if s := u.status(killed.Run); s.Phase() != "finished" || s.Documents != (programtest.Totals{Total: n + broken, Done: n, Dead: broken}) {
@@ -462,7 +471,8 @@ func TestKillWhilePlanning(t *testing.T) {
 	u.paidOnce(n)
 }
 
-// Ctrl-C once finishes what is in flight; twice gives it up; either way nothing is lost.
+// The first Ctrl-C finishes the calls in flight, the second abandons them. Nothing is lost
+// either way.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("1s"))
@@ -478,9 +488,9 @@ func TestInterrupt(t *testing.T) {
 	r := p.Wait().WantCode(130).Says("stopping", "nothing is lost")
 	stats := u.fake.Stats()
 	if stats.Outcomes[fakellm.OutcomeAbandoned] != 0 || stats.Completed < 8 {
-		t.Errorf("%d calls were given up, %d finished; want those in flight to be finished\n%s", stats.Outcomes[fakellm.OutcomeAbandoned], stats.Completed, r.Stderr)
+		t.Errorf("%d calls were abandoned, %d finished; want those in flight to finish\n%s", stats.Outcomes[fakellm.OutcomeAbandoned], stats.Completed, r.Stderr)
 	}
-	u.books("running", programtest.Totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})
+	u.wantTotals("running", programtest.Totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})
 	if got := len(u.summaries()); int64(got) != stats.Completed {
 		t.Errorf("%d summaries were written, want the %d that are done", got, stats.Completed)
 	}
@@ -489,21 +499,21 @@ func TestInterrupt(t *testing.T) {
 	p = u.summarize("--concurrency", "4", "--request-timeout", "5m")
 	p.Until("calls are in flight", func() bool { return u.fake.Stats().InFlight == 4 })
 	p.Signal(os.Interrupt)
-	p.Until("it says that it waits", func() bool { return strings.Contains(p.Stderr.String(), "interrupt again") })
+	p.Until("the log says that it waits", func() bool { return strings.Contains(p.Stderr.String(), "interrupt again") })
 	p.Signal(os.Interrupt)
 	p.Wait().WantCode(130)
-	u.books("running", programtest.Totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})
+	u.wantTotals("running", programtest.Totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})
 
 	u.set(latency("0s"))
 	u.summarize().Wait().WantCode(0)
-	u.books("finished", programtest.Totals{Total: n, Done: n})
+	u.wantTotals("finished", programtest.Totals{Total: n, Done: n})
 	u.paidOnce(n)
 	if d := u.show(noteName(n - 1)); d.Attempts != 1 {
 		t.Errorf("an interrupt cost attempts: %d", d.Attempts)
 	}
 }
 
-// SIGTERM is the way a scheduler asks: the same as Ctrl-C.
+// Schedulers send SIGTERM: it works like Ctrl-C.
 func TestTerminate(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, latency("300ms"))
@@ -514,6 +524,6 @@ func TestTerminate(t *testing.T) {
 	p.Signal(syscall.SIGTERM)
 	p.Wait().WantCode(130)
 	paid := u.paid()
-	u.books("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
+	u.wantTotals("running", programtest.Totals{Total: n, Done: paid, Remaining: n - paid})
 	u.paidOnce(int(paid))
 }

@@ -17,16 +17,17 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
+// patience bounds every wait. It is long enough for a loaded machine; a passing test never
+// waits that long.
 const patience = 2 * time.Minute
 
-// user has a folder of her own to work in, with her documents in docs, and an endpoint.
+// user is a user with a folder to work in, documents in docs, and an endpoint.
 type user struct {
 	t    *testing.T
 	dir  string
 	fake *fakellm.Server
 	url  string   // of the endpoint, as for --base-url
-	env  []string // beyond PATH, HOME and TMPDIR
+	env  []string // in addition to PATH, HOME and TMPDIR
 }
 
 func newUser(t *testing.T, change func(*fakellm.Config)) *user {
@@ -41,8 +42,9 @@ func newUser(t *testing.T, change func(*fakellm.Config)) *user {
 	return u
 }
 
-// newEndpoint serves a fake endpoint behind what is put before it, and returns its base URL.
-func newEndpoint(t *testing.T, change func(*fakellm.Config), before func(*fakellm.Server) http.Handler) (fake *fakellm.Server, url string) {
+// newEndpoint serves a fake endpoint behind the handler that wrap returns, and returns its base
+// URL.
+func newEndpoint(t *testing.T, change func(*fakellm.Config), wrap func(*fakellm.Server) http.Handler) (fake *fakellm.Server, url string) {
 	t.Helper()
 	cfg := fakellm.Defaults()
 	if change != nil {
@@ -52,16 +54,16 @@ func newEndpoint(t *testing.T, change func(*fakellm.Config), before func(*fakell
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(before(fake))
+	server := httptest.NewServer(wrap(fake))
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(server.Close)
 	return fake, server.URL + "/v1"
 }
 
-// path is in her folder.
+// path returns a path in the user's folder.
 func (u *user) path(name string) string { return filepath.Join(u.dir, filepath.FromSlash(name)) }
 
-// set changes the endpoint from now on.
+// set changes the endpoint's configuration.
 func (u *user) set(change func(*fakellm.Config)) {
 	u.t.Helper()
 	if err := u.fake.Set(change); err != nil {
@@ -69,7 +71,7 @@ func (u *user) set(change func(*fakellm.Config)) {
 	}
 }
 
-// paid counts the completions that the endpoint gave so far.
+// paid returns the number of completions that the endpoint has sent.
 func (u *user) paid() int64 { return u.fake.Stats().Completed }
 
 // start starts the program in the user's folder.
@@ -81,13 +83,13 @@ func (u *user) start(args ...string) *programtest.Process {
 	return programtest.Start(u.t, patience, command, args)
 }
 
-// run runs the program to its end.
+// run runs the program until it exits.
 func (u *user) run(args ...string) programtest.Result {
 	u.t.Helper()
 	return u.start(args...).Wait()
 }
 
-// summarize is `run` of docs at the fake endpoint, started.
+// summarize starts `run` on docs with the fake endpoint.
 func (u *user) summarize(more ...string) *programtest.Process {
 	u.t.Helper()
 	return u.start(append([]string{"run", "docs", "--base-url", u.url}, more...)...)
@@ -102,8 +104,8 @@ func (u *user) status(run ...string) programtest.Status {
 	return s
 }
 
-// books checks the state and the books of the newest run.
-func (u *user) books(state string, want programtest.Totals) programtest.Status {
+// wantTotals checks the state and the totals of the newest run.
+func (u *user) wantTotals(state string, want programtest.Totals) programtest.Status {
 	u.t.Helper()
 	s := u.status()
 	if s.Phase() != state || s.Documents != want {
@@ -122,7 +124,7 @@ type deadLetter struct {
 	At       time.Time `json:"at"`
 }
 
-// dead lists the dead letters by URI.
+// dead returns the dead letters by URI.
 func (u *user) dead() map[string]deadLetter {
 	u.t.Helper()
 	var list []deadLetter
@@ -150,7 +152,7 @@ type summary struct {
 	Chunks        int64    `json:"chunks"`
 }
 
-// summaries reads what `run` left, by URI.
+// summaries reads the output of `run` by URI.
 func (u *user) summaries() map[string]summary {
 	u.t.Helper()
 	b, err := os.ReadFile(u.path("summaries/summaries.jsonl"))

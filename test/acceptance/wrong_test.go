@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// closedPort is a loopback address that nobody listens on.
+// closedPort returns a loopback address on which nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -23,8 +23,8 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// What is wrong with a command line or the world around it is said in a line that says what to do, with the documented exit
-// Code and nothing on stdout.
+// A wrong command line or environment is reported in one line that names the remedy, with the
+// documented exit code and an empty stdout.
 func TestWrongInput(t *testing.T) {
 	t.Parallel()
 	closed := closedPort(t)
@@ -34,8 +34,8 @@ func TestWrongInput(t *testing.T) {
 		env   []string
 		code  int
 		says  []string
-		never string // must not be said
-		lines int    // of stderr at the most; 0: 1
+		never string // must not appear
+		lines int    // maximum of stderr; 0: 1
 	}{
 		{name: "unknown flag", args: []string{"run", "docs", "--nope"}, code: 2, says: []string{"--nope", "--help"}, lines: 2},
 		{name: "unknown command", args: []string{"rnu", "docs"}, code: 2, says: []string{"rnu", "run"}, lines: 2},
@@ -77,10 +77,10 @@ func TestWrongInput(t *testing.T) {
 		{name: "no Redis for a worker", args: []string{"worker", "--redis", "redis://" + closed, "--exit-when-idle"}, code: 1, says: []string{closed, "--redis"}},
 		{name: "no Redis for status", args: []string{"status", "--redis", "redis://" + closed}, code: 1, says: []string{closed, "--redis"}},
 		{name: "no run yet", args: []string{"status"}, code: 1, says: []string{"no run"}},
-		{name: "unknown run", args: []string{"status", "nobody"}, code: 1, says: []string{"nobody", "gistmill runs"}},
-		{name: "unknown run to pause", args: []string{"pause", "nobody"}, code: 1, says: []string{"nobody", "gistmill runs"}},
+		{name: "unknown run", args: []string{"status", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
+		{name: "unknown run to pause", args: []string{"pause", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
 		{name: "no run named", args: []string{"cancel"}, code: 2, says: []string{"gistmill runs"}, lines: 2},
-		{name: "unknown document", args: []string{"show", "nobody.txt"}, code: 1, says: []string{"nobody.txt"}},
+		{name: "unknown document", args: []string{"show", "no-such-file.txt"}, code: 1, says: []string{"no-such-file.txt"}},
 		{name: "unknown age", args: []string{"prune", "--older-than", "soon"}, code: 2, says: []string{"soon"}, lines: 2},
 		{name: "export nowhere", args: []string{"export"}, code: 2, says: []string{"export"}, lines: 2},
 		{name: "export to no format", args: []string{"export", "out.x", "--format", "csv"}, code: 2, says: []string{"csv", "jsonl", "parquet", "markdown"}, lines: 2},
@@ -105,7 +105,7 @@ func TestWrongInput(t *testing.T) {
 			}
 			lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
 			if len(lines) > max(tc.lines, 1) {
-				t.Errorf("%d lines, want %d at the most:\n%s", len(lines), max(tc.lines, 1), r.Stderr)
+				t.Errorf("%d lines, want at most %d:\n%s", len(lines), max(tc.lines, 1), r.Stderr)
 			}
 			for _, line := range lines {
 				if !strings.HasPrefix(line, "gistmill: ") {
@@ -113,9 +113,9 @@ func TestWrongInput(t *testing.T) {
 				}
 			}
 			if tc.never != "" && strings.Contains(r.Stderr, tc.never) {
-				t.Errorf("says a secret:\n%s", r.Stderr)
+				t.Errorf("prints a secret:\n%s", r.Stderr)
 			}
-			// Redis and the ledger are tried for 15 s; the rest is for starting on a loaded machine.
+			// Redis and the ledger are tried for 15 s; the rest is for the start on a loaded machine.
 			if r.Took > 20*time.Second {
 				t.Errorf("took %s", r.Took)
 			}
@@ -126,10 +126,10 @@ func TestWrongInput(t *testing.T) {
 	}
 }
 
-// An empty source is no fault, but worth a warning.
+// An empty source is not an error, but worth a warning.
 func TestEmptySource(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
 	u.run("run", "docs").WantCode(0).Says("warning", "no documents")
-	u.books("finished", programtest.Totals{})
+	u.wantTotals("finished", programtest.Totals{})
 }

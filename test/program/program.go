@@ -1,6 +1,8 @@
-// Package program starts programs for tests and benchmarks, and tells how they end and what they used.
+// Package program starts programs for tests and benchmarks, and reports how they end and which
+// resources they used.
 //
-// It owns the life of one process. It refuses to own what its output means, and to judge.
+// It owns the life of one process. It does not interpret what a process prints, and it judges
+// nothing.
 package program
 
 import (
@@ -26,7 +28,7 @@ type Process struct {
 	command *exec.Cmd
 	begun   time.Time
 	ended   chan struct{}
-	result  Result // when ended is closed
+	result  Result // valid once ended is closed
 }
 
 // A Result is how a program ended.
@@ -36,13 +38,13 @@ type Result struct {
 	Stdout string
 	Stderr string
 	Took   time.Duration // from its start
-	// Processor is the processor time that it and the children it waited for used.
+	// Processor is the processor time that the program and the children it waited for used.
 	Processor time.Duration
-	// Peak is its largest resident set in bytes, without children's, as the kernel kept it until some milliseconds before
-	// the end (proc(5): VmHWM); 0 where there is no /proc. What wait4 reports would not do: it begins with the memory of who
-	// started the program.
+	// Peak is the largest resident set in bytes, without children, read from the kernel until some
+	// milliseconds before the end (proc(5): VmHWM). It is 0 where there is no /proc. wait4's
+	// figure is no replacement: it starts with the memory of the parent process.
 	Peak int64
-	// State is what wait4 said.
+	// State is what wait4 returned.
 	State *os.ProcessState
 }
 
@@ -59,14 +61,14 @@ func (o *Output) Write(p []byte) (int, error) {
 	return o.b.Write(p)
 }
 
-// String is what was written so far.
+// String returns what was written so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
 }
 
-// Start starts a command, whose outputs and context are the Process's business. Who starts one waits for it or kills it.
+// Start starts a command and sets its outputs. The caller must wait for the process or kill it.
 func Start(command *exec.Cmd) (*Process, error) {
 	p := &Process{Args: command.Args, command: command, begun: time.Now(), ended: make(chan struct{})}
 	command.Stdout, command.Stderr = &p.Stdout, &p.Stderr
@@ -77,7 +79,7 @@ func Start(command *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// watch waits for the end, and looks at the peak until then.
+// watch waits for the end, and polls the peak until then.
 func (p *Process) watch() {
 	defer close(p.ended)
 	waited := make(chan error, 1)
@@ -93,7 +95,7 @@ func (p *Process) watch() {
 			p.result.Stdout, p.result.Stderr = p.Stdout.String(), p.Stderr.String()
 			var exit *exec.ExitError
 			if err != nil && !errors.As(err, &exit) {
-				p.result.Code = -2 // its outputs broke
+				p.result.Code = -2 // reading its outputs failed
 				return
 			}
 			state := p.command.ProcessState
@@ -117,13 +119,13 @@ func highWater(pid int) int64 {
 	return 0
 }
 
-// PID is its number.
+// PID returns the process id.
 func (p *Process) PID() int { return p.command.Process.Pid }
 
 // Ended is closed when the program has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Wait waits for the end. An error is the context's; a bad exit code is none.
+// Wait waits for the end. The only error is the context's; a bad exit code is not an error.
 func (p *Process) Wait(ctx context.Context) (Result, error) {
 	select {
 	case <-p.ended:
@@ -136,15 +138,15 @@ func (p *Process) Wait(ctx context.Context) (Result, error) {
 // Signal sends a signal.
 func (p *Process) Signal(s os.Signal) error { return p.command.Process.Signal(s) }
 
-// Kill ends the program at once and waits until it is gone. It may have ended before.
+// Kill ends the program at once and waits until it has ended. It may have ended before.
 func (p *Process) Kill() Result {
 	_ = p.command.Process.Signal(syscall.SIGKILL)
 	<-p.ended
 	return p.result
 }
 
-// Processor is the processor time that the running program has used so far (proc(5): utime and stime, in hundredths of a
-// second).
+// Processor returns the processor time that the running program has used so far (proc(5): utime
+// and stime, in hundredths of a second).
 func (p *Process) Processor() (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
 	if err != nil {
@@ -162,7 +164,7 @@ func (p *Process) Processor() (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// Build builds a Go program, given by its import path, into a file, with flags for `go build`.
+// Build builds the Go program of an import path into a file, with flags for `go build`.
 func Build(ctx context.Context, file, pkg string, flags ...string) error {
 	args := append([]string{"build", "-trimpath", "-o", file}, flags...)
 	build := exec.CommandContext(ctx, "go", append(args, pkg)...)
@@ -173,7 +175,7 @@ func Build(ctx context.Context, file, pkg string, flags ...string) error {
 	return nil
 }
 
-// Tail is the end of a long text.
+// Tail returns the end of a long text.
 func Tail(s string) string {
 	const most = 4000
 	if len(s) > most {
