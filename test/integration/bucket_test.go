@@ -22,7 +22,7 @@ import (
 
 const bucketName = "papers"
 
-// bucket is an S3-compatible server with one bucket. Its transfers can be held.
+// bucket is an S3-compatible server with one bucket. A test can hold its transfers.
 type bucket struct {
 	t       *testing.T
 	server  *httptest.Server
@@ -32,7 +32,7 @@ type bucket struct {
 	whole   atomic.Int64 // requests for a whole object
 }
 
-// hold stops an object's transfer after so many bytes until it is released.
+// hold stops an object's transfer after a number of bytes until it is released.
 type hold struct {
 	key     string
 	after   int64
@@ -41,7 +41,7 @@ type hold struct {
 	once    sync.Once
 }
 
-// newBucket adds the bucket to a site: what its programs need to reach it is in their environment.
+// newBucket adds a bucket to a site: the programs' environment names it.
 func (s *site) newBucket() *bucket {
 	s.t.Helper()
 	b := &bucket{t: s.t, backend: s3mem.New()}
@@ -63,7 +63,8 @@ func (s *site) newBucket() *bucket {
 		}
 		s3.ServeHTTP(w, r)
 	}))
-	b.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of clients that are killed on purpose
+	// Of clients that are killed on purpose.
+	b.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	b.server.Start()
 	s.t.Cleanup(b.server.Close)
 	s.t.Cleanup(b.server.CloseClientConnections)
@@ -88,7 +89,7 @@ func (b *bucket) put(key string, data []byte) {
 	}
 }
 
-// url is the source of all that begins with a prefix.
+// url returns the source with all objects of a prefix.
 func (b *bucket) url(prefix string) string {
 	return fmt.Sprintf("s3://%s/%s?region=us-east-1&use_path_style=true&endpoint=%s", bucketName, prefix, url.QueryEscape(b.server.URL))
 }
@@ -100,8 +101,8 @@ func (b *bucket) holdAfter(key string, bytes int64) *hold {
 	return h
 }
 
-// let ends a hold.
-func (b *bucket) let(h *hold) {
+// release ends a hold.
+func (b *bucket) release(h *hold) {
 	b.hold.CompareAndSwap(h, nil)
 	close(h.release)
 }
@@ -143,7 +144,7 @@ func TestBucket(t *testing.T) {
 	b.put("elsewhere/other.txt", []byte(note(7777)))
 	p := s.enqueue(b.url("in/"))[0]
 	if p.Listed != objects+linesOf || p.New != objects+linesOf {
-		t.Fatalf("enqueue says %s", describe(p))
+		t.Fatalf("enqueue prints %s", describe(p))
 	}
 	worker := s.worker()
 	s.finish(p.Run, patience, programtest.Totals{Total: objects + linesOf, Done: objects + linesOf})
@@ -152,23 +153,23 @@ func TestBucket(t *testing.T) {
 		t.Errorf("%d requests by range for %d lines", n, linesOf)
 	}
 	if n := b.whole.Load(); n > objects+5 {
-		t.Errorf("%d requests for whole objects, of which there are %d and the lines' file", n, objects)
+		t.Errorf("%d requests for whole objects, want at most one for each of %d objects and one for the file of lines", n, objects)
 	}
 
 	p = s.enqueue(b.url("in/"))[0]
 	if p.New != 0 || p.Skipped != objects+linesOf || p.Tasks != 0 {
-		t.Errorf("the second enqueue says %s", describe(p))
+		t.Errorf("the second enqueue prints %s", describe(p))
 	}
 	b.put("in/03/note-3.txt", []byte(note(3333)))
 	p = s.enqueue(b.url("in/"))[0]
 	if p.New != 1 || p.Skipped != objects+linesOf-1 {
-		t.Errorf("with one object changed enqueue says %s", describe(p))
+		t.Errorf("with one object changed enqueue prints %s", describe(p))
 	}
 	s.finish(p.Run, patience, programtest.Totals{Total: objects + linesOf, Done: 1, Skipped: objects + linesOf - 1})
 	b.put("in/more.jsonl", append(lines(1000, 1000+linesOf), line("new", note(4444))...))
 	p = s.enqueue(b.url("in/"))[0]
 	if p.New != 1 || p.Skipped != objects+linesOf {
-		t.Errorf("with one line more enqueue says %s", describe(p))
+		t.Errorf("with one line more enqueue prints %s", describe(p))
 	}
 	s.finish(p.Run, patience, programtest.Totals{Total: objects + linesOf + 1, Done: 1, Skipped: objects + linesOf})
 	s.paidOnce(objects + linesOf + 2)

@@ -32,7 +32,8 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// sign makes a certificate of what is given, by itself where the authority has none yet.
+// sign creates a certificate from a template. The first one is self-signed and becomes the
+// authority's.
 func (a *authority) sign(c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -58,7 +59,7 @@ func (a *authority) sign(c *x509.Certificate) (*x509.Certificate, *ecdsa.Private
 	return signed, key
 }
 
-// issue gives certificate and key (PEM) of a server at 127.0.0.1 or of a client, by their name.
+// issue returns certificate and key (PEM) of a server at 127.0.0.1 or of a client, for a name.
 func (a *authority) issue(name string) (cert, key []byte) {
 	a.t.Helper()
 	signed, private := a.sign(&x509.Certificate{
@@ -72,17 +73,18 @@ func (a *authority) issue(name string) (cert, key []byte) {
 	return inPEM("CERTIFICATE", signed.Raw), inPEM("PRIVATE KEY", der)
 }
 
-// pem is the authority's own certificate.
+// pem returns the authority's own certificate.
 func (a *authority) pem() []byte { return inPEM("CERTIFICATE", a.cert.Raw) }
 
 func inPEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-// pair are the files of one side: the authority's certificate, and a certificate with its key.
+// pair holds the files of one side: the authority's certificate, and a certificate with its
+// key.
 type pair struct{ dir, ca, cert, key string }
 
-// newPair is a folder with files of the authority's for a name.
+// newPair writes the authority's files for a name into a folder.
 func (a *authority) newPair(name string) pair {
 	a.t.Helper()
 	dir := a.t.TempDir()
@@ -91,7 +93,7 @@ func (a *authority) newPair(name string) pair {
 	return p
 }
 
-// renew puts new files in the place of those that are there.
+// renew replaces the files.
 func (a *authority) renew(p pair, name string) {
 	a.t.Helper()
 	cert, key := a.issue(name)
@@ -102,7 +104,8 @@ func (a *authority) renew(p pair, name string) {
 	}
 }
 
-// login is how a test itself goes through TLS, whoever signs at the time: it is the programs that are tested.
+// login returns the TLS configuration of the test's own connections. It does not verify the
+// server, since only the programs are under test.
 func (p pair) login() *tls.Config {
 	return &tls.Config{
 		InsecureSkipVerify: true,
@@ -113,7 +116,7 @@ func (p pair) login() *tls.Config {
 	}
 }
 
-// redisArgs has a Redis take TLS from those alone whom the authority knows.
+// redisArgs makes Redis require client certificates of the authority.
 func (p pair) redisArgs() []string {
 	return []string{
 		"--tls-cert-file", p.cert, "--tls-key-file", p.key, "--tls-ca-cert-file", p.ca, "--tls-auth-clients", "yes",

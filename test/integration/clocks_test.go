@@ -17,11 +17,12 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// clockVariable says, in the program that buildSkewed builds, by how much its clock is wrong.
+// clockVariable sets the clock's error in a program built by buildSkewed.
 const clockVariable = "GISTMILL_TEST_CLOCK"
 
-// buildSkewed builds the program with a time.Now whose reading of the wall clock, and no other, is off by clockVariable. Everything that
-// the program consists of is compiled for it, which takes minutes the first time.
+// buildSkewed builds the program with a time.Now whose wall clock is off by clockVariable; the
+// monotonic clock is right. All packages are compiled for it, which takes minutes the first
+// time.
 func buildSkewed(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()
@@ -36,7 +37,7 @@ func buildSkewed(t *testing.T) string {
 	const reading = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	patched := strings.Replace(string(original), reading, reading+"\tsec += wrong\n", 1)
 	if patched == string(original) {
-		t.Fatal("this Go's time.Now reads the clock in another way than the test knows")
+		t.Fatal("time.Now of this Go version differs from the one that the test patches")
 	}
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -69,8 +70,9 @@ var wrong = func() int64 {
 	return binary
 }
 
-// Three workers of which one is five minutes ahead and one five minutes behind, with retries and hand-backs due, and one of them killed: all
-// is done in time, nothing is paid for twice, and no task goes to and fro.
+// Three workers: one clock is five minutes fast, one five minutes slow. Retries and returned
+// tasks are due, and one worker is killed. All documents are done in time, nothing is paid for
+// twice, and no task moves back and forth.
 func TestClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	skewed := buildSkewed(t)
@@ -83,7 +85,7 @@ func TestClocksThatDiffer(t *testing.T) {
 				latency(t, "uniform:50ms-150ms")(c)
 				c.Rate500 = 0.1
 			})
-			console := s.server() // recovers and reconciles, by the right clock
+			console := s.server() // recovers and reconciles with the right clock
 			s.write("notes.jsonl", lines(0, documents))
 			run := s.enqueue("notes.jsonl", "--partition-documents", fmt.Sprint(partition))[0].Run
 			workers := map[string]*programtest.Process{}
@@ -92,7 +94,7 @@ func TestClocksThatDiffer(t *testing.T) {
 				w := s.startBy([]string{skewed}, "worker", "--concurrency", fmt.Sprint(concurrency), "--retry-base", "4s", "--retry-cap", "20s")
 				w.Until("it has started", func() bool { return strings.Contains(w.Stderr.String(), "worker started") })
 				if said := strings.Contains(w.Stderr.String(), "the clock of this machine is not that of Redis"); said != (wrong != "0s") {
-					t.Errorf("the worker at %s says that its clock is wrong: %v", wrong, said)
+					t.Errorf("the worker at %s reports clock skew: %v", wrong, said)
 				}
 				workers[wrong] = w
 			}
@@ -111,18 +113,18 @@ func TestClocksThatDiffer(t *testing.T) {
 				t.Errorf("that took %s, want 90 s", took)
 			}
 			if d := s.fake.Stats().Duplicates; d > inWork(concurrency) {
-				t.Errorf("%d calls were paid twice, %d were in work at the most", d, inWork(concurrency))
+				t.Errorf("%d calls were paid twice, at most %d were in work", d, inWork(concurrency))
 			}
 			failed := s.count(`SELECT count(*) FROM history WHERE event = 'failed'`)
 			claims := s.count(`SELECT sum(epoch) FROM run_documents`)
 			if most := documents + failed + 4*partition + 64; claims > most {
-				t.Errorf("%d claims for %d documents with %d failures, want %d at the most", claims, documents, failed, most)
+				t.Errorf("%d claims for %d documents with %d failures, want at most %d", claims, documents, failed, most)
 			}
-			// Each time that a task leaves a worker it is taken from the list of the active.
+			// Whenever a worker ends or returns a task, the task leaves the list of active ones.
 			moves := server.ran("lrem")
 			t.Logf("%d claims, %d failures, tasks left workers %d times", claims, failed, moves)
 			if most := 2*(documents/partition) + 3*failed; moves > most {
-				t.Errorf("tasks left workers %d times, want %d at the most", moves, most)
+				t.Errorf("tasks left workers %d times, want at most %d", moves, most)
 			}
 			for wrong, w := range workers {
 				if n := strings.Count(w.Stderr.String(), "stale outcome refused"); n > 0 && wrong != killed {

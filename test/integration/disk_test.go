@@ -13,12 +13,12 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// smallDisk is a folder on a disk of its own.
+// smallDisk returns a folder on a small disk of its own.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Fatalf("mount a small disk, which takes root and CAP_SYS_ADMIN: %v", err)
+		t.Fatalf("mount a small disk (needs root and CAP_SYS_ADMIN): %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
@@ -28,7 +28,7 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// zeros never end.
+// zeros reads zeros without end.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -36,7 +36,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// fill takes all that is left of the disk, and returns what gives it back.
+// fill fills the disk, and returns a function that frees it.
 func fill(t *testing.T, dir string) func() {
 	t.Helper()
 	path := filepath.Join(dir, "ballast")
@@ -55,8 +55,8 @@ func fill(t *testing.T, dir string) func() {
 	}
 }
 
-// The disk of a SQLite ledger becomes full in mid-run: `run` says so and what to do, and goes on when there is room, paying again for
-// what could not be stored at the most.
+// The disk of a SQLite ledger becomes full in mid-run. `run` reports it with the remedy, and
+// continues when there is room. It pays again at most for answers that could not be stored.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	const documents, concurrency = 400, 8
@@ -77,7 +77,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	t.Logf("%d of %d calls were made when it ended:\n%s", before.Completed, documents, r.Stderr)
 
-	// While there is no room nothing is paid for.
+	// While the disk is full nothing is paid for.
 	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").WantCode(1).Says("make room")
 	if n := s.fake.Stats().Calls; n != before.Calls {
 		t.Errorf("%d calls were made that could not be stored", n-before.Calls)
@@ -92,7 +92,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("the run ended with %+v, want %+v", v.Documents, want)
 	}
 	if after := s.fake.Stats(); after.Duplicates > inWork(concurrency) {
-		t.Errorf("%d calls were paid twice, %d could not be stored at the most", after.Duplicates, inWork(concurrency))
+		t.Errorf("%d calls were paid twice, at most %d could not be stored", after.Duplicates, inWork(concurrency))
 	} else {
 		t.Logf("%d calls were paid twice", after.Duplicates)
 	}

@@ -11,17 +11,17 @@ import (
 	"strconv"
 )
 
-// note is a short document, each number's another one.
+// note returns a short document, a different one for each number.
 func note(n int) string {
 	return fmt.Sprintf(`Log of the lock-keeper, page %[1]d
 
 Barge %[1]d passed the lower gate at %[2]d minutes past nine with a load of %[3]d tons of gravel for the new embankment. The
-water stood %[4]d centimetres above the mark. The keeper noted that the left paddle still leaks, and that the repair which
+water lay %[4]d centimetres above the mark. The keeper noted that the left paddle still leaks, and that the repair which
 was promised for spring has not been begun. Page %[1]d was copied to the office of the canal company the same evening.
 `, n, n%60, n%90+20, n%170)
 }
 
-// write puts a file into the site's folder.
+// write writes a file into the site's folder.
 func (s *site) write(name string, content []byte) {
 	s.t.Helper()
 	path := s.path(name)
@@ -33,7 +33,7 @@ func (s *site) write(name string, content []byte) {
 	}
 }
 
-// notes writes the first notes into the folder docs, a file each.
+// notes writes the first n notes into the folder docs, one file each.
 func (s *site) notes(count int) {
 	s.t.Helper()
 	for n := range count {
@@ -41,7 +41,7 @@ func (s *site) notes(count int) {
 	}
 }
 
-// lines are the notes first to last-1 as JSON lines.
+// lines returns the notes first to last-1 as JSON lines.
 func lines(first, last int) []byte {
 	var b bytes.Buffer
 	for n := first; n < last; n++ {

@@ -9,7 +9,8 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// The endpoint takes calls and answers none. After a few it is left alone, but for one after a while, and no document dies of it.
+// The endpoint accepts calls and answers none. After a few timeouts the breaker opens and only
+// probes are sent. No document dies of it.
 func TestHangingEndpoint(t *testing.T) {
 	t.Parallel()
 	const documents, concurrency = 300, 8
@@ -19,14 +20,14 @@ func TestHangingEndpoint(t *testing.T) {
 	worker := s.worker("--concurrency", "8", "--request-timeout", "1s", "--max-attempts", "3")
 	worker.Until("work has begun", func() bool { return s.done() >= 40 })
 	s.set(latency(t, "1h"))
-	worker.Until("it is left alone", func() bool { return strings.Contains(worker.Stderr.String(), "the endpoint does not answer") })
+	worker.Until("the breaker is open", func() bool { return strings.Contains(worker.Stderr.String(), "the endpoint does not answer") })
 	programtest.Await(t, "an end of the calls in flight", patience, func() bool { return s.fake.Stats().InFlight <= 1 }, nil)
 	calls := s.fake.Stats().Calls
-	rests(t, worker)
-	// One asks whether it is back: 1 s after the first timeout, then 2, 4 … s after each, which takes a second itself; and one or two were
-	// on their way. Not left alone it would get 40.
+	idle(t, worker)
+	// Probes come 1 s after the first timeout, then after 2, 4 … s, and each takes a second. One
+	// or two calls were already on their way. Without the breaker there would be 40 calls.
 	if n := s.fake.Stats().Calls - calls; n > 6 {
-		t.Errorf("%d calls in %s to an endpoint that answers none", n, quiet)
+		t.Errorf("%d calls in %s to an endpoint that does not answer", n, quiet)
 	}
 	s.set(latency(t, "5ms"))
 	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
@@ -34,7 +35,7 @@ func TestHangingEndpoint(t *testing.T) {
 		t.Errorf("%d calls were paid twice", d)
 	}
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE attempts > 2`); n > concurrency {
-		t.Errorf("the outage cost %d documents more than an attempt", n)
+		t.Errorf("the outage cost %d documents more than one attempt", n)
 	}
 	worker.Stop()
 }

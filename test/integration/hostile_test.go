@@ -11,7 +11,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// hostileProgram is the program with readers that fail.
+// hostileProgram returns the program with readers that fail.
 func hostileProgram(t *testing.T) string {
 	t.Helper()
 	binary, err := shared.hostile()
@@ -21,9 +21,10 @@ func hostileProgram(t *testing.T) string {
 	return binary
 }
 
-// ways are what hostile documents do to their readers, with how they end in the books. On a machine that is slow enough the time of
-// the last two is over before their memory is: they then end as what hangs.
-var ways = []struct{ name, class, message string }{
+// failures are the failures of hostile documents, with the class and message of the dead
+// letter. On a slow machine the time of the last two may run out before their memory does: they
+// then end like a hang.
+var failures = []struct{ name, class, message string }{
 	{"panic", "input", "the reader of text/hostile failed: panic in "},
 	{"hang", "input", "its reader did not stop after 8s"},
 	{"memory", "crashing", "its reader died 3 times: out of memory"},
@@ -36,14 +37,14 @@ type deadLetter struct {
 	Attempts            int64
 }
 
-// fleet keeps some workers running, as Kubernetes does: one that has died is started anew.
+// fleet keeps some workers running, as Kubernetes does: it restarts one that has died.
 type fleet struct {
-	s       *site
-	start   func() *programtest.Process
-	workers []*programtest.Process
-	deaths  int
-	rooms   int   // ends of such as made room for a sound one
-	peak    int64 // the largest resident set of one that has ended
+	s        *site
+	start    func() *programtest.Process
+	workers  []*programtest.Process
+	deaths   int
+	madeRoom int   // exits of workers with a stuck reader
+	peak     int64 // the largest resident set of a worker that has ended
 }
 
 func (f *fleet) look() {
@@ -54,7 +55,7 @@ func (f *fleet) look() {
 		r := w.Wait()
 		f.peak = max(f.peak, w.Wait().Peak)
 		if r.Code == 0 {
-			f.rooms++
+			f.madeRoom++
 		} else {
 			f.deaths++
 		}
@@ -62,19 +63,20 @@ func (f *fleet) look() {
 	}
 }
 
-// One document in a hundred panics, one hangs, one takes memory without end, and one overflows the stack. Workers have a gibibyte
-// each; what takes more kills them. Exactly those documents are dead, each with its cause.
+// One document in a hundred panics, one hangs, one takes memory without end, and one overflows
+// the stack. Workers have one gibibyte each; more memory kills them. Exactly those documents
+// are dead, each with its cause.
 func TestHostileDocuments(t *testing.T) {
 	t.Parallel()
 	const documents, ofEach, concurrency = 2000, 20, 8
 	s := newSite(t, "", latency(t, "uniform:5ms-20ms"))
 	s.notes(documents)
 	guilty := map[string]int{}
-	for k := range ofEach * len(ways) {
-		n := k * documents / (ofEach * len(ways))
+	for k := range ofEach * len(failures) {
+		n := k * documents / (ofEach * len(failures))
 		uri := fmt.Sprintf("%02d/note-%05d.txt", n%10, n)
-		guilty[uri] = k % len(ways)
-		s.write("docs/"+uri, fmt.Appendf(nil, "hostile: %s\nnumber %d\n", ways[k%len(ways)].name, n))
+		guilty[uri] = k % len(failures)
+		s.write("docs/"+uri, fmt.Appendf(nil, "hostile: %s\nnumber %d\n", failures[k%len(failures)].name, n))
 	}
 	run := s.enqueue("docs", "--partition-documents", "50")[0].Run
 	limited := []string{"sh", "-c", `ulimit -d 1048576; exec "$0" "$@"`, hostileProgram(t)}
@@ -101,25 +103,27 @@ func TestHostileDocuments(t *testing.T) {
 
 	var dead []deadLetter
 	s.run("dead", "list", "-o", "json").WantCode(0).Decode(&dead)
-	own := make([]int, len(ways)) // dead of just that
+	own := make([]int, len(failures)) // dead of just that
 	for _, d := range dead {
 		w, ok := guilty[d.URI]
 		if !ok {
-			t.Errorf("%s is dead for another's fault: %s: %s", d.URI, d.Class, d.Message)
+			t.Errorf("%s is dead because of another document: %s: %s", d.URI, d.Class, d.Message)
 			continue
 		}
 		delete(guilty, d.URI)
-		is := func(w int) bool { return d.Class == ways[w].class && strings.HasPrefix(d.Message, ways[w].message) }
+		is := func(w int) bool {
+			return d.Class == failures[w].class && strings.HasPrefix(d.Message, failures[w].message)
+		}
 		switch {
 		case is(w):
 			own[w]++
 		case w < 2 || !is(1):
-			t.Errorf("%s (%s) is dead as %s: %s", d.URI, ways[w].name, d.Class, d.Message)
+			t.Errorf("%s (%s) is dead as %s: %s", d.URI, failures[w].name, d.Class, d.Message)
 		}
 	}
 	for w, n := range own {
 		if n == 0 {
-			t.Errorf("no document is dead of %s", ways[w].name)
+			t.Errorf("no document died of %s", failures[w].name)
 		}
 	}
 	if len(guilty) > 0 {
@@ -129,15 +133,15 @@ func TestHostileDocuments(t *testing.T) {
 		t.Errorf("a document was tried after %d crashes", n)
 	}
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE state = 'done' AND (crashes <> 0 OR attempts <> 1)`); n != 0 {
-		t.Errorf("%d good documents have crashes or attempts of others", n)
+		t.Errorf("%d good documents have crashes or further attempts", n)
 	}
-	// What a worker that is killed has in work may be paid again.
+	// Documents that a killed worker held may be paid for again.
 	stats := s.fake.Stats()
 	if stats.Completed-stats.Duplicates != innocent || stats.Duplicates > int64(f.deaths)*inWork(concurrency) {
 		t.Errorf("%d calls were answered, %d of them again, for %d good documents and %d deaths", stats.Completed, stats.Duplicates, innocent, f.deaths)
 	}
 	if most := ofEach * 2; f.deaths > most {
-		t.Errorf("%d workers died of %d documents that can kill one", f.deaths, most)
+		t.Errorf("%d workers died, with %d documents that can kill one", f.deaths, most)
 	}
 	s.emptyQueue()
 	for _, w := range f.workers {
@@ -145,24 +149,24 @@ func TestHostileDocuments(t *testing.T) {
 		f.peak = max(f.peak, w.Wait().Peak)
 	}
 	t.Logf("%d documents, %d of them hostile: good ones done after %s, all after %s; dead of each %v; %d workers died and %d made room; %d calls paid again; largest worker %d MiB",
-		documents, len(dead), goodDone.Round(time.Second), took.Round(time.Second), own, f.deaths, f.rooms, stats.Duplicates, f.peak>>20)
+		documents, len(dead), goodDone.Round(time.Second), took.Round(time.Second), own, f.deaths, f.madeRoom, stats.Duplicates, f.peak>>20)
 }
 
-// setUpHung makes a run of which some documents panic and some hang.
+// setUpHung creates a run in which some documents panic and some hang.
 func setUpHung(t *testing.T) (s *site, run string) {
 	t.Helper()
 	s = newSite(t, "", latency(t, "uniform:5ms-20ms"))
 	s.notes(hungDocuments)
 	for n := range hung {
-		s.write(fmt.Sprintf("docs/%02d/note-%05d.txt", n*50%10, n*50), fmt.Appendf(nil, "hostile: %s\n%d", ways[n%2].name, n))
+		s.write(fmt.Sprintf("docs/%02d/note-%05d.txt", n*50%10, n*50), fmt.Appendf(nil, "hostile: %s\n%d", failures[n%2].name, n))
 	}
 	return s, s.enqueue("docs", "--partition-documents", "50")[0].Run
 }
 
-// hung of so many documents are hostile.
+// hung returns the number of hostile documents among n.
 const hungDocuments, hung = 400, 8
 
-// finishHung waits for the end of it.
+// finishHung waits for the end of the run.
 func (s *site) finishHung(run string) {
 	s.t.Helper()
 	s.finish(run, 5*time.Minute, programtest.Totals{Total: hungDocuments, Done: hungDocuments - hung, Dead: hung})
@@ -170,13 +174,13 @@ func (s *site) finishHung(run string) {
 	var dead []deadLetter
 	s.run("dead", "list", "-o", "json").WantCode(0).Decode(&dead)
 	for _, d := range dead {
-		if !strings.HasPrefix(d.Message, ways[0].message) && !strings.HasPrefix(d.Message, ways[1].message) {
+		if !strings.HasPrefix(d.Message, failures[0].message) && !strings.HasPrefix(d.Message, failures[1].message) {
 			s.t.Errorf("%s is dead as %s: %s", d.URI, d.Class, d.Message)
 		}
 	}
 }
 
-// Readers that panic and readers that hang do not end their process, and the work of others goes on beside them.
+// Readers that panic or hang do not end their process, and other documents are done meanwhile.
 func TestHungReadersInOneProcess(t *testing.T) {
 	t.Parallel()
 	s, run := setUpHung(t)
@@ -192,7 +196,8 @@ func TestHungReadersInOneProcess(t *testing.T) {
 	worker.Stop()
 }
 
-// A worker that would end when there is nothing to do makes room for a sound one when a reader is stuck in it.
+// A worker that exits when idle makes room for a healthy one when a reader is stuck in its
+// process.
 func TestHungWorkerMakesRoom(t *testing.T) {
 	t.Parallel()
 	s, run := setUpHung(t)
@@ -202,7 +207,7 @@ func TestHungWorkerMakesRoom(t *testing.T) {
 	first := start().Wait().WantCode(0)
 	first.Says("not fit")
 	if v := s.status(run); v.State == "finished" {
-		t.Errorf("it stayed to the end: %s", describe(v))
+		t.Errorf("the worker did not exit: %s", describe(v))
 	}
 	programtest.Await(t, "the end of the run", 5*time.Minute, func() bool {
 		start().Wait().WantCode(0)

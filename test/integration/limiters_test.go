@@ -12,7 +12,8 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// TestLimitersAreRead: the scripts that list and read limiters do on a real Redis what they do on the embedded one.
+// TestLimitersAreRead: the scripts that list and read limiters work on a real Redis as on the
+// embedded one.
 func TestLimitersAreRead(t *testing.T) {
 	t.Parallel()
 	client, err := tasks.Dial(shared.redis)

@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// link is the network between programs and a server. It may become slow, or lose everything.
+// link is the network between programs and a server. It can be slow or lose everything.
 type link struct {
 	t     *testing.T
 	proxy *toxiproxy.Proxy
@@ -28,7 +28,7 @@ func newLink(t *testing.T, server string) *link {
 	return l
 }
 
-// redis is the URL of a Redis at its end.
+// redis returns the URL of a Redis behind the link.
 func (l *link) redis() string { return "redis://" + l.proxy.Listen + "/0" }
 
 // slow delays everything, each way.
@@ -36,11 +36,11 @@ func (l *link) slow(each time.Duration) {
 	l.both("latency", map[string]any{"latency": each.Milliseconds()})
 }
 
-// cut loses everything, and tells nobody: connections stay, and new ones are accepted.
+// cut drops all data silently: connections stay open, and new ones are accepted.
 func (l *link) cut() { l.both("timeout", map[string]any{"timeout": 0}) }
 
-// mend makes it good. Connections that were cut are closed.
-func (l *link) mend() { l.proxy.Toxics.ResetToxics(background()) }
+// restore ends the failure. Connections that were cut are closed.
+func (l *link) restore() { l.proxy.Toxics.ResetToxics(background()) }
 
 func (l *link) both(kind string, attributes map[string]any) {
 	l.t.Helper()
@@ -50,7 +50,7 @@ func (l *link) both(kind string, attributes map[string]any) {
 			l.t.Fatal(err)
 		}
 		if _, err := l.proxy.Toxics.AddToxicJson(bytes.NewReader(toxic)); err != nil {
-			l.t.Fatalf("make the network bad: %v", err)
+			l.t.Fatalf("inject a network fault: %v", err)
 		}
 	}
 }

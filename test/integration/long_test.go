@@ -4,7 +4,7 @@ package integration
 
 import "time"
 
-// How long what is away stays away, with all the time that outages take.
+// Durations of outages in `make integration-long`.
 const (
 	redisOutage    = 60 * time.Second
 	postgresOutage = 90 * time.Second

@@ -1,11 +1,13 @@
 //go:build integration
 
-// Package integration runs the pipeline as it is run in production: `enqueue` and `worker` as processes of their own over a
-// real Redis and a real PostgreSQL, with the project's fake endpoint and an S3-compatible server in this process. It kills
-// and stops whatever may die: workers, planners, Redis, connections.
+// Package integration runs the pipeline as in production: `enqueue` and `worker` are processes
+// of their own over a real Redis and a real PostgreSQL. The project's fake endpoint and an
+// S3-compatible server run in this process. The tests kill and stop workers, planners, Redis
+// and connections.
 //
-// It owns what only several processes can show. It refuses to own what one process with its embedded parts shows
-// (test/acceptance), and the methods of the ledger (its conformance suite).
+// It owns the behaviour of several processes together. Behaviour of one process with its
+// embedded parts is tested in test/acceptance, and the ledger's methods in its conformance
+// suite.
 package integration
 
 import (
@@ -17,10 +19,10 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// suite is what all tests share.
+// suite is shared by all tests.
 type suite struct {
 	binary string // the program under test
-	// hostile is the same with readers that fail (internal/corpus/detect_hostile.go); it is built when it is first asked for.
+	// hostile builds the program with readers that fail (build tag hostile) on first use.
 	hostile func() (string, error)
 	redis   string // URL
 	store   string // URL

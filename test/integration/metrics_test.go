@@ -10,7 +10,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// What a worker did that is gone, with its process, stands in the metrics of any server.
+// Any server's metrics include the counts of workers whose process has ended.
 func TestMetricsOutliveWorkers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "", latency(t, "5ms"))

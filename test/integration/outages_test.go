@@ -11,7 +11,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// Redis loses everything in mid-run: the next enqueue brings it back from the ledger.
+// Redis loses everything in mid-run: the next enqueue restores the queue from the ledger.
 func TestFlushedRedis(t *testing.T) {
 	t.Parallel()
 	const documents = 800
@@ -37,10 +37,11 @@ func TestFlushedRedis(t *testing.T) {
 	worker.Stop()
 }
 
-// quiet is when, at the end of an outage, a worker's processor time is counted: by then it has run out of work.
+// noRefusals is the time at the end of an outage in which a worker's processor time is measured. By
+// then it has run out of work.
 const quiet = 5 * time.Second
 
-// usedBy is how much of a processor each program used on the average while a test let some time pass.
+// usedBy returns the share of a processor that each program used on average during d.
 func usedBy(d time.Duration, all ...*programtest.Process) []float64 {
 	before := make([]time.Duration, len(all))
 	for i, p := range all {
@@ -57,8 +58,8 @@ func usedBy(d time.Duration, all ...*programtest.Process) []float64 {
 	return share
 }
 
-// rests lets some time pass, in which no program may use more than a twentieth of a processor.
-func rests(t *testing.T, all ...*programtest.Process) {
+// idle waits for a while in which no program may use more than 5 % of a processor.
+func idle(t *testing.T, all ...*programtest.Process) {
 	t.Helper()
 	for i, share := range usedBy(quiet, all...) {
 		t.Logf("%s used %.1f %% of a processor while it waited", all[i], 100*share)
@@ -68,7 +69,8 @@ func rests(t *testing.T, all ...*programtest.Process) {
 	}
 }
 
-// Redis is away for a while, in the three ways there are: it does not answer, nobody listens, or nothing gets through to it.
+// Redis is unavailable for a while in three ways: it does not answer, nothing listens, or the
+// network drops everything.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]struct{ leave, back func(*redisServer, *link) }{
@@ -82,7 +84,7 @@ func TestRedisAway(t *testing.T) {
 		},
 		"partitioned": {
 			func(_ *redisServer, l *link) { l.cut() },
-			func(_ *redisServer, l *link) { l.mend() },
+			func(_ *redisServer, l *link) { l.restore() },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,14 +102,15 @@ func TestRedisAway(t *testing.T) {
 			workers[0].Until("work has begun", func() bool { return s.done() >= 50 })
 			away.leave(server, network)
 			pass(redisOutage - quiet)
-			rests(t, workers...)
+			idle(t, workers...)
 			if s.done() == documents {
 				t.Error("all was done before the outage")
 			}
 			away.back(server, network)
 			came := time.Now()
 			s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
-			// A dequeue that Redis ran and nobody heard of leaves a task to a lease of 30 s.
+			// When the reply of a dequeue is lost, the task stays active until its lease of 30 s
+			// expires.
 			t.Logf("all done and the queue empty %s after Redis came back", time.Since(came).Round(time.Second))
 			s.paidOnce(documents)
 			for _, w := range workers {
@@ -118,10 +121,10 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// pass is for what a test is about lasting a while, never for waiting until something has happened.
+// pass waits for a duration that a test is about. It is never used to wait for an event.
 func pass(d time.Duration) { <-time.After(d) }
 
-// PostgreSQL ends all connections of the workers, again and again.
+// PostgreSQL ends all connections of the workers several times.
 func TestLostConnections(t *testing.T) {
 	t.Parallel()
 	const documents = 800
@@ -135,7 +138,7 @@ func TestLostConnections(t *testing.T) {
 		ended += s.count(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1`, s.schema)
 	}
 	if ended < 5 {
-		t.Errorf("only %d connections were there to be ended", ended)
+		t.Errorf("only %d connections could be ended", ended)
 	}
 	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
@@ -144,6 +147,6 @@ func TestLostConnections(t *testing.T) {
 		w.Stop()
 	}
 	if n := s.count(`SELECT count(*) FROM calls WHERE finished_at IS NULL`); n != 0 {
-		t.Errorf("%d calls are open for ever", n)
+		t.Errorf("%d calls stay open", n)
 	}
 }

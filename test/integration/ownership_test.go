@@ -9,7 +9,8 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// A queue that is in use in one Redis is not begun in another, empty one; and the process that would have done so says why.
+// A queue that is in use in one Redis is not started in another, empty one, and the process
+// that tries reports why.
 func TestSecondRedis(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, newRedis(t).address(), nil)
@@ -33,7 +34,8 @@ func TestSecondRedis(t *testing.T) {
 	worker.Stop()
 }
 
-// Programs that work on a queue end when it turns out to be another ledger's, and none begins there.
+// Programs that work on a queue exit when the queue turns out to belong to another ledger, and
+// none starts there.
 func TestQueueOfAnotherLedger(t *testing.T) {
 	t.Parallel()
 	redis := newRedis(t)

@@ -13,7 +13,8 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// While one process plans, another of the same pair ends with 4, or waits if told to; of another pair it works.
+// While one process plans, another process with the same source and profile exits with 4, or
+// waits if asked to. With another source or profile it works.
 func TestPlannersAtOnce(t *testing.T) {
 	t.Parallel()
 	const documents = 400
@@ -30,21 +31,21 @@ func TestPlannersAtOnce(t *testing.T) {
 	second.Says("--wait")
 	other := s.enqueue(b.url("other.jsonl"))
 	waiting := s.start("enqueue", b.url("notes.jsonl"), "--wait", "-o", "json")
-	// Longer than the lease: the heartbeat of the first holds it.
+	// Longer than the lease: the first planner renews it.
 	pass(17 * time.Second)
 	first.Running()
 	waiting.Running()
 	s.run("enqueue", b.url("notes.jsonl")).WantCode(4)
 
-	b.let(held)
+	b.release(held)
 	var plans, repeated []planned
 	first.Wait().WantCode(0).Decode(&plans)
 	waiting.Wait().WantCode(0).Decode(&repeated)
 	if p := plans[0]; p.New != documents || p.Continued {
-		t.Errorf("the first planner says %s", describe(p))
+		t.Errorf("the first planner prints %s", describe(p))
 	}
 	if p := repeated[0]; p.Run != plans[0].Run || !p.Continued || p.New != 0 || p.Tasks != 0 {
-		t.Errorf("the one that waited says %s", describe(p))
+		t.Errorf("the planner that waited prints %s", describe(p))
 	}
 	s.eachOnce(plans[0].Run, documents)
 	worker := s.worker()
@@ -65,12 +66,13 @@ func isClosed(c <-chan struct{}) func() bool {
 	}
 }
 
-// eachOnce checks a plan before any worker has begun: each document is in one partition, and each partition has one task.
+// eachOnce checks a plan before any worker starts: each document is in one partition, and each
+// partition has one task.
 func (s *site) eachOnce(run string, documents int64) {
 	s.t.Helper()
 	const ofRun = ` JOIN runs r ON r.num = x.run_num WHERE r.name = $1`
 	if n := s.count(`SELECT count(*) FROM run_documents x`+ofRun+` AND x.state = 'pending' AND x.partition_id IS NOT NULL`, run); n != documents {
-		s.t.Errorf("%d documents wait in partitions, want %d", n, documents)
+		s.t.Errorf("%d documents are remaining in partitions, want %d", n, documents)
 	}
 	if n := s.count(`SELECT COALESCE(sum(documents), 0) FROM partitions x`+ofRun+` AND x.state = 'ready'`, run); n != documents {
 		s.t.Errorf("partitions have %d documents in all, want %d", n, documents)
@@ -104,7 +106,8 @@ func (s *site) eachOnce(run string, documents int64) {
 	}
 }
 
-// A planner is killed while it lists: what it has booked is kept, and no worker has seen it. The next one finishes the job.
+// A planner is killed while it lists. Its recorded documents are kept, and no worker has seen
+// them. The next planner completes the plan.
 func TestKilledWhileListing(t *testing.T) {
 	t.Parallel()
 	const documents = 25_000
@@ -117,7 +120,7 @@ func TestKilledWhileListing(t *testing.T) {
 	b.put("register.jsonl", data)
 	held := b.holdAfter("register.jsonl", int64(len(data))*9/10)
 	killed := s.start("enqueue", b.url("register.jsonl"))
-	killed.Until("the first batch is booked", func() bool {
+	killed.Until("the first batch is recorded", func() bool {
 		var there bool
 		if err := s.db.QueryRow(`SELECT to_regclass('documents') IS NOT NULL`).Scan(&there); err != nil || !there {
 			return false
@@ -126,7 +129,7 @@ func TestKilledWhileListing(t *testing.T) {
 	})
 	killed.Kill()
 	at := time.Now()
-	b.let(held)
+	b.release(held)
 	if n := len(s.keys("t:*")); n != 0 {
 		t.Errorf("%d tasks of a plan that was not published", n)
 	}
@@ -138,10 +141,10 @@ func TestKilledWhileListing(t *testing.T) {
 	took := time.Since(at)
 	t.Logf("planned again %s after the kill", took.Round(time.Second))
 	if took < ledger.PlanLease/2 {
-		t.Errorf("the lease of the one that was killed did not hold: planned again after %s", took)
+		t.Errorf("the killed planner's lease did not hold: planned again after %s", took)
 	}
 	if p.Run != before.Run || !p.Continued || p.Listed != documents {
-		t.Errorf("the next planner says %s", describe(p))
+		t.Errorf("the next planner prints %s", describe(p))
 	}
 	s.eachOnce(p.Run, documents)
 	if v := s.status(p.Run); v.Documents != (programtest.Totals{Total: documents, Remaining: documents}) {
@@ -149,7 +152,7 @@ func TestKilledWhileListing(t *testing.T) {
 	}
 }
 
-// A planner is killed while it fills the queue. The next one puts in what is missing.
+// A planner is killed while it fills the queue. The next planner adds the missing tasks.
 func TestKilledWhileEnqueuing(t *testing.T) {
 	t.Parallel()
 	const documents = 600
@@ -167,7 +170,7 @@ func TestKilledWhileEnqueuing(t *testing.T) {
 	}
 	p := s.enqueue("notes.jsonl", "--wait")[0]
 	if !p.Continued || p.New != 0 || p.Remaining != documents {
-		t.Errorf("the next planner says %s", describe(p))
+		t.Errorf("the next planner prints %s", describe(p))
 	}
 	s.eachOnce(p.Run, documents)
 	worker := s.worker()

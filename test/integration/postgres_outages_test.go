@@ -12,8 +12,9 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// unspent checks that an outage of the ledger cost no document an attempt, and left no claim and no call open.
-func (s *site) unspent() {
+// nothingSpent checks that an outage of the ledger cost no document an attempt, and left no
+// claim and no call open.
+func (s *site) nothingSpent() {
 	s.t.Helper()
 	for what, query := range map[string]string{
 		"documents with more than one attempt": `SELECT count(*) FROM run_documents WHERE attempts <> 1`,
@@ -28,14 +29,15 @@ func (s *site) unspent() {
 	}
 }
 
-// withoutLedger checks what must hold while the ledger is away: no call is begun, nobody works for nothing, and the server says
-// that it is not ready, and lives.
+// withoutLedger checks the behaviour while the ledger is unavailable: no call is made, no
+// worker spins, and the server reports that it is not ready but alive.
 func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redisServer, workers ...*programtest.Process) {
 	s.t.Helper()
 	begun := time.Now()
 	var calls int64
 	var still time.Time
-	programtest.Await(s.t, "an end of the calls in flight", patience, func() bool { // some may have been stored and be just about to be made
+	// Some reservations may be stored, with the call about to be made.
+	programtest.Await(s.t, "an end of the calls in flight", patience, func() bool {
 		stats := s.fake.Stats()
 		if stats.InFlight > 0 || stats.Calls != calls {
 			calls, still = stats.Calls, time.Now()
@@ -44,15 +46,15 @@ func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redi
 	}, nil)
 	pass(max(0, lasting-quiet-time.Since(begun)))
 	taken := redis.ran("rpoplpush")
-	rests(s.t, append(workers, console.Process)...)
-	// Each worker asks the queue once a second at the most when it is empty, and now it is not.
+	idle(s.t, append(workers, console.Process)...)
+	// Each worker polls an empty queue at most once a second, and the queue is not empty.
 	if n := redis.ran("rpoplpush") - taken; n > int64(4*len(workers))*int64(quiet/time.Second) {
-		s.t.Errorf("tasks were asked for %d times in %s, with nothing that could be done", n, quiet)
+		s.t.Errorf("workers polled for tasks %d times in %s while none could be done", n, quiet)
 	} else {
-		s.t.Logf("tasks were asked for %d times in %s", n, quiet)
+		s.t.Logf("workers polled for tasks %d times in %s", n, quiet)
 	}
 	if n := s.fake.Stats().Calls - calls; n != 0 {
-		s.t.Errorf("%d calls were begun that could not be stored", n)
+		s.t.Errorf("%d calls were made that could not be stored", n)
 	}
 	if status, body := console.get("/readyz"); status != http.StatusServiceUnavailable {
 		s.t.Errorf("/readyz answers %d: %s", status, body)
@@ -62,7 +64,8 @@ func (s *site) withoutLedger(lasting time.Duration, console *server, redis *redi
 	}
 }
 
-// PostgreSQL is gone, or nothing gets through to it, for longer than leases last. What was paid for meanwhile is stored when it is back.
+// PostgreSQL is down, or the network drops everything, for longer than a lease. Answers that
+// were paid for meanwhile are stored when it is back.
 func TestPostgresAway(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]struct{ leave, back func(*postgresServer, *link) }{
@@ -72,7 +75,7 @@ func TestPostgresAway(t *testing.T) {
 		},
 		"partitioned": {
 			func(_ *postgresServer, l *link) { l.cut() },
-			func(_ *postgresServer, l *link) { l.mend() },
+			func(_ *postgresServer, l *link) { l.restore() },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +90,7 @@ func TestPostgresAway(t *testing.T) {
 			s.env["GISTMILL_STORE"] = strings.Replace(direct, fmt.Sprintf("127.0.0.1:%d", postgres.port), network.proxy.Listen, 1)
 			console := s.server()
 			workers := []*programtest.Process{s.worker("--concurrency", "4"), s.worker("--concurrency", "4")}
-			s.env["GISTMILL_STORE"] = direct // for those who look
+			s.env["GISTMILL_STORE"] = direct // for the test's own connections
 			workers[0].Until("work has begun", func() bool { return s.done() >= 50 })
 			away.leave(postgres, network)
 			s.withoutLedger(postgresOutage, console, redis, workers...)
@@ -97,7 +100,7 @@ func TestPostgresAway(t *testing.T) {
 			s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 			t.Logf("all done and the queue empty %s after PostgreSQL came back", time.Since(came).Round(time.Second))
 			s.paidOnce(documents)
-			s.unspent()
+			s.nothingSpent()
 			for _, w := range workers {
 				w.Running()
 				w.Stop()
@@ -107,7 +110,7 @@ func TestPostgresAway(t *testing.T) {
 	}
 }
 
-// PostgreSQL crashes and is back, again and again.
+// PostgreSQL crashes and restarts several times.
 func TestPostgresRestarts(t *testing.T) {
 	t.Parallel()
 	const documents = 1000
@@ -123,14 +126,14 @@ func TestPostgresRestarts(t *testing.T) {
 	}
 	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	s.paidOnce(documents)
-	s.unspent()
+	s.nothingSpent()
 	for _, w := range workers {
 		w.Running()
 		w.Stop()
 	}
 }
 
-// PostgreSQL gives out no connections for a while, and then fewer than are wanted.
+// PostgreSQL refuses connections for a while, and then allows fewer than are wanted.
 func TestPostgresWithoutConnections(t *testing.T) {
 	t.Parallel()
 	const documents = 800
@@ -156,7 +159,7 @@ func TestPostgresWithoutConnections(t *testing.T) {
 	s.env["GISTMILL_STORE"] = withQuery(t, postgres.url("limited", "gistmill", "sslmode=disable"), "search_path", s.schema)
 	console := s.server()
 	worker := s.worker("--concurrency", "8", "--store-connections", "8")
-	s.env["GISTMILL_STORE"] = unlimited // for those who look
+	s.env["GISTMILL_STORE"] = unlimited // for the test's own connections
 
 	worker.Until("work has begun", func() bool { return s.done() >= 50 })
 	limit("0")
@@ -168,13 +171,13 @@ func TestPostgresWithoutConnections(t *testing.T) {
 	limit("-1")
 	console.Until("ready again", func() bool { status, _ := console.get("/readyz"); return status == http.StatusOK })
 	console.Stop()
-	worker.Until("work goes on", func() bool { return s.done() >= done+50 })
+	worker.Until("work continues", func() bool { return s.done() >= done+50 })
 	limit("2")
 	begun := time.Now()
 	s.finish(run, patience, programtest.Totals{Total: documents, Done: documents})
 	t.Logf("with two connections of eight the rest took %s", time.Since(begun).Round(time.Second))
 	s.paidOnce(documents)
-	s.unspent()
+	s.nothingSpent()
 	worker.Running()
 	worker.Stop()
 }

@@ -23,12 +23,12 @@ type postgresServer struct {
 	db     *sql.DB // as its superuser postgres
 }
 
-// newPostgres starts one on a free port, with an empty database "gistmill". files go into the folder of its data; hba are the lines of
-// its pg_hba.conf, in which the superuser postgres, who comes without a password and without TLS, is not to be named; settings are
-// name=value.
+// newPostgres starts a server on a free port, with an empty database "gistmill". files are
+// written into its data folder. hba are lines of its pg_hba.conf; they must not name the
+// superuser postgres, who logs in without a password and without TLS. settings are name=value.
 func newPostgres(t *testing.T, files map[string][]byte, hba []string, settings ...string) *postgresServer {
 	t.Helper()
-	// t.TempDir would be within a folder that nobody else may enter.
+	// Other users may not enter t.TempDir.
 	dir, err := os.MkdirTemp("", "gistmill-postgresql-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func newPostgres(t *testing.T, files map[string][]byte, hba []string, settings .
 	return s
 }
 
-// file writes one that only the server may read.
+// file writes a file that only the server may read.
 func (s *postgresServer) file(name string, content []byte) {
 	s.t.Helper()
 	if err := s.server.WriteFile(name, content); err != nil {
@@ -66,7 +66,7 @@ func (s *postgresServer) file(name string, content []byte) {
 	}
 }
 
-// begin starts the server again, with the data of the one before.
+// begin starts the server again with the same data.
 func (s *postgresServer) begin() {
 	s.t.Helper()
 	if err := s.server.Start(background()); err != nil {
@@ -74,20 +74,20 @@ func (s *postgresServer) begin() {
 	}
 }
 
-// end stops the server as a crash would, without leaving processes.
+// end stops the server as a crash would, and leaves no processes.
 func (s *postgresServer) end() { s.server.Stop() }
 
-// restart is a crash, and all well again.
+// restart crashes the server and starts it again.
 func (s *postgresServer) restart() {
 	s.t.Helper()
 	s.end()
 	s.begin()
 }
 
-// log is what the server has said since it was last started.
+// log returns what the server has logged since its last start.
 func (s *postgresServer) log() string { return s.server.Log() }
 
-// url is that of a database for a user; more is its query.
+// url returns the URL of a database for a user; more is its query.
 func (s *postgresServer) url(login, database, more string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?%s", login, s.port, database, more)
 }

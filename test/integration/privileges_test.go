@@ -24,15 +24,16 @@ import (
 // password is that of every user in these tests.
 const password = "a-long-password"
 
-// guarded is a site whose servers know the users of deploy/redis and the roles of deploy/postgresql.
-type guarded struct {
+// restrictedSite is a site whose servers have the users of deploy/redis and the roles of
+// deploy/postgresql.
+type restrictedSite struct {
 	*site
 	keyspace *redisServer
 	postgres *postgresServer
-	expected int // bytes of PostgreSQL's log that were looked at
+	expected int // bytes of PostgreSQL's log that were read
 }
 
-// usersFile is that of deploy/redis with everybody's password in it.
+// usersFile returns the users file of deploy/redis with the test's password for every user.
 func usersFile(t *testing.T) string {
 	t.Helper()
 	users, err := os.ReadFile("../../deploy/redis/users.acl")
@@ -47,15 +48,15 @@ func usersFile(t *testing.T) string {
 	return path
 }
 
-func newGuarded(t *testing.T) *guarded {
+func newRestrictedSite(t *testing.T) *restrictedSite {
 	t.Helper()
-	g := &guarded{
+	g := &restrictedSite{
 		keyspace: newRedisWith(t, redis.Options{Username: "admin", Password: password}, "--aclfile", usersFile(t)),
 		postgres: newPostgres(t, nil, []string{"host all all 127.0.0.1/32 scram-sha-256"}),
 	}
 	g.postgres.psql("../../deploy/postgresql/roles.sql", "OWNER_PASSWORD="+password, "GISTMILL_PASSWORD="+password, "READER_PASSWORD="+password)
 	g.site = newSite(t, g.redisURL("admin"), latency(t, "5ms"))
-	g.queue = "documents" // what users.acl names
+	g.queue = "documents" // the queue in users.acl
 	g.env["GISTMILL_QUEUE"] = g.queue
 	var err error
 	if g.db, err = sql.Open("pgx", g.postgres.url("postgres", "gistmill", "sslmode=disable&search_path=gistmill")); err != nil {
@@ -66,21 +67,21 @@ func newGuarded(t *testing.T) *guarded {
 	return g
 }
 
-func (g *guarded) redisURL(user string) string {
+func (g *restrictedSite) redisURL(user string) string {
 	return fmt.Sprintf("redis://%s:%s@127.0.0.1:%d/0", user, password, g.keyspace.port)
 }
 
-func (g *guarded) storeURL(role string) string {
+func (g *restrictedSite) storeURL(role string) string {
 	return g.postgres.url(role+":"+password, "gistmill", "sslmode=disable")
 }
 
-// as sets the user of Redis and the role of PostgreSQL that the site's programs take from now on.
-func (g *guarded) as(user, role string) {
+// as sets the Redis user and the PostgreSQL role for the site's programs.
+func (g *restrictedSite) as(user, role string) {
 	g.env["GISTMILL_REDIS"], g.env["GISTMILL_STORE"] = g.redisURL(user), g.storeURL(role)
 }
 
-// quiet fails when Redis or PostgreSQL has refused something since the last look.
-func (g *guarded) quiet(what string) {
+// noRefusals fails if Redis or PostgreSQL has refused anything since the last call.
+func (g *restrictedSite) noRefusals(what string) {
 	g.t.Helper()
 	refused, err := g.keyspace.client.ACLLog(background(), 100).Result()
 	if err != nil {
@@ -91,15 +92,16 @@ func (g *guarded) quiet(what string) {
 	}
 	for line := range strings.Lines(g.postgres.log()[g.expected:]) {
 		if strings.Contains(line, "permission denied") {
-			g.t.Errorf("%s: PostgreSQL said %s", what, line)
+			g.t.Errorf("%s: PostgreSQL reported %s", what, line)
 		}
 	}
 }
 
-// Everything works with the users and roles that deploy/ has, and none of it meets a refusal. What is not work is refused.
+// Everything works with the users and roles of deploy/ and without a single refusal. Actions
+// outside a user's work are refused.
 func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	g := newRestrictedSite(t)
 
 	g.run("runs").WantCode(1).Says("run this version once as the role that owns them")
 	g.as("gistmill", "gistmill_owner")
@@ -112,12 +114,12 @@ func TestLeastPrivilege(t *testing.T) {
 	g.expected = len(denied)
 
 	g.wholeRun()
-	g.quiet("a whole run")
+	g.noRefusals("a whole run")
 	g.as("reader", "gistmill_reader")
 	for _, args := range [][]string{{"status"}, {"runs"}, {"dead", "list"}, {"show", "notes.jsonl#3"}, {"export", "out.jsonl"}} {
 		g.run(args...).WantCode(0)
 	}
-	g.quiet("looking as a reader")
+	g.noRefusals("looking as a reader")
 
 	g.refusedByRedis()
 	g.refusedByPostgres()
@@ -125,7 +127,7 @@ func TestLeastPrivilege(t *testing.T) {
 }
 
 // wholeRun uses every command that talks to Redis or the ledger.
-func (g *guarded) wholeRun() {
+func (g *restrictedSite) wholeRun() {
 	g.t.Helper()
 	data := lines(0, 60)
 	for _, id := range []string{"x", "y"} {
@@ -144,7 +146,7 @@ func (g *guarded) wholeRun() {
 	g.set(func(c *fakellm.Config) { c.RefuseMarker = "" })
 	g.run("dead", "list").WantCode(0)
 	g.run("dead", "retry", "--class", "refused").WantCode(0)
-	programtest.Await(g.t, "the dead to be done", patience, func() bool { return g.done() == 62 }, nil)
+	programtest.Await(g.t, "dead letters are done", patience, func() bool { return g.done() == 62 }, nil)
 	w.Stop()
 	g.run("worker", "--exit-when-idle=1s").WantCode(0)
 	other := g.enqueue("notes.jsonl", "--words", "20")[0].Run
@@ -164,11 +166,11 @@ func (g *guarded) wholeRun() {
 	v.Stop()
 }
 
-// noPermission is how Redis says it: to a command, and to a script of 7.0 and of later ones.
+// noPermission matches Redis' refusals: of a command, and of a script in 7.0 and later.
 var noPermission = regexp.MustCompile(`NOPERM|user executing the script can't|ACL failure in script`)
 
-// refusedByRedis tries what each user must not.
-func (g *guarded) refusedByRedis() {
+// refusedByRedis tries forbidden commands as each user.
+func (g *restrictedSite) refusedByRedis() {
 	g.t.Helper()
 	admin := g.keyspace.client
 	ctx := background()
@@ -204,7 +206,7 @@ func (g *guarded) refusedByRedis() {
 		}
 		client.Close()
 	}
-	// What KEDA asks (pkg/scalers/redis_scaler.go of KEDA 2.21): the type, then a length.
+	// KEDA's requests (pkg/scalers/redis_scaler.go of KEDA 2.21): the type, then a length.
 	keda := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", g.keyspace.port), Username: "keda", Password: password})
 	defer keda.Close()
 	admin.ZAdd(ctx, "asynq:{documents}:retry", redis.Z{Score: 1, Member: "1"})
@@ -228,8 +230,8 @@ func (g *guarded) refusedByRedis() {
 	}
 }
 
-// refusedByPostgres tries what each role must not.
-func (g *guarded) refusedByPostgres() {
+// refusedByPostgres tries forbidden statements as each role.
+func (g *restrictedSite) refusedByPostgres() {
 	g.t.Helper()
 	schema := []string{
 		"DROP TABLE runs", "ALTER TABLE runs ADD COLUMN x BIGINT", "TRUNCATE runs", "CREATE TABLE x (n BIGINT)", "CREATE TABLE public.x (n BIGINT)", "CREATE INDEX x ON runs (num)",
@@ -260,8 +262,8 @@ func (g *guarded) refusedByPostgres() {
 	}
 }
 
-// schemas has the program meet an older and a newer schema than its own.
-func (g *guarded) schemas() {
+// schemas runs the program with an older and a newer schema than its own.
+func (g *restrictedSite) schemas() {
 	g.t.Helper()
 	g.as("gistmill", "gistmill")
 	newest := g.count("SELECT max(version) FROM schema_version")

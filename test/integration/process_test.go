@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// background is for what has to work when the test's own context has ended.
+// background returns a context for actions after the test's own context has ended.
 func background() context.Context { return context.Background() }
 
 // start starts the program in the site's folder.
@@ -21,7 +21,7 @@ func (s *site) start(args ...string) *programtest.Process {
 	return s.startBy([]string{shared.binary}, args...)
 }
 
-// startBy starts another build of the program, or one by way of something else.
+// startBy starts another build of the program, or the program through a wrapper.
 func (s *site) startBy(by []string, args ...string) *programtest.Process {
 	s.t.Helper()
 	command := exec.Command(by[0], append(slices.Clone(by[1:]), args...)...)
@@ -38,7 +38,7 @@ func (s *site) startBy(by []string, args ...string) *programtest.Process {
 	return p
 }
 
-// run runs the program to its end.
+// run runs the program until it exits.
 func (s *site) run(args ...string) programtest.Result {
 	s.t.Helper()
 	return s.start(args...).Wait()

@@ -18,7 +18,8 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// Redis is half a second away, each way: everything goes on, the demand is told in time, and whoever waits, waits.
+// Redis has a latency of half a second each way: everything continues, demand answers in time,
+// and waiting programs keep waiting.
 func TestSlowRedis(t *testing.T) {
 	t.Parallel()
 	const documents = 200
@@ -39,14 +40,14 @@ func TestSlowRedis(t *testing.T) {
 	if status, body := console.get("/readyz"); status != http.StatusOK {
 		t.Errorf("/readyz answers %d: %s", status, body)
 	}
-	rests(t, append(workers, console.Process)...)
+	idle(t, append(workers, console.Process)...)
 	for _, w := range workers {
 		w.Stop()
 	}
 	console.Stop()
 }
 
-// Redis answers, and takes no writes for a while.
+// Redis answers, but accepts no writes for a while.
 func TestRedisRefuses(t *testing.T) {
 	t.Parallel()
 	for name, refusal := range map[string]struct{ begin, end func(*redisServer) }{
@@ -54,7 +55,7 @@ func TestRedisRefuses(t *testing.T) {
 			func(s *redisServer) { s.do("CONFIG", "SET", "maxmemory", "1") },
 			func(s *redisServer) { s.do("CONFIG", "SET", "maxmemory", "0") },
 		},
-		"read-only": { // a replica of nobody, as the old primary is in the middle of a failover
+		"read-only": { // a replica of an unreachable primary, as in the middle of a failover
 			func(s *redisServer) { s.do("REPLICAOF", "127.0.0.1", fmt.Sprint(freePort(s.t))) },
 			func(s *redisServer) { s.do("REPLICAOF", "NO", "ONE") },
 		},
@@ -76,11 +77,11 @@ func TestRedisRefuses(t *testing.T) {
 			refusal.begin(server)
 			pass(redisOutage - quiet)
 			scripts := server.ran("evalsha")
-			rests(t, append(workers, console.Process)...)
+			idle(t, append(workers, console.Process)...)
 			if n := server.ran("evalsha") - scripts; n > 20*int64(quiet/time.Second) {
-				t.Errorf("Redis was asked %d times in %s", n, quiet)
+				t.Errorf("Redis was polled %d times in %s", n, quiet)
 			} else {
-				t.Logf("Redis was asked %d times in %s", n, quiet)
+				t.Logf("Redis was polled %d times in %s", n, quiet)
 			}
 			if status, body := console.get("/readyz"); status != http.StatusServiceUnavailable {
 				t.Errorf("/readyz answers %d: %s", status, body)
@@ -89,12 +90,12 @@ func TestRedisRefuses(t *testing.T) {
 				t.Errorf("/healthz answers %d", status)
 			}
 			if d := console.demand(); d.Uncapped == 0 {
-				t.Error("the demand is 0, and work waits")
+				t.Error("the demand is 0 while work is pending")
 			}
 			if s.done() == documents {
 				t.Error("all was done before the outage")
 			}
-			late := s.start("worker", "--concurrency", "4") // as a pod that is started in the middle of it
+			late := s.start("worker", "--concurrency", "4") // like a pod that starts in the middle of it
 			pass(2 * time.Second)
 			late.Running()
 			refusal.end(server)
@@ -113,7 +114,7 @@ func TestRedisRefuses(t *testing.T) {
 	}
 }
 
-// The primary dies, and sentinel makes its replica the new one.
+// The primary dies, and Sentinel promotes its replica.
 func TestRedisFailover(t *testing.T) {
 	t.Parallel()
 	const documents = 1200
@@ -153,11 +154,12 @@ func TestRedisFailover(t *testing.T) {
 	console.Stop()
 }
 
-// newSentinel starts a sentinel that watches a primary under the name mill, and returns a client of it.
+// newSentinel starts a sentinel that watches a primary under the name mill, and returns a
+// client of it.
 func newSentinel(t *testing.T, primary *redisServer) *redis.Client {
 	t.Helper()
 	dir, port := t.TempDir(), freePort(t)
-	config := filepath.Join(dir, "sentinel.conf") // which it writes to
+	config := filepath.Join(dir, "sentinel.conf") // sentinel writes to its configuration
 	text := fmt.Sprintf(`bind 127.0.0.1
 port %d
 sentinel monitor mill 127.0.0.1 %d 1

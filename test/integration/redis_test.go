@@ -15,17 +15,17 @@ import (
 	"github.com/gistmill/gistmill/test/servers"
 )
 
-// redisServer is a Redis that belongs to one test, which may flush, stop and kill it.
+// redisServer is a Redis that belongs to one test. The test may flush, stop and kill it.
 type redisServer struct {
 	t      *testing.T
 	dir    string // with its data
 	server *servers.Redis
 	client *redis.Client
 	port   int
-	args   []string // beside the common ones
+	args   []string // in addition to the common ones
 }
 
-// newRedis starts a Redis on a free port. What it acknowledged survives its death.
+// newRedis starts a Redis on a free port. Acknowledged writes survive its death.
 func newRedis(t *testing.T) *redisServer {
 	t.Helper()
 	return newRedisWith(t, redis.Options{})
@@ -52,7 +52,7 @@ func freePort(t *testing.T) int {
 	return port
 }
 
-// begin starts the server again, with the data of the one before.
+// begin starts the server again with the same data.
 func (s *redisServer) begin() {
 	s.t.Helper()
 	if err := s.server.Start(background()); err != nil {
@@ -70,10 +70,10 @@ func (s *redisServer) signal(sig syscall.Signal) {
 	}
 }
 
-// address is its URL.
+// address returns its URL.
 func (s *redisServer) address() string { return "redis://" + s.server.Address() + "/0" }
 
-// do runs a command, which has to succeed.
+// do runs a command, which must succeed.
 func (s *redisServer) do(args ...any) {
 	s.t.Helper()
 	if err := s.client.Do(background(), args...).Err(); err != nil {
@@ -81,7 +81,7 @@ func (s *redisServer) do(args ...any) {
 	}
 }
 
-// ran is how often it has run a command, scripts' own included.
+// ran returns how often the server has run a command, including from scripts.
 func (s *redisServer) ran(command string) int64 {
 	s.t.Helper()
 	info, err := s.client.Info(background(), "commandstats").Result()
@@ -101,7 +101,8 @@ func (s *redisServer) ran(command string) int64 {
 	return 0
 }
 
-// valve passes on connections to a server until so many bytes have gone there; then it holds everything, and says so.
+// valve forwards connections to a server until a number of bytes has passed. Then it holds
+// everything and reports it.
 type valve struct {
 	address string
 	shut    chan struct{}

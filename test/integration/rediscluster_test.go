@@ -14,7 +14,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// newRedisCluster makes a cluster of three primaries, each with a third of the slots.
+// newRedisCluster starts a cluster of three primaries, each with a third of the slots.
 func newRedisCluster(t *testing.T) []*redisServer {
 	t.Helper()
 	const slots = 16384
@@ -40,7 +40,8 @@ func newRedisCluster(t *testing.T) []*redisServer {
 	return nodes
 }
 
-// On a Redis Cluster everything works as on one Redis: the limiter, a pause, dead letters, demand, metrics and the queue's pages.
+// Everything works on a Redis Cluster as on one Redis: limiter, pause, dead letters, demand,
+// metrics and the queue's pages.
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
 	const good, bad = 300, 20

@@ -14,7 +14,8 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// More dead than asynq's archive would keep (9,999): all are listed, filtered, exported and re-driven while a worker is at other work.
+// More dead letters than asynq's archive would keep (9,999): all are listed, filtered, exported
+// and redriven while a worker does other work.
 func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 	t.Parallel()
 	const refused, empty, others = 12_000, 3_000, 4_000
@@ -31,7 +32,8 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 	worker := s.worker("--concurrency", "32")
 	s.finish(run, 2*patience, programtest.Totals{Total: refused + empty, Dead: refused + empty})
 
-	// From here on the endpoint is slow and refuses nothing, and other documents are in work.
+	// From here on the endpoint is slow and refuses nothing, and other documents are being worked
+	// on.
 	s.set(latency(t, "1s"))
 	s.set(func(c *fakellm.Config) { c.RefuseMarker = "no document has this" })
 	s.write("others.jsonl", lines(0, others))

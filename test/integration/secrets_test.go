@@ -27,10 +27,10 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// canary stands in every secret of these tests, and nowhere else.
+// canary is part of every secret in these tests, and appears nowhere else.
 const canary = "CANARY"
 
-// The secrets that a deployment has.
+// The secrets of a deployment.
 const (
 	apiKey        = canary + "-of-the-endpoint"
 	fallbackKey   = canary + "-of-the-fallback"
@@ -42,8 +42,9 @@ const (
 	proxyPassword = canary + "-in-the-base-url"
 )
 
-// secretive is a site with a secret wherever there can be one. Whatever its programs say is looked through.
-type secretive struct {
+// secretSite is a site with a secret in every possible place. All output of its programs is
+// searched for them.
+type secretSite struct {
 	*site
 	keyspace *redisServer
 	postgres *postgresServer
@@ -52,21 +53,22 @@ type secretive struct {
 	headers  atomic.Int64 // requests with the header for traces
 }
 
-// echo is an endpoint in front of the site's that answers with all it was sent, headers first, as gateways in trouble do.
+// echo is an endpoint that answers with the request it received, headers first, as some failing
+// gateways do. Otherwise it forwards to the site's endpoint.
 type echo struct {
 	next http.Handler
 
 	mu     sync.Mutex
 	status int // 0: ask the next
 	form   string
-	keys   map[string]bool // that it was shown
-	told   int             // how often it answered with what it was sent
+	keys   map[string]bool // keys that it received
+	echoes int             // how often it answered with the request
 }
 
-func (e *echo) toldSoFar() int {
+func (e *echo) echoCount() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.told
+	return e.echoes
 }
 
 func (e *echo) set(status int, form string) {
@@ -80,7 +82,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, form := e.status, e.form
 	e.keys[r.Header.Get("Authorization")] = true
 	if status != 0 {
-		e.told++
+		e.echoes++
 	}
 	e.mu.Unlock()
 	if status == 0 {
@@ -116,9 +118,9 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func newSecretive(t *testing.T) *secretive {
+func newSecretSite(t *testing.T) *secretSite {
 	t.Helper()
-	s := &secretive{traces: &traceServer{traces: map[string]map[string]int{}}}
+	s := &secretSite{traces: &traceServer{traces: map[string]map[string]int{}}}
 	s.keyspace = newRedisWith(t, redis.Options{Password: redisPassword}, "--requirepass", redisPassword)
 	s.postgres = newPostgres(t, nil, []string{"host all all 127.0.0.1/32 scram-sha-256"})
 	if _, err := s.postgres.db.Exec("CREATE ROLE gistmill LOGIN PASSWORD '" + storePassword + "'; ALTER DATABASE gistmill OWNER TO gistmill"); err != nil {
@@ -130,7 +132,7 @@ func newSecretive(t *testing.T) *secretive {
 	s.endpoint = &echo{next: s.fake, keys: map[string]bool{}}
 	front := httptest.NewServer(s.endpoint)
 	t.Cleanup(front.Close)
-	// The fallback asks for a key of its own.
+	// The fallback has a key of its own.
 	cfg := fakellm.Defaults()
 	cfg.Keys = []string{fallbackKey}
 	second, err := fakellm.New(cfg)
@@ -162,8 +164,8 @@ func newSecretive(t *testing.T) *secretive {
 	return s
 }
 
-// clean fails when a text has a secret in it, as it is or as a password of HTTP's Basic.
-func (s *secretive) clean(where, text string) {
+// clean fails if a text contains a secret, plain or as HTTP Basic credentials.
+func (s *secretSite) clean(where, text string) {
 	s.t.Helper()
 	lower := strings.ToLower(text)
 	if at := strings.Index(lower, strings.ToLower(canary)); at >= 0 {
@@ -178,24 +180,24 @@ func (s *secretive) clean(where, text string) {
 	}
 }
 
-// hears looks through how a program ended.
-func (s *secretive) hears(r programtest.Result) programtest.Result {
+// checkOutput searches the output of a process that has ended.
+func (s *secretSite) checkOutput(r programtest.Result) programtest.Result {
 	s.t.Helper()
 	s.clean(strings.Join(r.Args, " ")+": stdout", r.Stdout)
 	s.clean(strings.Join(r.Args, " ")+": stderr", r.Stderr)
 	return r
 }
 
-// do runs a program with its environment changed.
-func (s *secretive) do(change map[string]string, args ...string) programtest.Result {
+// do runs a program with a changed environment.
+func (s *secretSite) do(change map[string]string, args ...string) programtest.Result {
 	s.t.Helper()
 	var r programtest.Result
-	s.with(change, func() { r = s.hears(s.run(args...)) })
+	s.with(change, func() { r = s.checkOutput(s.run(args...)) })
 	return r
 }
 
-// with does something while the environment is changed.
-func (s *secretive) with(change map[string]string, do func()) {
+// with calls a function with a changed environment.
+func (s *secretSite) with(change map[string]string, do func()) {
 	before := maps.Clone(s.env)
 	defer func() { s.env = before }()
 	s.env = maps.Clone(s.env)
@@ -203,12 +205,12 @@ func (s *secretive) with(change map[string]string, do func()) {
 	do()
 }
 
-// No secret comes out anywhere: outputs at their most talkative, metrics, pages, traces, Redis, ledger, files.
+// No secret leaks: output at its most verbose, metrics, pages, traces, Redis, ledger, files.
 func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
-	s := newSecretive(t)
+	s := newSecretSite(t)
 	s.write("notes.jsonl", lines(0, 20))
-	for _, part := range []func(){s.work, s.wrongly, s.echoed, s.settings} {
+	for _, part := range []func(){s.work, s.badServers, s.echoed, s.settings} {
 		began := time.Now()
 		part()
 		t.Log(time.Since(began))
@@ -219,21 +221,21 @@ func TestSecretsStayInside(t *testing.T) {
 		t.Error("no trace was sent with its header")
 	}
 	if !s.endpoint.keys["Bearer "+apiKey] {
-		t.Error("the endpoint was not shown its key")
+		t.Error("the endpoint did not receive its key")
 	}
 	dump, err := s.postgres.server.Command(background(), "pg_dump", "--inserts", s.postgres.url("postgres", "gistmill", "sslmode=disable")).Output()
 	if err != nil || !bytes.Contains(dump, []byte("notes.jsonl#7")) {
 		t.Fatalf("pg_dump: %v, %d bytes", err, len(dump))
 	}
 	s.clean("the ledger", string(dump))
-	// Redis writes down every command that changes something, also of keys that are gone.
+	// Redis logs every write, also of keys that are deleted later.
 	s.tree("Redis' append-only file", s.keyspace.dir, "asynq:{"+s.queue+"}")
 	s.tree("the folder of the programs", s.dir, "Barge 7", "token")
 	s.tree("their temporary folder", s.env["TMPDIR"], "")
 }
 
-// tree looks through all files in a folder, in one of which has to be a text.
-func (s *secretive) tree(what, dir, has string, but ...string) {
+// tree searches all files of a folder. One of them must contain the given text.
+func (s *secretSite) tree(what, dir, has string, but ...string) {
 	s.t.Helper()
 	found := has == ""
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -259,8 +261,8 @@ func (s *secretive) tree(what, dir, has string, but ...string) {
 	}
 }
 
-// work is a run with everything that serves, to its end.
-func (s *secretive) work() {
+// work runs everything that serves until a run ends.
+func (s *secretSite) work() {
 	s.t.Helper()
 	v := s.server("--auth-token-file", "token")
 	w := s.start("worker", "--metrics-listen", "127.0.0.1:0", "--log-format", "json", "--concurrency", "2", "--rpm", "60000")
@@ -271,7 +273,7 @@ func (s *secretive) work() {
 		}
 		return ofWorker.url != ""
 	})
-	enqueued := s.hears(s.run("enqueue", "notes.jsonl", "--partition-documents", "5", "-o", "json").WantCode(0))
+	enqueued := s.checkOutput(s.run("enqueue", "notes.jsonl", "--partition-documents", "5", "-o", "json").WantCode(0))
 	var rows []planned
 	enqueued.Decode(&rows)
 	run := rows[0].Run
@@ -281,7 +283,7 @@ func (s *secretive) work() {
 		"/queues/api/redis_info", "/queues/api/queues/" + s.queue + "/pending_tasks",
 	} {
 		s.clean(path, s.page(v.url+path))
-		status, body := v.get(path) // as somebody without the token
+		status, body := v.get(path) // without the token
 		s.clean(fmt.Sprintf("%s (%d)", path, status), string(body))
 	}
 	_, body := ofWorker.get("/metrics")
@@ -292,16 +294,16 @@ func (s *secretive) work() {
 	} {
 		s.do(nil, args...).WantCode(0)
 	}
-	// What a panic would print: the stacks of all that runs.
+	// A panic would print this: the stacks of all goroutines.
 	w.Signal(syscall.SIGQUIT)
-	if r := s.hears(w.Wait()); !strings.Contains(r.Stderr, "goroutine 1 ") {
+	if r := s.checkOutput(w.Wait()); !strings.Contains(r.Stderr, "goroutine 1 ") {
 		s.t.Errorf("no stacks were printed: %s", r.Stderr)
 	}
-	s.hears(v.Stop())
+	s.checkOutput(v.Stop())
 }
 
-// page is a page of the server for who has the token.
-func (s *secretive) page(address string) string {
+// page requests a page of the server with the token.
+func (s *secretSite) page(address string) string {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, address, nil)
 	if err != nil {
@@ -321,10 +323,10 @@ func (s *secretive) page(address string) string {
 	return string(body)
 }
 
-// wrongly has the programs meet servers that refuse them or are not there.
-func (s *secretive) wrongly() {
+// badServers runs the programs with servers that refuse them or do not exist.
+func (s *secretSite) badServers() {
 	s.t.Helper()
-	nobody := freePort(s.t)
+	closed := freePort(s.t)
 	redisAt := func(password string, port int) string {
 		return fmt.Sprintf("redis://:%s@127.0.0.1:%d/0", password, port)
 	}
@@ -336,7 +338,7 @@ func (s *secretive) wrongly() {
 		{"GISTMILL_REDIS": redisAt(wrong, s.keyspace.port)},
 		{"GISTMILL_STORE": storeAt(wrong, s.postgres.port)},
 		{"GISTMILL_STORE": "postgres://gistmill@127.0.0.1:" + fmt.Sprint(s.postgres.port) + "/none?sslmode=disable&password=" + storePassword},
-		// Another protocol altogether, of which clients like to quote what came.
+		// Another protocol: some clients quote what they received.
 		{"GISTMILL_REDIS": redisAt(redisPassword, s.postgres.port)},
 		{"GISTMILL_STORE": storeAt(storePassword, s.keyspace.port)},
 	}
@@ -344,19 +346,19 @@ func (s *secretive) wrongly() {
 		s.do(env, "worker", "--exit-when-idle=1s").WantCode(1)
 	}
 	var trying []*programtest.Process // for 15 s each
-	for _, env := range []map[string]string{{"GISTMILL_REDIS": redisAt(redisPassword, nobody)}, {"GISTMILL_STORE": storeAt(storePassword, nobody)}} {
+	for _, env := range []map[string]string{{"GISTMILL_REDIS": redisAt(redisPassword, closed)}, {"GISTMILL_STORE": storeAt(storePassword, closed)}} {
 		s.with(env, func() { trying = append(trying, s.start("enqueue", "notes.jsonl")) })
 	}
 	for _, p := range trying {
-		s.hears(p.Wait().WantCode(1))
+		s.checkOutput(p.Wait().WantCode(1))
 	}
-	bucket := fmt.Sprintf("s3://%s?region=eu&use_path_style=true&disable_https=true&endpoint=http://127.0.0.1:%d", bucketName, nobody)
+	bucket := fmt.Sprintf("s3://%s?region=eu&use_path_style=true&disable_https=true&endpoint=http://127.0.0.1:%d", bucketName, closed)
 	s.do(map[string]string{"AWS_MAX_ATTEMPTS": "1"}, "enqueue", bucket).WantCode(1)
 }
 
-// echoed has the endpoint tell, in every form there is, what it was sent. Each ends in the log, in the ledger as history or dead letter, and in
-// what a run says.
-func (s *secretive) echoed() {
+// echoed makes the endpoint return the request in every form. Each ends in the log, in the
+// ledger as history or dead letter, and in the output of a run.
+func (s *secretSite) echoed() {
 	s.t.Helper()
 	n := 100
 	for _, answer := range []struct {
@@ -372,18 +374,18 @@ func (s *secretive) echoed() {
 		s.write(file, []byte(note(n)))
 		args := []string{"run", file, "--max-attempts", "2", "--retry-base", "1ms", "--retry-cap", "2ms", "--request-timeout", "2s", "--out", "summaries"}
 		env := map[string]string{"GISTMILL_FALLBACKS": "", "GISTMILL_FALLBACK_API_KEYS": "", "GISTMILL_REDIS": ""}
-		told := s.endpoint.toldSoFar()
+		told := s.endpoint.echoCount()
 		if answer.status == http.StatusTooManyRequests || answer.status == http.StatusServiceUnavailable {
-			// Waited for without an end.
+			// Waits without a limit.
 			s.with(env, func() {
 				p := s.start(args...)
-				p.Until("the endpoint was asked", func() bool { return s.endpoint.toldSoFar() > told })
+				p.Until("the endpoint was asked", func() bool { return s.endpoint.echoCount() > told })
 				p.Signal(syscall.SIGTERM)
-				s.hears(p.Wait())
+				s.checkOutput(p.Wait())
 			})
 			continue
 		}
-		if r := s.do(env, args...); r.Code == 0 || s.endpoint.toldSoFar() == told {
+		if r := s.do(env, args...); r.Code == 0 || s.endpoint.echoCount() == told {
 			s.t.Errorf("%+v: the run ended with %d", answer, r.Code)
 		}
 	}
@@ -394,8 +396,8 @@ func (s *secretive) echoed() {
 	s.do(nil, "runs").WantCode(0)
 }
 
-// settings that are wrong, with secrets in them.
-func (s *secretive) settings() {
+// settings runs the programs with wrong settings that contain secrets.
+func (s *secretSite) settings() {
 	s.t.Helper()
 	for _, env := range []map[string]string{
 		{"GISTMILL_REDIS": "redis://:" + redisPassword + "@h@st:port/0"},
@@ -412,7 +414,7 @@ func (s *secretive) settings() {
 	} {
 		s.do(env, "config")
 		if r := s.do(env, "worker", "--exit-when-idle=1s"); r.Code == 0 {
-			s.t.Errorf("%v: a worker ended well", env)
+			s.t.Errorf("%v: a worker exited with 0", env)
 		}
 	}
 	base := strings.Replace(s.env["GISTMILL_BASE_URL"], "http://", "http://user:"+proxyPassword+"@", 1)

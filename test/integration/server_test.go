@@ -36,7 +36,7 @@ func (s *site) server(args ...string) *server {
 	return v
 }
 
-// get returns the status, 0 when there is no answer within 3 s, which is when KEDA gives up.
+// get returns the status. It is 0 if there is no answer within 3 s, KEDA's timeout.
 func (v *server) get(path string) (int, []byte) {
 	v.t.Helper()
 	client := http.Client{Timeout: 3 * time.Second}
@@ -77,7 +77,8 @@ func (v *server) awaitDemand(want int64) {
 	})
 }
 
-// Two servers say the same, one of them cut to a limit, and bring everything back after a flush without any enqueue.
+// Two servers report the same, one of them capped, and restore everything after a flush without
+// an enqueue.
 func TestServersAfterAFlush(t *testing.T) {
 	t.Parallel()
 	redis := newRedis(t)
@@ -91,7 +92,7 @@ func TestServersAfterAFlush(t *testing.T) {
 	one.awaitDemand(10)
 	two.awaitDemand(4)
 	if d := two.demand(); d.Uncapped != 10 || d.LimitedBy == "" {
-		t.Errorf("the limited server says %+v", d)
+		t.Errorf("the limited server reports %+v", d)
 	}
 	if err := redis.client.FlushAll(background()).Err(); err != nil {
 		t.Fatal(err)
@@ -106,8 +107,8 @@ func TestServersAfterAFlush(t *testing.T) {
 	two.Stop()
 }
 
-// With no worker left the server says that one is needed, and the one that comes finishes what a killed one held and what was due,
-// within 90 s.
+// When no worker is left the server reports demand for one. A new worker finishes what a killed
+// one held and what was due, within 90 s.
 func TestServerAndTheLastWorkerKilled(t *testing.T) {
 	t.Parallel()
 	redis := newRedis(t)
@@ -120,7 +121,7 @@ func TestServerAndTheLastWorkerKilled(t *testing.T) {
 	w.Kill()
 	killed := time.Now()
 	if d := v.demand(); d.Demand == 0 {
-		t.Error("with its worker killed the work counts as nobody's")
+		t.Error("there is no demand after the worker was killed")
 	}
 	s.run("worker", "--concurrency", "32", "--exit-when-idle=2s").WantCode(0)
 	took := time.Since(killed)
@@ -133,7 +134,7 @@ func TestServerAndTheLastWorkerKilled(t *testing.T) {
 	v.Stop()
 }
 
-// Without Redis the server says so, and lives on.
+// Without Redis the server reports that it is not ready, and stays alive.
 func TestServerWithoutRedis(t *testing.T) {
 	t.Parallel()
 	redis := newRedis(t)

@@ -8,7 +8,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// How long what is away stays away: what is needed for leases to lapse where that matters. `make integration-long` takes more time.
+// Durations of outages: long enough for leases to lapse where a test needs that. `make
+// integration-long` uses longer ones.
 const (
 	redisOutage    = 10 * time.Second
 	postgresOutage = ledger.Lease + 5*time.Second

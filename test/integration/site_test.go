@@ -21,14 +21,16 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// patience bounds every wait. It is for a loaded machine; nothing waits for it when all is well.
+// patience bounds every wait. It is long enough for a loaded machine; a passing test never
+// waits that long.
 const patience = 5 * time.Minute
 
-// inWork is how many calls may be paid again at the most when a worker is lost: those in flight, and as many that have ended and wait to be
-// booked.
+// inWork returns how many calls may at most be paid again when a worker is lost: those in
+// flight, and the same number that have ended and are not yet completed in the ledger.
 func inWork(concurrency int64) int64 { return 2 * concurrency }
 
-// site is one deployment: a schema and a queue of its own on the servers, an endpoint, and a folder.
+// site is one deployment: a schema and a queue of its own on the servers, an endpoint, and a
+// folder.
 type site struct {
 	t       *testing.T
 	dir     string
@@ -36,13 +38,13 @@ type site struct {
 	store   string
 	queue   string
 	redis   *redis.Client
-	db      *sql.DB // for looking into the ledger
+	db      *sql.DB // for reading the ledger
 	fake    *fakellm.Server
 	baseURL string
 	env     map[string]string
 }
 
-// newSite uses the shared PostgreSQL, and the shared Redis unless another's URL is given.
+// newSite uses the shared PostgreSQL, and the shared Redis unless a URL is given.
 func newSite(t *testing.T, redisURL string, change func(*fakellm.Config)) *site {
 	t.Helper()
 	if redisURL == "" {
@@ -51,7 +53,7 @@ func newSite(t *testing.T, redisURL string, change func(*fakellm.Config)) *site 
 	return newSiteOn(t, redisURL, shared.store, change)
 }
 
-// newSiteOn uses servers by their URLs.
+// newSiteOn uses the servers of the URLs.
 func newSiteOn(t *testing.T, redisURL, store string, change func(*fakellm.Config)) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), schema: "test_" + strings.ToLower(rand.Text())}
@@ -84,7 +86,7 @@ func newSiteOn(t *testing.T, redisURL, store string, change func(*fakellm.Config
 	return s
 }
 
-// openStore makes the schema. Connections of the site's programs carry its name.
+// openStore creates the schema. Connections of the site's programs carry its name.
 func (s *site) openStore(store string) {
 	s.t.Helper()
 	admin, err := sql.Open("pgx", store)
@@ -124,7 +126,7 @@ func withQuery(t *testing.T, raw string, pairs ...string) string {
 	return u.String()
 }
 
-// sweep deletes the queue from a Redis that others use.
+// sweep deletes the queue from a shared Redis.
 func (s *site) sweep() {
 	for _, key := range s.keys("*") {
 		s.redis.Del(background(), key)
@@ -133,7 +135,7 @@ func (s *site) sweep() {
 	s.redis.SRem(background(), "asynq:queues", s.queue)
 }
 
-// keys of the queue in Redis.
+// keys returns the queue's keys in Redis.
 func (s *site) keys(pattern string) []string {
 	s.t.Helper()
 	var all []string
@@ -147,7 +149,7 @@ func (s *site) keys(pattern string) []string {
 	return all
 }
 
-// set changes the endpoint from now on.
+// set changes the endpoint's configuration.
 func (s *site) set(change func(*fakellm.Config)) {
 	s.t.Helper()
 	if err := s.fake.Set(change); err != nil {
@@ -155,7 +157,7 @@ func (s *site) set(change func(*fakellm.Config)) {
 	}
 }
 
-// count asks the ledger for a number.
+// count returns the result of a query for a number.
 func (s *site) count(query string, args ...any) int64 {
 	s.t.Helper()
 	var n int64
@@ -165,16 +167,16 @@ func (s *site) count(query string, args ...any) int64 {
 	return n
 }
 
-// done counts the documents that are done, of all runs.
+// done returns the number of documents that are done in all runs.
 func (s *site) done() int64 {
 	s.t.Helper()
 	return s.count(`SELECT count(*) FROM run_documents WHERE state = 'done'`)
 }
 
-// path is in the site's folder.
+// path returns a path in the site's folder.
 func (s *site) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
-// runs is what the program says of all runs, the newest first; each has to balance.
+// runs returns what `runs -o json` prints, newest first. Each run must balance.
 func (s *site) runs() []programtest.Status {
 	s.t.Helper()
 	var all []programtest.Status
@@ -185,7 +187,7 @@ func (s *site) runs() []programtest.Status {
 	return all
 }
 
-// status is what the program says of a run.
+// status returns what `status -o json` prints of a run. The run must balance.
 func (s *site) status(run string) programtest.Status {
 	s.t.Helper()
 	var v programtest.Status
@@ -194,7 +196,8 @@ func (s *site) status(run string) programtest.Status {
 	return v
 }
 
-// finish waits for the end of a run, with balanced books at every look, and checks that nothing is left in the queue.
+// finish waits for the end of a run. The run must balance at every poll, and the queue must be
+// empty at the end.
 func (s *site) finish(run string, within time.Duration, want programtest.Totals) programtest.Status {
 	s.t.Helper()
 	var v programtest.Status
@@ -209,7 +212,8 @@ func (s *site) finish(run string, within time.Duration, want programtest.Totals)
 	return v
 }
 
-// emptyQueue waits until the queue has no task in any state: the run ends a moment before its last task does.
+// emptyQueue waits until the queue has no task in any state. A run ends a moment before its
+// last task.
 func (s *site) emptyQueue() {
 	s.t.Helper()
 	var all []string
@@ -225,7 +229,7 @@ func (s *site) emptyQueue() {
 	}, func() string { return strings.Join(all, " ") })
 }
 
-// paidOnce checks that each distinct content was asked for, and none twice.
+// paidOnce checks that each distinct content was paid for exactly once.
 func (s *site) paidOnce(distinct int64) {
 	s.t.Helper()
 	if stats := s.fake.Stats(); stats.Completed != distinct || stats.Duplicates != 0 {
@@ -245,7 +249,7 @@ type planned struct {
 	Tasks     int64  `json:"tasks"`
 }
 
-// enqueue plans sources, with flags, and says what was planned.
+// enqueue plans sources and returns the rows of `enqueue -o json`.
 func (s *site) enqueue(args ...string) []planned {
 	s.t.Helper()
 	var rows []planned

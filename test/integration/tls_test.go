@@ -18,17 +18,18 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// private is a site whose Redis and PostgreSQL take TLS only, with certificates of a private authority on both sides.
-type private struct {
+// tlsSite is a site whose Redis and PostgreSQL accept TLS only, with certificates of a private
+// authority on both sides.
+type tlsSite struct {
 	*site
 	keyspace       *redisServer
 	postgres       *postgresServer
 	server, client pair // files
 }
 
-func newPrivate(t *testing.T, a *authority) *private {
+func newTLSSite(t *testing.T, a *authority) *tlsSite {
 	t.Helper()
-	p := &private{server: a.newPair("server"), client: a.newPair("gistmill")}
+	p := &tlsSite{server: a.newPair("server"), client: a.newPair("gistmill")}
 	p.keyspace = newRedisWith(t, redis.Options{TLSConfig: p.client.login()}, p.server.redisArgs()...)
 	p.postgres = newPostgres(t, p.ofServer(), []string{"hostssl all gistmill 127.0.0.1/32 trust clientcert=verify-full"},
 		"ssl=on", "ssl_ca_file=ca.crt", "ssl_cert_file=tls.crt", "ssl_key_file=tls.key")
@@ -42,8 +43,8 @@ func newPrivate(t *testing.T, a *authority) *private {
 	return p
 }
 
-// ofServer are the server's files for PostgreSQL, which takes them from nobody but itself.
-func (p *private) ofServer() map[string][]byte {
+// ofServer are the server's files. PostgreSQL accepts only files that its own user owns.
+func (p *tlsSite) ofServer() map[string][]byte {
 	files := map[string][]byte{}
 	for name, path := range map[string]string{"ca.crt": p.server.ca, "tls.crt": p.server.cert, "tls.key": p.server.key} {
 		content, err := os.ReadFile(path)
@@ -55,7 +56,7 @@ func (p *private) ofServer() map[string][]byte {
 	return files
 }
 
-func (p *private) storeURL(with pair, mode string) string {
+func (p *tlsSite) storeURL(with pair, mode string) string {
 	query := "sslmode=" + mode
 	if mode != "disable" {
 		query += "&sslrootcert=" + with.ca
@@ -66,12 +67,12 @@ func (p *private) storeURL(with pair, mode string) string {
 	return p.postgres.url("gistmill", "gistmill", query)
 }
 
-// A whole run goes through TLS with certificates of a private authority on both sides, and processes that run take renewed ones, even of
-// another authority, at their next connections.
+// A whole run uses TLS with certificates of a private authority on both sides. Running
+// processes use renewed certificates, even of another authority, for their next connections.
 func TestPrivateAuthority(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	p := newPrivate(t, a)
+	p := newTLSSite(t, a)
 	p.write("notes.jsonl", lines(0, 40))
 	v, w := p.site.server(), p.worker("--concurrency", "4")
 	run := p.enqueue("notes.jsonl", "--partition-documents", "10")[0].Run
@@ -103,12 +104,12 @@ func TestPrivateAuthority(t *testing.T) {
 	w.Stop()
 }
 
-// What is not as it has to be is said at once, and nothing goes on without TLS.
+// A wrong TLS setting is reported at once, and nothing continues without TLS.
 func TestWrongCertificates(t *testing.T) {
 	t.Parallel()
 	a, b := newAuthority(t), newAuthority(t)
-	p := newPrivate(t, a)
-	stranger, other := b.newPair("gistmill"), a.newPair("somebody")
+	p := newTLSSite(t, a)
+	stranger, other := b.newPair("gistmill"), a.newPair("someone")
 	stranger.ca = p.client.ca // knows the server, and is unknown to it
 	noPEM := filepath.Join(t.TempDir(), "ca.crt")
 	if err := os.WriteFile(noPEM, []byte("nothing"), 0o600); err != nil {
@@ -146,9 +147,9 @@ func TestWrongCertificates(t *testing.T) {
 		t.Log(tc.name)
 		r := p.run("worker", "--exit-when-idle=1s").WantCode(tc.code)
 		r.Says(tc.says)
-		// Nothing but time is won by trying again what is refused.
+		// A refused certificate is not retried.
 		if r.Took > 10*time.Second {
-			t.Errorf("%s: said after %s", tc.name, r.Took)
+			t.Errorf("%s: reported after %s", tc.name, r.Took)
 		}
 		for name, value := range before {
 			p.env[name] = value
@@ -157,7 +158,8 @@ func TestWrongCertificates(t *testing.T) {
 	p.run("worker", "--exit-when-idle=1s").WantCode(0)
 }
 
-// Behind a sentinel and in a cluster, of one server each, every connection goes through TLS too; in the cluster with the user of deploy/redis.
+// Behind a sentinel and in a cluster, of one server each, every connection uses TLS too; in the
+// cluster with the user of deploy/redis.
 func TestPrivateAuthorityOfSentinelAndCluster(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*testing.T, pair, pair) string{"sentinel": startSentinel, "cluster": startCluster} {
@@ -167,7 +169,7 @@ func TestPrivateAuthorityOfSentinelAndCluster(t *testing.T) {
 			server, client := a.newPair("server"), a.newPair("gistmill")
 			address := start(t, server, client)
 			s := newSite(t, "", latency(t, "5ms"))
-			s.queue = "documents" // what users.acl names
+			s.queue = "documents" // the queue in users.acl
 			s.env["GISTMILL_QUEUE"], s.env["GISTMILL_REDIS"] = s.queue, address
 			s.env["GISTMILL_REDIS_CA"], s.env["GISTMILL_REDIS_CERT"], s.env["GISTMILL_REDIS_KEY"] = client.ca, client.cert, client.key
 			s.write("notes.jsonl", lines(0, 40))

@@ -19,11 +19,11 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// traceServer takes traces as OpenTelemetry's collector does.
+// traceServer accepts traces as OpenTelemetry's collector does.
 type traceServer struct {
 	mu     sync.Mutex
 	raw    strings.Builder
-	traces map[string]map[string]int // by name of their spans, how many
+	traces map[string]map[string]int // number of spans by name
 }
 
 func (c *traceServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,8 @@ func (c *traceServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// One trace goes from the enqueue to every call, through the queue and another process, and holds nothing that is secret.
+// One trace covers the enqueue and every call, through the queue and another process. It
+// contains no secret.
 func TestTraceFromEnqueueToCall(t *testing.T) {
 	t.Parallel()
 	c := &traceServer{traces: map[string]map[string]int{}}
@@ -85,7 +86,7 @@ func TestTraceFromEnqueueToCall(t *testing.T) {
 
 var watching = regexp.MustCompile(`"metrics and probes are served","address":"([^"]+)"`)
 
-// A worker with an address for it serves its own metrics and probes, until it has ended.
+// A worker with --metrics-listen serves its own metrics and probes until it ends.
 func TestWorkerIsWatched(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "", latency(t, "5ms"))

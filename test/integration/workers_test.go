@@ -13,7 +13,7 @@ import (
 	"github.com/gistmill/gistmill/test/program/programtest"
 )
 
-// latency sets how long the endpoint takes.
+// latency sets the time that an answer takes.
 func latency(t *testing.T, text string) func(*fakellm.Config) {
 	t.Helper()
 	l, err := fakellm.ParseLatency(text)
@@ -23,11 +23,12 @@ func latency(t *testing.T, text string) func(*fakellm.Config) {
 	return func(c *fakellm.Config) { c.Latency = l }
 }
 
-// Two workers share two runs of an enqueue. The books balance at every look, and each content is paid for once.
+// Two workers share two runs of one enqueue. Both runs balance at every poll, and each content
+// is paid for once.
 func TestTwoWorkers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "", latency(t, "uniform:5ms-20ms"))
-	// In each source a thousand documents, fifty of them copies.
+	// Each source has a thousand documents, fifty of them copies.
 	s.notes(950)
 	for n := range 50 {
 		s.write("docs/copies/"+string(rune('a'+n%26))+strings.Repeat("x", n/26)+".txt", []byte(note(n*7)))
@@ -54,7 +55,7 @@ func TestTwoWorkers(t *testing.T) {
 				totalOf[v.Run] = d.Total
 			}
 			if d.Done < doneOf[v.Run] {
-				t.Fatalf("of run %s, %d were done and now %d are", v.Run, doneOf[v.Run], d.Done)
+				t.Fatalf("run %s: %d documents were done, now %d are", v.Run, doneOf[v.Run], d.Done)
 			}
 			doneOf[v.Run] = d.Done
 			if d.Done > 0 && d.Remaining > 0 {
@@ -67,7 +68,7 @@ func TestTwoWorkers(t *testing.T) {
 		return finished == 2
 	}, func() string { return describe(all) })
 	if inWork < 3 {
-		t.Errorf("only %d looks while there was work", inWork)
+		t.Errorf("only %d polls while there was work", inWork)
 	}
 	var plans []planned
 	enqueue.Wait().WantCode(0).Decode(&plans)
@@ -81,7 +82,7 @@ func TestTwoWorkers(t *testing.T) {
 	}
 	s.paidOnce(1900)
 	if calls != 1900 {
-		t.Errorf("%d calls in the books, want 1900", calls)
+		t.Errorf("%d calls in the ledger, want 1900", calls)
 	}
 	if n := s.count(`SELECT count(DISTINCT worker_id) FROM calls`); n != 2 {
 		t.Errorf("%d workers made calls, want 2", n)
@@ -91,7 +92,8 @@ func TestTwoWorkers(t *testing.T) {
 	}
 }
 
-// A worker is killed in mid-run. Another one finishes soon, and asks for nothing that was done again.
+// A worker is killed in mid-run. Another one finishes soon, and does not repeat finished
+// documents.
 func TestKilledWorker(t *testing.T) {
 	t.Parallel()
 	const documents, concurrency = 600, 16
@@ -114,7 +116,7 @@ func TestKilledWorker(t *testing.T) {
 		t.Errorf("%d calls after the kill for %d documents that were not done", again, documents-done)
 	}
 	if stats.Duplicates > inWork(concurrency) {
-		t.Errorf("%d calls were paid twice, %d were in work at the most", stats.Duplicates, inWork(concurrency))
+		t.Errorf("%d calls were paid twice, at most %d were in work", stats.Duplicates, inWork(concurrency))
 	}
 	if n := s.count(`SELECT count(*) FROM run_documents WHERE attempts <> 1 OR crashes <> 0`); n != 0 {
 		t.Errorf("the kill cost %d documents an attempt or a crash", n)
@@ -122,7 +124,8 @@ func TestKilledWorker(t *testing.T) {
 	another.Stop()
 }
 
-// SIGTERM under load: calls in flight end, the rest goes back, and nothing is spent or paid twice.
+// SIGTERM under load: calls in flight end, the rest goes back, and nothing is spent or paid
+// twice.
 func TestStoppedWorker(t *testing.T) {
 	t.Parallel()
 	const documents = 300
@@ -136,10 +139,10 @@ func TestStoppedWorker(t *testing.T) {
 	}
 	stats := s.fake.Stats()
 	if stats.Outcomes[fakellm.OutcomeAbandoned] != 0 {
-		t.Errorf("%d calls were given up within the grace", stats.Outcomes[fakellm.OutcomeAbandoned])
+		t.Errorf("%d calls were abandoned within the grace", stats.Outcomes[fakellm.OutcomeAbandoned])
 	}
 	if done := s.done(); done != stats.Completed || done == documents {
-		t.Errorf("%d documents are done of %d calls", done, stats.Completed)
+		t.Errorf("%d documents are done after %d calls", done, stats.Completed)
 	}
 	s.handedBack()
 	s.set(latency(t, "5ms"))
@@ -149,7 +152,8 @@ func TestStoppedWorker(t *testing.T) {
 	another.Stop()
 }
 
-// handedBack checks what a stopped worker leaves: no claim, no attempt, no call that is open, and a task for all that is open.
+// handedBack checks the state after a worker was stopped: no claim, no attempt and no open
+// call, and a task for every unfinished partition.
 func (s *site) handedBack() {
 	s.t.Helper()
 	for what, query := range map[string]string{
@@ -173,7 +177,8 @@ func (s *site) handedBack() {
 	}
 }
 
-// The grace is shorter than a call: it is given up, its document goes back, and no attempt is spent.
+// The grace is shorter than a call: the call is abandoned, its document goes back, and no
+// attempt is spent.
 func TestShortGrace(t *testing.T) {
 	t.Parallel()
 	const documents = 60
@@ -195,7 +200,7 @@ func TestShortGrace(t *testing.T) {
 	another.Stop()
 }
 
-// A second SIGTERM cuts the grace short.
+// A second SIGTERM ends the grace.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "", latency(t, "10m"))
@@ -210,7 +215,7 @@ func TestSecondSignal(t *testing.T) {
 	s.handedBack()
 }
 
-// A worker in drain mode ends well when nothing is left, whatever became of the documents.
+// A worker in drain mode exits with 0 when nothing is left, whatever happened to the documents.
 func TestExitWhenIdle(t *testing.T) {
 	t.Parallel()
 	const documents = 80
@@ -234,7 +239,7 @@ func TestExitWhenIdle(t *testing.T) {
 	s.run("worker", "--exit-when-idle=1s").WantCode(0)
 }
 
-// Pause and cancel from another process take the tasks out of the queue; resume puts them back.
+// Pause and cancel from another process remove the tasks from the queue; resume puts them back.
 func TestPauseResumeCancel(t *testing.T) {
 	t.Parallel()
 	const documents = 1500
@@ -258,7 +263,7 @@ func TestPauseResumeCancel(t *testing.T) {
 	s.run("pause", run).WantCode(1)
 
 	s.run("resume", run).WantCode(0)
-	worker.Until("work goes on", func() bool { return s.fake.Stats().Calls > calls+20 })
+	worker.Until("work continues", func() bool { return s.fake.Stats().Calls > calls+20 })
 	s.run("cancel", run).WantCode(0)
 	s.emptyQueue()
 	programtest.Await(t, "an end of the calls", 10*time.Second, func() bool { return s.fake.Stats().InFlight == 0 }, nil)
@@ -270,14 +275,14 @@ func TestPauseResumeCancel(t *testing.T) {
 
 	next := s.enqueue("notes.jsonl")[0]
 	if next.Run == run || next.Skipped != v.Documents.Done {
-		t.Errorf("after cancel enqueue says %s", describe(next))
+		t.Errorf("after cancel enqueue prints %s", describe(next))
 	}
 	s.finish(next.Run, patience, programtest.Totals{Total: documents, Done: documents - v.Documents.Done, Skipped: v.Documents.Done})
 	s.paidOnce(documents)
 	worker.Stop()
 }
 
-// What is dead goes through running workers again when its cause is mended.
+// Dead letters go through running workers again once their cause is fixed.
 func TestDeadRetry(t *testing.T) {
 	t.Parallel()
 	const good, bad = 40, 7
@@ -302,7 +307,8 @@ func TestDeadRetry(t *testing.T) {
 	worker.Stop()
 }
 
-// A worker or server that is stopped while it still looks for Redis ends as cleanly as later: no Job of Kubernetes fails for it.
+// A worker or server that is stopped while it still waits for Redis exits with the usual code:
+// no Kubernetes Job fails because of it.
 func TestStoppedAtTheStart(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
