@@ -118,7 +118,7 @@ services-stop: ## Stop them and delete what they stored
 	@.ci/services stop
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME, and print what each has done (FUZZ=corpus/FuzzPDF: only those)
+fuzz: ## Run every fuzz target for FUZZTIME, and print what each has done (FUZZ=extract/FuzzPDF: only those)
 	$(GO) run ./test/fuzz -time $(FUZZTIME) -only '$(FUZZ)'
 
 .PHONY: bench

@@ -1,7 +1,7 @@
 // Package enqueuer turns a source into work: it lists the source, books the difference to the ledger as a run, and
 // puts a task for each partition into the queue.
 //
-// It refuses to own how documents are read (internal/corpus), what counts as unchanged (internal/ledger) and
+// It refuses to own how documents are read (internal/source, internal/extract), what counts as unchanged (internal/ledger) and
 // what a task does (worker). internal/recovery enqueues the tasks, and again those that the queue has lost.
 package enqueuer
 
@@ -19,10 +19,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/recovery"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/tasks"
 )
 
@@ -64,7 +64,7 @@ func New(c Config) (*Enqueuer, error) {
 
 // Request is what to plan.
 type Request struct {
-	Source       *corpus.Source
+	Source       *source.Source
 	Profile      string // hash
 	Model        string
 	ProfileBody  string // stored under the hash
@@ -205,7 +205,7 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 }
 
 // inBatches gathers entries for the ledger; after an error it ends.
-func inBatches(entries iter.Seq2[corpus.Entry, error]) iter.Seq2[[]ledger.Entry, error] {
+func inBatches(entries iter.Seq2[source.Entry, error]) iter.Seq2[[]ledger.Entry, error] {
 	return func(yield func([]ledger.Entry, error) bool) {
 		batch := make([]ledger.Entry, 0, batchSize)
 		for entry, err := range entries {
@@ -230,7 +230,7 @@ func inBatches(entries iter.Seq2[corpus.Entry, error]) iter.Seq2[[]ledger.Entry,
 // longestURI in bytes: PostgreSQL's index on URIs takes some 2,700.
 const longestURI = 2000
 
-func toLedger(entry corpus.Entry) ledger.Entry {
+func toLedger(entry source.Entry) ledger.Entry {
 	e := ledger.Entry{
 		URI: entry.URI, Locator: entry.Locator, Version: entry.Version,
 		Size: entry.Size, Modified: entry.Modified, Problem: entry.Problem,

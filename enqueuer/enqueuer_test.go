@@ -15,8 +15,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/gistmill/gistmill/enqueuer"
-	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/tasks"
 )
 
@@ -67,18 +67,18 @@ func (b *bench) write(name, text string) {
 	b.ok(os.WriteFile(path, []byte(text), 0o600))
 }
 
-func (b *bench) request(o corpus.Options) enqueuer.Request {
+func (b *bench) request(o source.Options) enqueuer.Request {
 	b.Helper()
-	source, err := corpus.Open(b.Context(), b.docs, o)
+	src, err := source.Open(b.Context(), b.docs, o)
 	b.ok(err)
-	b.Cleanup(func() { b.ok(source.Close()) })
+	b.Cleanup(func() { b.ok(src.Close()) })
 	return enqueuer.Request{
-		Source: source, Profile: "hash", Model: "m", ProfileBody: "{}", Partial: o.Limit > 0,
+		Source: src, Profile: "hash", Model: "m", ProfileBody: "{}", Partial: o.Limit > 0,
 		Size: ledger.PartitionSize{Documents: 5, Bytes: 1 << 20},
 	}
 }
 
-func (b *bench) enqueue(o corpus.Options) enqueuer.Plan {
+func (b *bench) enqueue(o source.Options) enqueuer.Plan {
 	b.Helper()
 	p, err := b.Enqueue(b.Context(), b.request(o))
 	b.ok(err)
@@ -95,12 +95,12 @@ func (b *bench) pending() int64 {
 func TestEachPartitionHasOneTask(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 12)
-	p := b.enqueue(corpus.Options{})
+	p := b.enqueue(source.Options{})
 	if p.Enqueued != 3 || b.pending() != 3 || p.Run.State != ledger.Running {
 		t.Errorf("%d enqueued, %d pending, run %s", p.Enqueued, b.pending(), p.Run.State)
 	}
 	b.write("new.txt", "more")
-	again := b.enqueue(corpus.Options{})
+	again := b.enqueue(source.Options{})
 	if again.Run.ID != p.Run.ID || !again.Continued || again.Enqueued != 1 || b.pending() != 4 {
 		t.Errorf("continued: %d enqueued, %d pending", again.Enqueued, b.pending())
 	}
@@ -122,17 +122,17 @@ func TestPlansAreNoted(t *testing.T) {
 		}
 		return time.Time{}
 	}
-	r := b.request(corpus.Options{})
+	r := b.request(source.Options{})
 	r.Confirm = func(context.Context, enqueuer.Plan) error { return errors.New("no") }
 	if _, err := b.Enqueue(t.Context(), r); err == nil || !last().IsZero() {
 		t.Errorf("a plan that failed with %v is noted: %s", err, last())
 	}
-	b.enqueue(corpus.Options{})
+	b.enqueue(source.Options{})
 	first := last()
 	if time.Since(first) > time.Minute {
 		t.Errorf("planned at %s", first)
 	}
-	b.enqueue(corpus.Options{})
+	b.enqueue(source.Options{})
 	if !last().After(first) {
 		t.Errorf("a plan that found nothing new is not noted: %s after %s", last(), first)
 	}
@@ -141,7 +141,7 @@ func TestPlansAreNoted(t *testing.T) {
 func TestPreviewWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 7)
-	p, err := b.Preview(t.Context(), b.request(corpus.Options{}))
+	p, err := b.Preview(t.Context(), b.request(source.Options{}))
 	b.ok(err)
 	if p.Count.Pending != 7 || len(p.Sample) != 7 {
 		t.Errorf("preview %+v", p.Count)
@@ -154,8 +154,8 @@ func TestPreviewWritesNothing(t *testing.T) {
 func TestSecondPlannerIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 2)
-	r := b.request(corpus.Options{})
-	second := b.request(corpus.Options{})
+	r := b.request(source.Options{})
+	second := b.request(source.Options{})
 	r.Confirm = func(ctx context.Context, _ enqueuer.Plan) error {
 		_, err := b.Enqueue(ctx, second)
 		if !errors.Is(err, ledger.ErrPlanning) {
@@ -172,7 +172,7 @@ func TestDeadPlannerIsNoPlanner(t *testing.T) {
 	t.Parallel()
 	var late atomic.Int64
 	b := setUpAt(t, 2, func() time.Time { return time.Now().Add(time.Duration(late.Load())) })
-	r := b.request(corpus.Options{})
+	r := b.request(source.Options{})
 	source, err := b.ledger.PutSource(t.Context(), r.Source.URL())
 	b.ok(err)
 	profile, err := b.ledger.PutProfile(t.Context(), r.Profile, r.Model, r.ProfileBody)
@@ -199,7 +199,7 @@ func (w writer) Write(p []byte) (int, error) {
 func TestUnconfirmedPlanWaits(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 2)
-	r := b.request(corpus.Options{})
+	r := b.request(source.Options{})
 	no := errors.New("no")
 	r.Confirm = func(context.Context, enqueuer.Plan) error { return no }
 	if _, err := b.Enqueue(t.Context(), r); !errors.Is(err, no) {
@@ -210,7 +210,7 @@ func TestUnconfirmedPlanWaits(t *testing.T) {
 	if run.State != ledger.Stopped || b.pending() != 0 {
 		t.Errorf("run is %s, %d tasks", run.State, b.pending())
 	}
-	if p := b.enqueue(corpus.Options{}); p.Run.ID != run.ID || !p.Resumed || b.pending() != 1 {
+	if p := b.enqueue(source.Options{}); p.Run.ID != run.ID || !p.Resumed || b.pending() != 1 {
 		t.Errorf("went on as %+v", p.Run)
 	}
 }
@@ -219,21 +219,21 @@ func TestOnlyWhatIsKnownToBeGoneIsGone(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 4)
 	b.write("notes/a.md", "a")
-	b.enqueue(corpus.Options{})
+	b.enqueue(source.Options{})
 	b.ok(os.Remove(filepath.Join(b.docs, "doc000.txt")))
 	b.ok(os.Remove(filepath.Join(b.docs, "notes/a.md")))
 	for name, test := range map[string]struct {
-		o    corpus.Options
+		o    source.Options
 		gone int64
 	}{
-		"limited":  {corpus.Options{Limit: 2}, 0},
-		"filtered": {corpus.Options{Include: []string{"*.md"}}, 1},
+		"limited":  {source.Options{Limit: 2}, 0},
+		"filtered": {source.Options{Include: []string{"*.md"}}, 1},
 	} {
 		if p := b.enqueue(test.o); p.Gone != test.gone {
 			t.Errorf("%s: %d gone, want %d", name, p.Gone, test.gone)
 		}
 	}
-	if p := b.enqueue(corpus.Options{}); p.Gone != 1 {
+	if p := b.enqueue(source.Options{}); p.Gone != 1 {
 		t.Errorf("full: %d gone, want the other one", p.Gone)
 	}
 }
@@ -243,7 +243,7 @@ func TestPathThatNoIndexTakesIsDead(t *testing.T) {
 	b := setUp(t, 1)
 	deep := strings.Repeat(strings.Repeat("d", 200)+"/", 12) + "x.txt"
 	b.write(deep, "deep")
-	p := b.enqueue(corpus.Options{})
+	p := b.enqueue(source.Options{})
 	if p.Count.Dead != 1 || p.Count.Pending != 1 {
 		t.Errorf("count %+v", p.Count)
 	}

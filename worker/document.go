@@ -7,8 +7,9 @@ import (
 	"runtime/debug"
 
 	"github.com/gistmill/gistmill/internal/checks"
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -55,10 +56,10 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 
 // read fetches a document and extracts its text: a suspect by a child process that reads nothing else, and any document by a
 // child while a reader is stuck in this process, so that no further one can be, or while suspects are read.
-func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Read, *corpus.Document, error) {
-	ref := corpus.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version}
-	var raw *corpus.Raw
-	var doc *corpus.Document
+func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Read, *extract.Document, error) {
+	ref := source.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version}
+	var raw *source.Raw
+	var doc *extract.Document
 	var err error
 	switch {
 	case c.Suspect:
@@ -78,12 +79,12 @@ func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Rea
 // readSuspect counts a crash before the document's bytes are read and takes it back after: if this process dies with the child, for the
 // kernel may end both when memory is short, it stands. Nothing is counted while they are fetched, nor where a reader that was left to
 // itself goes on in this process and may be what takes it down.
-func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref corpus.Ref, c ledger.Claimed) (raw *corpus.Raw, doc *corpus.Document, err error) {
+func (w *Worker) readSuspect(ctx context.Context, src *source.Source, ref source.Ref, c ledger.Claimed) (raw *source.Raw, doc *extract.Document, err error) {
 	count := func(by int64) error {
 		return w.persist(w.calls, "count a crash", func() error { return w.Ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, by) })
 	}
 	err = inPlace(ctx, w.alone, func() error {
-		if raw, err = source.Fetch(ctx, ref); err != nil {
+		if raw, err = src.Fetch(ctx, ref); err != nil {
 			return err
 		}
 		if err := w.readers.suspect(ctx); err != nil {
@@ -96,7 +97,7 @@ func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref cor
 				return err
 			}
 		}
-		doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
+		doc, err = extract.InChild(ctx, w.ReaderCommand, raw, w.Limits)
 		if counts {
 			err = errors.Join(count(-1), err)
 		}
@@ -105,12 +106,12 @@ func (w *Worker) readSuspect(ctx context.Context, source *corpus.Source, ref cor
 	return raw, doc, err
 }
 
-func (w *Worker) readApart(ctx context.Context, source *corpus.Source, ref corpus.Ref) (raw *corpus.Raw, doc *corpus.Document, err error) {
+func (w *Worker) readApart(ctx context.Context, src *source.Source, ref source.Ref) (raw *source.Raw, doc *extract.Document, err error) {
 	err = inPlace(ctx, w.apart, func() error {
-		if raw, err = source.Fetch(ctx, ref); err != nil {
+		if raw, err = src.Fetch(ctx, ref); err != nil {
 			return err
 		}
-		doc, err = corpus.ExtractInChild(ctx, w.ReaderCommand, raw, w.Limits)
+		doc, err = extract.InChild(ctx, w.ReaderCommand, raw, w.Limits)
 		return err
 	})
 	return raw, doc, err

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/tasks"
 )
@@ -24,7 +24,7 @@ type job struct {
 	profile summarize.Profile
 	name    func(summarize.Document) string // of its summary
 	engine  summarize.Engine
-	source  *corpus.Source
+	source  *source.Source
 	stopped atomic.Bool
 	capped  atomic.Bool
 }
@@ -75,7 +75,7 @@ func (w *Worker) job(ctx context.Context, p tasks.Partition) (*job, error) {
 	if old, ok := w.jobs.all[ledger.RunID(p.RunID)]; ok { // was stopped, and goes on
 		j.source = old.source
 	} else if j.source, err = w.Open(ctx, run.Source); err != nil {
-		if errors.Is(err, corpus.ErrNoSource) {
+		if errors.Is(err, source.ErrNoSource) {
 			return nil, &haltError{fmt.Sprintf("the source can't be reached from this worker: %v", err)}
 		}
 		return nil, fmt.Errorf("open the source: %w", err)

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -164,9 +165,9 @@ func (w *Worker) logOutcome(c ledger.Claimed, o outcome) {
 // classify decides what an error means for a document. It is the only place that does.
 func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read ledger.Read, err error) outcome {
 	var (
-		input  *corpus.InputError
-		crash  *corpus.CrashError
-		stuck  *corpus.StuckError
+		input  *source.InputError
+		crash  *extract.CrashError
+		stuck  *extract.StuckError
 		output *summarize.OutputError
 		call   *llm.Error
 		day    *ledger.DayBudgetError
@@ -178,7 +179,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		return dead{read: read, class: ledger.ClassInput, message: input.Reason}
 	case errors.Is(err, summarize.ErrNoText):
 		return dead{read: read, class: ledger.ClassInput, message: "empty document: it has no text"}
-	case errors.Is(err, corpus.ErrGone):
+	case errors.Is(err, source.ErrGone):
 		return dead{read: read, class: ledger.ClassInputGone, message: "the document is gone from its source"}
 	case errors.As(err, &crash):
 		return w.crashed(c, crash.Reason)

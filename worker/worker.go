@@ -2,7 +2,7 @@
 // due for another try.
 //
 // It owns claims, the order of steps for a document, what an error means for it (classify), shutdown, and the recovery of
-// what dead workers held. It refuses to own how a document is read (internal/corpus), summarized
+// what dead workers held. It refuses to own how a document is read (internal/source, internal/extract), summarized
 // (internal/summarize) or asked for (internal/llm), and every state change itself (internal/ledger).
 package worker
 
@@ -20,10 +20,11 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/recovery"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/tasks"
 )
 
@@ -38,12 +39,12 @@ type Config struct {
 	// Prices of calls; an unknown model's cost is unknown.
 	Prices *llm.Prices
 	// Open opens a source by the URL that the ledger has of it.
-	Open func(ctx context.Context, url string) (*corpus.Source, error)
+	Open func(ctx context.Context, url string) (*source.Source, error)
 	// Extractor reads documents. A suspect is read by a child process with the command line ReaderCommand (see
-	// corpus.ServeExtract), within Limits.
-	Extractor     *corpus.Extractor
+	// extract.Serve), within Limits.
+	Extractor     *extract.Extractor
 	ReaderCommand []string
-	Limits        corpus.Limits
+	Limits        extract.Limits
 
 	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
 	DayCapNano *int64

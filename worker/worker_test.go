@@ -15,10 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gistmill/gistmill/enqueuer"
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/recovery"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/tasks"
 	"github.com/gistmill/gistmill/worker"
@@ -116,14 +117,14 @@ func (b *bench) write(name, text string) {
 // plan plans the folder and returns its run.
 func (b *bench) plan() ledger.Run {
 	b.Helper()
-	source, err := corpus.Open(b.Context(), b.docs, corpus.Options{})
+	src, err := source.Open(b.Context(), b.docs, source.Options{})
 	b.ok(err)
-	defer source.Close()
+	defer src.Close()
 	profile := summarize.Profile{Model: b.name, Words: 50, MaxOutputTokens: 100}
 	body, err := json.Marshal(profile)
 	b.ok(err)
 	p, err := b.enqueue.Enqueue(b.Context(), enqueuer.Request{
-		Source: source, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
+		Source: src, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
 		Size: ledger.PartitionSize{Documents: 4, Bytes: 1 << 20}, BudgetNano: b.budget,
 	})
 	b.ok(err)
@@ -139,12 +140,12 @@ func (b *bench) config() worker.Config {
 	b.Helper()
 	prices, err := llm.NewPrices(nil)
 	b.ok(err)
-	extractor := corpus.NewExtractor(corpus.Limits{})
+	extractor := extract.New(extract.Limits{})
 	b.Cleanup(func() { b.ok(extractor.Close()) })
 	return worker.Config{
 		Ledger: b.ledger, Queue: b.queue, Endpoints: append(llm.Endpoints{{Client: b.model}}, b.fallbacks...), Prices: prices, Extractor: extractor, Retry: b.retry,
-		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
-			return corpus.Open(ctx, url, corpus.Options{})
+		Open: func(ctx context.Context, url string) (*source.Source, error) {
+			return source.Open(ctx, url, source.Options{})
 		},
 		ReaderCommand: []string{"false"}, // dies at once
 		DayCapNano:    b.dayCap,

@@ -11,9 +11,9 @@ import (
 
 	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/config"
-	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -89,7 +89,7 @@ into the queue, for workers to take up. An unfinished run of the same source and
 type planOptions struct {
 	force, wait bool
 	spool       string
-	confirm     func(context.Context, *corpus.Source, summarize.Profile, enqueuer.Plan) error
+	confirm     func(context.Context, *source.Source, summarize.Profile, enqueuer.Plan) error
 	progress    func(listed int64)
 }
 
@@ -104,23 +104,23 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	if err != nil {
 		return none, err
 	}
-	source, err := flags.open(ctx, a, raw, o.spool)
+	src, err := flags.open(ctx, a, raw, o.spool)
 	if err != nil {
 		return none, err
 	}
-	defer source.Close()
+	defer src.Close()
 	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log, Progress: o.progress})
 	if err != nil {
 		return none, err
 	}
 	request := enqueuer.Request{
-		Source: source, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
+		Source: src, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
 		Force: o.force, Wait: o.wait, Partial: flags.limit > 0,
 		BudgetNano: budgetNano(a.config.BudgetUSD), BudgetTokens: positive(a.config.BudgetTokens),
 		Size: ledger.PartitionSize{Documents: a.config.PartitionDocuments, Bytes: a.config.PartitionBytes},
 	}
 	if o.confirm != nil {
-		request.Confirm = func(ctx context.Context, p enqueuer.Plan) error { return o.confirm(ctx, source, profile, p) }
+		request.Confirm = func(ctx context.Context, p enqueuer.Plan) error { return o.confirm(ctx, src, profile, p) }
 	}
 	ctx, traced := a.tracing.Enqueue(ctx)
 	plan, err := e.Enqueue(ctx, request)

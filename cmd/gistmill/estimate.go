@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gistmill/gistmill/enqueuer"
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/text"
 )
@@ -45,7 +46,7 @@ type counted struct {
 }
 
 // estimate reads the sample and counts what would be sent, with the model's tokenizer.
-func (a *app) estimate(ctx context.Context, source *corpus.Source, profile summarize.Profile, documents int64, sample []ledger.Entry) (estimate, error) {
+func (a *app) estimate(ctx context.Context, src *source.Source, profile summarize.Profile, documents int64, sample []ledger.Entry) (estimate, error) {
 	prices, err := a.prices()
 	if err != nil {
 		return estimate{}, err
@@ -54,7 +55,7 @@ func (a *app) estimate(ctx context.Context, source *corpus.Source, profile summa
 	if err != nil {
 		return estimate{}, err
 	}
-	extractor := corpus.NewExtractor(corpus.Limits{Bytes: a.config.MaxDocumentBytes})
+	extractor := extract.New(extract.Limits{Bytes: a.config.MaxDocumentBytes})
 	defer extractor.Close()
 	var mu sync.Mutex
 	var all []counted
@@ -62,7 +63,7 @@ func (a *app) estimate(ctx context.Context, source *corpus.Source, profile summa
 	group.SetLimit(2)
 	for _, e := range sample {
 		group.Go(func() error {
-			c, err := countDocument(ctx, source, extractor, engine, e)
+			c, err := countDocument(ctx, src, extractor, engine, e)
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, c)
@@ -75,10 +76,10 @@ func (a *app) estimate(ctx context.Context, source *corpus.Source, profile summa
 	return a.extrapolate(all, documents, profile, prices), nil
 }
 
-func countDocument(ctx context.Context, source *corpus.Source, extractor *corpus.Extractor, engine summarize.Engine, e ledger.Entry) (counted, error) {
-	raw, err := source.Fetch(ctx, corpus.Ref{URI: e.URI, Locator: e.Locator, Version: e.Version})
+func countDocument(ctx context.Context, src *source.Source, extractor *extract.Extractor, engine summarize.Engine, e ledger.Entry) (counted, error) {
+	raw, err := src.Fetch(ctx, source.Ref{URI: e.URI, Locator: e.Locator, Version: e.Version})
 	if err == nil {
-		var doc *corpus.Document
+		var doc *extract.Document
 		if doc, err = extractor.Extract(ctx, raw); err == nil {
 			calls, in, out := engine.Estimate(summarize.Document{URI: e.URI, Title: doc.Title, Text: doc.Text})
 			return counted{calls: calls, in: in, outMost: out}, nil
@@ -195,24 +196,24 @@ func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, 
 }
 
 func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, force bool, profile summarize.Profile) (dryRunRow, error) {
-	source, err := flags.open(ctx, a, raw, "")
+	src, err := flags.open(ctx, a, raw, "")
 	if err != nil {
 		return dryRunRow{}, err
 	}
-	defer source.Close()
+	defer src.Close()
 	enqueuing, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Log: a.log})
 	if err != nil {
 		return dryRunRow{}, err
 	}
-	plan, err := enqueuing.Preview(ctx, enqueuer.Request{Source: source, Profile: profile.Hash(), Force: force})
+	plan, err := enqueuing.Preview(ctx, enqueuer.Request{Source: src, Profile: profile.Hash(), Force: force})
 	if err != nil {
 		return dryRunRow{}, err
 	}
-	e, err := a.estimate(ctx, source, profile, plan.Count.Pending, plan.Sample)
+	e, err := a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
 	if err != nil {
 		return dryRunRow{}, err
 	}
 	row := dryRunRow{planRow: planRows([]enqueuer.Plan{plan})[0], Model: profile.Model, Estimate: e}
-	row.Source = source.URL()
+	row.Source = src.URL()
 	return row, nil
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 )
 
 // extractCommand is the child process in which a worker reads a document that may have killed another.
@@ -14,7 +14,7 @@ func (c *cli) extractCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return corpus.ServeExtract(command.Context(), c.stdin, c.stdout)
+			return extract.Serve(command.Context(), c.stdin, c.stdout)
 		},
 	}
 }

@@ -17,9 +17,9 @@ import (
 
 	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/config"
-	"github.com/gistmill/gistmill/internal/corpus"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -84,8 +84,8 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	if path, ok := strings.CutPrefix(a.config.Store, "sqlite:"); ok {
 		o.spool = filepath.Join(filepath.Dir(path), "stdin")
 	}
-	o.confirm = func(ctx context.Context, source *corpus.Source, profile summarize.Profile, p enqueuer.Plan) error {
-		return a.confirm(ctx, source, profile, p, yes)
+	o.confirm = func(ctx context.Context, src *source.Source, profile summarize.Profile, p enqueuer.Plan) error {
+		return a.confirm(ctx, src, profile, p, yes)
 	}
 	if err := flags.check(a.stop, a, sources); err != nil {
 		return err
@@ -139,11 +139,11 @@ func (a *app) quietLog(out io.Writer) {
 }
 
 // confirm says what the first paid call leads to, and asks where it is much.
-func (a *app) confirm(ctx context.Context, source *corpus.Source, profile summarize.Profile, p enqueuer.Plan, yes bool) error {
+func (a *app) confirm(ctx context.Context, src *source.Source, profile summarize.Profile, p enqueuer.Plan, yes bool) error {
 	if profile.Model == summarize.Extractive || p.Count.Pending == 0 {
 		return nil
 	}
-	e, err := a.estimate(ctx, source, profile, p.Count.Pending, p.Sample[:min(len(p.Sample), runSample)])
+	e, err := a.estimate(ctx, src, profile, p.Count.Pending, p.Sample[:min(len(p.Sample), runSample)])
 	if err != nil {
 		return fmt.Errorf("estimate: %w", err)
 	}

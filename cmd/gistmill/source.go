@@ -10,7 +10,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/source"
 )
 
 // sourceFlags choose documents of a source.
@@ -35,7 +35,7 @@ func (f *sourceFlags) add(command *cobra.Command) {
 }
 
 // open opens a source for listing.
-func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string) (*corpus.Source, error) {
+func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string) (*source.Source, error) {
 	o := a.sourceOptions()
 	o.Include, o.Exclude, o.Limit, o.Hidden = f.include, f.exclude, f.limit, f.hidden
 	o.IDField, o.TextField = f.idField, f.textField
@@ -61,7 +61,7 @@ func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string
 	if f.limit < 0 {
 		return nil, &usageError{fmt.Errorf("--limit is %d: give how many documents at the most", f.limit)}
 	}
-	return corpus.Open(ctx, raw, o)
+	return source.Open(ctx, raw, o)
 }
 
 // check opens each of several sources once, so that a wrong one is told before another is planned.
@@ -73,11 +73,11 @@ func (f *sourceFlags) check(ctx context.Context, a *app, all []string) error {
 		if raw == "-" { // can be read once
 			continue
 		}
-		source, err := f.open(ctx, a, raw, "")
+		src, err := f.open(ctx, a, raw, "")
 		if err != nil {
 			return err
 		}
-		if err := source.Close(); err != nil {
+		if err := src.Close(); err != nil {
 			return err
 		}
 	}

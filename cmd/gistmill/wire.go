@@ -21,11 +21,12 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gistmill/gistmill/internal/config"
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/recovery"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/tasks"
@@ -210,8 +211,8 @@ func notThereYet(err error) bool {
 }
 
 // sourceOptions are what a worker opens a source with; a listing adds its filters.
-func (a *app) sourceOptions() corpus.Options {
-	return corpus.Options{MaxBytes: a.config.MaxDocumentBytes}
+func (a *app) sourceOptions() source.Options {
+	return source.Options{MaxBytes: a.config.MaxDocumentBytes}
 }
 
 // profile reads the profile that the settings describe.
@@ -309,8 +310,8 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits := corpus.Limits{Bytes: a.config.MaxDocumentBytes}
-	extractor := corpus.NewExtractor(limits)
+	limits := extract.Limits{Bytes: a.config.MaxDocumentBytes}
+	extractor := extract.New(limits)
 	a.closes = append(a.closes, extractor.Close)
 	self, err := os.Executable()
 	if err != nil {
@@ -318,8 +319,8 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	}
 	c := worker.Config{
 		Ledger: a.ledger, Queue: a.queue, Log: a.log, Endpoints: endpoints, Prices: prices,
-		Open: func(ctx context.Context, url string) (*corpus.Source, error) {
-			return corpus.Open(ctx, url, a.sourceOptions())
+		Open: func(ctx context.Context, url string) (*source.Source, error) {
+			return source.Open(ctx, url, a.sourceOptions())
 		},
 		Extractor: extractor, ReaderCommand: []string{self, "extract"}, Limits: limits,
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,

@@ -21,7 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
 
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
@@ -114,11 +114,11 @@ func TestEnqueueMaxAge(t *testing.T) {
 	}
 	query := "?region=us-east-1&use_path_style=true&endpoint=" + bucket(t, "a b/c.md", "d/e.md", "f.jsonl")
 	sources := []string{folder, folder + "/", "s3://bucket" + query, "s3://bucket/a b/" + query, "s3://bucket/d" + query, "s3://bucket/f.jsonl" + query + "&id_field=key"}
-	for i, source := range sources {
+	for i, raw := range sources {
 		const schedule = "schedules[1]."
 		_, spec := rules(t, "--set", "monitoring.prometheusRule.enqueueMaxAgeSeconds=7200", "--set", schedule+"name=other", "--set", schedule+"schedule=@daily",
-			"--set-string", schedule+"source="+source, "--set", schedule+"maxAgeSeconds=3600")
-		opened, err := corpus.Open(t.Context(), source, corpus.Options{})
+			"--set-string", schedule+"source="+raw, "--set", schedule+"maxAgeSeconds=3600")
+		opened, err := source.Open(t.Context(), raw, source.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

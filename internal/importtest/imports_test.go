@@ -108,7 +108,7 @@ func TestViolations(t *testing.T) {
 		{"up", pkg{Path: "internal/ledger", Imports: []string{module + "/worker"}}, "internal/ledger imports worker, which lies above it"},
 		{"up to cmd", pkg{Path: "keda", Imports: []string{module + "/cmd/gistmill"}}, "keda imports cmd/gistmill, which lies above it"},
 		{"tasks stands alone", pkg{Path: "tasks", Imports: []string{module + "/internal/ledger"}}, "tasks imports internal/ledger, which lies above it"},
-		{"internal knows no tasks", pkg{Path: "internal/corpus", Imports: []string{module + "/tasks"}}, "knows nothing of the queue"},
+		{"internal knows no tasks", pkg{Path: "internal/extract", Imports: []string{module + "/tasks"}}, "knows nothing of the queue"},
 		{"recovery knows the queue", pkg{Path: "internal/recovery", Imports: []string{module + "/tasks", module + "/internal/ledger"}}, ""},
 		{"worker uses recovery", pkg{Path: "worker", Imports: []string{module + "/internal/recovery"}}, ""},
 		{"internal knows no recovery", pkg{Path: "internal/ledger", Imports: []string{module + "/internal/recovery"}}, "which lies above it"},
@@ -116,7 +116,7 @@ func TestViolations(t *testing.T) {
 		{"asynq in cmd", pkg{Path: "cmd/gistmill", Imports: []string{"github.com/hibiken/asynq"}}, "the queue is disposable"},
 		{"go-openai elsewhere", pkg{Path: "internal/summarize", Imports: []string{"github.com/sashabaranov/go-openai/jsonschema"}}, "only internal/llm may"},
 		{"kubernetes elsewhere", pkg{Path: "worker", Imports: []string{"k8s.io/client-go/rest"}}, "only internal/kube, keda, deploy, test may"},
-		{"cgo", pkg{Path: "internal/corpus", Imports: []string{"C"}}, "no package may"},
+		{"cgo", pkg{Path: "internal/extract", Imports: []string{"C"}}, "no package may"},
 		{"a place that the design does not know", pkg{Path: "util"}, "has no place in the design"},
 	}
 	for _, tc := range cases {

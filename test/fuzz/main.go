@@ -39,7 +39,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("fuzz", flag.ContinueOnError)
 	each := flags.Duration("time", 10*time.Minute, "time for each target")
-	only := flags.String("only", "", "regular expression: targets whose package and name match, e.g. corpus/FuzzPDF")
+	only := flags.String("only", "", "regular expression: targets whose package and name match, e.g. extract/FuzzPDF")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/checks"
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/extractive"
+	"github.com/gistmill/gistmill/internal/source"
 )
 
 // pair is a document and a summary of it.
@@ -69,7 +70,7 @@ func gather(ctx context.Context, papers []paper, words int) (faithful, error) {
 		f.picked = append(f.picked, of(picked, words))
 		f.lead = append(f.lead, of(strings.Join(strings.Fields(p.Text)[:min(words, len(strings.Fields(p.Text)))], " "), words))
 	}
-	x := corpus.NewExtractor(corpus.Limits{})
+	x := extract.New(extract.Limits{})
 	defer x.Close()
 	files, err := filepath.Glob(filepath.Join(output("go", "list", "-m", "-f", "{{.Dir}}", "codeberg.org/readeck/go-readability/v2"), "test-pages", "*", "source.html"))
 	if err != nil {
@@ -80,7 +81,7 @@ func gather(ctx context.Context, papers []paper, words int) (faithful, error) {
 		if err != nil {
 			return f, fmt.Errorf("read a page: %w", err)
 		}
-		d, err := x.Extract(ctx, &corpus.Raw{Name: "source.html", Data: data})
+		d, err := x.Extract(ctx, &source.Raw{Name: "source.html", Data: data})
 		if err != nil {
 			continue // some have no text, which is what they test
 		}

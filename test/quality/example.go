@@ -9,20 +9,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/extractive"
+	"github.com/gistmill/gistmill/internal/source"
 )
 
 // example is a text of another kind than papers, to be read and judged by eye.
 type example struct {
 	name, source string
 	words        int
-	doc          *corpus.Document
+	doc          *extract.Document
 }
 
 // loadExamples reads texts that every Go machine has, beside one written for this.
 func loadExamples(ctx context.Context) (_ []example, err error) {
-	x := corpus.NewExtractor(corpus.Limits{})
+	x := extract.New(extract.Limits{})
 	defer func() {
 		if e := x.Close(); err == nil {
 			err = e
@@ -48,10 +49,10 @@ func loadExamples(ctx context.Context) (_ []example, err error) {
 			if err != nil {
 				return nil, err
 			}
-			out[i].doc = &corpus.Document{Title: p.Title, Text: p.Text}
+			out[i].doc = &extract.Document{Title: p.Title, Text: p.Text}
 			continue
 		}
-		if out[i].doc, err = x.Extract(ctx, &corpus.Raw{Name: filepath.Base(out[i].source), Data: data}); err != nil {
+		if out[i].doc, err = x.Extract(ctx, &source.Raw{Name: filepath.Base(out[i].source), Data: data}); err != nil {
 			return nil, fmt.Errorf("extract %s: %w", out[i].name, err)
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"io"
 	"sync"
 
-	"github.com/gistmill/gistmill/internal/corpus"
+	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -30,21 +31,21 @@ func work(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	extractor := corpus.NewExtractor(corpus.Limits{})
+	extractor := extract.New(extract.Limits{})
 	defer extractor.Close()
-	source, err := corpus.Open(ctx, l.documents, corpus.Options{})
+	src, err := source.Open(ctx, l.documents, source.Options{})
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer src.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	refs := make(chan corpus.Ref)
+	refs := make(chan source.Ref)
 	var wait sync.WaitGroup
 	for range l.concurrency {
 		wait.Go(func() {
 			for ref := range refs {
-				_, text, err := extractor.Read(ctx, source, ref)
+				_, text, err := extractor.Read(ctx, src, ref)
 				if err == nil {
 					_, err = engine.Summarize(ctx, client, summarize.Document{URI: ref.URI, Title: text.Title, Text: text.Text})
 				}
@@ -54,7 +55,7 @@ func work(ctx context.Context, args []string, _, stderr io.Writer) error {
 			}
 		})
 	}
-	for e, err := range source.Entries(ctx) {
+	for e, err := range src.Entries(ctx) {
 		if err != nil {
 			cancel(err)
 			break

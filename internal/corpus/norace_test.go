@@ -1,6 +1,0 @@
-//go:build !race
-
-package corpus
-
-// hostileScale is 1: the documents have the sizes that would do harm.
-const hostileScale = 1

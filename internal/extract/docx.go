@@ -1,0 +1,365 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+)
+
+// xmlEvent is one step through an XML document. Names are lower case, without prefix.
+type xmlEvent struct {
+	name  string
+	attr  func(name string) string // valid during the call
+	start bool
+	end   bool
+	text  []byte // valid during the call
+}
+
+// readXML steps through XML with the tokenizer of x/net/html: unlike encoding/xml it can
+// bound the size of a token, and so the memory a hostile document takes. It does not check
+// that the document is well-formed. An element that closes itself gives a start and an end.
+func (x *Extractor) readXML(r io.Reader, what string, handle func(xmlEvent) error) error {
+	z := html.NewTokenizer(r)
+	z.SetMaxBuf(maxToken)
+	z.AllowCDATA(true)
+	depth, attrs := 0, map[string]string{}
+	attr := func(name string) string { return attrs[name] }
+	for {
+		var e xmlEvent
+		switch kind := z.Next(); kind {
+		case html.ErrorToken:
+			err := z.Err()
+			switch {
+			case errors.Is(err, html.ErrBufferExceeded):
+				return inputError("broken %s: a single piece of its XML is larger than 4 MiB", what)
+			case !errors.Is(err, io.EOF):
+				return err
+			case depth > 0:
+				return inputError("truncated %s: its XML ends too early", what)
+			}
+			return nil
+		case html.TextToken:
+			e.text = z.Text()
+		case html.StartTagToken, html.SelfClosingTagToken:
+			name, more := z.TagName()
+			e.name, e.attr, e.start, e.end = localName(name), attr, true, kind == html.SelfClosingTagToken
+			clear(attrs)
+			for n := 0; more; n++ {
+				var k, v []byte
+				if k, v, more = z.TagAttr(); n < 64 && len(v) < 64<<10 {
+					attrs[localName(k)] = string(v)
+				}
+			}
+			if !e.end {
+				if depth++; depth > x.limits.Depth {
+					return inputError("%s nested deeper than %d levels", what, x.limits.Depth)
+				}
+			}
+		case html.EndTagToken:
+			name, _ := z.TagName()
+			e.name, e.end = localName(name), true
+			depth--
+		default:
+			continue
+		}
+		if err := handle(e); err != nil {
+			return err
+		}
+	}
+}
+
+// localName strips the namespace's prefix. A name that x/net/html would treat as raw text
+// always carries one in the formats read here.
+func localName(name []byte) string {
+	s := string(name)
+	return s[strings.LastIndexByte(s, ':')+1:]
+}
+
+// docx reads a WordprocessingML document (ECMA-376 part 1, 17).
+func (x *Extractor) docx(ctx context.Context, a *archive) (extracted, error) {
+	main, err := x.docxMain(a)
+	if err != nil {
+		return extracted{}, err
+	}
+	headings := map[string]int{}
+	if styles := path.Join(path.Dir(main), "styles.xml"); a.has(styles) {
+		if headings, err = x.docxHeadings(a, styles); err != nil {
+			return extracted{}, err
+		}
+	}
+	out := extracted{}
+	if a.has("docProps/core.xml") {
+		if out.title, err = x.docxTitle(a); err != nil {
+			return extracted{}, err
+		}
+	}
+	d := docxText{blocks: blocks{max: x.limits.Text}, headings: headings}
+	if err := x.readPart(a, main, d.event); err != nil {
+		return extracted{}, err
+	}
+	if notes := path.Join(path.Dir(main), "footnotes.xml"); a.has(notes) {
+		d.block()
+		if err := x.readPart(a, notes, d.event); err != nil {
+			return extracted{}, err
+		}
+	}
+	if d.full {
+		return extracted{}, x.tooMuchText()
+	}
+	if out.title == "" {
+		out.title = d.title
+	}
+	out.text = d.out
+	return out, ctx.Err()
+}
+
+func (x *Extractor) readPart(a *archive, name string, handle func(xmlEvent) error) error {
+	r, err := a.open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	if err := x.readXML(r, a.what, handle); err != nil {
+		return err
+	}
+	// The tokenizer may stop short of the end, where the checksum is compared.
+	_, err = io.Copy(io.Discard, r)
+	return err
+}
+
+// docxMain finds the main part by the package's relationships.
+func (x *Extractor) docxMain(a *archive) (string, error) {
+	main := "word/document.xml"
+	if a.has("_rels/.rels") {
+		err := x.readPart(a, "_rels/.rels", func(e xmlEvent) error {
+			if e.start && e.name == "relationship" && strings.HasSuffix(e.attr("type"), "/officeDocument") {
+				if target := strings.TrimPrefix(e.attr("target"), "/"); a.has(path.Clean(target)) {
+					main = path.Clean(target)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	if !a.has(main) {
+		return "", inputError("broken DOCX: it has no main document")
+	}
+	return main, nil
+}
+
+// docxHeadings gives the outline level (from 1) of each paragraph style that has one, styles
+// that inherit it included. Level 0 marks the title's style.
+func (x *Extractor) docxHeadings(a *archive, part string) (map[string]int, error) {
+	levels, based := map[string]int{}, map[string]string{}
+	var id string
+	err := x.readPart(a, part, func(e xmlEvent) error {
+		if !e.start {
+			return nil
+		}
+		switch e.name {
+		case "style":
+			id = e.attr("styleid")
+		case "name":
+			if level, ok := styleLevel(e.attr("val")); ok {
+				levels[id] = level
+			}
+		case "basedon":
+			based[id] = e.attr("val")
+		case "outlinelvl":
+			if n, err := strconv.Atoi(e.attr("val")); err == nil && n >= 0 && n < 9 {
+				if _, named := levels[id]; !named {
+					levels[id] = n + 1
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for style := range based {
+		at := style
+		for range 10 { // longer chains do not occur, circles might
+			if level, ok := levels[at]; ok {
+				if level > 0 {
+					levels[style] = level
+				}
+				break
+			}
+			if at = based[at]; at == "" {
+				break
+			}
+		}
+	}
+	return levels, nil
+}
+
+// styleLevel knows the built-in styles by their invariant names.
+func styleLevel(name string) (int, bool) {
+	low := strings.ToLower(name)
+	if low == "title" {
+		return 0, true
+	}
+	if n, ok := strings.CutPrefix(low, "heading "); ok {
+		if level, err := strconv.Atoi(n); err == nil && level >= 1 && level <= 9 {
+			return level, true
+		}
+	}
+	return 0, false
+}
+
+func (x *Extractor) docxTitle(a *archive) (string, error) {
+	title, inside := "", false
+	err := x.readPart(a, "docProps/core.xml", func(e xmlEvent) error {
+		switch {
+		case e.name == "title":
+			inside = e.start && !e.end
+		case inside && e.text != nil:
+			title = extendTitle(title, e.text)
+		}
+		return nil
+	})
+	return usableTitle(title), err
+}
+
+// maxTitle bounds a title in bytes: what is longer is none, and putting a million pieces together would take quadratic time.
+const maxTitle = 1024
+
+func extendTitle(title string, more []byte) string {
+	n := min(len(more), maxTitle-len(title))
+	for n > 0 && n < len(more) && !utf8.RuneStart(more[n]) {
+		n--
+	}
+	return title + string(more[:n])
+}
+
+// docxText builds the text of a document's body.
+type docxText struct {
+	blocks
+	headings map[string]int
+	title    string
+
+	inText, inTitle bool
+	skip            string // element whose content is dropped
+	skipDepth       int
+	tables, cells   int
+}
+
+func (d *docxText) event(e xmlEvent) error {
+	if d.skip != "" {
+		if e.name == d.skip {
+			if e.start && !e.end {
+				d.skipDepth++
+			} else if !e.start {
+				d.skipDepth--
+			}
+			if d.skipDepth == 0 {
+				d.skip = ""
+			}
+		}
+		return nil
+	}
+	switch {
+	case e.text != nil:
+		if d.inText {
+			d.text(e.text)
+			if d.inTitle {
+				d.title = extendTitle(d.title, e.text)
+			}
+		}
+	case e.start:
+		d.open(e)
+		if e.end {
+			d.shut(e.name)
+		}
+	default:
+		d.shut(e.name)
+	}
+	if d.full {
+		return errTextFull
+	}
+	return nil
+}
+
+// errTextFull ends the walk; the caller looks at blocks.full.
+var errTextFull = inputError("too much text")
+
+func (d *docxText) open(e xmlEvent) {
+	switch e.name {
+	case "fallback", "del", "movefrom", "instrtext", "deltext": // the other form of what stands before it; deleted text; field codes
+		if !e.end {
+			d.skip, d.skipDepth = e.name, 1
+		}
+	case "t":
+		d.inText = true
+	case "p":
+		d.inTitle = false
+		switch {
+		case d.tables == 0:
+			d.block()
+		case d.gap == 0 && d.cells == 0:
+			d.newline()
+		}
+	case "pstyle":
+		if level, ok := d.headings[e.attr("val")]; ok {
+			d.inTitle = level == 0 && d.title == ""
+			d.begin(headingMark(max(level, 1)))
+		}
+	case "outlinelvl":
+		if n, err := strconv.Atoi(e.attr("val")); err == nil && n >= 0 && n < 9 && d.mark == "" {
+			d.begin(headingMark(n + 1))
+		}
+	case "numpr":
+		if d.mark == "" && d.tables == 0 {
+			d.begin("- ")
+		}
+	case "tab":
+		d.soft = true
+	case "br", "cr":
+		d.newline()
+	case "nobreakhyphen":
+		d.word([]byte{'-'})
+	case "tbl":
+		if d.tables == 0 {
+			d.block()
+		}
+		d.tables++
+	case "tr":
+		d.newline()
+		d.cells = 0
+	case "tc":
+		if d.cells > 0 {
+			d.cell()
+		}
+		d.cells++
+	}
+}
+
+func (d *docxText) shut(name string) {
+	switch name {
+	case "t":
+		d.inText = false
+	case "p":
+		if d.tables == 0 {
+			d.block()
+		} else {
+			d.soft = true
+		}
+		d.inTitle = false
+	case "tr":
+		d.newline()
+		d.cells = 0
+	case "tbl":
+		if d.tables = max(0, d.tables-1); d.tables == 0 {
+			d.block()
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package extract
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// pdfPages holds the text of a PDF's pages, line by line as printed.
+type pdfPages []string
+
+// join makes running text of pages: what stands at the head or foot of most pages is left
+// out, words divided at a line's end are put together, and a sentence that runs on over a page
+// is not broken up.
+func (p pdfPages) join() []byte {
+	lines := make([][]string, len(p))
+	for i, page := range p {
+		for line := range strings.SplitSeq(mendHyphens(strings.ReplaceAll(page, "\r\n", "\n")), "\n") {
+			if line = strings.TrimSpace(line); line != "" {
+				lines[i] = append(lines[i], line)
+			}
+		}
+	}
+	dropRepeated(lines)
+	var out bytes.Buffer
+	for _, page := range lines {
+		for i, line := range page {
+			switch {
+			case out.Len() == 0:
+			case i > 0 || !endsSentence(out.Bytes()):
+				out.WriteByte('\n')
+			default:
+				out.WriteString("\n\n")
+			}
+			writeLine(&out, line)
+		}
+	}
+	return out.Bytes()
+}
+
+// writeLine appends a line. A word that was divided at the end of the line before is put
+// together: its hyphen goes where a lower-case letter stands on both sides.
+func writeLine(out *bytes.Buffer, line string) {
+	if b := out.Bytes(); len(b) > 1 && b[len(b)-1] == '\n' {
+		word, ok := bytes.CutSuffix(bytes.TrimRight(b, " \n"), []byte{'-'})
+		left, _ := utf8.DecodeLastRune(word)
+		right, _ := utf8.DecodeRuneInString(line)
+		if ok && unicode.IsLower(left) && unicode.IsLower(right) {
+			out.Truncate(len(word))
+		}
+	}
+	out.WriteString(line)
+}
+
+// mendHyphens treats the marks that PDFium puts where it joined two lines at a hyphen, U+0002
+// or U+FFFE, in the same way.
+func mendHyphens(page string) string {
+	if !strings.ContainsAny(page, "\x02\ufffe") {
+		return page
+	}
+	var b strings.Builder
+	last := rune(0)
+	for i, r := range page {
+		if r != 0x02 && r != 0xfffe {
+			b.WriteRune(r)
+			last = r
+			continue
+		}
+		next, _ := utf8.DecodeRuneInString(page[i+utf8.RuneLen(r):])
+		if !unicode.IsLower(last) || !unicode.IsLower(next) {
+			b.WriteByte('-')
+		}
+	}
+	return b.String()
+}
+
+func endsSentence(b []byte) bool {
+	b = bytes.TrimRight(b, " \n\"')]”’»")
+	r, _ := utf8.DecodeLastRune(b)
+	return strings.ContainsRune(".!?:…。！？", r)
+}
+
+// dropRepeated removes the two outermost lines at either end of a page where more than half
+// of the pages (at least three) carry the same, digits aside: running titles and page numbers.
+func dropRepeated(pages [][]string) {
+	const depth = 2
+	seen := map[string]int{}
+	full := 0
+	for _, lines := range pages {
+		if len(lines) > 0 {
+			full++
+		}
+		for i := range min(depth, len(lines)) {
+			seen["t"+shape(lines[i])]++
+			seen["b"+shape(lines[len(lines)-1-i])]++
+		}
+	}
+	repeated := func(end, line string) bool { n := seen[end+shape(line)]; return n >= 3 && 2*n > full }
+	for p, lines := range pages {
+		if len(lines) <= 2*depth { // a page of nothing else is left alone
+			continue
+		}
+		from, to := 0, len(lines)
+		for range depth {
+			if repeated("t", lines[from]) {
+				from++
+			}
+			if repeated("b", lines[to-1]) {
+				to--
+			}
+		}
+		pages[p] = lines[from:to]
+	}
+}
+
+// shape is a line with every number as one #.
+func shape(line string) string {
+	var b strings.Builder
+	digits := false
+	for _, r := range line {
+		if unicode.IsDigit(r) {
+			if !digits {
+				b.WriteByte('#')
+			}
+			digits = true
+			continue
+		}
+		digits = false
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// usableTitle drops what programs write into the title of a file when nobody gave one.
+func usableTitle(title string) string {
+	low := strings.ToLower(strings.TrimSpace(title))
+	for _, prefix := range []string{"microsoft word - ", "untitled", "layout 1", "slide 1"} {
+		if strings.HasPrefix(low, prefix) {
+			return ""
+		}
+	}
+	for _, suffix := range []string{".doc", ".docx", ".tex", ".dvi", ".indd", ".qxd", ".pdf", ".ps", ".rtf", ".odt", ".pages"} {
+		if strings.HasSuffix(low, suffix) {
+			return ""
+		}
+	}
+	return title
+}
+
+func endsLikePDF(data []byte) bool {
+	return bytes.Contains(data[max(0, len(data)-2048):], []byte("%%EOF"))
+}

@@ -1,0 +1,360 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxIDBytes bounds an id, which becomes part of a URI and so of database keys.
+const maxIDBytes = 512
+
+// maxJSONDepth is the nesting that encoding/json accepts, too.
+const maxJSONDepth = 10000
+
+// lineFields are the two keys of a JSONL line that matter.
+type lineFields struct{ id, text string }
+
+// lineError says why a line of a JSONL file is no document.
+type lineError struct{ reason string }
+
+func (e *lineError) Error() string { return e.reason }
+
+// find checks that line is one JSON object and gives its id, decoded, and the raw text
+// value with its quotes. Of a key that occurs twice the last one counts, as in encoding/json.
+// It walks the line once, without building a value: listing is bound by this loop. scratch is
+// reused when the id must be decoded.
+func (f lineFields) find(line, scratch []byte) (id, text []byte, err error) {
+	rawID, rawText, err := f.values(line)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case rawID == nil:
+		return nil, nil, &lineError{fmt.Sprintf("no field %q (--id-field)", f.id)}
+	case rawText == nil:
+		return nil, nil, &lineError{fmt.Sprintf("no field %q (--text-field)", f.text)}
+	case rawText[0] != '"':
+		return nil, nil, &lineError{fmt.Sprintf("field %q is not a string (--text-field)", f.text)}
+	}
+	switch c := rawID[0]; {
+	case c == '"':
+		id = unquote(rawID, scratch)
+	case c == '-' || c >= '0' && c <= '9':
+		id = rawID
+	default:
+		return nil, nil, &lineError{fmt.Sprintf("field %q is neither a string nor a number (--id-field)", f.id)}
+	}
+	switch {
+	case len(id) == 0:
+		return nil, nil, &lineError{fmt.Sprintf("field %q is empty (--id-field)", f.id)}
+	case len(id) > maxIDBytes:
+		return nil, nil, &lineError{fmt.Sprintf("field %q is longer than %d bytes (--id-field)", f.id, maxIDBytes)}
+	}
+	return id, rawText, nil
+}
+
+// values checks that line is one JSON object and gives the raw values of the two fields, nil
+// for one that is not there.
+func (f lineFields) values(line []byte) (id, text []byte, err error) {
+	p := jsonScanner{data: line}
+	p.space()
+	if !p.accept('{') {
+		if p.value(0) && p.end() {
+			return nil, nil, &lineError{"not a JSON object"}
+		}
+		return nil, nil, p.invalid()
+	}
+	p.space()
+	for more := !p.accept('}'); more; {
+		keyAt := p.pos
+		if !p.string() {
+			return nil, nil, p.invalid()
+		}
+		key := line[keyAt:p.pos]
+		p.space()
+		if !p.accept(':') {
+			return nil, nil, p.invalid()
+		}
+		p.space()
+		valueAt := p.pos
+		if !p.value(1) {
+			return nil, nil, p.invalid()
+		}
+		value := line[valueAt:p.pos]
+		if keyIs(key, f.id) {
+			id = value
+		}
+		if keyIs(key, f.text) {
+			text = value
+		}
+		p.space()
+		if p.accept(',') {
+			p.space()
+		} else if more = false; !p.accept('}') {
+			return nil, nil, p.invalid()
+		}
+	}
+	if !p.end() {
+		return nil, nil, p.invalid()
+	}
+	return id, text, nil
+}
+
+func (f lineFields) withDefaults() lineFields {
+	return lineFields{id: cmp.Or(f.id, defaultIDField), text: cmp.Or(f.text, defaultTextField)}
+}
+
+// hasText says whether a line is a JSON object with the text field, whatever its id.
+func (f lineFields) hasText(line []byte) bool {
+	_, text, err := f.values(line)
+	return err == nil && text != nil && text[0] == '"'
+}
+
+// keyIs compares a quoted key with a name.
+func keyIs(quoted []byte, name string) bool {
+	inner := quoted[1 : len(quoted)-1]
+	if string(inner) == name {
+		return true
+	}
+	return bytes.IndexByte(inner, '\\') >= 0 && string(unquote(quoted, nil)) == name
+}
+
+// unquote decodes a JSON string that was found valid; what is not UTF-8 becomes U+FFFD. The
+// result is part of quoted, or of scratch when it had to be decoded.
+func unquote(quoted, scratch []byte) []byte {
+	inner := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		return inner
+	}
+	// It names what is not UTF-8 as an error, and decodes it as is said above. There is no other: the scanner accepted the string.
+	text, _ := jsontext.AppendUnquote(scratch[:0], quoted)
+	return text
+}
+
+// jsonScanner walks over one JSON text as RFC 8259 has it.
+type jsonScanner struct {
+	data []byte
+	pos  int
+	deep bool
+}
+
+func (p *jsonScanner) invalid() error {
+	switch {
+	case p.deep:
+		return &lineError{"not valid JSON: nested too deeply"}
+	case p.pos >= len(p.data):
+		return &lineError{"not valid JSON: it ends too early"}
+	}
+	return &lineError{"not valid JSON at byte " + strconv.Itoa(p.pos+1)}
+}
+
+func (p *jsonScanner) peek() byte {
+	if p.pos < len(p.data) {
+		return p.data[p.pos]
+	}
+	return 0
+}
+
+func (p *jsonScanner) accept(c byte) bool {
+	if p.pos < len(p.data) && p.data[p.pos] == c {
+		p.pos++
+		return true
+	}
+	return false
+}
+
+func (p *jsonScanner) space() {
+	for p.pos < len(p.data) {
+		switch p.data[p.pos] {
+		case ' ', '\t', '\r', '\n':
+			p.pos++
+		default:
+			return
+		}
+	}
+}
+
+// end says whether only white space is left.
+func (p *jsonScanner) end() bool {
+	p.space()
+	return p.pos == len(p.data)
+}
+
+func (p *jsonScanner) value(depth int) bool {
+	switch c := p.peek(); c {
+	case '"':
+		return p.string()
+	case '{':
+		return p.object(depth + 1)
+	case '[':
+		return p.array(depth + 1)
+	case 't':
+		return p.literal("true")
+	case 'f':
+		return p.literal("false")
+	case 'n':
+		return p.literal("null")
+	default:
+		return p.number()
+	}
+}
+
+func (p *jsonScanner) object(depth int) bool {
+	if depth > maxJSONDepth {
+		p.deep = true
+		return false
+	}
+	p.pos++
+	p.space()
+	if p.accept('}') {
+		return true
+	}
+	for {
+		if !p.string() {
+			return false
+		}
+		p.space()
+		if !p.accept(':') {
+			return false
+		}
+		p.space()
+		if !p.value(depth) {
+			return false
+		}
+		p.space()
+		if p.accept('}') {
+			return true
+		}
+		if !p.accept(',') {
+			return false
+		}
+		p.space()
+	}
+}
+
+func (p *jsonScanner) array(depth int) bool {
+	if depth > maxJSONDepth {
+		p.deep = true
+		return false
+	}
+	p.pos++
+	p.space()
+	if p.accept(']') {
+		return true
+	}
+	for {
+		if !p.value(depth) {
+			return false
+		}
+		p.space()
+		if p.accept(']') {
+			return true
+		}
+		if !p.accept(',') {
+			return false
+		}
+		p.space()
+	}
+}
+
+func (p *jsonScanner) literal(word string) bool {
+	if len(p.data)-p.pos >= len(word) && string(p.data[p.pos:p.pos+len(word)]) == word {
+		p.pos += len(word)
+		return true
+	}
+	return false
+}
+
+func (p *jsonScanner) number() bool {
+	p.accept('-')
+	switch {
+	case p.accept('0'):
+	case !p.digits():
+		return false
+	}
+	if p.accept('.') && !p.digits() {
+		return false
+	}
+	if p.accept('e') || p.accept('E') {
+		if !p.accept('+') {
+			p.accept('-')
+		}
+		return p.digits()
+	}
+	return true
+}
+
+func (p *jsonScanner) digits() bool {
+	start := p.pos
+	for p.pos < len(p.data) && p.data[p.pos]-'0' <= 9 {
+		p.pos++
+	}
+	return p.pos > start
+}
+
+// string walks over a string. Eight bytes at a time are tested for a quote, a backslash or a
+// control character with the usual carry tricks (Warren, Hacker's Delight, 6-1); the lowest
+// byte that is reported is exact, which is all that is used.
+func (p *jsonScanner) string() bool {
+	if !p.accept('"') {
+		return false
+	}
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	data, i := p.data, p.pos
+	for {
+		for i+8 <= len(data) {
+			w := binary.LittleEndian.Uint64(data[i:])
+			quote, slash := w^(ones*'"'), w^(ones*'\\')
+			hit := ((quote - ones) &^ quote) | ((slash - ones) &^ slash) | ((w - ones*0x20) &^ w)
+			if hit &= highs; hit == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(hit) >> 3
+			break
+		}
+		if i >= len(data) {
+			p.pos = len(data)
+			return false
+		}
+		switch c := data[i]; {
+		case c == '"':
+			p.pos = i + 1
+			return true
+		case c == '\\':
+			n := escapeLength(data[i:])
+			if n == 0 {
+				p.pos = i
+				return false
+			}
+			i += n
+		case c < 0x20:
+			p.pos = i
+			return false
+		default:
+			i++
+		}
+	}
+}
+
+// escapeLength is the length of the escape sequence at the start of b, 0 when it is none.
+func escapeLength(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(b) >= 6 && unhex(b[2]) < 16 && unhex(b[3]) < 16 && unhex(b[4]) < 16 && unhex(b[5]) < 16 {
+			return 6
+		}
+	}
+	return 0
+}

@@ -1,0 +1,197 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// indexBudget is how many bytes of indexes a source keeps: 4 million lines.
+const indexBudget = 32 << 20
+
+// lineIndex finds the lines of one version of a file by their ids. An entry is one word: the
+// high bits of the id's hash and, below, the line's offset. So ten million lines take 80 MB,
+// and what a hash gives is checked by reading the line.
+type lineIndex struct {
+	file, version string
+	offsetBits    uint
+	words         []uint64 // sorted
+}
+
+func (x *lineIndex) word(id string, offset int64) uint64 {
+	return xxhash.Sum64String(id)>>x.offsetBits<<x.offsetBits | uint64(offset)
+}
+
+// offsets gives where lines with this id may begin, the first of them first.
+func (x *lineIndex) offsets(id string) []int64 {
+	low := x.word(id, 0)
+	i, _ := slices.BinarySearch(x.words, low)
+	var out []int64
+	for ; i < len(x.words) && x.words[i]>>x.offsetBits == low>>x.offsetBits; i++ {
+		out = append(out, int64(x.words[i]&(1<<x.offsetBits-1)))
+	}
+	return out
+}
+
+// indexCache holds the indexes of the files that were found changed. Whoever needs one that
+// is being made waits for it.
+type indexCache struct {
+	mu      sync.Mutex
+	indexes []*lineIndex // the most recently used last
+}
+
+// relocate finds the line of a document in a file that has changed since it was listed.
+func (s *Source) relocate(ctx context.Context, file item, uri string, fileLen int) (*Raw, error) {
+	id := uri[fileLen+1:]
+	// Twice: the file may change once more between indexing and reading.
+	for range 2 {
+		index, err := s.index(ctx, file)
+		if err != nil {
+			return nil, err
+		}
+		changed := false
+		for _, offset := range index.offsets(id) {
+			ln, text, err := s.lineAt(ctx, file, offset, id)
+			if err != nil {
+				return nil, err
+			}
+			if text == nil {
+				continue
+			}
+			now, err := s.tree.item(ctx, file.uri)
+			if err != nil {
+				return nil, err
+			}
+			if now.version != index.version {
+				changed = true
+				break
+			}
+			at := locator{offset: ln.offset, length: ln.length, file: fileLen}
+			return lineRaw(uri, text, string(appendLineVersion(nil, ln.hash)), at.String()), nil
+		}
+		if !changed {
+			return nil, ErrGone
+		}
+	}
+	return nil, fmt.Errorf("the file keeps changing while it is read")
+}
+
+// lineAt reads the line at an offset. The text is nil when it is not a document with this id.
+func (s *Source) lineAt(ctx context.Context, file item, offset int64, id string) (line, []byte, error) {
+	r := &rangeReader{read: func(at, n int64) ([]byte, error) { return s.tree.readRange(ctx, file, at, n) }, offset: offset, chunk: 16 << 10}
+	scan := newLineReader(r, s.max)
+	ln, err := scan.next()
+	if atEnd(err) {
+		return line{}, nil, nil
+	}
+	if err != nil {
+		return line{}, nil, err
+	}
+	ln.offset += offset
+	if ln.long {
+		return line{}, nil, nil
+	}
+	found, text, err := s.fields.find(ln.data, nil)
+	if err != nil || escapeName(string(found)) != id {
+		return line{}, nil, nil //nolint:nilerr // a line that is no document is not the one sought
+	}
+	return ln, text, nil
+}
+
+// rangeReader reads a file in growing pieces from an offset on.
+type rangeReader struct {
+	read   func(offset, length int64) ([]byte, error)
+	offset int64
+	chunk  int64
+	rest   []byte
+}
+
+func (r *rangeReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		b, err := r.read(r.offset, r.chunk)
+		if err != nil {
+			return 0, err
+		}
+		if len(b) == 0 {
+			return 0, io.EOF
+		}
+		r.rest = b
+		r.offset += int64(len(b))
+		r.chunk = min(2*r.chunk, 4<<20)
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// index gives the index of a file as it is now, making it if need be.
+func (s *Source) index(ctx context.Context, file item) (*lineIndex, error) {
+	s.indexes.mu.Lock()
+	defer s.indexes.mu.Unlock()
+	now, err := s.tree.item(ctx, file.uri)
+	if err != nil {
+		return nil, err
+	}
+	kept := s.indexes.indexes
+	for i, x := range kept {
+		if x.file == file.uri && x.version == now.version {
+			s.indexes.indexes = append(slices.Delete(kept, i, i+1), x)
+			return x, nil
+		}
+	}
+	x, err := s.makeIndex(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	kept = slices.DeleteFunc(kept, func(old *lineIndex) bool { return old.file == x.file })
+	kept = append(kept, x)
+	for {
+		total := 0
+		for _, k := range kept {
+			total += 8 * len(k.words)
+		}
+		if len(kept) == 1 || total <= indexBudget {
+			break
+		}
+		kept = slices.Delete(kept, 0, 1)
+	}
+	s.indexes.indexes = kept
+	return x, nil
+}
+
+func (s *Source) makeIndex(ctx context.Context, file item) (*lineIndex, error) {
+	r, now, err := s.tree.open(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	// One bit more than the size needs: the file may grow while it is read.
+	x := &lineIndex{file: now.uri, version: now.version, offsetBits: uint(bits.Len64(uint64(now.size))) + 1}
+	scan := newLineReader(r, s.max)
+	var scratch []byte
+	for {
+		ln, err := scan.next()
+		if atEnd(err) || ln.offset>>x.offsetBits > 0 {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("index lines: %w", cause(err))
+		}
+		if ln.number&1023 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if ln.long {
+			continue
+		}
+		if id, _, err := s.fields.find(ln.data, scratch); err == nil {
+			x.words = append(x.words, x.word(escapeName(string(id)), ln.offset))
+		}
+	}
+	slices.Sort(x.words)
+	return x, nil
+}

@@ -1,0 +1,390 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// maxFolderDepth bounds how deep folders are followed: each level holds a file descriptor.
+const maxFolderDepth = 200
+
+// localTree is a folder, or one file of a folder. Everything goes through an os.Root, so that
+// nothing outside the folder is read however its links point.
+type localTree struct {
+	root *os.Root
+	path string // of root, absolute, links resolved
+	// single and realName are set for a source of one file: its URI and its name in root.
+	single, realName string
+	skip             []string // absolute, both as given and with links resolved
+}
+
+// openLocal opens a folder or a file. The path is absolute.
+func openLocal(p string, skip []string) (*localTree, error) {
+	info, err := os.Stat(p)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: there is no file or folder %s", ErrNoSource, strconv.Quote(p))
+		}
+		return nil, fmt.Errorf("look at %s: %w", strconv.Quote(p), cause(err))
+	}
+	real, err := filepath.EvalSymlinks(p)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", strconv.Quote(p), cause(err))
+	}
+	t := &localTree{path: real}
+	switch {
+	case info.IsDir():
+	case info.Mode().IsRegular():
+		t.path, t.realName = filepath.Dir(real), filepath.Base(real)
+		t.single = escapeName(filepath.Base(p))
+	default:
+		return nil, fmt.Errorf("%w: %s is neither a file nor a folder (write - to read standard input)", ErrNoSource, strconv.Quote(p))
+	}
+	for _, s := range skip {
+		t.skip = append(t.skip, filepath.Clean(s))
+		if r, err := filepath.EvalSymlinks(s); err == nil {
+			t.skip = append(t.skip, r)
+		}
+	}
+	if t.root, err = os.OpenRoot(t.path); err != nil {
+		return nil, fmt.Errorf("open folder %s: %w", strconv.Quote(t.path), cause(err))
+	}
+	return t, nil
+}
+
+func (t *localTree) close() error { return t.root.Close() }
+
+func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) error {
+	if t.single != "" {
+		it, err := t.item(ctx, t.single)
+		if errors.Is(err, ErrGone) {
+			return nil
+		}
+		if bad := (*InputError)(nil); errors.As(err, &bad) {
+			it, err = withProblem(item{name: t.realName, uri: t.single}, bad.Reason), nil
+		}
+		if err != nil {
+			return err
+		}
+		yield(it)
+		return nil
+	}
+	w := localWalk{tree: t, filter: f, yield: yield, linked: map[fileID]bool{}}
+	_, err := w.folder(ctx, t.root, "", nil)
+	return err
+}
+
+// skipped says whether the user asked to leave this path out.
+func (t *localTree) skipped(name string) bool {
+	if len(t.skip) == 0 {
+		return false
+	}
+	abs := filepath.Join(t.path, filepath.FromSlash(name))
+	for _, s := range t.skip {
+		if abs == s {
+			return true
+		}
+	}
+	return false
+}
+
+// skippedBelow says whether a path or a folder above it is left out.
+func (t *localTree) skippedBelow(name string) bool {
+	if len(t.skip) == 0 {
+		return false
+	}
+	for ; name != "." && name != "/" && name != ""; name = path.Dir(name) {
+		if t.skipped(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// nameOf turns a URI into a name in root.
+func (t *localTree) nameOf(uri string) (string, error) {
+	if t.single != "" {
+		if uri != t.single {
+			return "", ErrGone
+		}
+		return t.realName, nil
+	}
+	name := unescapeName(uri)
+	if !filepath.IsLocal(filepath.FromSlash(name)) || strings.ContainsRune(name, 0) {
+		return "", ErrGone
+	}
+	return name, nil
+}
+
+func (t *localTree) item(_ context.Context, uri string) (item, error) {
+	name, err := t.nameOf(uri)
+	if err != nil {
+		return item{}, err
+	}
+	info, err := t.root.Stat(filepath.FromSlash(name))
+	if err != nil {
+		return item{}, t.blame(name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return item{}, &InputError{Reason: kindProblem(info.Mode())}
+	}
+	return fileItem(name, uri, info), nil
+}
+
+func (t *localTree) open(_ context.Context, it item) (io.ReadCloser, item, error) {
+	// Without O_NONBLOCK opening a named pipe would wait for a writer for ever.
+	file, err := t.root.OpenFile(filepath.FromSlash(it.name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, item{}, t.blame(it.name, err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		_ = file.Close()
+		return nil, item{}, fmt.Errorf("look at open file: %w", cause(err))
+	}
+	if !info.Mode().IsRegular() {
+		_ = file.Close()
+		return nil, item{}, &InputError{Reason: kindProblem(info.Mode())}
+	}
+	return file, fileItem(it.name, it.uri, info), nil
+}
+
+func (t *localTree) readRange(ctx context.Context, it item, offset, length int64) ([]byte, error) {
+	r, now, err := t.open(ctx, it)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	if length = min(length, now.size-offset); length <= 0 {
+		return nil, nil
+	}
+	b := make([]byte, length)
+	n, err := r.(*os.File).ReadAt(b, offset)
+	if err != nil && !atEnd(err) {
+		return nil, fmt.Errorf("read: %w", cause(err))
+	}
+	return b[:n], nil
+}
+
+// blame says whose fault it is that a name could not be opened.
+func (t *localTree) blame(name string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return &InputError{Reason: "permission denied"}
+	case errors.Is(err, syscall.ELOOP):
+		return &InputError{Reason: "symbolic links go in a circle"}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		if info, lerr := t.root.Lstat(filepath.FromSlash(name)); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return &InputError{Reason: "broken symbolic link: what it points at does not exist"}
+		}
+		return ErrGone
+	case errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENAMETOOLONG):
+		return &InputError{Reason: cause(err).Error()}
+	}
+	if leaves(err) {
+		return &InputError{Reason: "symbolic link leaves the source's folder (it is not followed)"}
+	}
+	return fmt.Errorf("open: %w", cause(err))
+}
+
+// leaves says whether os.Root refused a path because it goes outside. The error it gives is
+// not exported, its text is the only sign.
+func leaves(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "escapes")
+}
+
+// cause strips the path from a file system's error: the caller names it, escaped.
+func cause(err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func fileItem(name, uri string, info fs.FileInfo) item {
+	return item{name: name, uri: uri, size: info.Size(), modified: info.ModTime(),
+		version: fileVersion(info.Size(), info.ModTime())}
+}
+
+// withProblem marks an item as unreadable.
+func withProblem(it item, problem string) item {
+	it.problem = problem
+	it.version += "!" + strconv.FormatUint(xxhash.Sum64String(problem), 36)
+	return it
+}
+
+func kindProblem(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder where a file was expected"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe is not a document"
+	case m&fs.ModeSocket != 0:
+		return "a socket is not a document"
+	case m&fs.ModeDevice != 0:
+		return "a device is not a document"
+	}
+	return "not a regular file"
+}
+
+// localWalk is one listing of a folder.
+type localWalk struct {
+	tree   *localTree
+	filter *filter
+	yield  func(item) bool
+	// linked holds the folders that were entered by a link. Each is entered only once that
+	// way, and never from inside itself: everything a link inside the root can point at is
+	// listed under its own name too (unless hidden), so nothing is lost, and links among
+	// folders cannot multiply the listing.
+	linked map[fileID]bool
+}
+
+// folder lists one folder; above holds the folders that contain it. It says whether to go on.
+func (w *localWalk) folder(ctx context.Context, root *os.Root, rel string, above []fs.FileInfo) (bool, error) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return w.unreadable(rel, err)
+	}
+	defer func() { _ = dir.Close() }()
+	self, err := dir.Stat()
+	if err != nil {
+		return w.unreadable(rel, err)
+	}
+	above = append(above[:len(above):len(above)], self)
+	names := newNameSorter()
+	defer names.close()
+	for {
+		entries, err := dir.ReadDir(1024)
+		for _, e := range entries {
+			name := e.Name()
+			if e.IsDir() {
+				name += "/"
+			}
+			if err := names.add(name); err != nil {
+				return false, fmt.Errorf("list folder %s: %w", strconv.Quote(rel), err)
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return w.unreadable(rel, err)
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+	}
+	for name, err := range names.sorted() {
+		if err != nil {
+			return false, fmt.Errorf("list folder %s: %w", strconv.Quote(rel), err)
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		isDir := strings.HasSuffix(name, "/")
+		name = strings.TrimSuffix(name, "/")
+		more, err := w.entry(ctx, root, rel, name, isDir, above)
+		if !more || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// unreadable reports a folder that cannot be listed as one unreadable document. For the root
+// of the source it is an error.
+func (w *localWalk) unreadable(rel string, err error) (bool, error) {
+	if rel == "" {
+		return false, fmt.Errorf("list the source's folder: %w", cause(err))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // removed while we were looking
+	}
+	return w.yield(withProblem(item{name: rel, uri: escapeName(rel)}, "folder cannot be listed: "+cause(err).Error())), nil
+}
+
+func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base string, isDir bool, above []fs.FileInfo) (bool, error) {
+	name := path.Join(folder, base)
+	uri := escapeName(name)
+	if !w.filter.visible(uri) || w.tree.skipped(name) {
+		return true, nil
+	}
+	if isDir {
+		if w.filter.prunes(uri) {
+			return true, nil
+		}
+		return w.enter(ctx, parent, base, name, above)
+	}
+	info, err := parent.Lstat(base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return w.yield(withProblem(item{name: name, uri: uri}, cause(err).Error())), nil
+	}
+	it := fileItem(name, uri, info)
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := w.tree.root.Stat(filepath.FromSlash(name))
+		if err != nil {
+			err = w.tree.blame(name, err)
+			bad := (*InputError)(nil)
+			switch {
+			case errors.As(err, &bad):
+				return w.yield(withProblem(it, bad.Reason)), nil
+			case errors.Is(err, ErrGone):
+				return true, nil
+			}
+			return w.yield(withProblem(it, "symbolic link cannot be followed: "+err.Error())), nil
+		}
+		if target.IsDir() {
+			return w.enterLink(ctx, name, target, above)
+		}
+		it, info = fileItem(name, uri, target), target
+	}
+	if info.IsDir() { // it became one since the folder was read
+		return w.enter(ctx, parent, base, name, above)
+	}
+	if !info.Mode().IsRegular() {
+		it = withProblem(it, kindProblem(info.Mode()))
+	}
+	return w.yield(it), nil
+}
+
+func (w *localWalk) enter(ctx context.Context, parent *os.Root, base, name string, above []fs.FileInfo) (bool, error) {
+	if len(above) > maxFolderDepth {
+		return w.yield(withProblem(item{name: name, uri: escapeName(name)},
+			fmt.Sprintf("folders are nested deeper than %d levels", maxFolderDepth))), nil
+	}
+	sub, err := parent.OpenRoot(base)
+	if err != nil {
+		return w.unreadable(name, err)
+	}
+	defer func() { _ = sub.Close() }()
+	return w.folder(ctx, sub, name, above)
+}
+
+// enterLink follows a link to a folder.
+func (w *localWalk) enterLink(ctx context.Context, name string, target fs.FileInfo, above []fs.FileInfo) (bool, error) {
+	for _, a := range above {
+		if os.SameFile(a, target) {
+			return true, nil
+		}
+	}
+	id, ok := identify(target)
+	if !ok || w.linked[id] {
+		return true, nil
+	}
+	w.linked[id] = true
+	return w.enter(ctx, w.tree.root, filepath.FromSlash(name), name, above)
+}

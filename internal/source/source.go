@@ -1,0 +1,393 @@
+// Package source lists the documents of a source and fetches their bytes. A source is a local
+// folder or file, a JSONL file, a bucket or standard input.
+//
+// It owns the order of a listing, the identity of a document (its URI), the way back to its
+// bytes (its locator), and the sign that it may have changed (its version).
+//
+// It refuses to own formats (internal/extract), what an earlier run has seen (internal/ledger),
+// and what becomes of a document that cannot be read (worker). It writes no log.
+package source
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/dustin/go-humanize"
+)
+
+const (
+	defaultIDField   = "id"
+	defaultTextField = "text"
+)
+
+// Source is an opened source. Its methods may be used from several goroutines at once.
+type Source struct {
+	url     string
+	tree    tree
+	fields  lineFields
+	filter  filter
+	limit   int
+	max     int64
+	indexes *indexCache
+	// spool is a temporary folder that Close removes.
+	spool string
+}
+
+// Open opens what raw names: a folder, a file, a .jsonl file, a URL with the scheme s3, gs,
+// azblob or file, or "-" for Options.Stdin. An error that matches ErrNoSource says that there
+// is nothing; its text is meant for the user.
+func Open(ctx context.Context, raw string, o Options) (*Source, error) {
+	if raw == "-" {
+		return openStdin(ctx, o)
+	}
+	l, err := parseLocation(raw)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, l, o)
+}
+
+func open(ctx context.Context, l location, o Options) (*Source, error) {
+	f, err := newFilter(o)
+	if err != nil {
+		return nil, err
+	}
+	var t tree
+	if l.scheme == "file" {
+		local, err := openLocal(l.path, o.Skip)
+		if err != nil {
+			return nil, err
+		}
+		f.single = local.single
+		t = local
+	} else {
+		var b *bucketTree
+		if b, l, err = openBucket(ctx, l); err != nil {
+			return nil, err
+		}
+		t = b
+	}
+	return newSource(t, l, f, o), nil
+}
+
+func newSource(t tree, l location, f filter, o Options) *Source {
+	if b, ok := t.(*bucketTree); ok && b.single != "" {
+		f.single = escapeName(b.single[len(b.prefix):])
+	}
+	s := &Source{tree: t, filter: f, limit: o.Limit, max: o.maxBytes(), indexes: &indexCache{}}
+	s.fields.id = cmp.Or(o.IDField, l.fields.id, defaultIDField)
+	s.fields.text = cmp.Or(o.TextField, l.fields.text, defaultTextField)
+	s.url = l.url(s.fields)
+	return s
+}
+
+// URL is the identity of the source: absolute, cleaned, with the fields of its lines where
+// they are not the usual ones. Open of it gives a source that can fetch the same documents.
+func (s *Source) URL() string { return s.url }
+
+// Close releases what the source holds. No other method may be called afterwards.
+func (s *Source) Close() error {
+	err := s.tree.close()
+	if s.spool != "" {
+		err = errors.Join(err, os.RemoveAll(s.spool))
+	}
+	return err
+}
+
+// Matches says whether the filters would let a document through that is known from earlier:
+// only then does its absence from a whole listing mean that it is gone. It does not know of
+// Options.Limit: after a limited listing nothing can be said to be gone.
+func (s *Source) Matches(uri string, modified time.Time) bool {
+	if t, ok := s.tree.(*localTree); ok && t.skippedBelow(unescapeName(fileOf(uri))) {
+		return false
+	}
+	return s.filter.matches(uri, modified)
+}
+
+// Entries lists the documents in a stable order: files by name, lines as they come. Memory
+// does not grow with their number. A document that cannot be read is an Entry with a Problem;
+// an error ends the listing, which then is not whole. Of lines with the same id each is listed.
+func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		left := s.limit
+		stopped := false
+		emit := func(e Entry) bool {
+			if !yield(e, nil) {
+				stopped = true
+				return false
+			}
+			left--
+			if s.limit > 0 && left == 0 {
+				stopped = true
+				return false
+			}
+			return true
+		}
+		var failed error
+		err := s.tree.list(ctx, &s.filter, func(it item) bool {
+			if !s.filter.matchesTime(it.modified) || s.filter.excluded(it.uri) {
+				return true
+			}
+			switch {
+			case it.problem != "":
+				// A folder that cannot be read may hold anything: no Include hides it.
+				if it.version[0] != '!' && !s.filter.included(it.uri) {
+					return true
+				}
+				return emit(it.entry())
+			case holdsLines(it.name):
+				failed = s.lines(ctx, it, emit)
+				return failed == nil && !stopped
+			case !s.filter.included(it.uri):
+				return true
+			case it.size > s.max:
+				return emit(withProblem(it, TooLarge(it.size, s.max).Reason).entry())
+			}
+			return emit(it.entry())
+		})
+		if err = cmp.Or(failed, err); err != nil && !stopped {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+func (it item) entry() Entry {
+	return Entry{Ref: Ref{URI: it.uri, Version: it.version}, Size: it.size, Modified: it.modified, Problem: it.problem}
+}
+
+// lines lists the documents of a JSONL file.
+func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) error {
+	r, now, err := s.tree.open(ctx, it)
+	if err != nil {
+		if bad := (*InputError)(nil); errors.As(err, &bad) {
+			if s.filter.included(it.uri) {
+				emit(withProblem(it, bad.Reason).entry())
+			}
+			return nil
+		}
+		if errors.Is(err, ErrGone) {
+			return nil
+		}
+		return fmt.Errorf("list the lines of %s: %w", it.uri, err)
+	}
+	defer func() { _ = r.Close() }()
+	it = now
+	scan := newLineReader(r, s.max)
+	// Whether the name alone decides saves trying the globs on every line.
+	fixed := len(s.filter.include) == 0 && len(s.filter.exclude) == 0
+	var scratch, made []byte
+	for {
+		ln, err := scan.next()
+		if atEnd(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list the lines of %s: %w", it.uri, cause(err))
+		}
+		if ln.number&1023 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !ln.long && blank(ln.data) {
+			continue
+		}
+		var problem string
+		made = append(append(made[:0], it.uri...), '#')
+		if id, err := s.lineID(ln, scratch); err == nil {
+			made = appendEscaped(made, id)
+		} else {
+			problem = err.Error()
+			made = strconv.AppendInt(append(made, 'L'), ln.number, 10)
+		}
+		// URI, locator and version share one allocation.
+		uriEnd := len(made)
+		made = locator{offset: ln.offset, length: ln.length, file: len(it.uri)}.append(made)
+		locatorEnd := len(made)
+		made = appendLineVersion(made, ln.hash)
+		if problem != "" {
+			made = strconv.AppendUint(append(made, '!'), xxhash.Sum64String(problem), 36)
+		}
+		all := string(made)
+		uri := all[:uriEnd]
+		if !fixed && (!s.filter.included(uri) || s.filter.excluded(uri)) {
+			continue
+		}
+		e := Entry{Ref: Ref{URI: uri, Locator: all[uriEnd:locatorEnd], Version: all[locatorEnd:]},
+			Size: ln.length, Modified: it.modified, Problem: problem}
+		if !emit(e) {
+			return nil
+		}
+	}
+}
+
+// lineID gives the id of a line that is a document.
+func (s *Source) lineID(ln line, scratch []byte) ([]byte, error) {
+	if ln.long {
+		return nil, &lineError{TooLarge(ln.length, s.max).Reason}
+	}
+	id, _, err := s.fields.find(ln.data, scratch)
+	return id, err
+}
+
+func appendEscaped(b, id []byte) []byte {
+	for _, c := range id {
+		if c < 0x20 || c >= 0x7f || c == '%' {
+			return append(b, escapeName(string(id))...)
+		}
+	}
+	return append(b, id...)
+}
+
+func appendLineVersion(b []byte, hash uint64) []byte { return strconv.AppendUint(b, hash, 36) }
+
+func blank(line []byte) bool {
+	for _, c := range line {
+		if c != ' ' && c != '\t' && c != '\r' {
+			return false
+		}
+	}
+	return true
+}
+
+// Fetch reads one document, at most Options.MaxBytes of it. It gives an error matching ErrGone
+// when the document is not there any more, and *InputError when it is there and cannot be
+// read. When a JSONL file has changed so that the line is not where it was, the file is
+// indexed once and the line is looked up by its id.
+func (s *Source) Fetch(ctx context.Context, ref Ref) (*Raw, error) {
+	raw, err := s.fetch(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", ref.URI, err)
+	}
+	return raw, nil
+}
+
+// Size is how many bytes [Source.Fetch] will hold for this document, or the limit on them if that
+// is less. For a line of a JSONL file these are the line and its decoded text.
+func (s *Source) Size(ctx context.Context, ref Ref) (int64, error) {
+	if ref.Locator != "" {
+		l, err := parseLocator(ref.Locator, ref.URI)
+		return min(2*l.length, s.max), err
+	}
+	it, err := s.tree.item(ctx, ref.URI)
+	return min(it.size, s.max), err
+}
+
+func (s *Source) fetch(ctx context.Context, ref Ref) (*Raw, error) {
+	if ref.Locator != "" {
+		return s.fetchLine(ctx, ref)
+	}
+	it, err := s.tree.item(ctx, ref.URI)
+	if err != nil {
+		return nil, err
+	}
+	// A file that is written to while it is read is read again; the second time it stands.
+	for attempt := 0; ; attempt++ {
+		data, before, err := s.readFile(ctx, it)
+		if err != nil {
+			return nil, err
+		}
+		if attempt < 2 {
+			after, err := s.tree.item(ctx, ref.URI)
+			if err != nil {
+				return nil, err
+			}
+			if after.version != before.version {
+				continue
+			}
+		}
+		sum := sha256.Sum256(data)
+		return &Raw{Name: ref.URI, Data: data, SHA256: hex.EncodeToString(sum[:]), Version: before.version}, nil
+	}
+}
+
+func (s *Source) readFile(ctx context.Context, it item) ([]byte, item, error) {
+	r, now, err := s.tree.open(ctx, it)
+	if err != nil {
+		return nil, item{}, err
+	}
+	defer func() { _ = r.Close() }()
+	if now.size > s.max {
+		return nil, item{}, TooLarge(now.size, s.max)
+	}
+	data, err := readBounded(r, now.size, s.max)
+	if err != nil {
+		return nil, item{}, err
+	}
+	return data, now, nil
+}
+
+// readBounded reads to the end, into one buffer when the size that was announced is right.
+func readBounded(r io.Reader, size, max int64) ([]byte, error) {
+	buf := make([]byte, 0, min(size, max)+1)
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):min(int64(cap(buf)), max+1)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > max {
+			return nil, &InputError{Reason: fmt.Sprintf("too large: more than %s (--max-document-bytes)", humanize.IBytes(uint64(max)))}
+		}
+		if atEnd(err) {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read: %w", cause(err))
+		}
+	}
+}
+
+func (s *Source) fetchLine(ctx context.Context, ref Ref) (*Raw, error) {
+	l, err := parseLocator(ref.Locator, ref.URI)
+	if err != nil {
+		return nil, err
+	}
+	if l.length > s.max {
+		return nil, TooLarge(l.length, s.max)
+	}
+	file := item{uri: ref.URI[:l.file]}
+	file.name = unescapeName(file.uri)
+	if t, ok := s.tree.(*localTree); ok && t.single != "" {
+		if file.name, err = t.nameOf(file.uri); err != nil {
+			return nil, err
+		}
+	}
+	data, err := s.tree.readRange(ctx, file, l.offset, l.length)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) == l.length {
+		version := string(appendLineVersion(nil, xxhash.Sum64(data)))
+		if isVersion(ref.Version, version) {
+			id, text, err := s.fields.find(data, nil)
+			if err != nil {
+				return nil, &InputError{Reason: err.Error()}
+			}
+			if escapeName(string(id)) == ref.URI[l.file+1:] {
+				return lineRaw(ref.URI, text, version, ref.Locator), nil
+			}
+		}
+	}
+	return s.relocate(ctx, file, ref.URI, l.file)
+}
+
+// isVersion compares a version with that of a line as it is now; one of a bad line has the
+// problem behind it.
+func isVersion(known, now string) bool {
+	return len(known) >= len(now) && known[:len(now)] == now && (len(known) == len(now) || known[len(now)] == '!')
+}
+
+func lineRaw(uri string, text []byte, version, locator string) *Raw {
+	data := append([]byte(nil), unquote(text, nil)...)
+	sum := sha256.Sum256(data)
+	return &Raw{Name: uri, Data: data, SHA256: hex.EncodeToString(sum[:]), Version: version, Locator: locator, PlainText: true}
+}

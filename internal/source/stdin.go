@@ -1,0 +1,105 @@
+package source
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// openStdin keeps what comes from standard input in a file and opens that. It is a JSONL file
+// when its first line that is not blank is a JSON object with the text field, else one
+// document with the URI "stdin".
+func openStdin(ctx context.Context, o Options) (*Source, error) {
+	if o.Stdin == nil {
+		return nil, fmt.Errorf("%w: there is no standard input to read", ErrNoSource)
+	}
+	folder, temporary := o.Spool, ""
+	if folder == "" {
+		var err error
+		if folder, err = os.MkdirTemp("", "gistmill-stdin-*"); err != nil {
+			return nil, fmt.Errorf("create a folder for standard input: %w", err)
+		}
+		temporary = folder
+	}
+	s, err := spoolStdin(ctx, o, folder)
+	if err != nil {
+		if temporary != "" {
+			err = errors.Join(err, os.RemoveAll(temporary))
+		}
+		return nil, err
+	}
+	s.spool = temporary
+	return s, nil
+}
+
+func spoolStdin(ctx context.Context, o Options, folder string) (*Source, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("create a folder for standard input: %w", err)
+	}
+	f, err := os.CreateTemp(folder, ".incoming-*")
+	if err != nil {
+		return nil, fmt.Errorf("keep standard input: %w", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // fails once it has been moved to its place
+	digest := sha256.New()
+	_, err = io.Copy(io.MultiWriter(f, digest), &untilDone{ctx: ctx, r: o.Stdin})
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	name := "stdin"
+	if err == nil && startsWithObject(f, o) {
+		name = "stdin.jsonl"
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("keep standard input: %w", err)
+	}
+	// Equal input is the same source, so that a run of it can be continued.
+	place := filepath.Join(folder, hex.EncodeToString(digest.Sum(nil))[:24])
+	if err := os.MkdirAll(place, 0o700); err != nil {
+		return nil, fmt.Errorf("keep standard input: %w", err)
+	}
+	path, err := filepath.Abs(filepath.Join(place, name))
+	if err != nil {
+		return nil, fmt.Errorf("keep standard input: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		if err := os.Rename(f.Name(), path); err != nil {
+			return nil, fmt.Errorf("keep standard input: %w", err)
+		}
+	}
+	return open(ctx, location{scheme: "file", path: path}, o)
+}
+
+// startsWithObject looks at the first line that is not blank.
+func startsWithObject(r io.Reader, o Options) bool {
+	scan := newLineReader(bufio.NewReader(r), o.maxBytes())
+	for {
+		ln, err := scan.next()
+		if err != nil || ln.long {
+			return false
+		}
+		if blank(ln.data) {
+			continue
+		}
+		return lineFields{id: o.IDField, text: o.TextField}.withDefaults().hasText(ln.data)
+	}
+}
+
+// untilDone ends reading once the context is done. A read that is under way is not interrupted.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
+}
