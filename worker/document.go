@@ -54,76 +54,24 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 	}}
 }
 
-// read fetches a document and extracts its text: a suspect by a child process that reads nothing else, and any document by a
-// child while a reader is stuck in this process, so that no further one can be, or while suspects are read.
+// read fetches a document and extracts its text. A suspect is read in isolation, and its crash is counted while a child process
+// reads it.
 func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Read, *extract.Document, error) {
 	ref := source.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version}
 	var raw *source.Raw
 	var doc *extract.Document
 	var err error
-	switch {
-	case c.Suspect:
-		raw, doc, err = w.readSuspect(ctx, j.source, ref, c)
-	case w.Extractor.Stuck() > 0 || !w.readers.enter():
-		raw, doc, err = w.readApart(ctx, j.source, ref)
-	default:
-		defer w.readers.leave()
-		raw, doc, err = w.Extractor.Read(ctx, j.source, ref)
+	if c.Suspect {
+		raw, doc, err = w.Reader.ReadIsolated(ctx, j.source, ref, func(delta int64) error {
+			return w.persist(w.calls, "count a crash", func() error {
+				return w.Ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, delta)
+			})
+		})
+	} else {
+		raw, doc, err = w.Reader.Read(ctx, j.source, ref)
 	}
 	if raw == nil {
 		return ledger.Read{}, nil, err
 	}
 	return ledger.Read{Version: raw.Version, SHA256: raw.SHA256}, doc, err
-}
-
-// readSuspect counts a crash before the document's bytes are read and takes it back after: if this process dies with the child, for the
-// kernel may end both when memory is short, it stands. Nothing is counted while they are fetched, nor where a reader that was left to
-// itself goes on in this process and may be what takes it down.
-func (w *Worker) readSuspect(ctx context.Context, src *source.Source, ref source.Ref, c ledger.Claimed) (raw *source.Raw, doc *extract.Document, err error) {
-	count := func(by int64) error {
-		return w.persist(w.calls, "count a crash", func() error { return w.Ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, by) })
-	}
-	err = inPlace(ctx, w.alone, func() error {
-		if raw, err = src.Fetch(ctx, ref); err != nil {
-			return err
-		}
-		if err := w.readers.suspect(ctx); err != nil {
-			return err
-		}
-		defer w.readers.cleared()
-		counts := w.Extractor.Stuck() == 0
-		if counts {
-			if err := count(1); err != nil {
-				return err
-			}
-		}
-		doc, err = extract.InChild(ctx, w.ReaderCommand, raw, w.Limits)
-		if counts {
-			err = errors.Join(count(-1), err)
-		}
-		return err
-	})
-	return raw, doc, err
-}
-
-func (w *Worker) readApart(ctx context.Context, src *source.Source, ref source.Ref) (raw *source.Raw, doc *extract.Document, err error) {
-	err = inPlace(ctx, w.apart, func() error {
-		if raw, err = src.Fetch(ctx, ref); err != nil {
-			return err
-		}
-		doc, err = extract.InChild(ctx, w.ReaderCommand, raw, w.Limits)
-		return err
-	})
-	return raw, doc, err
-}
-
-// inPlace waits for one of a few places, and does something in it.
-func inPlace(ctx context.Context, places chan struct{}, do func() error) error {
-	select {
-	case places <- struct{}{}:
-		defer func() { <-places }()
-		return do()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -33,7 +33,7 @@ func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
 	watched := since // from when on all others were seen alive
 	var others holders
 	for sleep(ctx, tick) {
-		if w.Extractor.Stuck() > 0 {
+		if w.Reader.Stuck() > 0 {
 			close(idle)
 			return
 		}

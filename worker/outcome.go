@@ -185,7 +185,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		return w.crashed(c, crash.Reason)
 	case errors.As(err, &stuck):
 		w.Log.Error("a reader is stuck in this process and can't be ended: from now on child processes read, which is slower; start the worker anew when it suits",
-			"doc", c.URI, "stuck", w.Extractor.Stuck())
+			"doc", c.URI, "stuck", w.Reader.Stuck())
 		return w.crashed(c, stuck.Error())
 	case errors.As(err, &output):
 		return dead{read: read, class: ledger.Class(output.Class), message: output.Message, answers: output.Requests}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,11 +39,8 @@ type Config struct {
 	Prices *llm.Prices
 	// Open opens a source by the URL that the ledger has of it.
 	Open func(ctx context.Context, url string) (*source.Source, error)
-	// Extractor reads documents. A suspect is read by a child process with the command line ReaderCommand (see
-	// extract.Serve), within Limits.
-	Extractor     *extract.Extractor
-	ReaderCommand []string
-	Limits        extract.Limits
+	// Reader reads documents. The caller closes it after the worker has ended.
+	Reader *extract.Reader
 
 	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
 	DayCapNano *int64
@@ -93,9 +89,6 @@ type Worker struct {
 	callSlots *callSlots
 	slots     chan struct{} // documents in work
 	suspects  chan struct{} // suspects in work: they wait for each other, and nobody is to wait for them
-	alone     chan struct{} // children that read suspects
-	apart     chan struct{} // children that read other documents
-	readers   readers
 	draining  chan struct{} // closed when no new document is to be begun
 	full      chan error    // the first write that a full disk refused
 	noRoom    atomic.Bool   // there was one
@@ -125,7 +118,6 @@ func New(c Config) *Worker {
 	w := &Worker{
 		Config: c, draining: make(chan struct{}), full: make(chan error, 1),
 		slots: make(chan struct{}, ahead*c.Concurrency), suspects: make(chan struct{}, ahead*c.Concurrency),
-		alone: make(chan struct{}, c.Limits.Children()), apart: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	w.recovery = recovery.New(c.Ledger, c.Queue, c.Log)
 	w.fallback = llm.NewFallback(c.Log, c.Endpoints...)
@@ -171,7 +163,7 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	case <-stop.Done():
 		w.Log.Info("stopping: no new documents are begun", "grace", w.Grace)
 	case <-idle:
-		w.Log.Info("nothing left to do, or not fit to do it", "stuck", w.Extractor.Stuck())
+		w.Log.Info("nothing left to do, or not fit to do it", "stuck", w.Reader.Stuck())
 	case err := <-w.full:
 		full = fmt.Errorf("no further call is made: %w", err)
 	}

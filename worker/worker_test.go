@@ -140,16 +140,15 @@ func (b *bench) config() worker.Config {
 	b.Helper()
 	prices, err := llm.NewPrices(nil)
 	b.ok(err)
-	extractor := extract.New(extract.Limits{})
-	b.Cleanup(func() { b.ok(extractor.Close()) })
+	reader := extract.NewReader(extract.Limits{}, "false") // a child process dies at once
+	b.Cleanup(func() { b.ok(reader.Close()) })
 	return worker.Config{
-		Ledger: b.ledger, Queue: b.queue, Endpoints: append(llm.Endpoints{{Client: b.model}}, b.fallbacks...), Prices: prices, Extractor: extractor, Retry: b.retry,
+		Ledger: b.ledger, Queue: b.queue, Endpoints: append(llm.Endpoints{{Client: b.model}}, b.fallbacks...), Prices: prices, Reader: reader, Retry: b.retry,
 		Open: func(ctx context.Context, url string) (*source.Source, error) {
 			return source.Open(ctx, url, source.Options{})
 		},
-		ReaderCommand: []string{"false"}, // dies at once
-		DayCapNano:    b.dayCap,
-		Grace:         5 * time.Second, Poll: 10 * time.Millisecond,
+		DayCapNano: b.dayCap,
+		Grace:      5 * time.Second, Poll: 10 * time.Millisecond,
 	}
 }
 

@@ -310,19 +310,18 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits := extract.Limits{Bytes: a.config.MaxDocumentBytes}
-	extractor := extract.New(limits)
-	a.closes = append(a.closes, extractor.Close)
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
+	reader := extract.NewReader(extract.Limits{Bytes: a.config.MaxDocumentBytes}, self, "extract")
+	a.closes = append(a.closes, reader.Close)
 	c := worker.Config{
 		Ledger: a.ledger, Queue: a.queue, Log: a.log, Endpoints: endpoints, Prices: prices,
 		Open: func(ctx context.Context, url string) (*source.Source, error) {
 			return source.Open(ctx, url, a.sourceOptions())
 		},
-		Extractor: extractor, ReaderCommand: []string{self, "extract"}, Limits: limits,
+		Reader:      reader,
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,

@@ -52,12 +52,12 @@ type childReply struct {
 	Size      int64  `json:"size"`
 }
 
-// InChild is Extract in a process of its own, for a document that may kill its reader.
+// inChild is Extract in a process of its own, for a document that may kill its reader.
 // argv is the command that calls Serve. The process gets Limits.Time and some seconds,
 // and Limits.ChildMemory; it sees none of the parent's environment but what finding its files
 // takes. The error is a *CrashError when it died, an *InputError as with Extract, and ctx's
 // error when ctx ended first.
-func InChild(ctx context.Context, argv []string, raw *source.Raw, l Limits) (*Document, error) {
+func inChild(ctx context.Context, argv []string, raw *source.Raw, l Limits) (*Document, error) {
 	l = l.withDefaults()
 	doc, err := runChild(ctx, argv, raw, l)
 	if err != nil && ctx.Err() != nil {

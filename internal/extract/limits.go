@@ -41,7 +41,7 @@ type Limits struct {
 	// their sum, as the garbage collector lets it double.
 	Memory    int64 `json:"memory,omitempty"`
 	RawMemory int64 `json:"raw_memory,omitempty"`
-	// ChildMemory is how much address space InChild's process may take beyond what it
+	// ChildMemory is how much address space inChild's process may take beyond what it
 	// has when it starts, in bytes. Default 768 MiB: compiling PDFium takes 340 MiB of memory. Where
 	// the process and its children may have less than twice that together, it is five eighths of what
 	// they may have: the rest is for the process itself.
