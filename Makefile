@@ -155,6 +155,15 @@ publish: $(BIN)/tools/helm4 ## Push image and chart of VERSION to REGISTRY, and 
 	$(BIN)/tools/helm4 push $(BIN)/gistmill-$(RELEASE).tgz oci://$(REGISTRY)/charts $(HELMFLAGS) 2>&1 | tee /dev/stderr \
 	  | awk '/^Pushed: / { name = $$2 } /^Digest: / { print name "@" $$2; found = 1 } END { exit !found }' >> $(BIN)/published
 
+# Static, so that one file serves every Linux of its architecture.
+.PHONY: binaries
+binaries: ## Build the release's programs for Linux on amd64 and arm64, and their checksums, to bin/release
+	@mkdir -p $(BIN)/release
+	for arch in amd64 arm64; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/release/gistmill-linux-$$arch ./cmd/gistmill; \
+	done
+	cd $(BIN)/release && sha256sum gistmill-linux-* > SHA256SUMS
+
 .PHONY: sbom
 sbom: build $(BIN)/tools/cyclonedx-gomod ## List what is in bin/gistmill to bin/sbom.json (CycloneDX)
 	$(BIN)/tools/cyclonedx-gomod bin -json -version '$(RELEASE)' -output $(BIN)/sbom.json $(BIN)/gistmill

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,20 +70,9 @@ func TestSecurityNamesTests(t *testing.T) {
 	if len(named) < 20 {
 		t.Errorf("SECURITY.md names %d tests", len(named))
 	}
-	var code strings.Builder
-	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		code.Write(content)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	code := goSource(t, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 	for _, name := range named {
-		if !strings.Contains(code.String(), "\nfunc "+name[1]+"(") {
+		if !strings.Contains(code, "\nfunc "+name[1]+"(") {
 			t.Errorf("SECURITY.md names %s, which is no test", name[1])
 		}
 		if name[2] != "" {
@@ -180,4 +170,46 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// goSource returns all Go files of the repository for which want holds, as one text.
+func goSource(t *testing.T, want func(name string) bool) string {
+	t.Helper()
+	var code strings.Builder
+	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || !want(d.Name()) {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		code.Write(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code.String()
+}
+
+// TestOutagesQuoteMessages requires that docs/outages.md quotes messages as the program has them.
+func TestOutagesQuoteMessages(t *testing.T) {
+	t.Parallel()
+	foreign := []string{ // messages of asynq, PostgreSQL and the operating system
+		"Dequeue error", "too many connections", "No space left on device", "deadlock detected",
+		"terminating connection due to idle-in-transaction timeout",
+	}
+	code := goSource(t, func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+	quoted := 0
+	for _, span := range codeSpan.FindAllString(readFile(t, filepath.Join(repository, "docs/outages.md")), -1) {
+		message := strings.Trim(span, "`")
+		if !strings.Contains(message, " ") || strings.HasPrefix(message, "make ") || slices.Contains(foreign, message) {
+			continue
+		}
+		quoted++
+		if !strings.Contains(code, message) {
+			t.Errorf("docs/outages.md quotes %q, which is no message of the program", message)
+		}
+	}
+	if quoted < 10 {
+		t.Errorf("docs/outages.md quotes %d messages", quoted)
+	}
 }
