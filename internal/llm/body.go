@@ -14,7 +14,7 @@ import (
 // replaced. Of two members with the same name, the outer one is encoded.
 type chatBody struct {
 	openai.ChatCompletionRequest
-	// Messages replaces messages that encode themselves, each twice.
+	// Messages replaces a type that encodes itself by reflection, at several times the cost.
 	Messages []chatMessage `json:"messages"`
 	// Temperature replaces a number that is left out when it is 0. go-openai advises to send the
 	// smallest float instead. vLLM raises that to 0.01 and samples, while 0 is greedy
@@ -74,8 +74,8 @@ func (d dialect) addSchema(r Request, b *chatBody) {
 	b.Messages = instructSchema(b.Messages, r.Schema)
 }
 
-// encode returns the JSON, or an *Error if the model or the schema cannot be sent. It encodes each
-// text once. Bytes that are not UTF-8 become U+FFFD.
+// encode returns the JSON, or an *Error if the model or the schema cannot be sent. It encodes
+// each text once. Bytes that are not UTF-8 become U+FFFD.
 func (b chatBody) encode() ([]byte, error) {
 	if err := openai.NewReasoningValidator().Validate(b.validated()); err != nil {
 		return nil, &Error{Class: Halted, Code: "unsupported_model", Message: "the model cannot be used: check --model: " + err.Error()}
@@ -96,8 +96,8 @@ func (b chatBody) validated() openai.ChatCompletionRequest {
 	return r
 }
 
-// instructSchema adds the schema to the prompt, for endpoints that do not enforce it. The word JSON
-// is required: OpenAI refuses json_object without it.
+// instructSchema adds the schema to the prompt, for endpoints that do not enforce it. The word
+// JSON is required: OpenAI refuses json_object without it.
 func instructSchema(messages []chatMessage, schema json.RawMessage) []chatMessage {
 	text := "Answer with one JSON object, without a code fence or any other text around it, that is valid against this JSON schema:\n" + string(schema)
 	if len(messages) > 0 && messages[0].Role == RoleSystem {

@@ -9,59 +9,63 @@ import (
 )
 
 const (
-	// breakerFailures is how many calls in a row fail, none succeeding between, before the endpoint counts as down.
+	// breakerFailures is the number of consecutive failures after which the endpoint counts as down.
 	breakerFailures = 5
-	// breakerQuiet is how long nothing must have succeeded by then: where many calls are in flight, a busy endpoint that fails now
-	// and then has such a row too, within moments.
+	// breakerQuiet is the time without a success that is required as well. With many calls in
+	// flight, a busy endpoint that fails now and then has a row of failures within moments.
 	breakerQuiet = 2 * time.Second
-	// breakerDelay is the time until the first probe. It doubles with each probe that fails.
+	// breakerDelay is the time until the first probe. It doubles with each failed probe.
 	breakerDelay    = time.Second
 	breakerDelayCap = 30 * time.Second
 )
 
-// codeCircuitOpen is the code of calls that were not made, or not counted, because the endpoint is down.
+// codeCircuitOpen is the code of calls that were not made because the endpoint is down, or that
+// failed with it and cost the document no attempt.
 const codeCircuitOpen = "circuit_open"
 
-// codeUnreachable is the code of calls that reached nobody.
+// codeUnreachable is the code of calls that reached no server.
 const codeUnreachable = "unreachable"
 
-// A breaker keeps calls from an endpoint that is down: it opens after a row of failures without an answer, lets one probe
-// through after a while (half open), and closes when anything is answered.
+// breaker is a circuit breaker: it stops calls to an endpoint that is down. It opens after a row
+// of failures without an answer, lets one probe through after a delay (half open), and closes as
+// soon as the endpoint answers anything.
 //
-// It is told apart what is certain and what may be a document's fault. That nothing listens, or that a gateway says 503, is
-// the endpoint's; a timeout or a 500 can be a document's, so of the same request it counts once in a row: a few documents that
-// always fail, left over at the end of a run, are no outage.
+// Failures that only the endpoint can cause (connection refused, 503) always count. Failures that
+// a document may cause (timeout, 500) count once per request, so a few documents that always
+// fail, at the end of a run, do not look like an outage.
 //
-// failsafe-go's circuit breaker was looked at: it knows neither a probe that is given up, nor to whom a late failure
-// belongs, nor a row that is bounded in count and in time.
+// failsafe-go's circuit breaker was considered. It has no probe that the caller can give up, it
+// takes a late failure for that of a probe, and it cannot bound a row both in count and in time.
 type breaker struct {
 	log *slog.Logger
 
 	mu        sync.Mutex
-	failures  int             // in a row, while closed
-	failed    map[string]bool // names of the requests in that row
-	succeeded time.Time       // the last time
-	openings  int             // in a row; 0: closed
-	opened    time.Time       // the first of them
-	until     time.Time       // when the next probe may go
-	probing   bool
-	cause     string
-	changed   chan struct{} // closed when a waiter should look again
+	failures  int             // consecutive, while closed
+	failed    map[string]bool // names of the requests among them
+	succeeded time.Time       // last success
+	openings  int             // consecutive; 0: closed
+	opened    time.Time       // first of these openings
+	until     time.Time       // earliest time of the next probe
+	probing   bool            // a probe is in flight
+	cause     string          // the failure that opened the breaker last
+	changed   chan struct{}   // closed when waiting calls should check again
 }
 
 func newBreaker(log *slog.Logger) *breaker {
 	return &breaker{log: log, failed: map[string]bool{}, changed: make(chan struct{})}
 }
 
-// A pass is the right to call. Exactly one of ended and abandoned is called.
+// pass is the permission to make one call. Exactly one of answered, failed and abandoned is
+// called.
 type pass struct {
 	breaker *breaker
 	probe   bool
 	waited  time.Duration
 }
 
-// enter waits until a call may be made. It returns an *Error of class RateLimited, code circuit_open, at once, when that would
-// take longer than limit, and ctx's error when ctx ends first.
+// enter waits until a call may be made. If that would take longer than limit, it returns at once,
+// with an *Error of class RateLimited and code circuit_open. If ctx ends first, it returns ctx's
+// error.
 func (b *breaker) enter(ctx context.Context, limit time.Duration) (pass, error) {
 	start := time.Now()
 	for {
@@ -82,7 +86,7 @@ func (b *breaker) enter(ctx context.Context, limit time.Duration) (pass, error) 
 	}
 }
 
-// try gives a pass, or says how long to wait at the most before the next try, or refuses.
+// try returns a pass, or the longest wait before the next try, or a refusal.
 func (b *breaker) try(limit time.Duration) (p pass, wait time.Duration, changed <-chan struct{}, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,12 +100,12 @@ func (b *breaker) try(limit time.Duration) (p pass, wait time.Duration, changed 
 	case limit <= 0 || !b.probing && left > limit:
 		return pass{}, 0, nil, b.refusal()
 	case b.probing:
-		left = limit // the probe's end is not known
+		left = limit // the end of the probe is unknown
 	}
 	return pass{}, left, b.changed, nil
 }
 
-// down is the refusal of a call that would have to wait, else nil.
+// down returns the refusal if a call would have to wait, else nil.
 func (b *breaker) down() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,7 +115,7 @@ func (b *breaker) down() error {
 	return b.refusal()
 }
 
-// left is about how long the endpoint is left alone. The lock is held.
+// left estimates the time until the next probe. The caller holds the lock.
 func (b *breaker) left() time.Duration {
 	if b.probing {
 		return delayOf(b.openings)
@@ -119,16 +123,17 @@ func (b *breaker) left() time.Duration {
 	return max(time.Until(b.until), 0)
 }
 
+// delayOf returns the delay of the next probe.
 func delayOf(openings int) time.Duration {
 	return min(breakerDelay<<min(openings-1, 10), breakerDelayCap)
 }
 
-// refusal is what a call gets that is not made. The lock is held.
+// refusal returns the error of a call that is not made. The caller holds the lock.
 func (b *breaker) refusal() *Error {
 	return &Error{Class: RateLimited, Code: codeCircuitOpen, Message: "the endpoint is down, so no call is made: " + b.cause, RetryAfter: b.left()}
 }
 
-// abandoned gives a pass back without a call, or with one that the caller gave up.
+// abandoned returns a pass whose call was not made, or was given up by the caller.
 func (p pass) abandoned() {
 	b := p.breaker
 	b.mu.Lock()
@@ -139,7 +144,7 @@ func (p pass) abandoned() {
 	}
 }
 
-// answered reports that the endpoint is there, whatever it said.
+// answered reports that the endpoint gave any answer.
 func (p pass) answered() {
 	b := p.breaker
 	b.mu.Lock()
@@ -149,13 +154,13 @@ func (p pass) answered() {
 	if b.openings == 0 {
 		return
 	}
-	b.log.Warn("the endpoint answers again", slog.Duration("down_for", time.Since(b.opened).Round(time.Millisecond)))
+	b.log.Warn("endpoint answers again", slog.Duration("down_for", time.Since(b.opened).Round(time.Millisecond)))
 	b.openings, b.probing = 0, false
 	b.wake()
 }
 
-// failed reports an outage. It returns the error for the caller: failed itself, which costs the document an attempt, or, where
-// that is not the document's fault, class RateLimited.
+// failed reports a failure without an answer. It returns the error for the caller: failed itself,
+// which costs the document an attempt, or class RateLimited if the document is not at fault.
 func (p pass) failed(request string, failed *Error) *Error {
 	b := p.breaker
 	b.mu.Lock()
@@ -166,9 +171,9 @@ func (p pass) failed(request string, failed *Error) *Error {
 		b.probing = false
 		b.open(failed)
 		if !certain {
-			return failed // a document that the endpoint can't do must come to an end
+			return failed // a document that always fails must use up its attempts
 		}
-	case b.openings > 0: // sent before it opened
+	case b.openings > 0: // the call was sent before the breaker opened
 	case !certain && b.failed[request]:
 		return failed
 	default:
@@ -178,14 +183,14 @@ func (p pass) failed(request string, failed *Error) *Error {
 		}
 		b.opened = time.Now()
 		b.open(failed)
-		b.log.Warn("the endpoint does not answer; calls wait until it does", slog.String("error", failed.Error()))
+		b.log.Warn("endpoint does not answer, calls wait until it does", slog.String("error", failed.Error()))
 	}
 	refused := b.refusal()
 	refused.Usage, refused.MayBeBilled = failed.Usage, failed.MayBeBilled
 	return refused
 }
 
-// open begins the wait for the next probe. The lock is held.
+// open begins the delay before the next probe. The caller holds the lock.
 func (b *breaker) open(failed *Error) {
 	b.openings++
 	b.until = time.Now().Add(delayOf(b.openings))
@@ -193,13 +198,14 @@ func (b *breaker) open(failed *Error) {
 	b.wake()
 }
 
-// wake lets all waiters look again. The lock is held.
+// wake makes all waiting calls check again. The caller holds the lock.
 func (b *breaker) wake() {
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
 
-// outage tells failures without an answer from those with one, which show that the endpoint is there.
+// outage reports whether the failure came without an answer. An answer shows that the endpoint is
+// up.
 func (e *Error) outage() bool {
 	if e.Class != Transient {
 		return false
@@ -211,8 +217,8 @@ func (e *Error) outage() bool {
 	return e.Status < 300 || e.Status >= 500
 }
 
-// certainOutage tells what no document can be the reason of. Cloudflare's 521 to 523 say that nothing listens behind it,
-// Anthropic's 529 that it is overloaded.
+// certainOutage reports whether no document can have caused the failure. Cloudflare sends 521 to
+// 523 if the server behind it is unreachable, Anthropic sends 529 if it is overloaded.
 func (e *Error) certainOutage() bool {
 	switch e.Status {
 	case http.StatusServiceUnavailable, 521, 522, 523, 529:

@@ -78,8 +78,8 @@ func ask(ctx context.Context, c *Client, document string) string {
 	return err.Error()
 }
 
-// TestBreakerOpens has an endpoint go down in each way, in mid-run. Hardly a document loses an attempt, and hardly a call is
-// made, until it is back; then all goes on.
+// TestBreakerOpens has an endpoint go down in each way, in mid-run. Hardly a document loses an
+// attempt, and hardly a call is made, until it is back; then all goes on.
 func TestBreakerOpens(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"refused", "503", "500", "hung"} {
@@ -132,7 +132,8 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
-// TestBreakerWaits has calls wait for an endpoint that is down for a moment: none fails, and one probe at a time is made.
+// TestBreakerWaits has calls wait for an endpoint that is down for a moment: none fails, and one
+// probe at a time is made.
 func TestBreakerWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -250,7 +251,8 @@ func TestBreakerStaysClosed(t *testing.T) {
 	}
 }
 
-// TestProbeThatIsGivenUp leaves the way to the next one, and what was sent before the breaker opened does not count as a probe.
+// TestProbeThatIsGivenUp leaves the way to the next one, and what was sent before the breaker
+// opened does not count as a probe.
 func TestProbeThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,12 +17,11 @@ import (
 	"time"
 )
 
-// A classifier turns whatever went wrong with a call into one *Error. It is the
-// only place that decides a class.
+// classifier turns every failure of a call into one *Error. No other code decides a class.
 type classifier struct {
 	scrub   scrubber
 	keySent bool
-	baseURL string // to show
+	baseURL string // for messages
 	model   string
 	timeout time.Duration
 	now     time.Time
@@ -40,8 +39,8 @@ func (c classifier) classify(ex *exchange) *Error {
 	}
 	status := ex.status
 	if status < 300 && said.found {
-		// A gateway that had begun its answer, or that never sets a status
-		// (OpenRouter): the code in the body is the status.
+		// A gateway that had begun its answer, or one that always sends 200 (OpenRouter): the code
+		// in the body is the status.
 		status = 0
 		if n, err := strconv.Atoi(said.Code); err == nil && n >= 400 && n < 600 {
 			status = n
@@ -60,15 +59,15 @@ func (c classifier) classify(ex *exchange) *Error {
 	if class == RateLimited || class == Transient {
 		out.RetryAfter = retryAfter(ex.header, said.Message, c.now)
 	}
-	// A gateway's own timeout (524 is Cloudflare's) tells of its patience only. An answer that is no error was paid for.
+	// After a gateway's timeout (524 is Cloudflare's) the endpoint may have gone on. An answer that
+	// is no error was paid for.
 	out.MayBeBilled = class == Transient && (ex.status == http.StatusGatewayTimeout || ex.status == 524 || ex.status < 300 && !said.found)
 	return out
 }
 
-// decide is the error table. status is 0 for an error that came with a 200.
-// What the endpoint says goes before the status it says it with: llama.cpp
-// reports a full context as 500, Together as 403, OpenAI an empty account as
-// 429.
+// decide is the table of errors. status is 0 for an error that came with a 200. The endpoint's
+// own code and message take precedence over the status: llama.cpp reports a full context as 500,
+// Together as 403, and OpenAI an empty account as 429.
 func (c classifier) decide(status int, p providerError) (Class, string) {
 	switch {
 	case p.tooLong(status):
@@ -101,8 +100,8 @@ func (c classifier) decide(status int, p providerError) (Class, string) {
 	return BadRequest, "the endpoint refused the request"
 }
 
-// tooLong recognizes a prompt beyond the window, and one beyond the token limit
-// of a minute, which no waiting mends. Sources of the wordings:
+// tooLong recognizes a prompt that is larger than the window, or larger than the token limit of a
+// minute, which waiting does not change. Sources of the wordings:
 //   - OpenAI, Azure, vLLM, LiteLLM: "This model's maximum context length is N
 //     tokens. However, …" (openai-python, vllm issue 20409)
 //   - vLLM: "max_tokens must be at least 1, got -186" (issue 4667)
@@ -127,7 +126,7 @@ func (p providerError) tooLong(status int) bool {
 	case p.says("request too large for"):
 		return true
 	case status == http.StatusTooManyRequests:
-		return false // "too many tokens" is then a rate
+		return false // here "too many tokens" means a rate limit
 	}
 	return p.says(
 		"maximum context length", "max_tokens must be at least 1, got -", "context length exceeded",
@@ -148,9 +147,9 @@ func (p providerError) refused() bool {
 		p.says("content management policy", "was flagged", "requires moderation", "safety system")
 }
 
-// noCredit recognizes an empty account. The sentence "You exceeded your current
-// quota" alone does not do: Gemini says it for a rate limit too, with status
-// RESOURCE_EXHAUSTED and a time to retry.
+// noCredit recognizes an empty account. The sentence "You exceeded your current quota" alone is
+// not enough: Gemini uses it for a rate limit too, with status RESOURCE_EXHAUSTED and a time to
+// retry.
 func (p providerError) noCredit() bool {
 	if p.is("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_exhausted",
 		"insufficient_balance", "insufficient_credits", "access_terminated") ||
@@ -160,24 +159,23 @@ func (p providerError) noCredit() bool {
 	return p.says("exceeded your current quota") && !p.is("resource_exhausted") && !p.says("retry in", "try again in")
 }
 
-// rateLimited recognizes a limit that comes with another status than 429:
-// OpenAI's 503 slow_down, Ollama's 503 when its queue is full ("maximum pending
-// requests exceeded", ollama/server/sched.go), and errors inside of a 200.
+// rateLimited recognizes a limit with a status other than 429: OpenAI's 503 slow_down, Ollama's
+// 503 for a full queue ("maximum pending requests exceeded", ollama/server/sched.go), and errors
+// in a 200.
 func (p providerError) rateLimited() bool {
 	return p.is("rate_limit_exceeded", "rate_limit_error", "too_many_requests", "slow_down", "resource_exhausted", "throttling_error") ||
 		p.says("maximum pending requests exceeded", "rate limit reached", "rate limit exceeded")
 }
 
-// badKey recognizes keys refused with a 400 (Gemini API_KEY_INVALID) or in a 200.
+// badKey recognizes keys that are refused with a 400 (Gemini API_KEY_INVALID) or in a 200.
 func (p providerError) badKey() bool {
 	return p.is("invalid_api_key", "invalid_authentication", "authentication_error", "account_deactivated", "api_key_invalid", "unauthenticated") ||
 		p.says("api key not valid", "incorrect api key", "invalid api key")
 }
 
-// unknownModel recognizes a model that is not there: OpenAI and vLLM "The model
-// `x` does not exist", Ollama "model \"x\" not found, try pulling it first",
-// Azure DeploymentNotFound, Scaleway 422 "Model Not Found", Mistral "Invalid
-// model".
+// unknownModel recognizes a model that the endpoint does not have: OpenAI and vLLM "The model `x`
+// does not exist", Ollama "model \"x\" not found, try pulling it first", Azure
+// DeploymentNotFound, Scaleway 422 "Model Not Found", Mistral "Invalid model".
 func (p providerError) unknownModel() bool {
 	if p.is("model_not_found", "deploymentnotfound", "model_not_available", "invalid_model", "unsupported_model") {
 		return true
@@ -185,7 +183,7 @@ func (p providerError) unknownModel() bool {
 	return p.says("model") && p.says("does not exist", "not found, try pulling", "model not found", "invalid model", "is not a valid model")
 }
 
-// is compares code and type, which providers use for one another.
+// is compares codes with code and type: providers use one for the other.
 func (p providerError) is(codes ...string) bool {
 	for _, code := range codes {
 		if strings.EqualFold(p.Code, code) || strings.EqualFold(p.Type, code) {
@@ -195,6 +193,7 @@ func (p providerError) is(codes ...string) bool {
 	return false
 }
 
+// says reports whether the message contains one of the phrases, which are in lower case.
 func (p providerError) says(phrases ...string) bool {
 	message := strings.ToLower(p.Message)
 	for _, phrase := range phrases {
@@ -205,7 +204,7 @@ func (p providerError) says(phrases ...string) bool {
 	return false
 }
 
-// message is our sentence, and the endpoint's own words after it.
+// message returns our sentence, followed by the endpoint's own message.
 func (c classifier) message(ex *exchange, p providerError, advice string) string {
 	words := c.scrub.clean(p.Message)
 	if words == "" && !p.found {
@@ -229,8 +228,8 @@ func looksLikeHTML(ex *exchange) bool {
 		strings.HasPrefix(strings.TrimSpace(string(ex.body[:min(len(ex.body), 64)])), "<")
 }
 
-// transport decides what failed below the API. Its messages are our own: the
-// texts of net/http hold URLs.
+// transport classifies failures below the API. Its messages are ours, because those of net/http
+// contain URLs.
 func (c classifier) transport(ex *exchange, err error) *Error {
 	out := &Error{Class: Transient, Status: ex.status, MayBeBilled: ex.status < 300}
 	var (

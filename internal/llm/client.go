@@ -46,27 +46,27 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close drops idle connections. Calls under way go on.
+// Close closes idle connections. Calls in flight are not affected.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Host returns the host of the base URL, with the port if it has one.
 func (c *Client) Host() string { return c.base.Host }
 
-// Down returns the error, class RateLimited, of a call that is made now, where
-// the endpoint is down; else nil. It waits for nothing.
+// Down returns the error of class RateLimited that a call would get now because the endpoint is
+// down, else nil. It does not wait.
 func (c *Client) Down() error { return c.breaker.down() }
 
-// Complete asks the model and returns its answer, also one that was cut at the
-// output limit (FinishLength).
+// Complete sends a request and returns the model's answer. An answer that was cut at the output
+// limit is no error; its FinishReason is [FinishLength].
 //
-// After a 429 it waits with every other call of the limiter and asks again, as
-// long as its waits stay within Config.MaxWait together; then it returns class
-// RateLimited with the time that is left. Without a limiter it does so at once.
-// It retries nothing else, except that a request is rewritten when the endpoint refuses the way it is written
-// (structured output, the name of the output cap, temperature).
+// After a 429 it waits, as all calls of the limiter do, and sends the request again. If its waits
+// would exceed Config.MaxWait in total, it returns class RateLimited with the remaining time. A
+// client without a limiter returns that at once. Complete retries nothing else. It rewrites a
+// request if the endpoint refuses how it is written (structured output, the name of the output
+// cap, temperature, reasoning effort) and remembers the result.
 //
-// While the endpoint is down (see breaker) no call is made: Complete waits for
-// it within MaxWait too, or returns class RateLimited, code circuit_open.
+// While the circuit breaker is open, no call is made. Complete waits for the endpoint, also
+// within MaxWait, or returns class RateLimited with code circuit_open.
 //
 // Every failure is an *Error, except that of ctx: when ctx ends, its error is
 // returned as it is.
@@ -112,7 +112,7 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 		case failed.outage():
 			return Response{}, pass.failed(r.Name(), failed)
 		default:
-			pass.abandoned() // refused before it was sent
+			pass.abandoned() // not sent
 		}
 		switch {
 		case err == nil:
@@ -125,7 +125,7 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 				return Response{}, failed
 			}
 			d = c.dialects.learn(key, d, next)
-			c.cfg.Logger.Info("endpoint refused how a request was written; writing it differently from now on",
+			c.cfg.Logger.Info("endpoint refused how a request was written, rewriting requests from now on",
 				slog.String("endpoint", c.Host()), slog.String("model", r.Model),
 				slog.String("code", failed.Code), slog.String("format", d.format.String()),
 				slog.Bool("temperature", d.temperature), slog.Bool("max_completion_tokens", d.completionCap))
@@ -135,7 +135,8 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 	}
 }
 
-// tooEarly adds to a limiter's refusal what the endpoint said.
+// tooEarly returns the endpoint's own 429, if there was one, with the wait that the limiter
+// names.
 func tooEarly(err error, refused *Error) error {
 	var early *Error
 	if refused == nil || !errors.As(err, &early) || early.Class != RateLimited {
@@ -184,8 +185,8 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	return Response{}, parseProviderError(ex.body), cl.classify(ex)
 }
 
-// answer turns a completion into a Response, or into an error when the model
-// declined, the generation failed half-way, or the prompt was cut.
+// answer turns a completion into a Response. It is an error if the model declined, if the
+// generation failed halfway, or if the endpoint cut the prompt.
 func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error) {
 	choice := ex.answer.Choices[0]
 	resp := Response{
@@ -206,7 +207,7 @@ func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error
 		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "refusal",
 			Message: "the model declined: " + cl.scrub.clean(choice.Message.Refusal), Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	case choice.FinishReason == "error":
-		// OpenRouter, when the provider behind it fails after it has begun.
+		// OpenRouter: the provider behind it failed during the answer.
 		return Response{}, &Error{Class: Transient, Status: ex.status, Code: "generation_failed",
 			Message: "the endpoint failed while it was answering", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
 	}
@@ -216,5 +217,5 @@ func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error
 	return resp, nil
 }
 
-// String names the endpoint, never the key.
+// String returns the URL of the endpoint, without user, password and key.
 func (c *Client) String() string { return fmt.Sprintf("llm.Client(%s)", displayURL(c.base)) }

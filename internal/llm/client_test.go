@@ -706,7 +706,8 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
-// An answer that leads elsewhere is not followed: neither the key nor the text goes to whom the endpoint names.
+// An answer that leads elsewhere is not followed: neither the key nor the text goes to whom the
+// endpoint names.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

@@ -8,8 +8,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// completion is what is used of a chat completion
-// (https://platform.openai.com/docs/api-reference/chat/object). go-openai's type has forty fields more, and decodes a message twice.
+// completion is the part of a chat completion that is used
+// (https://platform.openai.com/docs/api-reference/chat/object). go-openai's type has forty more
+// fields, decodes a message twice, and lacks cache_write_tokens.
 type completion struct {
 	Model   string `json:"model"`
 	Choices []struct {
@@ -29,17 +30,18 @@ type completion struct {
 	} `json:"usage"`
 }
 
-// content is a text, or the texts in a list of parts, of which Mistral's reasoning models give one for their thoughts and one for the answer
+// content is a text, or the joined texts of a list of parts. Mistral's reasoning models send a
+// list: one part with the reasoning, which has no text, and one with the answer
 // (https://docs.mistral.ai/capabilities/reasoning).
 type content string
 
-// UnmarshalJSONFrom is json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
 func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() != '[' {
 		return json.UnmarshalDecode(d, (*string)(c))
 	}
 	var parts []struct {
-		Text string `json:"text"` // other kinds of parts have none
+		Text string `json:"text"` // empty in parts of other kinds
 	}
 	if err := json.UnmarshalDecode(d, &parts); err != nil {
 		return err
@@ -52,7 +54,8 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// lenient takes what encoding/json takes: some servers are careless.
+// lenient accepts repeated names and invalid UTF-8, as encoding/json does: some servers send
+// them.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) //nolint:gochecknoglobals // never changed
 
 // parseCompletion decodes a response body. Data after the JSON object is ignored.
@@ -64,9 +67,11 @@ func parseCompletion(body []byte) (completion, error) {
 	return c, nil
 }
 
-// maxUsage is more tokens than any call has. An endpoint that reports more, or less than none, would lead the books astray.
+// maxUsage is more than the tokens of any call. Negative or larger counts would falsify the
+// ledger.
 const maxUsage = 1e9
 
+// plausible clamps a reported token count.
 func plausible(tokens int) int { return min(max(tokens, 0), maxUsage) }
 
 func (c completion) usage() Usage {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Defaults of a Config.
+// Defaults of a [Config].
 const (
 	DefaultBaseURL        = "https://api.openai.com/v1"
 	DefaultTimeout        = 2 * time.Minute
@@ -21,32 +21,32 @@ const (
 
 // Config describes one endpoint and how to use it.
 type Config struct {
-	// BaseURL of the endpoint, DefaultBaseURL when empty. A bare host gets /v1
-	// (http://localhost:11434 and http://localhost:11434/v1/ are the same); for
-	// Azure it is the resource, https://NAME.openai.azure.com.
+	// BaseURL of the endpoint; empty means DefaultBaseURL. A URL without a path gets /v1:
+	// http://localhost:11434 and http://localhost:11434/v1/ are the same. For Azure it is the
+	// resource, https://NAME.openai.azure.com.
 	BaseURL string
-	// APIKey may be empty where the endpoint asks for none.
+	// APIKey may be empty if the endpoint needs none.
 	APIKey string
-	// APIVersion makes the endpoint an Azure one, with models as deployments.
+	// APIVersion marks an Azure endpoint, whose models are deployments.
 	APIVersion string
-	// Timeout of one HTTP call, from sending to the last byte of the answer.
+	// Timeout of one HTTP call, from sending it to the last byte of the answer.
 	Timeout time.Duration
-	// MaxConnections is how many calls may be in flight, and how many idle
-	// connections are kept.
+	// MaxConnections is the number of idle connections that are kept. It should be the number of
+	// calls in flight.
 	MaxConnections int
-	// MaxWait bounds what one Complete spends waiting after 429s in all; beyond
-	// it the caller gets class RateLimited.
+	// MaxWait bounds the total time that one Complete waits, for rate limits and for an endpoint
+	// that is down. Beyond it Complete returns class RateLimited.
 	MaxWait time.Duration
-	// FailWhenDown has a call to an endpoint that is down come back at once instead of
-	// after MaxWait, for a caller who has another one to ask.
+	// FailWhenDown makes Complete return at once if the endpoint is down, instead of waiting for
+	// MaxWait. It is for callers that have a fallback.
 	FailWhenDown bool
-	// Limiter admits calls; nil admits all, and no 429 is waited for.
+	// Limiter paces calls. Without one, calls are not paced and Complete does not wait after a 429.
 	Limiter Limiter
-	// HTTPClient replaces the tuned one, for tests.
+	// HTTPClient replaces the default one, for tests.
 	HTTPClient *http.Client
-	// Observer, if not nil, is told of every call.
+	// Observer, if not nil, observes every call.
 	Observer Observer
-	// Logger gets what the client learns about an endpoint; discarded when nil.
+	// Logger gets what the client learns about an endpoint; nil discards it.
 	Logger *slog.Logger
 }
 
@@ -71,15 +71,15 @@ func (c Config) validate() error {
 		errs = append(errs, fmt.Errorf("concurrency %d is negative", c.MaxConnections))
 	}
 	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		// Without this, net/http refuses the header and prints the key.
-		errs = append(errs, errors.New("the API key has a space, a line break or another character that no header can carry: check OPENAI_API_KEY"))
+		// net/http would refuse the header with an error that quotes the key.
+		errs = append(errs, errors.New("the API key has a space, a line break or another character that is not allowed in an HTTP header: check OPENAI_API_KEY"))
 	}
 	return errors.Join(errs...)
 }
 
-// parseBaseURL returns the URL to which "/chat/completions" is appended, or for
-// Azure the resource's root. Messages quote no more than scheme, host and path:
-// a URL can carry a password.
+// parseBaseURL returns the URL to which "/chat/completions" is appended; for Azure, the root of
+// the resource. Its errors quote scheme, host and path only, because a URL can contain a
+// password.
 func parseBaseURL(raw string, azure bool) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -88,7 +88,7 @@ func parseBaseURL(raw string, azure bool) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		guess := "http://localhost:11434/v1"
 		if u.Host == "" && u.User == nil {
-			// "localhost:11434" parses as scheme "localhost".
+			// "localhost:11434" is parsed as a URL with the scheme "localhost".
 			guess = "http://" + strings.TrimPrefix(strings.SplitN(raw, "?", 2)[0], "//")
 		}
 		return nil, fmt.Errorf("base URL has no http:// or https:// in front; did you mean %s", guess)
@@ -103,7 +103,7 @@ func parseBaseURL(raw string, azure bool) (*url.URL, error) {
 	path = strings.TrimRight(path, "/")
 	if azure {
 		if i := strings.Index(path, "/openai"); i >= 0 {
-			path = path[:i] // go-openai appends /openai/deployments/NAME itself
+			path = path[:i] // see Client.url
 		}
 	} else if path == "" {
 		path = "/v1"
@@ -112,7 +112,7 @@ func parseBaseURL(raw string, azure bool) (*url.URL, error) {
 	return u, nil
 }
 
-// displayURL is a URL without user, password and query.
+// displayURL returns a URL without user, password and query.
 func displayURL(u *url.URL) string {
 	return u.Scheme + "://" + u.Host + u.Path
 }

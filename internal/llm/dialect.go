@@ -6,32 +6,31 @@ import (
 	"sync"
 )
 
-// A format is how a schema reaches the model.
+// format is how a schema is given to the model.
 type format int
 
 const (
 	formatStrict format = iota // json_schema, strict
-	formatLoose                // json_schema, strict false: any JSON schema is taken
+	formatLoose                // json_schema with strict false: accepts any JSON schema
 	formatObject               // json_object, and the schema in the prompt
-	formatPrompt               // the schema in the prompt alone
+	formatPrompt               // the schema in the prompt only
 )
 
 func (f format) String() string {
 	return [...]string{"json_schema strict", "json_schema", "json_object", "prompt"}[f]
 }
 
-// maxRewrites bounds how often one request is written anew: every part of a
-// dialect once, and the format down all its steps. It ends a quarrel with an
-// endpoint that refuses each form with a word for the other.
+// maxRewrites bounds how often one request is rewritten: each part of a dialect once, and the
+// format in all its steps. It ends the exchange with an endpoint that refuses every form.
 const maxRewrites = 6
 
-// A dialect is how one model on one endpoint wants to be spoken to. It starts
-// from the model's name, and is corrected by what the endpoint refuses: names
-// of Azure deployments, proxies and local servers say nothing.
+// dialect is how one model at one endpoint wants a request written. It starts with a guess from
+// the model's name and is corrected by refusals, because the names of Azure deployments and the
+// models behind proxies and local servers tell nothing.
 type dialect struct {
 	format        format
-	completionCap bool // max_completion_tokens instead of max_tokens
-	temperature   bool // send one
+	completionCap bool // send max_completion_tokens instead of max_tokens
+	temperature   bool // send temperature
 	effort        bool // send reasoning_effort
 }
 
@@ -40,14 +39,14 @@ func newDialect(model string) dialect {
 	return dialect{completionCap: takesCompletionCap(model), temperature: !reasoning, effort: reasoning}
 }
 
-// dialects remembers what was learned, for as long as the client lives.
+// dialects remembers what a client has learned.
 type dialects struct {
 	mu    sync.RWMutex
 	known map[dialectKey]dialect
 }
 
-// A dialectKey holds the schema too: an endpoint can refuse one schema (strict
-// mode wants every property required) and take another.
+// dialectKey includes the schema: an endpoint can refuse one schema, for example because strict
+// mode requires every property, and accept another.
 type dialectKey struct {
 	model  string
 	schema [sha256.Size]byte
@@ -70,9 +69,8 @@ func (d *dialects) get(key dialectKey) dialect {
 	return newDialect(key.model)
 }
 
-// learn replaces the dialect that a refused request was written in, and returns
-// the one to try next. Of several calls refused at once one takes the step and
-// the others follow it.
+// learn replaces the dialect of a refused request and returns the one to try next. If several
+// calls are refused at once, the first one changes the dialect and the others use its result.
 func (d *dialects) learn(key dialectKey, refused, next dialect) dialect {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -90,8 +88,8 @@ func (d *dialects) learn(key dialectKey, refused, next dialect) dialect {
 	return next
 }
 
-// without returns the dialect that avoids what a 400 complains of, and false
-// when the complaint is about something else.
+// without returns the dialect that avoids what a 400 complains about, and false if the complaint
+// is about something else.
 //
 // Wordings: OpenAI "Unsupported parameter: 'max_tokens' is not supported with
 // this model. Use 'max_completion_tokens' instead.", "Unsupported value:
@@ -116,11 +114,11 @@ func (d dialect) without(r Request, p providerError) (dialect, bool) {
 		mentions("response_format", "json_schema", "json_object", "text.format", "guided_json", "guided decoding", "grammar", "structured output"):
 		next.format++
 		if d.format == formatStrict && !mentions("invalid schema", "strict", "additionalproperties", "'required'") {
-			next.format = formatObject // not this schema but the kind is refused
+			next.format = formatObject // the endpoint refuses json_schema, not this schema
 		}
 	case !mentions("unsupported", "not support", "unrecognized", "unknown", "not permitted", "unexpected", "not allowed", "deprecated", "only the default"):
-		// A value is refused ("temperature must be at most 2", "max_tokens is too
-		// large"), not the parameter.
+		// The endpoint refuses a value ("temperature must be at most 2", "max_tokens is too large"),
+		// not the parameter.
 	case r.MaxOutputTokens > 0 && !d.completionCap && mentions("use 'max_completion_tokens'", "use `max_completion_tokens`", "use max_completion_tokens"):
 		next.completionCap = true
 	case r.MaxOutputTokens > 0 && d.completionCap && mentions("max_completion_tokens") && !mentions("use 'max_c", "use `max_c", "use max_c"):

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Endpoint is a server that speaks OpenAI's protocol, with the model that it is asked for. The first
-// endpoint of a run and each fallback is one. It prints without its key and without the user and
-// password of its URL.
+// Endpoint is a server that speaks OpenAI's protocol, with the model that it is asked for. The
+// first endpoint of a run and each fallback is one. It prints without its key and without the
+// user and password of its URL.
 type Endpoint struct {
 	// Model is asked for in place of the request's model; empty means the request's.
 	Model string
@@ -60,10 +60,10 @@ func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.String()), nil
 // Endpoints are the first endpoint and its fallbacks, in the order in which they are asked.
 type Endpoints []Endpoint
 
-// NewEndpoints returns the endpoints with everything filled in that a fallback takes from the first
-// one: the base URL if it has none, and the key and the API version if both URLs have the same
-// scheme and host. The key of the first endpoint goes to no other host. The key of a fallback goes
-// to that fallback alone.
+// NewEndpoints returns the endpoints with everything filled in that a fallback takes from the
+// first one: the base URL if it has none, and the key and the API version if both URLs have the
+// same scheme and host. The key of the first endpoint goes to no other host. The key of a
+// fallback goes to that fallback alone.
 func NewEndpoints(first Endpoint, fallbacks ...Endpoint) Endpoints {
 	first.BaseURL = cmp.Or(first.BaseURL, DefaultBaseURL)
 	all := Endpoints{first}
@@ -77,8 +77,8 @@ func NewEndpoints(first Endpoint, fallbacks ...Endpoint) Endpoints {
 	return all
 }
 
-// sameHost reports whether two URLs have the same scheme and host. A key that is sent over https is
-// not sent over http.
+// sameHost reports whether two URLs have the same scheme and host. A key that is sent over https
+// is not sent over http.
 func sameHost(a, b string) bool {
 	u, err := url.Parse(a)
 	if err != nil {
@@ -88,8 +88,8 @@ func sameHost(a, b string) bool {
 	return err == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
 }
 
-// Models returns the models that a run with this model may ask for, the run's own first. A model can
-// occur more than once. Without endpoints it is the run's own alone.
+// Models returns the models that a run with this model may ask for, the run's own first. A model
+// can occur more than once. Without endpoints it is the run's own alone.
 func (e Endpoints) Models(model string) []string {
 	all := []string{model}
 	for _, one := range e {

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEndpoints shows what a fallback takes from the first endpoint. A key goes to its own host only.
+// TestEndpoints shows what a fallback takes from the first endpoint. A key goes to its own host
+// only.
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	first := Endpoint{BaseURL: "https://one.example/v1", APIKey: "key", APIVersion: "2024-10-21"}

@@ -18,9 +18,9 @@ const maxAnswerBytes = 16 << 20
 
 var errAnswerTooLarge = errors.New("the answer is larger than " + strconv.Itoa(maxAnswerBytes>>20) + " MiB")
 
-// newHTTPClient returns a client that keeps one connection for each call in flight. The default of
-// net/http, two per host, costs a TLS handshake on nearly every call. The client has no timeout:
-// each call has a context.
+// newHTTPClient returns a client that keeps one connection for each call in flight. The default
+// of net/http, two per host, costs a TLS handshake on nearly every call. The client has no
+// timeout: each call has a context.
 func newHTTPClient(connections int) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Client{
@@ -57,8 +57,8 @@ type exchange struct {
 	decodeErr error      // the body of a 2xx is no completion
 }
 
-// exchange sends a request body and reads the answer. Errors are in the result: the classifier needs
-// them together with the response.
+// exchange sends a request body and reads the answer. Errors are in the result: the classifier
+// needs them together with the response.
 func (c *Client) exchange(ctx context.Context, model string, body []byte) *exchange {
 	ex := &exchange{}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)

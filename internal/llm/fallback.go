@@ -17,8 +17,8 @@ const cooldown = time.Minute
 // A Fallback sends each request to the first of its endpoints that can answer it. It is safe for
 // concurrent use.
 //
-// It goes on to the next endpoint if one is down (its breaker is open, or nothing listens), if it is
-// halted (key, credit, model), or if it refuses the document. It does not go on after a single
+// It goes on to the next endpoint if one is down (its breaker is open, or nothing listens), if it
+// is halted (key, credit, model), or if it refuses the document. It does not go on after a single
 // failure that a retry may cure, nor at a rate limit: neither moves load to a model that may cost
 // more.
 type Fallback struct {
@@ -29,8 +29,8 @@ type Fallback struct {
 	halted []time.Time // end of each endpoint's cooldown; zero: not halted
 }
 
-// NewFallback returns a Fallback of at least one endpoint; the first one is preferred. All of them
-// have a Client. If there are several, their clients have Config.FailWhenDown set.
+// NewFallback returns a Fallback of at least one endpoint; the first one is preferred. All of
+// them have a Client. If there are several, their clients have Config.FailWhenDown set.
 func NewFallback(log *slog.Logger, endpoints ...Endpoint) *Fallback {
 	return &Fallback{endpoints: endpoints, log: log, halted: make([]time.Time, len(endpoints))}
 }
@@ -139,8 +139,8 @@ type failure struct {
 	err      *Error
 }
 
-// finalError returns the error of a request that no endpoint answered. One failure decides its class,
-// the first of its kind in the order of the endpoints.
+// finalError returns the error of a request that no endpoint answered. One failure decides its
+// class, the first of its kind in the order of the endpoints.
 func (f *Fallback) finalError(failures []failure, billed Usage) error {
 	slices.SortFunc(failures, func(a, b failure) int { return cmp.Compare(a.endpoint, b.endpoint) })
 	first := func(c Class) *Error {

@@ -138,8 +138,9 @@ func TestFallbackErrors(t *testing.T) {
 	}
 }
 
-// TestFallbackComesBack has the first endpoint halted for a while: it is tried once a minute, not with each call, and is
-// asked again when it is well. When the second one fails too, it is tried at once.
+// TestFallbackComesBack has the first endpoint halted for a while: it is tried once a minute, not
+// with each call, and is asked again when it is well. When the second one fails too, it is tried
+// at once.
 func TestFallbackComesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -168,8 +169,8 @@ func TestFallbackComesBack(t *testing.T) {
 	})
 }
 
-// TestFallbackOfClients has real clients: when the first one's endpoint is down the second answers at once, and the first is
-// back within a probe of its being well.
+// TestFallbackOfClients has real clients: when the first one's endpoint is down the second
+// answers at once, and the first is back within a probe of its being well.
 func TestFallbackOfClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

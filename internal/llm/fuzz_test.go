@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// FuzzPrices reads price files. One that is taken has a price for each of its names, and no call costs more than what was reserved
-// for it.
+// FuzzPrices reads price files. One that is taken has a price for each of its names, and no call
+// costs more than what was reserved for it.
 func FuzzPrices(f *testing.F) {
 	f.Add("version: 1\nmodels:\n  - {name: own, input: 1, output: 2.5, cached_input: 0, long_above: 10, long_input: 2, long_output: 0.5, batch: 0.5, context: 10}\n", 100, 7, 20)
 	f.Add(`{"models":[{"name":"a","input":1e6,"output":0},{"name":"A"}]}`, 1<<30, 0, 1<<30)
@@ -33,7 +33,7 @@ func FuzzPrices(f *testing.F) {
 		}
 		in, out = min(max(in, 0), 1<<40), min(max(out, 0), 1<<40)
 		for _, row := range slices.Collect(maps.Values(own.rows)) {
-			if got, ok := p.Lookup(row.Name); !ok || got.Name != row.Name {
+			if got, ok := p.lookup(row.Name); !ok || got.Name != row.Name {
 				t.Fatalf("the row of %q is not found", row.Name)
 			}
 			worst, known := p.WorstCost(row.Name, in, out)
@@ -46,15 +46,15 @@ func FuzzPrices(f *testing.F) {
 					t.Fatalf("%+v costs %v, at the worst %v", u, cost, worst)
 				}
 			}
-			if p.ContextWindow(row.Name) <= 0 || p.MaxOutput(row.Name) < 0 {
-				t.Fatalf("%q has a window of %d and an output of %d", row.Name, p.ContextWindow(row.Name), p.MaxOutput(row.Name))
+			if p.contextWindow(row.Name) <= 0 || p.MaxOutput(row.Name) < 0 {
+				t.Fatalf("%q has a window of %d and an output of %d", row.Name, p.contextWindow(row.Name), p.MaxOutput(row.Name))
 			}
 		}
 	})
 }
 
-// FuzzRateHeaders reads an endpoint's rate-limit headers and message: a wait is never negative and
-// never longer than a day.
+// FuzzRateHeaders reads an endpoint's rate-limit headers and message: a wait is never negative
+// and never longer than a day.
 func FuzzRateHeaders(f *testing.F) {
 	f.Add("12", "", "", "0", "6m0s", "Please try again in 1m12.5s.")
 	f.Add("", "1e999", "Wed, 25 Nov 2026 10:00:00 GMT", "-1", "-5", "retry after 99999999999 hours")
@@ -86,7 +86,8 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: -1, Request: r}, nil
 }
 
-// FuzzResponse answers a call with anything. It is an answer whose usage can be booked, or a classified error without key and document.
+// FuzzResponse answers a call with anything. It is an answer whose usage can be booked, or a
+// classified error without key and document.
 func FuzzResponse(f *testing.F) {
 	const key, secretText = "sk-0123456789abcdef", "the secret sentence that stands in the document"
 	f.Add(200, []byte(`{"choices":[{"message":{"content":"{}"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5}}`))

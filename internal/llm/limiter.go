@@ -9,41 +9,40 @@ import (
 // A Limiter admits calls to an endpoint. Implementations are safe for
 // concurrent use. See package limiter for the one that gistmill uses.
 type Limiter interface {
-	// Acquire waits until the call may start. It returns ctx's error when ctx
-	// ends first, and an *Error of class RateLimited with RetryAfter, at once,
-	// when the wait would be longer than Call.MaxWait.
+	// Acquire waits until the call may start. It returns ctx's error if ctx ends first. If the wait
+	// would be longer than Call.MaxWait, it returns at once, with an *Error of class RateLimited
+	// whose RetryAfter is the wait.
 	Acquire(ctx context.Context, call Call) (Permit, error)
 }
 
-// A Call is what a limiter may want to know about a request before it is sent.
+// A Call is what a limiter can know about a request before it is sent.
 type Call struct {
 	Model string
-	// InputTokens counts the prompt. It costs CPU: a limiter without a token
-	// limit does not ask.
+	// InputTokens counts the prompt. Counting costs CPU time, so a limiter calls it only if tokens
+	// are limited.
 	InputTokens func() int
 	// OutputTokens is the cap that the provider charges at admission.
 	OutputTokens int
-	// MaxWait is how long the caller is ready to wait for rate capacity.
+	// MaxWait is how long the call may wait.
 	MaxWait time.Duration
 }
 
 // A Permit is the right to send one request.
 type Permit interface {
-	// Waited is how long Acquire waited for rate capacity.
+	// Waited returns how long Acquire waited for the limit.
 	Waited() time.Duration
-	// Done reports how the request ended. It is called exactly once. After an
-	// outcome of class RateLimited the limiter holds back the next Acquire for
-	// a while: the client asks again at once.
+	// Done reports how the request ended. It is called exactly once. After an outcome of class
+	// RateLimited the limiter delays the next Acquire; the client sends its request again at once.
 	Done(Outcome)
 }
 
-// An Outcome is the end of one HTTP request, as a limiter learns from it.
+// An Outcome is how one HTTP request ended. Limiters learn from it.
 type Outcome struct {
-	// Err is nil after an answer, also after one cut at the output limit. It is
-	// the caller's context error when the call was abandoned.
+	// Err is nil after an answer, also after one that was cut at the output limit. It is the error
+	// of the caller's context if the caller gave up.
 	Err     error
-	Usage   Usage       // zero when the endpoint reported none
-	Header  http.Header // of the response; nil when there was none
+	Usage   Usage       // zero if the endpoint reported none
+	Header  http.Header // of the response; nil without a response
 	Latency time.Duration
 }
 

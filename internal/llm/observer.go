@@ -6,38 +6,40 @@ import (
 	"time"
 )
 
-// An Observer is told of every HTTP call of a client. Implementations are safe for concurrent use, and never see a prompt, an answer or a key.
+// An Observer observes every HTTP call of a client. Implementations are safe for concurrent use.
+// They never get a prompt, an answer or a key.
 type Observer interface {
-	// Begin is called when a call is about to be sent. It returns the context to make it in, and what is told of its end, once.
+	// Begin is called before a call is sent. It returns the context of the call and a function that
+	// is called once, when the call has ended.
 	Begin(ctx context.Context, c CallBegin) (context.Context, func(CallEnd))
 }
 
-// CallBegin is a call that is about to be sent.
+// CallBegin describes a call before it is sent.
 type CallBegin struct {
 	Endpoint        string // host, and port if any
 	Azure           bool
 	Model           string
-	MaxOutputTokens int // 0: not capped
+	MaxOutputTokens int // 0: no cap
 	Temperature     float64
 	Waited          time.Duration // for the rate limit
 }
 
-// CallEnd is how it ended.
+// CallEnd describes how a call ended.
 type CallEnd struct {
-	Class        string // ClassOK, ClassGivenUp, or that of the failure
-	Status       int    // of HTTP, of a failure; 0: none came
+	Class        string // ClassOK, ClassGivenUp, or the class of the failure
+	Status       int    // HTTP status of a failure; 0 without a response
 	Model        string // as the endpoint names it
 	FinishReason string
 	Usage        Usage // as reported
 }
 
-// What a call ended with that is no failure of a Class.
+// Ends of a call that are no failure of a [Class].
 const (
 	ClassOK      = "ok"
 	ClassGivenUp = "given_up" // by its caller
 )
 
-// ClassOf names how a call ended.
+// ClassOf returns ClassOK, the class of a failure, or ClassGivenUp for the error of a context.
 func ClassOf(err error) string {
 	var failed *Error
 	switch {
@@ -49,7 +51,7 @@ func ClassOf(err error) string {
 	return ClassGivenUp
 }
 
-// observe tells the observer, if there is one.
+// observe begins the observation of a call. The result ends it.
 func (c *Client) observe(ctx context.Context, r Request, waited time.Duration) (context.Context, func(Response, error)) {
 	if c.cfg.Observer == nil {
 		return ctx, func(Response, error) {}

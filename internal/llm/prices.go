@@ -18,44 +18,46 @@ import (
 //go:embed prices.yaml
 var builtInPrices []byte
 
-// DefaultContextTokens is the window of a model that is not in the table: what
-// the smallest models in use have.
+// DefaultContextTokens is the assumed window of a model that is not in the table: that of the
+// smallest models in use.
 const DefaultContextTokens = 8192
 
-// A Price is what a model costs, in USD for a million tokens, and how large it
-// is. See prices.yaml for the fields.
-type Price struct {
+// priceRow is a row of the table: what a model costs, in USD per million tokens, and its sizes.
+// See prices.yaml for the fields.
+type priceRow struct {
 	Name        string   `yaml:"name"`
 	Input       *float64 `yaml:"input"`
 	CachedInput *float64 `yaml:"cached_input"` // Input when nil
 	CacheWrite  *float64 `yaml:"cache_write"`  // Input when nil
 	Output      *float64 `yaml:"output"`
-	Batch       float64  `yaml:"batch"` // factor; 0: no batch price known
+	Batch       float64  `yaml:"batch"` // factor; 0: unknown
 	LongAbove   int      `yaml:"long_above"`
 	LongInput   float64  `yaml:"long_input"`
 	LongOutput  float64  `yaml:"long_output"`
 	Context     int      `yaml:"context"`    // tokens; 0: unknown
 	MaxOutput   int      `yaml:"max_output"` // tokens; 0: unknown
 	Source      string   `yaml:"source"`
-	Date        string   `yaml:"date"` // when it was seen, 2006-01-02
+	Date        string   `yaml:"date"` // of the source, 2006-01-02
 }
 
-// Prices is a table of prices and model sizes. It does not change after it is
-// made, and is safe for concurrent use.
+// Prices is a table of prices and model sizes. It is immutable and safe for concurrent use.
+//
+// A model is found by its name, by the name without a provider's prefix (openai/…), and by either
+// without a date at its end. Other variants, such as fine-tunes, have prices of their own and
+// need a row of their own.
 type Prices struct {
-	rows map[string]Price
-	date string
+	rows map[string]priceRow // by name in lower case
 }
 
 type priceFile struct {
 	Version int               `yaml:"version"`
 	Date    string            `yaml:"date"`
 	Sources map[string]string `yaml:"sources"`
-	Models  []Price           `yaml:"models"`
+	Models  []priceRow        `yaml:"models"`
 }
 
-// LoadPrices returns the built-in table, with the rows of the file at path
-// before it. An empty path means the built-in table alone.
+// LoadPrices returns the built-in table with the rows of the file at path, as [NewPrices] does.
+// An empty path means the built-in table alone.
 func LoadPrices(path string) (*Prices, error) {
 	if path == "" {
 		return NewPrices(nil)
@@ -72,9 +74,8 @@ func LoadPrices(path string) (*Prices, error) {
 	return p, nil
 }
 
-// NewPrices returns the built-in table, with the rows read from overrides
-// (YAML or JSON in the form of prices.yaml; may be nil) in place of those of the
-// same name.
+// NewPrices returns the built-in table with the rows of overrides, which replace rows of the same
+// name. overrides is YAML or JSON in the form of prices.yaml; it may be nil.
 func NewPrices(overrides io.Reader) (*Prices, error) {
 	p, err := parsePrices(bytes.NewReader(builtInPrices))
 	if err != nil {
@@ -93,7 +94,7 @@ func NewPrices(overrides io.Reader) (*Prices, error) {
 
 func parsePrices(r io.Reader) (*Prices, error) {
 	decoder := yaml.NewDecoder(r)
-	decoder.KnownFields(true) // a misspelt field would be a price of nothing
+	decoder.KnownFields(true) // a misspelt field would leave a price unset
 	var file priceFile
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -101,29 +102,29 @@ func parsePrices(r io.Reader) (*Prices, error) {
 	if file.Version > 1 {
 		return nil, fmt.Errorf("version %d is newer than this program", file.Version)
 	}
-	p := &Prices{rows: make(map[string]Price, len(file.Models)), date: file.Date}
+	p := &Prices{rows: make(map[string]priceRow, len(file.Models))}
 	var errs []error
 	for i, row := range file.Models {
 		key := strings.ToLower(row.Name)
 		if err := row.check(); err != nil {
 			errs = append(errs, fmt.Errorf("model %d (%q): %w", i+1, row.Name, err))
 		} else if _, twice := p.rows[key]; twice {
-			errs = append(errs, fmt.Errorf("model %d (%q) is there twice", i+1, row.Name))
+			errs = append(errs, fmt.Errorf("model %d (%q) is listed twice", i+1, row.Name))
 		}
 		p.rows[key] = row
 	}
 	return p, errors.Join(errs...)
 }
 
-func (p Price) check() error {
+func (p priceRow) check() error {
 	if p.Name == "" {
 		return errors.New("no name")
 	}
 	if strings.TrimSpace(p.Name) != p.Name {
-		return errors.New("white space around the name, by which it would never be found")
+		return errors.New("the name begins or ends with white space and would never be found")
 	}
 	if (p.Input == nil) != (p.Output == nil) {
-		return errors.New("input and output price go together (leave both out to give only sizes)")
+		return errors.New("give both input and output, or neither to give only sizes")
 	}
 	for _, price := range []*float64{p.Input, p.CachedInput, p.CacheWrite, p.Output, &p.Batch, &p.LongInput, &p.LongOutput} {
 		if price != nil && !(*price >= 0 && *price <= 1e6) {
@@ -139,13 +140,11 @@ func (p Price) check() error {
 	return nil
 }
 
-// dated matches the ends of names that only fix a model's version.
+// dated matches the date at the end of a model's name.
 var dated = regexp.MustCompile(`(?:[-@]20\d{2}-?[01]\d-?[0-3]\d)$`)
 
-// Lookup returns the row of a model: by its whole name, by the name without a
-// provider's prefix, and by either without a date. It guesses no further: a
-// fine-tune or an audio variant has a price of its own.
-func (p *Prices) Lookup(model string) (Price, bool) {
+// lookup returns the row of a model.
+func (p *Prices) lookup(model string) (priceRow, bool) {
 	name := strings.ToLower(strings.TrimSpace(model))
 	for _, candidate := range []string{name, strings.ToLower(baseModel(name))} {
 		for _, n := range []string{candidate, dated.ReplaceAllString(candidate, "")} {
@@ -154,29 +153,30 @@ func (p *Prices) Lookup(model string) (Price, bool) {
 			}
 		}
 	}
-	return Price{}, false
+	return priceRow{}, false
 }
 
-// Cost returns what a usage costs at the standard tier, in USD. known is false,
-// and usd 0, when the model's price is not known.
+// Cost returns what a usage costs at the standard tier, in USD. If the model's price is unknown,
+// known is false and usd is 0.
 func (p *Prices) Cost(model string, u Usage) (usd float64, known bool) {
-	row, ok := p.Lookup(model)
+	row, ok := p.lookup(model)
 	if !ok || row.Input == nil {
 		return 0, false
 	}
 	return row.cost(u), true
 }
 
-// CostBatch is Cost at the batch tier.
+// CostBatch returns what a usage costs at the batch tier; see [Prices.Cost].
 func (p *Prices) CostBatch(model string, u Usage) (usd float64, known bool) {
-	row, ok := p.Lookup(model)
+	row, ok := p.lookup(model)
 	if !ok || row.Input == nil || row.Batch == 0 {
 		return 0, false
 	}
 	return row.Batch * row.cost(u), true
 }
 
-func (p Price) cost(u Usage) float64 {
+// cost returns the cost of a usage in USD. The row has prices.
+func (p priceRow) cost(u Usage) float64 {
 	in, cached, write, out := *p.Input, *p.Input, *p.Input, *p.Output
 	if p.CachedInput != nil {
 		cached = *p.CachedInput
@@ -196,16 +196,16 @@ func (p Price) cost(u Usage) float64 {
 	return (input + output) / 1e6
 }
 
-// WorstCost is the most that a request of at most so many prompt and output
-// tokens can cost: all of the prompt at the dearest of its prices, which is that
-// of writing it to the cache where there is one. It is what to reserve from a
-// budget before the call.
+// WorstCost returns the maximum cost, in USD, of a request with at most in prompt tokens and out
+// output tokens: the whole prompt at the highest of its prices, which is usually that of a cache
+// write. It is what to reserve from a budget before the call. known is false if the price is
+// unknown.
 func (p *Prices) WorstCost(model string, in, out int) (usd float64, known bool) {
-	row, ok := p.Lookup(model)
+	row, ok := p.lookup(model)
 	if !ok || row.Input == nil {
 		return 0, false
 	}
-	short := row // of a prompt that turns out shorter: nothing keeps a table from asking less for long ones
+	short := row // a shorter prompt can cost more: a table may give lower prices for long prompts
 	short.LongAbove = 0
 	for _, u := range []Usage{{In: in, Out: out}, {In: in, CachedIn: in, Out: out}, {In: in, CacheWriteIn: in, Out: out}} {
 		usd = max(usd, row.cost(u), short.cost(u))
@@ -213,29 +213,31 @@ func (p *Prices) WorstCost(model string, in, out int) (usd float64, known bool) 
 	return usd, true
 }
 
-// ContextWindow returns the window of a model in tokens, prompt and answer
-// together, and DefaultContextTokens for one that is not in the table.
-func (p *Prices) ContextWindow(model string) int {
-	if row, ok := p.Lookup(model); ok && row.Context > 0 {
+// contextWindow returns the window of a model in tokens, for prompt and answer together. It is
+// DefaultContextTokens for a model that is not in the table.
+func (p *Prices) contextWindow(model string) int {
+	if row, ok := p.lookup(model); ok && row.Context > 0 {
 		return row.Context
 	}
 	return DefaultContextTokens
 }
 
-// SmallestWindow is the least of the models' windows, in tokens.
+// SmallestWindow returns the smallest window of the models in tokens, for prompt and answer
+// together. A model that is not in the table counts with DefaultContextTokens. There must be at
+// least one model.
 func (p *Prices) SmallestWindow(models ...string) int {
-	smallest := p.ContextWindow(models[0])
+	smallest := p.contextWindow(models[0])
 	for _, model := range models[1:] {
-		smallest = min(smallest, p.ContextWindow(model))
+		smallest = min(smallest, p.contextWindow(model))
 	}
 	return smallest
 }
 
-// Unknown lists those of the models whose price is not known.
+// Unknown returns the models without a known price, each once.
 func (p *Prices) Unknown(models ...string) []string {
 	var unknown []string
 	for _, model := range models {
-		if row, ok := p.Lookup(model); (!ok || row.Input == nil) && !slices.Contains(unknown, model) {
+		if row, ok := p.lookup(model); (!ok || row.Input == nil) && !slices.Contains(unknown, model) {
 			unknown = append(unknown, model)
 		}
 	}
@@ -251,16 +253,8 @@ func (e *UnpricedError) Error() string {
 		": give one with --prices FILE, or cap tokens with --budget-tokens"
 }
 
-// MaxOutput returns the most output tokens of one answer, 0 when unknown.
+// MaxOutput returns the maximum output tokens of one answer, or 0 if unknown.
 func (p *Prices) MaxOutput(model string) int {
-	row, _ := p.Lookup(model)
+	row, _ := p.lookup(model)
 	return row.MaxOutput
-}
-
-// Date is when the built-in table was last gone through, 2006-01-02.
-func (p *Prices) Date() string { return p.date }
-
-// Models lists the names in the table, sorted.
-func (p *Prices) Models() []string {
-	return slices.Sorted(maps.Keys(p.rows))
 }

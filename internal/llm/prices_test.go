@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 func builtIn(t *testing.T) *Prices {
@@ -72,7 +74,7 @@ func TestCost(t *testing.T) {
 			}
 		}
 	}
-	if _, known := p.WorstCost("nobody", 1, 1); known {
+	if _, known := p.WorstCost("unknown", 1, 1); known {
 		t.Error("worst cost of an unknown model")
 	}
 }
@@ -80,8 +82,7 @@ func TestCost(t *testing.T) {
 func TestBuiltInTable(t *testing.T) {
 	t.Parallel()
 	p := builtIn(t)
-	for _, name := range p.Models() {
-		row, _ := p.Lookup(name)
+	for name, row := range p.rows {
 		if row.Input == nil || row.Source == "" || row.Context == 0 {
 			t.Errorf("%s: price, source or window missing: %+v", name, row)
 		}
@@ -95,8 +96,12 @@ func TestBuiltInTable(t *testing.T) {
 			t.Errorf("%s: output %d is above the window %d", name, row.MaxOutput, row.Context)
 		}
 	}
-	if _, err := time.Parse(time.DateOnly, p.Date()); err != nil {
-		t.Error(err)
+	var file priceFile
+	if err := yaml.Unmarshal(builtInPrices, &file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := time.Parse(time.DateOnly, file.Date); err != nil {
+		t.Errorf("date of the table: %v", err)
 	}
 }
 
@@ -106,11 +111,11 @@ func TestContextWindow(t *testing.T) {
 	for model, want := range map[string]int{
 		"gpt-4o-mini": 128000, "openai/gpt-4.1-2025-04-14": 1047576, "gpt-4": 8192, "llama3.1:8b": DefaultContextTokens, "": DefaultContextTokens,
 	} {
-		if got := p.ContextWindow(model); got != want {
+		if got := p.contextWindow(model); got != want {
 			t.Errorf("%s: %d, want %d", model, got, want)
 		}
 	}
-	if p.MaxOutput("gpt-4o") != 16384 || p.MaxOutput("nobody") != 0 {
+	if p.MaxOutput("gpt-4o") != 16384 || p.MaxOutput("unknown") != 0 {
 		t.Error("max output")
 	}
 }
@@ -138,7 +143,7 @@ func TestOverrideFile(t *testing.T) {
 	if usd, known := p.Cost("our-deployment", Usage{In: 1e6}); !known || usd != 0.5 {
 		t.Errorf("added: %g, %v", usd, known)
 	}
-	if _, known := p.Cost("llama3.1:8b", Usage{In: 1}); known || p.ContextWindow("llama3.1:8b") != 4096 {
+	if _, known := p.Cost("llama3.1:8b", Usage{In: 1}); known || p.contextWindow("llama3.1:8b") != 4096 {
 		t.Error("a row may give only a window")
 	}
 	if _, known := p.Cost("gpt-4o", Usage{In: 1}); !known {

@@ -7,21 +7,20 @@ import (
 )
 
 const (
-	// A prompt of more bytes for each reported token than this is counted; text
-	// in Latin script has 4 to 5.
+	// suspiciousBytesPerToken is the number of prompt bytes per reported token above which the
+	// prompt is counted. Text in Latin script has 4 to 5.
 	suspiciousBytesPerToken = 6
-	// Tokenizers differ by some tens of percent; a prompt cut to its window
-	// differs by more.
+	// cutRatio is the ratio of counted to reported tokens above which the prompt was cut. Tokenizers
+	// differ by some tens of percent.
 	cutRatio = 1.4
-	// Below it a cut does not matter, and ratios say little.
+	// cutMinTokens is the smallest reported prompt that is checked. Below it the ratio is noise.
 	cutMinTokens = 512
 )
 
-// promptCut recognizes a prompt that the endpoint shortened without a word:
-// Ollama keeps what fits num_ctx, 4096 tokens unless it was raised, drops the
-// rest of the document, and answers 200 (ollama issues 4967 and 3839). Its own
-// usage gives it away. Such an answer is a summary of a part; class
-// ContextLength has the caller send smaller pieces.
+// promptCut recognizes a prompt that the endpoint cut without an error. Ollama keeps what fits
+// into num_ctx (4096 tokens by default), drops the rest of the document, and answers 200 (ollama
+// issues 4967 and 3839). The usage that it reports shows the cut. The answer would be the summary
+// of a part. Class ContextLength makes the caller send smaller chunks.
 func (c *Client) promptCut(r Request, u Usage) *Error {
 	if u.In < cutMinTokens {
 		return nil
@@ -33,12 +32,12 @@ func (c *Client) promptCut(r Request, u Usage) *Error {
 	if size < suspiciousBytesPerToken*u.In {
 		return nil
 	}
-	counted := TokenizerFor(r.Model).CountMessages(r.Messages)
+	counted := TokenizerFor(r.Model).countMessages(r.Messages)
 	if float64(counted) < cutRatio*float64(u.In) {
 		return nil
 	}
 	if c.warned.first(r.Model) {
-		c.cfg.Logger.Warn("the endpoint cuts long prompts silently; raise its context (Ollama: OLLAMA_CONTEXT_LENGTH) or set --context-tokens to it",
+		c.cfg.Logger.Warn("endpoint cuts long prompts silently, raise its context (Ollama: OLLAMA_CONTEXT_LENGTH) or set --context-tokens to it",
 			slog.String("endpoint", c.Host()), slog.String("model", r.Model),
 			slog.Int("tokens_sent", counted), slog.Int("tokens_read", u.In))
 	}
@@ -51,12 +50,13 @@ func (c *Client) promptCut(r Request, u Usage) *Error {
 	}
 }
 
-// warnings lets each warning through once.
+// warnings remembers which warnings were given.
 type warnings struct {
 	mu   sync.Mutex
 	seen map[string]bool
 }
 
+// first reports whether a warning is given for the first time.
 func (w *warnings) first(what string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -7,26 +7,27 @@ import (
 	"strings"
 )
 
-// A providerError is what an endpoint says went wrong, in any of the forms in
-// which endpoints say it.
+// providerError is the error that an endpoint reports in a response body.
 type providerError struct {
 	Code    string // "context_length_exceeded", "429", "RESOURCE_EXHAUSTED"
 	Type    string
 	Param   string
 	Message string
-	found   bool // the body was an error in a known form
+	found   bool // the body is an error in a known form
 }
 
-// parseProviderError reads an error body:
+// parseProviderError reads an error body in one of these forms:
 //
-//	{"error": {"code", "type", "param", "message", "innererror": {"code"}}}  OpenAI, Azure, llama.cpp, Ollama, vLLM from 0.10
-//	{"error": "text"}                                                         Ollama's own API, proxies
-//	{"object": "error", "code", "type", "param", "message"}                   vLLM before 0.10
-//	[{"error": {"code", "status", "message"}}]                                Gemini
-//	{"detail": "text" or [{"loc", "msg"}]}                                    FastAPI
-//	{"message": "text"}                                                       gateways
+//	{"error": {"code", "type", "param", "message",
+//	           "innererror": {"code"}}}             OpenAI, Azure, llama.cpp, Ollama, vLLM from 0.10
+//	{"error": "text"}                               Ollama's own API, proxies
+//	{"object": "error", "code", "type", "param",
+//	 "message"}                                     vLLM before 0.10
+//	[{"error": {"code", "status", "message"}}]      Gemini
+//	{"detail": "text" or [{"loc", "msg"}]}          FastAPI
+//	{"message": "text"}                             gateways
 //
-// The input that FastAPI quotes beside msg is left out: it is the request.
+// The input that FastAPI quotes next to msg is ignored: it is the request.
 func parseProviderError(body []byte) providerError {
 	body = bytes.TrimSpace(body)
 	if len(body) > 0 && body[0] == '[' {
@@ -64,8 +65,7 @@ func parseProviderError(body []byte) providerError {
 	return providerError{}
 }
 
-// errorFields are loosely typed: codes come as text and as numbers, messages as
-// text and as lists.
+// errorFields have loose types: codes are strings or numbers, messages are strings or lists.
 type errorFields struct {
 	Object     any `json:"object"`
 	Code       any `json:"code"`
@@ -95,6 +95,7 @@ func (f errorFields) providerError() providerError {
 	return p
 }
 
+// detailText joins FastAPI's details.
 func detailText(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -118,6 +119,7 @@ func detailText(raw json.RawMessage) string {
 	return strings.Join(parts, "; ")
 }
 
+// scalar returns a string, number or list as text.
 func scalar(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -2,14 +2,12 @@ package llm
 
 import "strings"
 
-// reasoningHeadroom is added to the output cap of a reasoning model, whose
-// thinking is counted as output: a cap for the answer alone would be used up
-// before the answer begins.
+// reasoningHeadroom is added to the output cap of a reasoning model. Its reasoning counts as
+// output and would use up a cap for the answer alone before the answer begins.
 const reasoningHeadroom = 1024
 
-// isReasoningModel tells by name: OpenAI's o series and GPT-5 and later, which
-// take max_completion_tokens and no temperature. The -chat variants do not
-// reason.
+// isReasoningModel decides by name: OpenAI's o series, and GPT-5 and later. They take
+// max_completion_tokens and no temperature. The -chat variants do not reason.
 // Source: developers.openai.com/api/docs/guides/reasoning.
 func isReasoningModel(model string) bool {
 	name := strings.ToLower(baseModel(model))
@@ -23,17 +21,16 @@ func isReasoningModel(model string) bool {
 	return ok && leadingNumber(rest) >= 1
 }
 
-// takesCompletionCap tells whether the model wants its output cap as
-// max_completion_tokens.
+// takesCompletionCap reports whether the model takes its output cap as max_completion_tokens.
 func takesCompletionCap(model string) bool {
 	name := strings.ToLower(baseModel(model))
 	return isReasoningModel(model) || strings.HasPrefix(name, "gpt-") && isGPT5(leadingNumber(name[len("gpt-"):]))
 }
 
-// isGPT5 tells GPT-5 and later from what Azure calls gpt-35-turbo.
+// isGPT5 reports whether a version is 5 or later. Azure's gpt-35-turbo is GPT-3.5.
 func isGPT5(major int) bool { return major >= 5 && major != 35 }
 
-// leadingNumber reads the digits a string begins with; 0 without any.
+// leadingNumber returns the number that a string begins with, or 0.
 func leadingNumber(s string) int {
 	n := 0
 	for i := 0; i < len(s) && i < 6 && '0' <= s[i] && s[i] <= '9'; i++ {
@@ -42,8 +39,8 @@ func leadingNumber(s string) int {
 	return n
 }
 
-// baseModel strips what proxies put in front of a model's name
-// ("openai/gpt-4o", "models/gemini-2.5-flash").
+// baseModel removes the prefixes that proxies put before a model's name ("openai/gpt-4o",
+// "models/gemini-2.5-flash").
 func baseModel(model string) string {
 	for {
 		prefix, rest, ok := strings.Cut(model, "/")
@@ -54,8 +51,8 @@ func baseModel(model string) string {
 	}
 }
 
-// isProvider knows the prefixes under which a model costs what its maker asks.
-// Others ("groq/openai/gpt-oss-120b") name a host with prices of its own.
+// isProvider reports whether a prefix leaves the price of a model unchanged. Other prefixes
+// ("groq/openai/gpt-oss-120b") name a host with its own prices.
 func isProvider(prefix string) bool {
 	switch prefix {
 	case "openai", "azure", "openrouter", "anthropic", "google", "gemini", "models", "litellm_proxy":
@@ -64,9 +61,9 @@ func isProvider(prefix string) bool {
 	return false
 }
 
-// OutputCap is the number of output tokens that the endpoint reserves for the
-// request, which is what it charges against a token limit: MaxOutputTokens, and
-// for a reasoning model room to think. 0 where nothing is capped.
+// OutputCap returns the output tokens that the endpoint reserves for the request and charges
+// against a token limit: MaxOutputTokens, and for a reasoning model 1024 more. It is 0 without a
+// cap.
 func (r Request) OutputCap() int {
 	if r.MaxOutputTokens > 0 && isReasoningModel(r.Model) {
 		return r.MaxOutputTokens + reasoningHeadroom

@@ -23,31 +23,28 @@ type Message struct {
 	Content string
 }
 
-// A Request is one question to a model, complete in itself: two equal requests
-// ask for the same answer, whichever endpoint gives it.
+// A Request is one question to a model. It contains everything that determines the answer, so two
+// equal requests ask for the same answer, whichever endpoint gives it.
 type Request struct {
 	Model    string
 	Messages []Message
-	// Schema is a JSON schema for the answer, nil for plain text. It is sent as
-	// strict structured output where the endpoint takes it; the caller validates
-	// the answer in any case.
+	// Schema is a JSON schema for the answer; nil asks for plain text. It is sent as strict
+	// structured output if the endpoint supports that. The caller validates the answer in any case.
 	Schema json.RawMessage
-	// SchemaName labels the schema for the endpoint ([a-zA-Z0-9_-], at most 64
-	// characters); "answer" when empty.
+	// SchemaName labels the schema for the endpoint: at most 64 characters of [a-zA-Z0-9_-].
+	// Empty means "answer".
 	SchemaName string
-	// MaxOutputTokens caps the answer; 0 leaves it to the endpoint.
+	// MaxOutputTokens caps the answer; 0 leaves the cap to the endpoint.
 	MaxOutputTokens int
-	// Temperature is sent even when it is 0, except to reasoning models, which
-	// take no temperature.
+	// Temperature is sent even if it is 0, but not to reasoning models, which do not accept one.
 	Temperature float64
 }
 
-// Name is the SHA-256, in hex, of all that determines the answer: model,
-// messages, schema and parameters. Whitespace in the schema does not count. The
-// endpoint and the key do not either.
+// Name returns the SHA-256, in hex, of everything that determines the answer: model, messages,
+// schema and parameters. White space in the schema, the endpoint and the key do not change it.
 func (r Request) Name() string {
 	sum := sha256.New()
-	h := bufio.NewWriterSize(sum, 512) // a prompt is hashed without a copy of it
+	h := bufio.NewWriterSize(sum, 512) // hashes a prompt without copying it
 	writePart(h, "gistmill/llm.Request/1")
 	writePart(h, r.Model)
 	writeNumber(h, uint64(len(r.Messages)))
@@ -68,8 +65,8 @@ func (r Request) Name() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// writePart hashes a length before the text, so that no two lists of parts
-// run together into the same bytes.
+// writePart hashes the length of a text before the text, so that different lists of parts never
+// yield the same bytes.
 func writePart(h *bufio.Writer, s string) {
 	writeNumber(h, uint64(len(s)))
 	_, _ = h.WriteString(s)

@@ -1,18 +1,18 @@
 package llm
 
-// Finish reasons a Response can carry. A content filter is an *Error of class
+// Finish reasons of a [Response]. An answer that a content filter stopped is an [Error] of class
 // Refused instead.
 const (
 	FinishStop   = "stop"
-	FinishLength = "length" // the answer was cut at MaxOutputTokens; the caller decides
+	FinishLength = "length" // the answer was cut at MaxOutputTokens
 )
 
 // Usage counts tokens as the endpoint reported them.
 type Usage struct {
 	In       int // prompt tokens, cached ones included
-	CachedIn int // the part of In that the endpoint took from its prompt cache
-	// CacheWriteIn is the part of In that was written to the prompt cache,
-	// which GPT-5.6 and later models charge for.
+	CachedIn int // the part of In that the endpoint read from its prompt cache
+	// CacheWriteIn is the part of In that was written to the prompt cache. GPT-5.6 and later models
+	// charge for it.
 	CacheWriteIn int
 	Out          int // completion tokens, reasoning included
 }
@@ -30,8 +30,8 @@ func (u Usage) Add(v Usage) Usage {
 // A Response is a model's answer.
 type Response struct {
 	Content      string
-	FinishReason string // FinishStop, FinishLength, or what else the endpoint says
-	Model        string // as the endpoint names it, e.g. a dated variant
+	FinishReason string // FinishStop, FinishLength, or another one of the endpoint
+	Model        string // as the endpoint names it, for example a dated variant
 	Endpoint     string // host (and port) of the endpoint that answered
 	Usage        Usage
 }

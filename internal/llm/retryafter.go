@@ -9,19 +9,17 @@ import (
 	"time"
 )
 
-// maxRetryAfter caps what an endpoint can ask for. Azure's free tier says a
-// day; a clock that is wrong says more.
+// maxRetryAfter caps the wait that an endpoint asks for. Azure's free tier asks for a day; a
+// wrong clock can ask for more.
 const maxRetryAfter = 24 * time.Hour
 
-// tryAgain finds the time that only the message names: OpenAI "Please try again
-// in 644ms.", "in 1m12.5s"; Azure "Please retry after 33 seconds."; Gemini
-// "Please retry in 12.3s.".
+// tryAgain matches a wait that only the message names: OpenAI "Please try again in 644ms.",
+// "in 1m12.5s"; Azure "Please retry after 33 seconds."; Gemini "Please retry in 12.3s.".
 var tryAgain = regexp.MustCompile(`(?i)(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?\s?(?:milliseconds?|seconds?|minutes?|hours?|ms|s|m|h)\s?)+)`)
 
-// retryAfter reads how long the endpoint asks to wait, 0 when it does not say.
-// In this order: retry-after-ms (Azure, OpenAI), Retry-After in seconds or as a
-// date (RFC 9110, section 10.2.3), the x-ratelimit-reset-* of whatever is used
-// up, the message.
+// retryAfter returns the wait that the endpoint asks for, or 0. Sources, in this order:
+// retry-after-ms (Azure, OpenAI), Retry-After in seconds or as a date (RFC 9110, section 10.2.3),
+// x-ratelimit-reset-* of a limit that is used up, the message.
 func retryAfter(h http.Header, message string, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(strings.TrimSpace(h.Get("retry-after-ms")), 64); err == nil && ms > 0 {
 		return clampWait(ms / 1000)
@@ -32,7 +30,7 @@ func retryAfter(h http.Header, message string, now time.Time) time.Duration {
 				return clampWait(s)
 			}
 		} else if at, err := http.ParseTime(v); err == nil {
-			// The date is compared with the server's own clock where it sends one.
+			// The server's own clock, if it sends it, takes precedence over ours.
 			if date, err := http.ParseTime(h.Get("Date")); err == nil {
 				now = date
 			}
@@ -50,15 +48,13 @@ func retryAfter(h http.Header, message string, now time.Time) time.Duration {
 	return 0
 }
 
-// resetAfter is the time until a used-up limit is full again. A limit counts as
-// used up when its "remaining" header is there and 0 (absent is not 0), or when
-// there is a reset without any "remaining".
+// resetAfter returns the time until a limit that is used up resets. A limit is used up if its
+// "remaining" header is 0, or if there is a "reset" header without "remaining".
 func resetAfter(h http.Header) time.Duration {
 	var longest time.Duration
 	for _, what := range []string{"requests", "tokens"} {
-		// Azure has been seen to spell it x-rate-limit-reset-tokens
-		// (openai-python issue 937), and to send -1 and 0 for "does not apply"
-		// (openai-dotnet issue 838).
+		// Azure also spells it x-rate-limit-reset-tokens (openai-python issue 937), and sends -1 and
+		// 0 for a limit that does not apply (openai-dotnet issue 838).
 		reset := h.Get("x-ratelimit-reset-" + what)
 		if reset == "" {
 			reset = h.Get("x-rate-limit-reset-" + what)
@@ -72,7 +68,8 @@ func resetAfter(h http.Header) time.Duration {
 	return longest
 }
 
-// parseWait reads "6m0s", "644ms", "12.5 seconds", or a number of seconds.
+// parseWait parses "6m0s", "644ms", "12.5 seconds", or a number of seconds. It returns 0 for
+// other text.
 func parseWait(s string) time.Duration {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if s == "" {

@@ -9,27 +9,26 @@ import (
 )
 
 const (
-	// maxMessage is how much of an endpoint's message is kept, in bytes.
+	// maxMessage is the number of bytes of an endpoint's message that are kept.
 	maxMessage = 300
-	// scrubWindow is the shortest run of prompt text that is taken out of a
-	// message, in bytes.
+	// scrubWindow is the shortest run of prompt text, in bytes, that is removed from a message.
 	scrubWindow = 20
 	hidden      = "[…]"
 )
 
-// secret matches what keys look like, also the masked ones in OpenAI's
-// "Incorrect API key provided: sk-abc***xyz".
+// secret matches the shapes of keys, also masked ones as in OpenAI's "Incorrect API key provided:
+// sk-abc***xyz".
 var secret = regexp.MustCompile(`(?i)\b(?:sk|pk|gsk|xai|key)[-_][\w*.…-]{6,}|\bAIza[\w-]{10,}|\bBearer\s+\S+`)
 
-// A scrubber makes an endpoint's message fit for logs and the ledger.
-//
-// Endpoints quote what they were sent: FastAPI servers put the whole request
-// into a validation error, moderation quotes the flagged passage.
+// scrubber removes keys and text of documents from an endpoint's message, so that it can go into
+// logs and the ledger. Endpoints quote requests: FastAPI servers put the whole request into a
+// validation error, moderation quotes the flagged passage.
 type scrubber struct {
 	key    string
 	prompt []Message
 }
 
+// clean returns the message as one line of at most maxMessage bytes and an ellipsis.
 func (s scrubber) clean(message string) string {
 	message = oneLine(text.Cut(message, 4*maxMessage))
 	if len(s.key) >= 4 {
@@ -43,8 +42,8 @@ func (s scrubber) clean(message string) string {
 	return message
 }
 
-// oneLine makes a quotation comparable with what it quotes: white space of any
-// kind, also escaped as in JSON inside of JSON, becomes one space.
+// oneLine makes a quotation comparable with its source: white space of any kind, also escaped as
+// in JSON within JSON, becomes one space.
 func oneLine(s string) string {
 	s = strings.NewReplacer(`\n`, " ", `\r`, " ", `\t`, " ", `\"`, `"`, `\'`, `'`).Replace(s)
 	s = strings.Map(func(r rune) rune {
@@ -59,8 +58,7 @@ func oneLine(s string) string {
 	return text.OneLine(s)
 }
 
-// withoutPrompt takes out every run of scrubWindow bytes or more that stands in
-// the prompt.
+// withoutPrompt removes every run of at least scrubWindow bytes that is part of the prompt.
 func (s scrubber) withoutPrompt(message string) string {
 	if len(message) < scrubWindow {
 		return message
@@ -86,8 +84,8 @@ func (s scrubber) withoutPrompt(message string) string {
 	return strings.ToValidUTF8(out.String(), "")
 }
 
-// quoted is the length of the longest beginning of text, of at least
-// scrubWindow bytes, that stands in the prompt.
+// quoted returns the length of the longest prefix of text that is part of the prompt, or 0 if it
+// is shorter than scrubWindow bytes.
 func quoted(prompt []string, text string) int {
 	longest := 0
 	for _, p := range prompt {

@@ -13,23 +13,22 @@ import (
 // Source: OpenAI cookbook, "How to count tokens with tiktoken".
 const (
 	tokensPerMessage = 4 // three that frame it, one for the role
-	tokensForReply   = 3 // every answer is primed with <|start|>assistant<|message|>
+	tokensForReply   = 3 // <|start|>assistant<|message|> before the answer
 )
 
-// countPiece is how much text goes through the tokenizer at once, in bytes. Its
-// splitting expression works on a copy of the text in runes, four bytes each,
-// so pieces bound the memory that is held at a time.
+// countPiece is the number of bytes that are given to the tokenizer at once. Its splitting
+// expression copies the text to runes of four bytes each, so pieces bound the memory.
 const countPiece = 64 << 10
 
-// countRun is the longest run without a place to split; a longer one is cut.
-// tiktoken-go merges a run of n bytes in n log n from v0.10 on (codec.go,
-// mergePairsHeap) with some 20 bytes of memory each; before, it was quadratic.
+// countRun is the longest run of bytes without a place to split; a longer one is cut. From v0.10
+// on, tiktoken-go merges a run of n bytes in n log n steps, with about 20 bytes of memory each
+// (codec.go, mergePairsHeap); before, the time was quadratic.
 const countRun = 4 << 10
 
-// The vocabularies are compiled in, and turned into maps of 100,000 and 200,000
-// entries at the first count: 0.07 s and 6 MB on the heap.
+// The vocabularies are compiled in. The first count turns one into a map of 100,000 or 200,000
+// entries, which takes 0.07 s and 6 MB of heap.
 //
-//nolint:gochecknoglobals // never change: constants that are made when they are first needed
+//nolint:gochecknoglobals // constants that are made at first use
 var (
 	o200k  = sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.O200kBase) })
 	cl100k = sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.Cl100kBase) })
@@ -38,12 +37,13 @@ var (
 // A Tokenizer counts tokens. It is safe for concurrent use.
 type Tokenizer struct {
 	codec func() (tokenizer.Codec, error)
+	// exact is set if the vocabulary is the model's own. Even then the provider's count differs by
+	// some tokens; otherwise by tens of percent.
 	exact bool
 }
 
-// TokenizerFor returns the tokenizer of a model. For models with a vocabulary
-// of their own (Llama, Mistral, Gemini, Claude, …) it counts with o200k_base,
-// which is an estimate: see Exact.
+// TokenizerFor returns the tokenizer of a model. For models of other makers (Llama, Mistral,
+// Gemini, Claude, …) it counts with o200k_base, which is an estimate.
 func TokenizerFor(model string) *Tokenizer {
 	name := strings.ToLower(baseModel(model))
 	name = strings.TrimPrefix(name, "ft:")
@@ -57,16 +57,12 @@ func TokenizerFor(model string) *Tokenizer {
 	return &Tokenizer{codec: o200k}
 }
 
-// Exact tells whether the vocabulary is the model's own. Even then the
-// provider's count differs by some tokens, and for others by tens of percent.
-func (t *Tokenizer) Exact() bool { return t.exact }
-
-// Count returns the number of tokens of a text. Time and memory grow with the
-// text in proportion, whatever is in it.
+// Count returns the number of tokens of a text. Time and memory are linear in the length of the
+// text, whatever it contains.
 func (t *Tokenizer) Count(text string) int {
 	codec, err := t.codec()
 	if err != nil {
-		return EstimateTokens(text) // a vocabulary that is compiled in cannot be missing
+		return EstimateTokens(text) // cannot happen: the vocabularies are compiled in
 	}
 	total := 0
 	for text != "" {
@@ -81,9 +77,9 @@ func (t *Tokenizer) Count(text string) int {
 	return total
 }
 
-// CountMessages returns the tokens of a conversation as the provider counts
-// its prompt, framing included.
-func (t *Tokenizer) CountMessages(messages []Message) int {
+// countMessages returns the prompt tokens of a conversation, as the provider counts them with its
+// frames.
+func (t *Tokenizer) countMessages(messages []Message) int {
 	total := tokensForReply
 	for _, m := range messages {
 		total += tokensPerMessage + t.Count(m.Content)
@@ -91,24 +87,24 @@ func (t *Tokenizer) CountMessages(messages []Message) int {
 	return total
 }
 
-// CountRequest returns the prompt tokens of a request, its schema included.
+// CountRequest returns the prompt tokens of a request, including its schema.
 func CountRequest(r Request) int {
 	t := TokenizerFor(r.Model)
-	total := t.CountMessages(r.Messages)
+	total := t.countMessages(r.Messages)
 	if r.Schema != nil {
 		total += t.Count(string(r.Schema))
 	}
 	return total
 }
 
-// splitPoint is where the next piece of a text ends. Vocabularies split text
-// before they merge: a space belongs to the word after it, so a cut before a
-// space that follows a word and precedes one changes no token.
+// splitPoint returns the end of the next piece of a text. Tokenizers split text before they
+// merge, and a space belongs to the word after it. So a cut before a space between two words
+// changes no token.
 func splitPoint(text string) int {
 	if len(text) <= countRun {
 		return len(text)
 	}
-	run := 0 // bytes since the last place to split
+	run := 0 // bytes since the last possible split
 	end := min(len(text), countPiece)
 	last := 0
 	for i := 0; i < end; {
@@ -119,7 +115,7 @@ func splitPoint(text string) int {
 		run += size
 		i += size
 		if run > countRun {
-			return i // a run without spaces; the cut costs at most a token
+			return i // a long run without spaces; the cut costs at most one token
 		}
 	}
 	if end == len(text) || last == 0 {
@@ -130,11 +126,10 @@ func splitPoint(text string) int {
 
 func isWordByte(b byte) bool { return b|0x20-'a' < 26 }
 
-// EstimateTokens guesses the tokens of a text without a vocabulary, fast and on
-// the high side: measured against o200k_base it is above the count for prose in
-// Latin, Cyrillic, Greek and CJK scripts, for source code and for tables. Random
-// characters can have more; what holds for every text is that it has at most
-// len(text) tokens.
+// EstimateTokens estimates the tokens of a text without a vocabulary. It is fast and tends to be
+// high: measured with o200k_base it is above the count for prose in Latin, Cyrillic, Greek and
+// CJK scripts, for source code and for tables. Random characters can have more tokens, but no
+// text has more than len(text).
 func EstimateTokens(text string) int {
 	var letters, others, wide int
 	for i := 0; i < len(text); {
@@ -157,4 +152,33 @@ func EstimateTokens(text string) int {
 		}
 	}
 	return letters/3 + (others*3+3)/4 + (wide*5+3)/4 + 1
+}
+
+// What endpoints add to a prompt before they count it, as upper bounds: the frame of each
+// message, the words around a schema, and what chat templates put first (a date, a standing
+// instruction: about 100 tokens with gpt-oss, 30 with Llama 3.1 and Qwen 2.5).
+const (
+	boundPerMessage = 16
+	boundPerRequest = 128
+)
+
+// BoundPrompt returns a number of prompt tokens that no endpoint exceeds when it bills the
+// request. It is what to reserve from a budget. If the model's vocabulary is known, it is the
+// count plus a twentieth, for what providers count differently, and at least EstimateTokens.
+// Otherwise it is the number of bytes: no vocabulary that falls back to bytes makes more tokens
+// of a text.
+func BoundPrompt(r Request) int {
+	t := TokenizerFor(r.Model)
+	part := func(text string) int {
+		if !t.exact {
+			return len(text)
+		}
+		n := t.Count(text)
+		return min(len(text), max(EstimateTokens(text), n+n/20))
+	}
+	total := boundPerRequest + part(string(r.Schema))
+	for _, m := range r.Messages {
+		total += boundPerMessage + part(m.Content)
+	}
+	return total
 }

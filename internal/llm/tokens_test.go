@@ -35,8 +35,8 @@ func TestTokenizerByModel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tok := TokenizerFor(tt.model)
-		if got := tok.Count(text); got != tt.count || tok.Exact() != tt.exact {
-			t.Errorf("%s: %d tokens, exact %v; want %d, %v", tt.model, got, tok.Exact(), tt.count, tt.exact)
+		if got := tok.Count(text); got != tt.count || tok.exact != tt.exact {
+			t.Errorf("%s: %d tokens, exact %v; want %d, %v", tt.model, got, tok.exact, tt.count, tt.exact)
 		}
 	}
 }
@@ -49,7 +49,7 @@ func TestCountKnown(t *testing.T) {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
-	if got := tok.CountMessages([]Message{{RoleSystem, "hello world"}, {RoleUser, "hello world"}}); got != 3+2*(4+2) {
+	if got := tok.countMessages([]Message{{RoleSystem, "hello world"}, {RoleUser, "hello world"}}); got != 3+2*(4+2) {
 		t.Errorf("messages: %d", got)
 	}
 	plain := testRequest("hello world")

@@ -49,7 +49,8 @@ func benchmarkLimiter(b *testing.B, l Config) {
 	})
 }
 
-// BenchmarkLimiterLimited is an admission and its end where requests and tokens are limited, far above what is asked.
+// BenchmarkLimiterLimited is an admission and its end where requests and tokens are limited, far
+// above what is asked.
 func BenchmarkLimiterLimited(b *testing.B) {
 	benchmarkLimiter(b, Config{RPM: 1_000_000_000, TPM: 2_000_000_000})
 }

@@ -66,8 +66,8 @@ type bubbleRedis struct {
 	dial   redis.UniversalClient
 }
 
-// inBubble runs a test in a synctest bubble. Time stands still while Redis answers, since its side is outside. Nobody waits for a
-// connection: the client's timers for that outlive a bubble.
+// inBubble runs a test in a synctest bubble. Time stands still while Redis answers, since its
+// side is outside. Nobody waits for a connection: the client's timers for that outlive a bubble.
 func inBubble(t *testing.T, test func(t *testing.T, r *bubbleRedis)) {
 	t.Helper()
 	server := miniredis.RunT(t)

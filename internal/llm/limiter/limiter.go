@@ -6,15 +6,16 @@
 //
 // # Method
 //
-// Two token buckets, one of requests and one of tokens, are served by ticket: a call takes the next
-// place in both and starts when both have served its place. A limit comes from one of three sources:
+// Two token buckets, one of requests and one of tokens, are served by ticket: a call takes the
+// next place in both and starts when both have served its place. A limit comes from one of three
+// sources:
 //
 //   - set: [Config] names it;
 //   - announced: the endpoint's x-ratelimit-limit-* headers name it;
 //   - learned: the endpoint refuses calls with a 429, or answers slowly.
 //
-// Known limits are used up to 99 %. Learned rates follow CUBIC (RFC 9438) around an estimate: what
-// was admitted between two refusals. Learned concurrency follows additive increase and
+// Known limits are used up to 99 %. Learned rates follow CUBIC (RFC 9438) around an estimate:
+// what was admitted between two refusals. Learned concurrency follows additive increase and
 // multiplicative decrease (D.-M. Chiu and R. Jain, "Analysis of the increase and decrease
 // algorithms for congestion avoidance in computer networks", 1989). A Retry-After pauses all
 // processes at once. While no limit is known, a call costs no Redis command and counts no tokens.
@@ -129,8 +130,9 @@ func (l *Shared) state(model string) *modelState {
 }
 
 // Acquire implements [llm.Limiter]. Besides class RateLimited it returns an [llm.Error] of class
-// ContextLength for a call that takes more tokens than the limit of a minute. While Redis cannot be
-// reached it retries within MaxWait, and then returns RateLimited with code limiter_unreachable.
+// ContextLength for a call that takes more tokens than the limit of a minute. While Redis cannot
+// be reached it retries within MaxWait, and then returns RateLimited with code
+// limiter_unreachable.
 func (l *Shared) Acquire(ctx context.Context, call llm.Call) (llm.Permit, error) {
 	if err := l.slots.Acquire(ctx, 1); err != nil {
 		return nil, ctx.Err()
@@ -151,8 +153,8 @@ func (l *Shared) Acquire(ctx context.Context, call llm.Call) (llm.Permit, error)
 	return p, nil
 }
 
-// limitMetElsewhere reports whether another process met a limit. At most one caller per checkEvery
-// asks Redis.
+// limitMetElsewhere reports whether another process met a limit. At most one caller per
+// checkEvery asks Redis.
 func (l *Shared) limitMetElsewhere(ctx context.Context, s *modelState) bool {
 	s.mu.Lock()
 	if time.Since(s.checked) < checkEvery {
@@ -177,7 +179,8 @@ func (s *modelState) begin() int {
 }
 
 // end counts the end of such a call. inFlight is what begin returned. The results are the most
-// calls in flight that the endpoint answered, and the answered calls per second (0: not yet known).
+// calls in flight that the endpoint answered, and the answered calls per second (0: not yet
+// known).
 func (s *modelState) end(o llm.Outcome, inFlight int) (maxInFlight int, perSecond float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -132,7 +132,8 @@ func (p *provider) count() (admitted, refused int, charged float64) {
 	return p.admitted, p.refused, p.charged
 }
 
-// load asks an endpoint from several processes, as fast as their limiters let them, until ctx ends.
+// load asks an endpoint from several processes, as fast as their limiters let them, until ctx
+// ends.
 func load(ctx context.Context, t *testing.T, r *bubbleRedis, h http.Handler, processes int, limits Config, size func() int) *sync.WaitGroup {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -169,8 +170,8 @@ type limitCase struct {
 
 func mixed() int { return 50 + rand.N(1500) }
 
-// TestLimits has endpoints with limits that are known or unknown, and looks at how much of them is used and how many calls
-// are refused. TestMoreLimits has the other kinds.
+// TestLimits has endpoints with limits that are known or unknown, and looks at how much of them
+// is used and how many calls are refused. TestMoreLimits has the other kinds.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	testLimits(t, []limitCase{
@@ -301,7 +302,8 @@ func TestFlushedStateStartsEmpty(t *testing.T) {
 	})
 }
 
-// TestSmallestLimitHolds: of workers that set different limits the smallest holds while it is there.
+// TestSmallestLimitHolds: of workers that set different limits the smallest holds while it is
+// there.
 func TestSmallestLimitHolds(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -327,7 +329,8 @@ func TestSmallestLimitHolds(t *testing.T) {
 	})
 }
 
-// TestDeadHolderFreesItsPlace: calls of a process that was killed are in flight until their time is over.
+// TestDeadHolderFreesItsPlace: calls of a process that was killed are in flight until their time
+// is over.
 func TestDeadHolderFreesItsPlace(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -372,7 +375,8 @@ func TestRequestBeyondTheLimit(t *testing.T) {
 	})
 }
 
-// TestLongWaitIsHandedBack: who would wait for longer than it may is told how long, and takes nobody's turn.
+// TestLongWaitIsHandedBack: who would wait for longer than it may is told how long, and takes
+// nobody's turn.
 func TestLongWaitIsHandedBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -400,8 +404,8 @@ func TestLongWaitIsHandedBack(t *testing.T) {
 	})
 }
 
-// TestNoLimitNoRedis: where none is set and none seen, Redis is looked at once a second, the limiter's use is noted every ten, and
-// no token is counted.
+// TestNoLimitNoRedis: where none is set and none seen, Redis is looked at once a second, the
+// limiter's use is noted every ten, and no token is counted.
 func TestNoLimitNoRedis(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -515,8 +519,9 @@ func TestWhatA429SpeaksOf(t *testing.T) {
 	}
 }
 
-// TestShutDoorIsNoLimit has an endpoint that refuses everything for a while. Calls that were in flight at the first refusal are
-// answered after it; that a few were admitted then says nothing of the rate when the door opens again.
+// TestShutDoorIsNoLimit has an endpoint that refuses everything for a while. Calls that were in
+// flight at the first refusal are answered after it; that a few were admitted then says nothing
+// of the rate when the door opens again.
 func TestShutDoorIsNoLimit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {

@@ -20,8 +20,8 @@ import (
 // reportTimeout bounds a command that reports something to Redis.
 const reportTimeout = 2 * time.Second
 
-// An answer that takes longer than 1/slowDivisor of the timeout counts as slow: the endpoint has too
-// much to do.
+// An answer that takes longer than 1/slowDivisor of the timeout counts as slow: the endpoint has
+// too much to do.
 const slowDivisor = 2
 
 //go:embed done.lua
@@ -47,8 +47,8 @@ type permit struct {
 // Waited implements [llm.Permit].
 func (p *permit) Waited() time.Duration { return p.waited }
 
-// Done implements [llm.Permit]. It waits for Redis for up to 2 s. If Redis does not answer, the call
-// counts as in flight until it is lost.
+// Done implements [llm.Permit]. It waits for Redis for up to 2 s. If Redis does not answer, the
+// call counts as in flight until it is lost.
 func (p *permit) Done(o llm.Outcome) {
 	p.once.Do(func() {
 		defer p.limiter.slots.Release(1)
@@ -102,8 +102,8 @@ const (
 	other    effect = "other"
 )
 
-// effect classifies an outcome. retry is the pause that the endpoint asks for, and about the limit
-// that a 429 names.
+// effect classifies an outcome. retry is the pause that the endpoint asks for, and about the
+// limit that a 429 names.
 func (p *permit) effect(o llm.Outcome) (how effect, retry time.Duration, about string) {
 	var failed *llm.Error
 	switch {
@@ -139,9 +139,10 @@ func limitNamed(e *llm.Error) string {
 type limitsPerMinute struct{ requests, tokens int }
 
 // announcedLimits reads the headers x-ratelimit-limit-requests and -tokens. OpenAI, Azure and
-// compatible servers send them with every answer. A missing header is not a limit of 0; Azure sends
-// 0 and -1 for a limit that does not apply (openai-dotnet issue 838). Groq announces requests per
-// day. Read as requests per minute they limit nothing, and the limiter learns the rate.
+// compatible servers send them with every answer. A missing header is not a limit of 0; Azure
+// sends 0 and -1 for a limit that does not apply (openai-dotnet issue 838). Groq announces
+// requests per day. Read as requests per minute they limit nothing, and the limiter learns the
+// rate.
 func announcedLimits(h http.Header) limitsPerMinute {
 	return limitsPerMinute{announcedLimit(h, "requests"), announcedLimit(h, "tokens")}
 }

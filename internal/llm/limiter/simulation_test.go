@@ -42,8 +42,8 @@ func TestMoreLimitChanges(t *testing.T) {
 	})
 }
 
-// TestTenMinutesOfRefusals has an endpoint that lets nobody in for ten minutes: hardly anybody asks meanwhile, and the
-// rate is back soon after.
+// TestTenMinutesOfRefusals has an endpoint that lets nobody in for ten minutes: hardly anybody
+// asks meanwhile, and the rate is back soon after.
 func TestTenMinutesOfRefusals(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {

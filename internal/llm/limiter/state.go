@@ -28,7 +28,8 @@ type State struct {
 	RPM, TPM float64
 	// Window is the learned limit of calls in flight; 0 means none.
 	Window int
-	// Limited reports whether calls are paced. If not, they are not counted: InFlight and Wait are 0.
+	// Limited reports whether calls are paced. If not, they are not counted: InFlight and Wait are
+	// 0.
 	Limited bool
 	// InFlight is the number of calls in flight, of all processes.
 	InFlight int

@@ -113,7 +113,8 @@ func TestLearnedLimitsAreRead(t *testing.T) {
 	})
 }
 
-// TestUnusedLimitersAreForgotten: after an hour, by the clock of Redis; in the list itself as soon as somebody writes to it.
+// TestUnusedLimitersAreForgotten: after an hour, by the clock of Redis; in the list itself as
+// soon as somebody writes to it.
 func TestUnusedLimitersAreForgotten(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -154,7 +155,8 @@ func TestUnusedLimitersAreForgotten(t *testing.T) {
 	})
 }
 
-// TestLimiterIsNotedRarely: whatever the number of calls, Redis hears of a limiter every ten seconds at the most.
+// TestLimiterIsNotedRarely: whatever the number of calls, Redis hears of a limiter every ten
+// seconds at the most.
 func TestLimiterIsNotedRarely(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestBoundPromptHolds compares the bound with the model's own count, for texts that an estimate falls short of too.
+// TestBoundPromptHolds compares the bound with the model's own count, for texts that an estimate
+// falls short of too.
 func TestBoundPromptHolds(t *testing.T) {
 	t.Parallel()
 	random := make([]byte, 3000)
@@ -46,8 +47,8 @@ func TestBoundPromptHolds(t *testing.T) {
 	}
 }
 
-// TestWorstCostIsTheMost tries every split of a prompt into plain, cached and written tokens, below and above a long prompt's
-// bound.
+// TestWorstCostIsTheMost tries every split of a prompt into plain, cached and written tokens,
+// below and above a long prompt's bound.
 func TestWorstCostIsTheMost(t *testing.T) {
 	t.Parallel()
 	prices, err := NewPrices(strings.NewReader(`{"version":1,"models":[
