@@ -96,7 +96,12 @@ type planOptions struct {
 // plan lists one source and enqueues its run.
 func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOptions) (enqueuer.Plan, error) {
 	var none enqueuer.Plan
-	profile, err := a.profile()
+	src, err := flags.open(ctx, a, raw, o.spool)
+	if err != nil {
+		return none, err
+	}
+	defer src.Close()
+	profile, err := a.profileFor(ctx, src.URL())
 	if err != nil {
 		return none, err
 	}
@@ -104,11 +109,6 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	if err != nil {
 		return none, err
 	}
-	src, err := flags.open(ctx, a, raw, o.spool)
-	if err != nil {
-		return none, err
-	}
-	defer src.Close()
 	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log, Progress: o.progress})
 	if err != nil {
 		return none, err

@@ -174,13 +174,9 @@ type dryRunRow struct {
 
 // dryRun says what enqueue would do, and does none of it.
 func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, force bool, output outputFlag) error {
-	profile, err := a.profile()
-	if err != nil {
-		return err
-	}
 	rows := []dryRunRow{}
 	for _, raw := range sources {
-		row, err := a.dryRunOne(ctx, raw, flags, force, profile)
+		row, err := a.dryRunOne(ctx, raw, flags, force)
 		if err != nil {
 			return err
 		}
@@ -189,18 +185,22 @@ func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, 
 	return output.write(a.stdout, rows, func() error {
 		for _, r := range rows {
 			fmt.Fprintf(a.stdout, "%s: %s listed, %s to do, %s unchanged, %s dead\n  %s\n", text.TerminalLine(r.Source), count(r.Listed, "document"), number(r.Pending),
-				number(r.Skipped), number(r.Dead), r.Estimate.text(profile.Model))
+				number(r.Skipped), number(r.Dead), r.Estimate.text(r.Model))
 		}
 		return nil
 	})
 }
 
-func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, force bool, profile summarize.Profile) (dryRunRow, error) {
+func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, force bool) (dryRunRow, error) {
 	src, err := flags.open(ctx, a, raw, "")
 	if err != nil {
 		return dryRunRow{}, err
 	}
 	defer src.Close()
+	profile, err := a.profileFor(ctx, src.URL())
+	if err != nil {
+		return dryRunRow{}, err
+	}
 	enqueuing, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Log: a.log})
 	if err != nil {
 		return dryRunRow{}, err

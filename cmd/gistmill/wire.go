@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +26,6 @@ import (
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/source"
-	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/tasks"
 	"github.com/gistmill/gistmill/worker"
@@ -213,33 +211,6 @@ func notThereYet(err error) bool {
 // sourceOptions are what a worker opens a source with; a listing adds its filters.
 func (a *app) sourceOptions() source.Options {
 	return source.Options{MaxBytes: a.config.MaxDocumentBytes}
-}
-
-// profile reads the profile that the settings describe.
-func (a *app) profile() (summarize.Profile, error) {
-	p := summarize.Profile{Model: a.config.Model, Words: a.config.Words}
-	if p.Model == summarize.Extractive {
-		return p, p.Validate()
-	}
-	p.MaxOutputTokens, p.Temperature = a.config.MaxOutputTokens, a.config.Temperature
-	if a.config.Prompt != "" {
-		text, err := os.ReadFile(a.config.Prompt)
-		if err != nil {
-			return p, fmt.Errorf("read the prompt: %w", err)
-		}
-		p.Prompt = string(text)
-	}
-	if a.config.Schema != "" {
-		text, err := os.ReadFile(a.config.Schema)
-		if err != nil {
-			return p, fmt.Errorf("read the schema: %w", err)
-		}
-		p.Schema = json.RawMessage(text)
-	}
-	if err := p.Validate(); err != nil {
-		return p, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
-	}
-	return p, nil
 }
 
 // prices are the built-in table, or the one of a file.

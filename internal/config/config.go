@@ -55,6 +55,7 @@ type Config struct {
 	FallbackAPIKeys Secret
 
 	Prompt          string // path of a Go template; empty: built in
+	PromptVersion   string // "v1" or "v2"; empty: by source
 	Schema          string // path of a JSON schema; empty: built in
 	Words           int
 	MaxOutputTokens int

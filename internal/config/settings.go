@@ -157,6 +157,12 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.Prompt },
 		},
 		{
+			Name: "prompt-version", Kind: KindString, Commands: profile,
+			DefaultText: "`v2`; a source with summaries of `v1` stays on `v1`",
+			Usage:       "version of the built-in prompts, `v1` or `v2`; part of the profile",
+			bind:        func(c *Config) any { return &c.PromptVersion }, check: text(oneOf("v1", "v2")),
+		},
+		{
 			Name: "schema", Kind: KindFile, DefaultText: "built in", Commands: profile,
 			Usage: "JSON schema of the answer; part of the profile",
 			bind:  func(c *Config) any { return &c.Schema },

@@ -95,6 +95,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"PartitionsAreBalanced":           testPartitionsAreBalanced,
 		"DocumentsAreFound":               testDocumentsAreFound,
 		"DocumentUnderTwoProfiles":        testDocumentUnderTwoProfiles,
+		"ProfileInUse":                    testProfileInUse,
 		"PairsNewestFinishedFirst":        testPairsNewestFinishedFirst,
 		"SummariesByFilter":               testSummariesByFilter,
 		"PrunableIsWhatPruneTakes":        testPrunableIsWhatPruneTakes,

@@ -232,3 +232,53 @@ func testRedriveWhilePlanning(t *testing.T, db database) {
 		t.Errorf("view %+v", view)
 	}
 }
+
+func testProfileInUse(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	inUse := func(source, want string) {
+		t.Helper()
+		if got := must(f.ProfileInUse(ctx, source, "old", "new"))(t); got != want {
+			t.Errorf("%s uses profile %q, want %q", source, got, want)
+		}
+	}
+	inUse("file:///a", "")
+
+	// A run that has not begun counts, and so does one that works.
+	before, after := f.with("file:///a", "old"), f.with("file:///a", "new")
+	run, _ := before.planInvisible(false, entries(2))
+	inUse("file:///a", "old")
+	before.ok(before.Publish(ctx, run.ID))
+	inUse("file:///a", "old")
+	inUse("file:///b", "")
+
+	// A cancelled run without a result does not.
+	must(f.Stop(ctx, run.ID, ledger.Cancelled, ""))(t)
+	inUse("file:///a", "")
+
+	run, _ = before.plan(false, entries(2))
+	before.work(run)
+	inUse("file:///a", "old")
+
+	// The newer profile counts once its run has begun.
+	run, _ = after.planInvisible(false, entries(2))
+	must(f.Stop(ctx, run.ID, ledger.Paused, "not confirmed"))(t)
+	inUse("file:///a", "old")
+	after.ok(f.Resume(ctx, run.ID, nil, nil))
+	run, _ = after.plan(false, entries(2))
+	inUse("file:///a", "new")
+
+	// What a cancelled run has done counts, and a later run without work does too.
+	after.ok(after.done(after.claimAll(run)[0]))
+	must(f.Stop(ctx, run.ID, ledger.Cancelled, ""))(t)
+	inUse("file:///a", "new")
+	before.plan(false, entries(2))
+	inUse("file:///a", "old")
+
+	// Dead letters are results, and a run that found no document leaves none.
+	empty := f.with("file:///c", "old")
+	empty.plan(false)
+	inUse("file:///c", "")
+	empty.plan(false, []ledger.Entry{{URI: "locked.txt", Version: "v1", Problem: "permission denied"}})
+	inUse("file:///c", "old")
+}

@@ -115,6 +115,26 @@ func (l *Ledger) Profile(ctx context.Context, hash string) (string, error) {
 	return body, err
 }
 
+// ProfileInUse returns the hash among hashes of the profile that a source uses: that of its
+// newest run which is unfinished or left results. It returns "" where no run has one of them.
+// A run that has not begun to work, such as one that was not confirmed, counts only if no
+// other does.
+func (l *Ledger) ProfileInUse(ctx context.Context, sourceURL string, hashes ...string) (string, error) {
+	args := []any{sourceURL}
+	for _, h := range hashes {
+		args = append(args, h)
+	}
+	var hash string
+	err := l.row(ctx, l.read, `SELECT p.hash FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id
+		WHERE s.url = $1 AND p.hash IN (`+placeholders(2, len(hashes))+`) AND (`+unfinished("r")+` OR r.started_at IS NOT NULL AND EXISTS
+		(SELECT 1 FROM documents d JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id WHERE d.source_id = r.source_id))
+		ORDER BY CASE WHEN r.started_at IS NULL THEN 1 ELSE 0 END, r.num DESC LIMIT 1`, args...).Scan(&hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("look for the profile in use: %w", err)
+	}
+	return hash, nil
+}
+
 // PutSource stores a source's URL and returns its id.
 func (l *Ledger) PutSource(ctx context.Context, url string) (SourceID, error) {
 	id, err := l.put(ctx, `INSERT INTO sources (url, created_at) VALUES ($1, @now) ON CONFLICT DO NOTHING`,

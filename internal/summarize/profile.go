@@ -149,7 +149,7 @@ func (p Profile) fields() map[string]string {
 	}
 	return map[string]string{
 		"model":             p.Model,
-		"prompt_version":    p.PromptVersion,
+		"prompt_version":    p.WithPromptVersion(p.promptVersion()).PromptVersion,
 		"prompt":            p.Prompt,
 		"schema":            string(compact(p.Schema)),
 		"words":             number(float64(p.Words)),
