@@ -21,15 +21,15 @@ import (
 // bucketTree is the objects of a bucket below a prefix, or one object.
 type bucketTree struct {
 	bucket *blob.Bucket
-	prefix string // empty or ending in a slash
+	prefix string // empty, or with a slash at its end
 	single string // the key of a source of one object
-	// etags says that listings and attributes both carry an entity tag.
+	// etags reports whether both listings and attributes have entity tags.
 	etags bool
 }
 
-// openBucket opens the bucket of a location. A path without a slash at its end is an object if
-// there is one of that name, else a folder; the location that comes back says which.
-func openBucket(ctx context.Context, l location) (*bucketTree, location, error) {
+// openBucket opens the bucket of an address. A path without a slash at its end names an object
+// if one exists under that key, else a folder. The returned address has the slash of a folder.
+func openBucket(ctx context.Context, l address) (*bucketTree, address, error) {
 	u := url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: l.query.Encode()}
 	b, err := blob.OpenBucket(ctx, u.String())
 	if err != nil {
@@ -43,7 +43,7 @@ func openBucket(ctx context.Context, l location) (*bucketTree, location, error) 
 	return t, l, nil
 }
 
-func newBucketTree(ctx context.Context, b *blob.Bucket, l location) (*bucketTree, location, error) {
+func newBucketTree(ctx context.Context, b *blob.Bucket, l address) (*bucketTree, address, error) {
 	t := &bucketTree{bucket: b, prefix: l.path}
 	switch l.scheme {
 	case "s3", "gs", "azblob":
@@ -68,7 +68,7 @@ func newBucketTree(ctx context.Context, b *blob.Bucket, l location) (*bucketTree
 		l.path = t.prefix
 		return t, l, nil
 	}
-	// Asked for one object so that a wrong name or missing rights show now.
+	// Listing one object shows a wrong name or missing permissions now.
 	if _, err := b.List(&blob.ListOptions{Prefix: t.prefix}).Next(ctx); err != nil && !atEnd(err) {
 		return nil, l, bucketProblem(where, err)
 	}
@@ -79,7 +79,7 @@ func bucketProblem(where string, err error) error {
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return fmt.Errorf("%w: %s does not exist: %w", ErrNoSource, where, err)
 	}
-	return fmt.Errorf("look into %s (are name, region and credentials right?): %w", where, err)
+	return fmt.Errorf("access %s (check name, region and credentials): %w", where, err)
 }
 
 func (t *bucketTree) close() error { return t.bucket.Close() }
@@ -107,7 +107,7 @@ func (t *bucketTree) list(ctx context.Context, f *filter, yield func(item) bool)
 		}
 		name := o.Key[len(t.prefix):]
 		if o.IsDir || name == "" || strings.HasSuffix(name, "/") {
-			continue // the marker of a folder
+			continue // a folder marker
 		}
 		it := item{name: name, uri: escapeName(name), size: o.Size, modified: o.ModTime}
 		if !f.visible(it.uri) {
@@ -120,7 +120,7 @@ func (t *bucketTree) list(ctx context.Context, f *filter, yield func(item) bool)
 	}
 }
 
-// listedTag is the entity tag of a listed object, which gocloud.dev does not carry itself.
+// listedTag returns the entity tag of a listed object. gocloud.dev itself does not expose it.
 func listedTag(o *blob.ListObject) string {
 	var s s3types.Object
 	var g storage.ObjectAttrs
@@ -140,8 +140,8 @@ func listedTag(o *blob.ListObject) string {
 	return ""
 }
 
-// version gives the same for a listing and for a single look-up, where quotes and the mark of
-// a weak tag may differ.
+// version returns the same string for a listed object and for one that was looked up. The two
+// may differ in the quotes and the weak mark of their entity tags.
 func (t *bucketTree) version(it item, etag string) string {
 	if t.etags && etag != "" {
 		return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
@@ -184,8 +184,8 @@ func (t *bucketTree) open(ctx context.Context, it item) (io.ReadCloser, item, er
 func (t *bucketTree) readRange(ctx context.Context, it item, offset, length int64) ([]byte, error) {
 	r, err := t.bucket.NewRangeReader(ctx, t.prefix+it.name, offset, length, nil)
 	if err != nil {
-		// A range that begins past the end is an error whose kind differs by provider: ask
-		// whether the object has shrunk.
+		// Providers report a range beyond the end of an object with different errors, so check
+		// whether the object has become smaller.
 		now, lookErr := t.item(ctx, it.uri)
 		if errors.Is(lookErr, ErrGone) || lookErr == nil && offset >= now.size {
 			return nil, lookErr

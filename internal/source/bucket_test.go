@@ -27,7 +27,7 @@ func memSource(t *testing.T, b *blob.Bucket, path string, o Options) (*Source, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := location{scheme: "mem", bucket: "b", path: path}
+	l := address{scheme: "mem", bucket: "b", path: path}
 	tree, l, err := newBucketTree(t.Context(), b, l)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func memSource(t *testing.T, b *blob.Bucket, path string, o Options) (*Source, e
 	return newSource(tree, l, f, o), nil
 }
 
-// bucketBehaviour is what every bucket must do; reopen gives the source at a path of it.
+// bucketBehaviour checks what every bucket must do. reopen opens the source at a path of it.
 func bucketBehaviour(t *testing.T, b *blob.Bucket, reopen func(path string, o Options) (*Source, error)) {
 	t.Helper()
 	fill(t, b, map[string]string{"docs/a.txt": "A", "docs/sub/b.txt": "B", "docs/sub/": "", "docs/.hidden": "h", "docs/big.txt": strings.Repeat("x", 3000),
@@ -90,10 +90,10 @@ func bucketBehaviour(t *testing.T, b *blob.Bucket, reopen func(path string, o Op
 		}
 	}
 	if _, err := reopen("nothing", o); !errors.Is(err, ErrNoSource) {
-		t.Errorf("a path without anything: %v", err)
+		t.Errorf("a path without objects: %v", err)
 	}
 	if empty := must("nothing/", o); len(list(t, empty)) != 0 {
-		t.Error("an empty folder lists something")
+		t.Error("an empty folder lists documents")
 	}
 }
 
@@ -127,6 +127,6 @@ func TestS3Bucket(t *testing.T) {
 		return s, err
 	})
 	if _, err := Open(t.Context(), "s3://missing/"+query, Options{}); !errors.Is(err, ErrNoSource) {
-		t.Errorf("a bucket that is missing: %v", err)
+		t.Errorf("a missing bucket: %v", err)
 	}
 }

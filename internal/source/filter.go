@@ -9,12 +9,12 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// filter decides by name and time which documents belong to a listing.
+// filter selects the documents of a listing by name and time.
 type filter struct {
 	include, exclude []string
 	since, until     time.Time
 	hidden           bool
-	// single is the URI of a source that is one file: it was named, so it is never hidden.
+	// single is the URI of a source that is one file. The user named it, so it is never hidden.
 	single string
 }
 
@@ -27,7 +27,7 @@ func newFilter(o Options) (filter, error) {
 	return filter{include: o.Include, exclude: o.Exclude, since: o.Since, until: o.Until, hidden: o.Hidden}, nil
 }
 
-// visible says whether no element of a path hides it. A path may be a folder's.
+// visible reports whether no element of a path hides it. The path may be that of a folder.
 func (f *filter) visible(uri string) bool {
 	if f.single != "" && fileOf(uri) == f.single {
 		return true
@@ -47,7 +47,7 @@ func (f *filter) matches(uri string, modified time.Time) bool {
 	return f.matchesTime(modified) && f.visible(uri) && f.included(uri) && !f.excluded(uri)
 }
 
-// matchesTime lets an unknown time through.
+// matchesTime admits an unknown time.
 func (f *filter) matchesTime(t time.Time) bool {
 	if t.IsZero() {
 		return true
@@ -58,7 +58,8 @@ func (f *filter) matchesTime(t time.Time) bool {
 func (f *filter) included(uri string) bool { return len(f.include) == 0 || anyGlob(f.include, uri) }
 func (f *filter) excluded(uri string) bool { return anyGlob(f.exclude, uri) }
 
-// prunes says whether everything below a folder is excluded, so that it need not be read.
+// prunes reports whether all documents below a folder are excluded, so that it need not be
+// read.
 func (f *filter) prunes(folder string) bool {
 	for _, g := range f.exclude {
 		if strings.HasSuffix(g, "/**") && doublestar.MatchUnvalidated(g, folder) {
@@ -81,7 +82,7 @@ func anyGlob(globs []string, uri string) bool {
 	return false
 }
 
-// holdsLines says by its name whether a file holds a document a line.
+// holdsLines reports whether a file holds one document per line, by its name.
 func holdsLines(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".jsonl", ".ndjson":
@@ -90,8 +91,8 @@ func holdsLines(name string) bool {
 	return false
 }
 
-// fileOf is the file of a line's URI, and the URI itself where it is none. It goes by the name
-// alone; where bytes are fetched the locator says it exactly.
+// fileOf returns the file part of a line's URI, and other URIs unchanged. It goes by the name
+// alone; the locator is exact.
 func fileOf(uri string) string {
 	for i := 0; ; {
 		j := strings.IndexByte(uri[i:], '#')

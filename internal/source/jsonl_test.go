@@ -71,7 +71,7 @@ func same(t *testing.T, got, want []string) {
 	}
 }
 
-func TestLinesOfAFile(t *testing.T) {
+func TestEntriesOfJSONL(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 400<<10) // longer than the read buffer
 	lines := []string{
@@ -131,7 +131,7 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 }
 
-func TestOtherFieldsTravelWithTheURL(t *testing.T) {
+func TestURLCarriesTheFields(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"d.jsonl": `{"key":"k","body":"b","id":1,"text":"t"}`})
@@ -227,7 +227,7 @@ func TestStdin(t *testing.T) {
 	}
 }
 
-// endless gives so many bytes without a line end.
+// endless yields the given number of bytes without a line end.
 type endless struct{ left int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -242,7 +242,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-func TestAHugeLineTakesNoMemory(t *testing.T) {
+func TestLineReaderSkipsLongLinesInConstantMemory(t *testing.T) {
 	r := newLineReader(io.MultiReader(&endless{left: 128 << 20}, strings.NewReader("\nnext\n")), 1<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -260,8 +260,8 @@ func TestAHugeLineTakesNoMemory(t *testing.T) {
 	}
 }
 
-// TestALineOfAHundredMegabytes lists a file whose one line is far beyond the limit, between others.
-func TestALineOfAHundredMegabytes(t *testing.T) {
+// A line far beyond the limit is listed with a problem, and the lines around it as documents.
+func TestEntriesSkipsALongLine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 100 MB")
 	}
@@ -292,7 +292,7 @@ func TestALineOfAHundredMegabytes(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if asked := after.TotalAlloc - before.TotalAlloc; asked > 64<<20 {
-		t.Errorf("listing asked for %d MiB", asked>>20)
+		t.Errorf("the listing allocated %d MiB", asked>>20)
 	}
 }
 
@@ -305,7 +305,7 @@ func FuzzLineFields(f *testing.F) {
 		id, text, err := lineFields{id: "id", text: "text"}.find(line, nil)
 		var bad *lineError
 		if err != nil && !errors.As(err, &bad) {
-			t.Fatalf("an error of another kind: %v", err)
+			t.Fatalf("another type of error: %v", err)
 		}
 		var m map[string]json.RawMessage
 		jsonErr := json.Unmarshal(line, &m)
@@ -327,7 +327,7 @@ func FuzzLineFields(f *testing.F) {
 			return
 		}
 		if strings.HasPrefix(bad.reason, "not valid JSON") && json.Valid(line) {
-			t.Fatalf("refused what is valid: %s", bad.reason)
+			t.Fatalf("refused valid JSON: %s", bad.reason)
 		}
 		if !strings.HasPrefix(bad.reason, "not ") && jsonErr != nil {
 			t.Fatalf("the reason %q, but encoding/json says %v", bad.reason, jsonErr)
@@ -343,7 +343,7 @@ func FuzzLineReader(f *testing.F) {
 			return
 		}
 		r := newLineReader(bytes.NewReader(data), max)
-		r.buf = make([]byte, 16) // small, so that moving and growing happen
+		r.buf = make([]byte, 16) // small, so that fill moves and grows it
 		for {
 			ln, err := r.next()
 			if atEnd(err) {

@@ -12,24 +12,24 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxIDBytes bounds an id, which becomes part of a URI and so of database keys.
+// maxIDBytes limits an id, which becomes part of a URI and so of database keys.
 const maxIDBytes = 512
 
-// maxJSONDepth is the nesting that encoding/json accepts, too.
+// maxJSONDepth is the nesting that encoding/json accepts.
 const maxJSONDepth = 10000
 
-// lineFields are the two keys of a JSONL line that matter.
+// lineFields names the two keys of a JSONL line that are read.
 type lineFields struct{ id, text string }
 
-// lineError says why a line of a JSONL file is no document.
+// lineError says why a line of a JSONL file is not a document.
 type lineError struct{ reason string }
 
 func (e *lineError) Error() string { return e.reason }
 
-// find checks that line is one JSON object and gives its id, decoded, and the raw text
-// value with its quotes. Of a key that occurs twice the last one counts, as in encoding/json.
-// It walks the line once, without building a value: listing is bound by this loop. scratch is
-// reused when the id must be decoded.
+// find checks that line is one JSON object. It returns the decoded id, and the raw text value
+// with its quotes. If a key occurs twice, the last value counts, as in encoding/json. find
+// scans the line once and builds no values, because listing spends most of its time here. It
+// decodes an id into scratch.
 func (f lineFields) find(line, scratch []byte) (id, text []byte, err error) {
 	rawID, rawText, err := f.values(line)
 	switch {
@@ -59,8 +59,8 @@ func (f lineFields) find(line, scratch []byte) (id, text []byte, err error) {
 	return id, rawText, nil
 }
 
-// values checks that line is one JSON object and gives the raw values of the two fields, nil
-// for one that is not there.
+// values checks that line is one JSON object and returns the raw values of the two fields, nil
+// for a missing one.
 func (f lineFields) values(line []byte) (id, text []byte, err error) {
 	p := jsonScanner{data: line}
 	p.space()
@@ -110,13 +110,13 @@ func (f lineFields) withDefaults() lineFields {
 	return lineFields{id: cmp.Or(f.id, defaultIDField), text: cmp.Or(f.text, defaultTextField)}
 }
 
-// hasText says whether a line is a JSON object with the text field, whatever its id.
+// hasText reports whether a line is a JSON object with the text field, with any id or none.
 func (f lineFields) hasText(line []byte) bool {
 	_, text, err := f.values(line)
 	return err == nil && text != nil && text[0] == '"'
 }
 
-// keyIs compares a quoted key with a name.
+// keyIs reports whether a quoted key is name.
 func keyIs(quoted []byte, name string) bool {
 	inner := quoted[1 : len(quoted)-1]
 	if string(inner) == name {
@@ -125,19 +125,20 @@ func keyIs(quoted []byte, name string) bool {
 	return bytes.IndexByte(inner, '\\') >= 0 && string(unquote(quoted, nil)) == name
 }
 
-// unquote decodes a JSON string that was found valid; what is not UTF-8 becomes U+FFFD. The
-// result is part of quoted, or of scratch when it had to be decoded.
+// unquote decodes a valid JSON string. Bytes that are not UTF-8 become U+FFFD. The result is a
+// part of quoted, or of scratch if the string had escapes.
 func unquote(quoted, scratch []byte) []byte {
 	inner := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
 		return inner
 	}
-	// It names what is not UTF-8 as an error, and decodes it as is said above. There is no other: the scanner accepted the string.
+	// The only possible error is about bytes that are not UTF-8, which are decoded nevertheless: the
+	// scanner has accepted the string.
 	text, _ := jsontext.AppendUnquote(scratch[:0], quoted)
 	return text
 }
 
-// jsonScanner walks over one JSON text as RFC 8259 has it.
+// jsonScanner checks one JSON text against RFC 8259.
 type jsonScanner struct {
 	data []byte
 	pos  int
@@ -180,7 +181,7 @@ func (p *jsonScanner) space() {
 	}
 }
 
-// end says whether only white space is left.
+// end reports whether only white space is left.
 func (p *jsonScanner) end() bool {
 	p.space()
 	return p.pos == len(p.data)
@@ -298,9 +299,9 @@ func (p *jsonScanner) digits() bool {
 	return p.pos > start
 }
 
-// string walks over a string. Eight bytes at a time are tested for a quote, a backslash or a
-// control character with the usual carry tricks (Warren, Hacker's Delight, 6-1); the lowest
-// byte that is reported is exact, which is all that is used.
+// string scans a string. It tests eight bytes at a time for a quote, a backslash or a control
+// character with carry tricks (Warren, Hacker's Delight, 6-1). Only the lowest reported byte is
+// exact, and only that byte is used.
 func (p *jsonScanner) string() bool {
 	if !p.accept('"') {
 		return false
@@ -343,7 +344,7 @@ func (p *jsonScanner) string() bool {
 	}
 }
 
-// escapeLength is the length of the escape sequence at the start of b, 0 when it is none.
+// escapeLength returns the length of the escape sequence at the start of b, 0 if there is none.
 func escapeLength(b []byte) int {
 	if len(b) < 2 {
 		return 0

@@ -15,8 +15,8 @@ import (
 const indexBudget = 32 << 20
 
 // lineIndex finds the lines of one version of a file by their ids. An entry is one word: the
-// high bits of the id's hash and, below, the line's offset. So ten million lines take 80 MB,
-// and what a hash gives is checked by reading the line.
+// high bits of the id's hash, and below them the offset of the line. So ten million lines take
+// 80 MB. Because hashes collide, the line at an offset must be read and its id compared.
 type lineIndex struct {
 	file, version string
 	offsetBits    uint
@@ -27,7 +27,7 @@ func (x *lineIndex) word(id string, offset int64) uint64 {
 	return xxhash.Sum64String(id)>>x.offsetBits<<x.offsetBits | uint64(offset)
 }
 
-// offsets gives where lines with this id may begin, the first of them first.
+// offsets returns where lines with this id may begin, in ascending order.
 func (x *lineIndex) offsets(id string) []int64 {
 	low := x.word(id, 0)
 	i, _ := slices.BinarySearch(x.words, low)
@@ -38,8 +38,8 @@ func (x *lineIndex) offsets(id string) []int64 {
 	return out
 }
 
-// indexCache holds the indexes of the files that were found changed. Whoever needs one that
-// is being made waits for it.
+// indexCache holds the indexes of the files that have changed since they were listed. A caller
+// that needs an index in the making waits for it.
 type indexCache struct {
 	mu      sync.Mutex
 	indexes []*lineIndex // the most recently used last
@@ -48,7 +48,7 @@ type indexCache struct {
 // relocate finds the line of a document in a file that has changed since it was listed.
 func (s *Source) relocate(ctx context.Context, file item, uri string, fileLen int) (*Raw, error) {
 	id := uri[fileLen+1:]
-	// Twice: the file may change once more between indexing and reading.
+	// Twice, because the file may change again between indexing and reading.
 	for range 2 {
 		index, err := s.index(ctx, file)
 		if err != nil {
@@ -81,7 +81,7 @@ func (s *Source) relocate(ctx context.Context, file item, uri string, fileLen in
 	return nil, fmt.Errorf("the file keeps changing while it is read")
 }
 
-// lineAt reads the line at an offset. The text is nil when it is not a document with this id.
+// lineAt reads the line at an offset. The text is nil if it is not a document with this id.
 func (s *Source) lineAt(ctx context.Context, file item, offset int64, id string) (line, []byte, error) {
 	r := &rangeReader{read: func(at, n int64) ([]byte, error) { return s.tree.readRange(ctx, file, at, n) }, offset: offset, chunk: 16 << 10}
 	scan := newLineReader(r, s.max)
@@ -98,12 +98,12 @@ func (s *Source) lineAt(ctx context.Context, file item, offset int64, id string)
 	}
 	found, text, err := s.fields.find(ln.data, nil)
 	if err != nil || escapeName(string(found)) != id {
-		return line{}, nil, nil //nolint:nilerr // a line that is no document is not the one sought
+		return line{}, nil, nil //nolint:nilerr // a line that is not a document is not the wanted one
 	}
 	return ln, text, nil
 }
 
-// rangeReader reads a file in growing pieces from an offset on.
+// rangeReader reads a file from an offset in pieces that double in size.
 type rangeReader struct {
 	read   func(offset, length int64) ([]byte, error)
 	offset int64
@@ -129,7 +129,7 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// index gives the index of a file as it is now, making it if need be.
+// index returns the index of a file as it is now, and makes it if necessary.
 func (s *Source) index(ctx context.Context, file item) (*lineIndex, error) {
 	s.indexes.mu.Lock()
 	defer s.indexes.mu.Unlock()
@@ -170,7 +170,7 @@ func (s *Source) makeIndex(ctx context.Context, file item) (*lineIndex, error) {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
-	// One bit more than the size needs: the file may grow while it is read.
+	// One bit more than the size needs, because the file may grow while it is read.
 	x := &lineIndex{file: now.uri, version: now.version, offsetBits: uint(bits.Len64(uint64(now.size))) + 1}
 	scan := newLineReader(r, s.max)
 	var scratch []byte

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	lineBuffer = 256 << 10 // enough for reads to cost little beside the scan
-	lineKeep   = 1 << 20   // a larger buffer is given back after the line that needed it
+	lineBuffer = 256 << 10 // makes reads cheap compared with the scan
+	lineKeep   = 1 << 20   // a larger buffer is freed after the line that needed it
 )
 
 // line is one line of a file.
@@ -19,13 +19,13 @@ type line struct {
 	offset int64 // of its first byte in the file
 	length int64 // without the line end
 	data   []byte
-	// long says that the line exceeds the limit; data is then nil.
+	// long reports that the line exceeds the limit; data is then nil.
 	long bool
 	hash uint64
 }
 
 // lineReader splits a stream into lines. Its memory is that of the longest line within the
-// limit, whatever the stream holds. A line's data is valid until the next call of next.
+// limit, for any input. The data of a line is valid until the next call of next.
 type lineReader struct {
 	r          io.Reader
 	max        int64
@@ -40,7 +40,7 @@ func newLineReader(r io.Reader, max int64) *lineReader {
 	return &lineReader{r: r, max: max, buf: make([]byte, lineBuffer)}
 }
 
-// next gives the next line, blank ones included, and io.EOF after the last.
+// next returns the next line, also a blank one, and io.EOF after the last.
 func (l *lineReader) next() (line, error) {
 	seen := 0
 	for {
@@ -57,14 +57,14 @@ func (l *lineReader) next() (line, error) {
 			}
 			return l.take(seen, 0), nil
 		}
-		if int64(seen) > l.max+1 { // one more for a \r
+		if int64(seen) > l.max+1 { // one more byte for a \r
 			return l.skip()
 		}
 		l.fill()
 	}
 }
 
-// take hands out the next n bytes as a line that ends with eol bytes of line end.
+// take returns the next n bytes as a line. Its line end has eol bytes.
 func (l *lineReader) take(n, eol int) line {
 	l.number++
 	data := l.buf[l.start : l.start+n]
@@ -84,7 +84,7 @@ func (l *lineReader) take(n, eol int) line {
 	return out
 }
 
-// skip reads on to the end of a line that is too long, hashing it as it goes by.
+// skip reads to the end of a line that exceeds the limit, and hashes it without keeping it.
 func (l *lineReader) skip() (line, error) {
 	l.number++
 	out := line{number: l.number, offset: l.offset, long: true}
@@ -117,7 +117,7 @@ func (l *lineReader) skip() (line, error) {
 	return out, nil
 }
 
-// fill reads more, after moving what is unread to the front of a buffer of the right size.
+// fill reads more. It first moves the unread bytes to the front of a buffer of the right size.
 func (l *lineReader) fill() {
 	unread := l.end - l.start
 	switch {

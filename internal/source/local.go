@@ -16,27 +16,27 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// maxFolderDepth bounds how deep folders are followed: each level holds a file descriptor.
+// maxFolderDepth limits the nesting of folders. Each level holds an open file descriptor.
 const maxFolderDepth = 200
 
-// localTree is a folder, or one file of a folder. Everything goes through an os.Root, so that
-// nothing outside the folder is read however its links point.
+// localTree is a folder, or one file of a folder. All access goes through an os.Root, so no
+// link can lead out of the folder.
 type localTree struct {
 	root *os.Root
-	path string // of root, absolute, links resolved
-	// single and realName are set for a source of one file: its URI and its name in root.
+	path string // absolute path of root, links resolved
+	// single and realName are the URI and the name in root of a source that is one file.
 	single, realName string
 	skip             []string // absolute, both as given and with links resolved
 }
 
-// openLocal opens a folder or a file. The path is absolute.
+// openLocal opens a folder or a file by its absolute path.
 func openLocal(p string, skip []string) (*localTree, error) {
 	info, err := os.Stat(p)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: there is no file or folder %s", ErrNoSource, strconv.Quote(p))
 		}
-		return nil, fmt.Errorf("look at %s: %w", strconv.Quote(p), cause(err))
+		return nil, fmt.Errorf("stat %s: %w", strconv.Quote(p), cause(err))
 	}
 	real, err := filepath.EvalSymlinks(p)
 	if err != nil {
@@ -85,7 +85,7 @@ func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) 
 	return err
 }
 
-// skipped says whether the user asked to leave this path out.
+// skipped reports whether Options.Skip names this path.
 func (t *localTree) skipped(name string) bool {
 	if len(t.skip) == 0 {
 		return false
@@ -99,7 +99,7 @@ func (t *localTree) skipped(name string) bool {
 	return false
 }
 
-// skippedBelow says whether a path or a folder above it is left out.
+// skippedBelow reports whether Options.Skip names this path or a folder above it.
 func (t *localTree) skippedBelow(name string) bool {
 	if len(t.skip) == 0 {
 		return false
@@ -112,7 +112,7 @@ func (t *localTree) skippedBelow(name string) bool {
 	return false
 }
 
-// nameOf turns a URI into a name in root.
+// nameOf returns the name in root of a URI.
 func (t *localTree) nameOf(uri string) (string, error) {
 	if t.single != "" {
 		if uri != t.single {
@@ -134,7 +134,7 @@ func (t *localTree) item(_ context.Context, uri string) (item, error) {
 	}
 	info, err := t.root.Stat(filepath.FromSlash(name))
 	if err != nil {
-		return item{}, t.blame(name, err)
+		return item{}, t.openError(name, err)
 	}
 	if !info.Mode().IsRegular() {
 		return item{}, &InputError{Reason: kindProblem(info.Mode())}
@@ -143,15 +143,15 @@ func (t *localTree) item(_ context.Context, uri string) (item, error) {
 }
 
 func (t *localTree) open(_ context.Context, it item) (io.ReadCloser, item, error) {
-	// Without O_NONBLOCK opening a named pipe would wait for a writer for ever.
+	// Without O_NONBLOCK, opening a named pipe waits until a process writes to it.
 	file, err := t.root.OpenFile(filepath.FromSlash(it.name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, item{}, t.blame(it.name, err)
+		return nil, item{}, t.openError(it.name, err)
 	}
 	info, err := file.Stat()
 	if err != nil {
 		_ = file.Close()
-		return nil, item{}, fmt.Errorf("look at open file: %w", cause(err))
+		return nil, item{}, fmt.Errorf("stat open file: %w", cause(err))
 	}
 	if !info.Mode().IsRegular() {
 		_ = file.Close()
@@ -177,8 +177,9 @@ func (t *localTree) readRange(ctx context.Context, it item, offset, length int64
 	return b[:n], nil
 }
 
-// blame says whose fault it is that a name could not be opened.
-func (t *localTree) blame(name string, err error) error {
+// openError converts the error of opening a name: to ErrGone if there is nothing of that name,
+// and to an *InputError if the reason is the file itself.
+func (t *localTree) openError(name string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return &InputError{Reason: "permission denied"}
@@ -198,13 +199,13 @@ func (t *localTree) blame(name string, err error) error {
 	return fmt.Errorf("open: %w", cause(err))
 }
 
-// leaves says whether os.Root refused a path because it goes outside. The error it gives is
-// not exported, its text is the only sign.
+// leaves reports whether os.Root refused a path because it leads outside. Go does not export
+// that error, so its text is the only sign.
 func leaves(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "escapes")
 }
 
-// cause strips the path from a file system's error: the caller names it, escaped.
+// cause removes the path from a file system error. The caller adds the path in escaped form.
 func cause(err error) error {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		return pe.Err
@@ -243,14 +244,15 @@ type localWalk struct {
 	tree   *localTree
 	filter *filter
 	yield  func(item) bool
-	// linked holds the folders that were entered by a link. Each is entered only once that
-	// way, and never from inside itself: everything a link inside the root can point at is
-	// listed under its own name too (unless hidden), so nothing is lost, and links among
-	// folders cannot multiply the listing.
+	// linked holds the folders that were entered through a link. Each folder is entered this way
+	// once, and never from inside itself, so that links between folders cannot multiply the
+	// listing. No document is lost: a link can only lead to a folder inside the root, which is
+	// also listed under its own name unless that is hidden.
 	linked map[fileID]bool
 }
 
-// folder lists one folder; above holds the folders that contain it. It says whether to go on.
+// folder lists one folder and reports whether to continue. above holds the folders that contain
+// it.
 func (w *localWalk) folder(ctx context.Context, root *os.Root, rel string, above []fs.FileInfo) (bool, error) {
 	dir, err := root.Open(".")
 	if err != nil {
@@ -302,14 +304,14 @@ func (w *localWalk) folder(ctx context.Context, root *os.Root, rel string, above
 	return true, nil
 }
 
-// unreadable reports a folder that cannot be listed as one unreadable document. For the root
-// of the source it is an error.
+// unreadable lists a folder that cannot be read as one unreadable document. For the source's
+// root folder it returns an error.
 func (w *localWalk) unreadable(rel string, err error) (bool, error) {
 	if rel == "" {
 		return false, fmt.Errorf("list the source's folder: %w", cause(err))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil // removed while we were looking
+		return true, nil // it was removed meanwhile
 	}
 	return w.yield(withProblem(item{name: rel, uri: escapeName(rel)}, "folder cannot be listed: "+cause(err).Error())), nil
 }
@@ -337,7 +339,7 @@ func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base str
 	if info.Mode()&fs.ModeSymlink != 0 {
 		target, err := w.tree.root.Stat(filepath.FromSlash(name))
 		if err != nil {
-			err = w.tree.blame(name, err)
+			err = w.tree.openError(name, err)
 			bad := (*InputError)(nil)
 			switch {
 			case errors.As(err, &bad):
@@ -352,7 +354,7 @@ func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base str
 		}
 		it, info = fileItem(name, uri, target), target
 	}
-	if info.IsDir() { // it became one since the folder was read
+	if info.IsDir() { // it replaced a file since the folder was read
 		return w.enter(ctx, parent, base, name, above)
 	}
 	if !info.Mode().IsRegular() {
@@ -374,7 +376,7 @@ func (w *localWalk) enter(ctx context.Context, parent *os.Root, base, name strin
 	return w.folder(ctx, sub, name, above)
 }
 
-// enterLink follows a link to a folder.
+// enterLink lists the folder that a link leads to.
 func (w *localWalk) enterLink(ctx context.Context, name string, target fs.FileInfo, above []fs.FileInfo) (bool, error) {
 	for _, a := range above {
 		if os.SameFile(a, target) {

@@ -20,7 +20,7 @@ func link(t *testing.T, target, path string) {
 	}
 }
 
-func TestLinksStayInside(t *testing.T) {
+func TestLinksStayInsideTheFolder(t *testing.T) {
 	t.Parallel()
 	outside, dir := t.TempDir(), t.TempDir()
 	write(t, outside, map[string]string{"secret.txt": "secret", "sub/s.txt": "secret"})
@@ -54,7 +54,7 @@ func TestLinksStayInside(t *testing.T) {
 	}
 }
 
-func TestOddFilesAreReported(t *testing.T) {
+func TestUnusualFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	odd := "new\nline \xff\x01 100% %41.txt"
@@ -139,14 +139,14 @@ func TestFilters(t *testing.T) {
 		}
 	}
 	if _, err := Open(t.Context(), dir, Options{Include: []string{"[a"}}); err == nil {
-		t.Error("a bad glob was taken")
+		t.Error("an invalid glob was accepted")
 	}
 	if hidden := open1(t, filepath.Join(dir, ".hidden"), Options{}); len(list(t, hidden)) != 1 || !hidden.Matches(".hidden", old) {
-		t.Error("a hidden file that is named is a document")
+		t.Error("a hidden file that the user named is not a document")
 	}
 }
 
-func TestMissingSources(t *testing.T) {
+func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, raw := range []string{"", filepath.Join(dir, "nope"), "file:///nope/nope", "file://host/x", "ftp://x/y", "http://x/", "s3:///x", "-", "nul\x00byte"} {
@@ -163,7 +163,7 @@ func TestMissingSources(t *testing.T) {
 	}
 }
 
-func TestProblemsThatChangeAreNewVersions(t *testing.T) {
+func TestVersionDependsOnProblem(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"big.txt": strings.Repeat("x", 2000)})
@@ -208,7 +208,7 @@ func FuzzEscapeName(f *testing.F) {
 			t.Fatalf("%q became %q became %q", name, uri, unescapeName(uri))
 		}
 		if strings.ToValidUTF8(uri, "") != uri || strings.ContainsAny(uri, "\n\r\x00\t\x7f") {
-			t.Fatalf("%q is no clean URI", uri)
+			t.Fatalf("%q is not a clean URI", uri)
 		}
 		if got := string(appendEscaped(nil, []byte(name))); got != uri {
 			t.Fatalf("appendEscaped gives %q, escapeName %q", got, uri)
@@ -216,12 +216,12 @@ func FuzzEscapeName(f *testing.F) {
 	})
 }
 
-func FuzzParseLocation(f *testing.F) {
+func FuzzParseAddress(f *testing.F) {
 	for _, s := range []string{"./docs", "file:///a/b?id_field=x", "s3://b/p/q.jsonl?region=eu", "gs://b", "azblob://c/x/", "C:\\x", "a://", "file:///%2e%2e/x", "s3://b/a%20b#c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		l, err := parseLocation(raw)
+		l, err := parseAddress(raw)
 		if err != nil {
 			return
 		}
@@ -232,7 +232,7 @@ func FuzzParseLocation(f *testing.F) {
 		if l.fields.text != "" {
 			f.text = l.fields.text
 		}
-		again, err := parseLocation(l.url(f))
+		again, err := parseAddress(l.url(f))
 		if err != nil {
 			t.Fatalf("%q gives %q, which is refused: %v", raw, l.url(f), err)
 		}

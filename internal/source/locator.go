@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// locator says where a line is: at which byte of its file, how long (without its line end),
-// and how many bytes of the URI are the file's.
+// locator is the place of a line: its offset in the file in bytes, its length without the line
+// end, and how many bytes of the URI name the file.
 type locator struct {
 	offset, length int64
 	file           int
@@ -23,8 +23,7 @@ func (l locator) append(b []byte) []byte {
 
 func (l locator) String() string { return string(l.append(nil)) }
 
-// parseLocator reads the locator of a line whose URI is given. An error means that the two do
-// not belong together.
+// parseLocator parses the locator of the line with this URI. It fails if the two do not match.
 func parseLocator(s, uri string) (locator, error) {
 	offset, rest, ok1 := strings.Cut(s, "+")
 	length, file, ok2 := strings.Cut(rest, "@")

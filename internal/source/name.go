@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// escapeName writes a file name or an id as it stands in a URI. Most stay as they are. Bytes
-// that are not UTF-8, control characters and line separators become %XX, so that a URI can be
-// stored, printed and logged; a percent sign is written %25 only where two hex digits follow
-// it, which keeps the mapping reversible and "100% sure.txt" readable.
+// escapeName writes a file name or an id as a part of a URI that can be stored, printed and
+// logged. Bytes that are not UTF-8, control characters and line separators become %XX. A
+// percent sign becomes %25 only before two hex digits, which keeps the mapping reversible and
+// "100% sure.txt" readable.
 func escapeName(name string) string {
 	i := firstEscape(name)
 	if i == len(name) {
@@ -83,7 +83,7 @@ func isEscape(s string) bool {
 	return len(s) >= 3 && unhex(s[1]) < 16 && unhex(s[2]) < 16
 }
 
-// unhex gives 255 for a byte that is no hex digit.
+// unhex returns the value of a hex digit, 255 for another byte.
 func unhex(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':

@@ -11,12 +11,12 @@ import (
 	"slices"
 )
 
-// sortedRun is how many names of one folder are held in memory: some 10 MB.
+// sortedRun is how many names of one folder are held in memory: about 10 MB.
 const sortedRun = 100_000
 
-// nameSorter sorts the names of one folder. Beyond sortedRun of them it keeps sorted runs in
-// a temporary file and merges them, so that a folder of ten million files does not have to be
-// held.
+// nameSorter sorts the names of one folder. It writes each sortedRun names to a temporary file
+// and merges them at the end, so that a folder of ten million files does not have to fit into
+// memory.
 type nameSorter struct {
 	names []string
 	limit int
@@ -41,7 +41,7 @@ func (s *nameSorter) flush() error {
 		if err != nil {
 			return fmt.Errorf("create a temporary file for sorting: %w", err)
 		}
-		// Unlinked at once: nothing stays behind, whatever happens to the process.
+		// Unlinked now, so that the file disappears with the process.
 		if err := os.Remove(f.Name()); err != nil {
 			_ = f.Close()
 			return fmt.Errorf("unlink the temporary file for sorting: %w", err)
@@ -54,7 +54,7 @@ func (s *nameSorter) flush() error {
 	var head [binary.MaxVarintLen64]byte
 	for _, n := range s.names {
 		k := binary.PutUvarint(head[:], uint64(len(n)))
-		_, _ = w.Write(head[:k]) // bufio keeps the first error for Flush
+		_, _ = w.Write(head[:k]) // Flush returns the first error
 		_, _ = w.WriteString(n)
 		s.size += int64(k + len(n))
 	}
@@ -66,7 +66,7 @@ func (s *nameSorter) flush() error {
 	return nil
 }
 
-// sorted gives the names in byte order, once.
+// sorted yields the names in byte order. It can be used once.
 func (s *nameSorter) sorted() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		if s.spill == nil {

@@ -8,28 +8,28 @@ import (
 
 // Options say how a source is opened and which of its documents are listed.
 type Options struct {
-	// Include and Exclude are doublestar globs on the URI: a document is listed when it matches
-	// an Include (or there is none) and no Exclude. A pattern without a slash is also tried on
-	// the last element of the path, and for a line the file's name is tried besides the line's URI.
+	// Include and Exclude are doublestar globs on the URI. A document is listed if it matches an
+	// Include, or there is none, and no Exclude. A pattern without a slash is also matched against
+	// the last element of the path. For a line both its URI and that of its file are tried.
 	Include, Exclude []string
-	// Since and Until bound Entry.Modified: Since <= Modified < Until. Zero is open.
+	// Since and Until bound [Entry].Modified: Since <= Modified < Until. A zero time is no bound.
 	Since, Until time.Time
-	// Limit ends a listing after so many entries; 0 lists all.
+	// Limit ends a listing after this number of entries; 0 is no limit.
 	Limit int
-	// Hidden lists names that begin with a dot, too.
+	// Hidden also lists names that begin with a dot.
 	Hidden bool
-	// Skip holds absolute local paths (files or folders) that are never listed.
+	// Skip holds absolute local paths of files and folders that are never listed.
 	Skip []string
-	// IDField and TextField are the keys of a JSONL line; empty means "id" and "text", or what
-	// the source's URL carries.
+	// IDField and TextField are the keys of a JSONL line. Empty means those in the source's URL,
+	// else "id" and "text".
 	IDField, TextField string
-	// MaxBytes is the size of the largest document (file or line); 0 means DefaultMaxBytes.
+	// MaxBytes is the maximum size of a document (file or line); 0 means [DefaultMaxBytes].
 	MaxBytes int64
-	// Stdin is what "-" reads.
+	// Stdin is read for "-".
 	Stdin io.Reader
-	// Spool is the folder in which what came from Stdin is kept, under a name made from its
-	// content, so that another process can read it after this one ended. When it is empty a
-	// temporary folder is used, which Close removes.
+	// Spool is the folder that keeps the content of Stdin, under a name made from that content, so
+	// that other processes can read it later. If Spool is empty, a temporary folder is used, which
+	// [Source.Close] removes.
 	Spool string
 }
 

@@ -39,25 +39,25 @@ type Source struct {
 	limit   int
 	max     int64
 	indexes *indexCache
-	// spool is a temporary folder that Close removes.
+	// spool is a temporary folder, which Close removes; empty if there is none.
 	spool string
 }
 
-// Open opens what raw names: a folder, a file, a .jsonl file, a URL with the scheme s3, gs,
-// azblob or file, or "-" for Options.Stdin. An error that matches ErrNoSource says that there
-// is nothing; its text is meant for the user.
+// Open opens a folder, a file, a JSONL file (.jsonl or .ndjson), a URL with the scheme s3, gs,
+// azblob or file, or, for "-", [Options].Stdin. If raw is not the address of a source, the
+// error matches [ErrNoSource], and its text tells the user what to check.
 func Open(ctx context.Context, raw string, o Options) (*Source, error) {
 	if raw == "-" {
 		return openStdin(ctx, o)
 	}
-	l, err := parseLocation(raw)
+	l, err := parseAddress(raw)
 	if err != nil {
 		return nil, err
 	}
 	return open(ctx, l, o)
 }
 
-func open(ctx context.Context, l location, o Options) (*Source, error) {
+func open(ctx context.Context, l address, o Options) (*Source, error) {
 	f, err := newFilter(o)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func open(ctx context.Context, l location, o Options) (*Source, error) {
 	return newSource(t, l, f, o), nil
 }
 
-func newSource(t tree, l location, f filter, o Options) *Source {
+func newSource(t tree, l address, f filter, o Options) *Source {
 	if b, ok := t.(*bucketTree); ok && b.single != "" {
 		f.single = escapeName(b.single[len(b.prefix):])
 	}
@@ -91,11 +91,12 @@ func newSource(t tree, l location, f filter, o Options) *Source {
 	return s
 }
 
-// URL is the identity of the source: absolute, cleaned, with the fields of its lines where
-// they are not the usual ones. Open of it gives a source that can fetch the same documents.
+// URL returns the identity of the source: an absolute, cleaned address, with the fields of its
+// lines if they differ from the defaults. [Open] with this URL returns a source that fetches
+// the same documents.
 func (s *Source) URL() string { return s.url }
 
-// Close releases what the source holds. No other method may be called afterwards.
+// Close releases what the source holds. After Close no other method may be called.
 func (s *Source) Close() error {
 	err := s.tree.close()
 	if s.spool != "" {
@@ -104,9 +105,9 @@ func (s *Source) Close() error {
 	return err
 }
 
-// Matches says whether the filters would let a document through that is known from earlier:
-// only then does its absence from a whole listing mean that it is gone. It does not know of
-// Options.Limit: after a limited listing nothing can be said to be gone.
+// Matches reports whether the filters admit a document that an earlier listing had. Only then
+// does its absence from a complete listing mean that it is gone. Matches ignores
+// [Options].Limit: a limited listing shows nothing about the documents that it leaves out.
 func (s *Source) Matches(uri string, modified time.Time) bool {
 	if t, ok := s.tree.(*localTree); ok && t.skippedBelow(unescapeName(fileOf(uri))) {
 		return false
@@ -114,9 +115,10 @@ func (s *Source) Matches(uri string, modified time.Time) bool {
 	return s.filter.matches(uri, modified)
 }
 
-// Entries lists the documents in a stable order: files by name, lines as they come. Memory
-// does not grow with their number. A document that cannot be read is an Entry with a Problem;
-// an error ends the listing, which then is not whole. Of lines with the same id each is listed.
+// Entries lists the documents in a stable order: files by name, lines by their position. Memory
+// does not grow with their number. A document that cannot be read is an [Entry] with a Problem.
+// An error ends the listing, which is then incomplete. If several lines have the same id, all
+// of them are listed.
 func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		left := s.limit
@@ -140,7 +142,7 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 			}
 			switch {
 			case it.problem != "":
-				// A folder that cannot be read may hold anything: no Include hides it.
+				// A folder that cannot be listed may hold any document, so Include does not hide it.
 				if it.version[0] != '!' && !s.filter.included(it.uri) {
 					return true
 				}
@@ -178,12 +180,12 @@ func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) erro
 		if errors.Is(err, ErrGone) {
 			return nil
 		}
-		return fmt.Errorf("list the lines of %s: %w", it.uri, err)
+		return fmt.Errorf("list lines of %s: %w", it.uri, err)
 	}
 	defer func() { _ = r.Close() }()
 	it = now
 	scan := newLineReader(r, s.max)
-	// Whether the name alone decides saves trying the globs on every line.
+	// Without globs every line of the file is listed, and none has to be matched.
 	fixed := len(s.filter.include) == 0 && len(s.filter.exclude) == 0
 	var scratch, made []byte
 	for {
@@ -192,7 +194,7 @@ func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) erro
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("list the lines of %s: %w", it.uri, cause(err))
+			return fmt.Errorf("list lines of %s: %w", it.uri, cause(err))
 		}
 		if ln.number&1023 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -229,7 +231,7 @@ func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) erro
 	}
 }
 
-// lineID gives the id of a line that is a document.
+// lineID returns the id of a line, or an error if the line is not a document.
 func (s *Source) lineID(ln line, scratch []byte) ([]byte, error) {
 	if ln.long {
 		return nil, &lineError{TooLarge(ln.length, s.max).Reason}
@@ -258,10 +260,10 @@ func blank(line []byte) bool {
 	return true
 }
 
-// Fetch reads one document, at most Options.MaxBytes of it. It gives an error matching ErrGone
-// when the document is not there any more, and *InputError when it is there and cannot be
-// read. When a JSONL file has changed so that the line is not where it was, the file is
-// indexed once and the line is looked up by its id.
+// Fetch reads one document. The error matches [ErrGone] if the document no longer exists. It is
+// an [*InputError] if the document exists and cannot be read, for example because it has more
+// than [Options].MaxBytes. If a JSONL file has changed and the line has moved, Fetch indexes
+// the file once and finds the line by its id.
 func (s *Source) Fetch(ctx context.Context, ref Ref) (*Raw, error) {
 	raw, err := s.fetch(ctx, ref)
 	if err != nil {
@@ -270,8 +272,8 @@ func (s *Source) Fetch(ctx context.Context, ref Ref) (*Raw, error) {
 	return raw, nil
 }
 
-// Size is how many bytes [Source.Fetch] will hold for this document, or the limit on them if that
-// is less. For a line of a JSONL file these are the line and its decoded text.
+// Size returns how many bytes [Source.Fetch] will hold for a document, at most
+// [Options].MaxBytes. For a line of a JSONL file these are the line and its decoded text.
 func (s *Source) Size(ctx context.Context, ref Ref) (int64, error) {
 	if ref.Locator != "" {
 		l, err := parseLocator(ref.Locator, ref.URI)
@@ -289,7 +291,7 @@ func (s *Source) fetch(ctx context.Context, ref Ref) (*Raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A file that is written to while it is read is read again; the second time it stands.
+	// A file that changes while it is read is read again, up to three times in all.
 	for attempt := 0; ; attempt++ {
 		data, before, err := s.readFile(ctx, it)
 		if err != nil {
@@ -325,7 +327,8 @@ func (s *Source) readFile(ctx context.Context, it item) ([]byte, item, error) {
 	return data, now, nil
 }
 
-// readBounded reads to the end, into one buffer when the size that was announced is right.
+// readBounded reads to the end, at most max bytes. It needs a single buffer if the expected
+// size is correct.
 func readBounded(r io.Reader, size, max int64) ([]byte, error) {
 	buf := make([]byte, 0, min(size, max)+1)
 	for {
@@ -380,8 +383,8 @@ func (s *Source) fetchLine(ctx context.Context, ref Ref) (*Raw, error) {
 	return s.relocate(ctx, file, ref.URI, l.file)
 }
 
-// isVersion compares a version with that of a line as it is now; one of a bad line has the
-// problem behind it.
+// isVersion compares the listed version of a line with its present one. The listed version of a
+// broken line has the problem appended.
 func isVersion(known, now string) bool {
 	return len(known) >= len(now) && known[:len(now)] == now && (len(known) == len(now) || known[len(now)] == '!')
 }

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 )
 
-// openStdin keeps what comes from standard input in a file and opens that. It is a JSONL file
-// when its first line that is not blank is a JSON object with the text field, else one
-// document with the URI "stdin".
+// openStdin writes standard input to a file and opens that. The file is a JSONL file if its
+// first line that is not blank is a JSON object with the text field; else it is one document
+// with the URI "stdin".
 func openStdin(ctx context.Context, o Options) (*Source, error) {
 	if o.Stdin == nil {
 		return nil, fmt.Errorf("%w: there is no standard input to read", ErrNoSource)
@@ -44,9 +44,9 @@ func spoolStdin(ctx context.Context, o Options, folder string) (*Source, error) 
 	}
 	f, err := os.CreateTemp(folder, ".incoming-*")
 	if err != nil {
-		return nil, fmt.Errorf("keep standard input: %w", err)
+		return nil, fmt.Errorf("store standard input: %w", err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails once it has been moved to its place
+	defer func() { _ = os.Remove(f.Name()) }() // fails if the file was renamed, which is intended
 	digest := sha256.New()
 	_, err = io.Copy(io.MultiWriter(f, digest), &untilDone{ctx: ctx, r: o.Stdin})
 	if err == nil {
@@ -57,26 +57,27 @@ func spoolStdin(ctx context.Context, o Options, folder string) (*Source, error) 
 		name = "stdin.jsonl"
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("keep standard input: %w", err)
+		return nil, fmt.Errorf("store standard input: %w", err)
 	}
-	// Equal input is the same source, so that a run of it can be continued.
+	// Equal input gives the same source, so that its run can be continued.
 	place := filepath.Join(folder, hex.EncodeToString(digest.Sum(nil))[:24])
 	if err := os.MkdirAll(place, 0o700); err != nil {
-		return nil, fmt.Errorf("keep standard input: %w", err)
+		return nil, fmt.Errorf("store standard input: %w", err)
 	}
 	path, err := filepath.Abs(filepath.Join(place, name))
 	if err != nil {
-		return nil, fmt.Errorf("keep standard input: %w", err)
+		return nil, fmt.Errorf("store standard input: %w", err)
 	}
 	if _, err := os.Stat(path); err != nil {
 		if err := os.Rename(f.Name(), path); err != nil {
-			return nil, fmt.Errorf("keep standard input: %w", err)
+			return nil, fmt.Errorf("store standard input: %w", err)
 		}
 	}
-	return open(ctx, location{scheme: "file", path: path}, o)
+	return open(ctx, address{scheme: "file", path: path}, o)
 }
 
-// startsWithObject looks at the first line that is not blank.
+// startsWithObject reports whether the first line that is not blank is a JSON object with the
+// text field.
 func startsWithObject(r io.Reader, o Options) bool {
 	scan := newLineReader(bufio.NewReader(r), o.maxBytes())
 	for {
@@ -91,7 +92,8 @@ func startsWithObject(r io.Reader, o Options) bool {
 	}
 }
 
-// untilDone ends reading once the context is done. A read that is under way is not interrupted.
+// untilDone fails with the error of ctx once that is done. It does not interrupt a read in
+// progress.
 type untilDone struct {
 	ctx context.Context
 	r   io.Reader
