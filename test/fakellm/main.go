@@ -1,15 +1,16 @@
-// Command fakellm serves an OpenAI-compatible endpoint that costs nothing and
-// fails on demand, for trying gistmill out, for tests and for benchmarks:
+// Command fakellm serves an OpenAI-compatible endpoint that costs nothing and fails on demand,
+// for trying gistmill, for tests and for benchmarks:
 //
 //	go run ./test/fakellm -latency 300ms -rpm 1200 -rate-500 0.05
 //	gistmill run ./docs --base-url http://127.0.0.1:8089/v1
 //
-// Every setting is a flag (see -help) and can be changed while it runs:
+// Every setting is a flag (see -help) and can be changed at run time:
 //
 //	curl -X POST http://127.0.0.1:8089/_fake/config -d '{"rpm": 600}'
 //	curl http://127.0.0.1:8089/_fake/stats
-//	curl "http://127.0.0.1:8089/_fake/stats?from=$(($(date +%s) - 60))"   # admitted and admissible in the last minute
-//	curl http://127.0.0.1:8089/_fake/seconds                             # second by second
+//	# admitted and admissible in the last minute
+//	curl "http://127.0.0.1:8089/_fake/stats?from=$(($(date +%s) - 60))"
+//	curl http://127.0.0.1:8089/_fake/seconds # second by second
 //	curl http://127.0.0.1:8089/_fake/calls?after=1000
 //	curl -X DELETE http://127.0.0.1:8089/_fake/calls
 package main
@@ -34,7 +35,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// It holds next to nothing, so that Go would collect many times a second: a quarter of a call's cost.
+	// The process holds little memory, so Go would collect garbage many times a second, which
+	// would cost a quarter of each call.
 	debug.SetGCPercent(800)
 	if err := run(ctx, os.Args[1:], os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "fakellm:", err)

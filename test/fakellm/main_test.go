@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestRun starts the command on a free port, asks it, and stops it.
+// TestRun starts the command on a free port, makes a call, and stops it.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,11 +1,13 @@
-// Command fuzz runs every fuzz target of the module for a while, one after the other, and prints what each has done.
+// Command fuzz runs every fuzz target of the module for a while, one at a time, and prints what
+// each has done.
 //
 //	go run ./test/fuzz -time 10m
 //
-// A target that fails does not end it; the input that made it fail is in the target's testdata/fuzz, where `go test` finds it from
-// then on. It ends with 1 when any has failed.
+// A failing target does not end the command. The failing input is in the target's
+// testdata/fuzz, where `go test` runs it from then on. The exit code is 1 if any target has
+// failed.
 //
-// It owns the list of targets and the table. It refuses to own the targets, which stand beside what they try.
+// It owns the list of targets and the table. The targets are in the packages that they test.
 package main
 
 import (
@@ -74,7 +76,7 @@ type target struct{ dir, name string }
 
 var declared = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
 
-// targets finds the fuzz targets of the module, without those of modules within it.
+// targets finds the fuzz targets of the module, without nested modules.
 func targets(module fs.FS) ([]target, error) {
 	var all []target
 	err := fs.WalkDir(module, ".", func(file string, entry fs.DirEntry, err error) error {
@@ -105,7 +107,7 @@ func targets(module fs.FS) ([]target, error) {
 	return all, nil
 }
 
-// fuzz tries all targets and prints a row for each.
+// fuzz runs all targets and prints a row for each.
 func fuzz(ctx context.Context, all []target, stdout io.Writer, try func(context.Context, target) (string, error)) error {
 	if len(all) == 0 {
 		return errors.New("there is no fuzz target")
@@ -136,13 +138,13 @@ func fuzz(ctx context.Context, all []target, stdout io.Writer, try func(context.
 	return nil
 }
 
-// row is what came of a target.
+// row is the result of a target.
 type row struct {
 	target
 	executions, fresh, known int64 // runs, new inputs kept, inputs in all
 	took                     time.Duration
 	failed, stopped          bool
-	input                    string // that made it fail
+	input                    string // the failing input
 }
 
 var (
@@ -150,7 +152,7 @@ var (
 	written  = regexp.MustCompile(`Failing input written to (\S+)`)
 )
 
-// read takes the last figures out of what `go test -fuzz` has said.
+// read parses the last figures in the output of `go test -fuzz`.
 func read(said string) (r row) {
 	if all := progress.FindAllStringSubmatch(said, -1); len(all) > 0 {
 		last := all[len(all)-1]
@@ -164,7 +166,7 @@ func read(said string) (r row) {
 	return r
 }
 
-// table is Markdown, as it stands in RESULTS.md.
+// table returns the Markdown table of RESULTS.md.
 func table(to io.Writer, rows []row) {
 	fmt.Fprintln(to, "| target | time | executions | new inputs | inputs | result |\n|---|---:|---:|---:|---:|---|")
 	for _, r := range rows {

@@ -17,7 +17,7 @@ import (
 	"github.com/gistmill/gistmill/test/program"
 )
 
-// Postgres is a server of its own cluster. It is not safe for concurrent use.
+// Postgres is a server with a cluster of its own. It is not safe for concurrent use.
 type Postgres struct {
 	Port int
 
@@ -27,14 +27,16 @@ type Postgres struct {
 	process   *program.Process // nil: it does not run
 }
 
-// PostgresOptions are what a test wants beside the common. The zero value lets everybody on this machine in, the superuser postgres too.
+// PostgresOptions are a test's own settings. The zero value accepts every local connection,
+// also of the superuser postgres.
 type PostgresOptions struct {
-	Files    map[string][]byte // into the folder of its data, before the first start
+	Files    map[string][]byte // for its data folder, before the first start
 	Settings []string          // name=value
 }
 
-// StartPostgres makes a cluster in a folder, which its user must be able to reach, and starts it on a free port of the loopback. fsync is
-// off, for it is our processes that die, not the machine; a checkpoint comes often, so that a start after a crash has little to redo.
+// StartPostgres creates a cluster in a folder, which PostgreSQL's user must be able to reach,
+// and starts it on a free loopback port. fsync is off, because tests kill processes and not the
+// machine. Checkpoints are frequent, so that a start after a crash has little to redo.
 func StartPostgres(ctx context.Context, dir string, o PostgresOptions) (*Postgres, error) {
 	bin, err := postgresPrograms()
 	if err != nil {
@@ -57,7 +59,7 @@ func StartPostgres(ctx context.Context, dir string, o PostgresOptions) (*Postgre
 		}
 	}
 	var failures []error
-	for range 3 { // the port may be lost to another process
+	for range 3 { // another process may take the port first
 		if p.Port, err = FreePort(); err != nil {
 			return nil, err
 		}
@@ -69,7 +71,8 @@ func StartPostgres(ctx context.Context, dir string, o PostgresOptions) (*Postgre
 	return nil, errors.Join(failures...)
 }
 
-// postgresPrograms is their folder. Debian keeps them out of PATH, a folder for each version.
+// postgresPrograms returns the folder of PostgreSQL's programs. Debian keeps them out of PATH,
+// in one folder for each version.
 func postgresPrograms() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -86,7 +89,8 @@ func postgresPrograms() (string, error) {
 	return filepath.Dir(path), nil
 }
 
-// becomeOwner lets root hand the cluster to the user that Debian's package makes, since PostgreSQL refuses to run as root.
+// becomeOwner gives the cluster to the user of Debian's package if the test runs as root, since
+// PostgreSQL refuses to run as root.
 func (p *Postgres) becomeOwner() error {
 	p.as = &syscall.SysProcAttr{}
 	if os.Getuid() != 0 {
@@ -112,7 +116,7 @@ func (p *Postgres) own(path string) error {
 	return os.Chown(path, int(p.as.Credential.Uid), int(p.as.Credential.Gid))
 }
 
-// WriteFile writes one into the folder of the data that only the server may read.
+// WriteFile writes a file into the data folder that only the server may read.
 func (p *Postgres) WriteFile(name string, content []byte) error {
 	path := filepath.Join(p.data, name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -121,14 +125,14 @@ func (p *Postgres) WriteFile(name string, content []byte) error {
 	return p.own(path)
 }
 
-// Command is one of PostgreSQL's own programs, as the user that the server runs as.
+// Command returns a command of PostgreSQL's own programs that runs as the server's user.
 func (p *Postgres) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, filepath.Join(p.bin, name), args...)
 	c.Dir, c.SysProcAttr = "/", p.as
 	return c
 }
 
-// Start starts the server again, with the data of the one before, and waits until it answers.
+// Start starts the server again with the same data, and waits until it answers.
 func (p *Postgres) Start(ctx context.Context) (err error) {
 	args := []string{"-D", p.data, "-p", strconv.Itoa(p.Port)}
 	for _, setting := range slices.Concat([]string{
@@ -152,8 +156,8 @@ func (p *Postgres) Start(ctx context.Context) (err error) {
 	return err
 }
 
-// Stop shuts the server down immediately, as a crash would: backends are cut off, and what they had committed is recovered at the next
-// start (postgres(1): SIGQUIT).
+// Stop shuts the server down immediately, as a crash would: connections are cut, and committed
+// data is recovered at the next start (postgres(1): SIGQUIT).
 func (p *Postgres) Stop() {
 	if p.process != nil {
 		_ = p.process.Signal(syscall.SIGQUIT)
@@ -162,7 +166,7 @@ func (p *Postgres) Stop() {
 	p.process = nil
 }
 
-// Log is what the server that runs has said so far.
+// Log returns what the running server has logged so far.
 func (p *Postgres) Log() string {
 	if p.process == nil {
 		return ""
@@ -170,13 +174,13 @@ func (p *Postgres) Log() string {
 	return p.process.Stderr.String()
 }
 
-// Address is HOST:PORT.
+// Address returns HOST:PORT.
 func (p *Postgres) Address() string { return fmt.Sprintf("127.0.0.1:%d", p.Port) }
 
-// URL is for programs on this machine.
+// URL returns the server's URL for programs on this machine.
 func (p *Postgres) URL() string { return URL(p.Address()) }
 
-// URL is that of the database behind an address, which may be a proxy's.
+// URL returns the URL of the database behind an address, which may be a proxy's.
 func URL(address string) string {
 	return "postgres://postgres@" + address + "/postgres?sslmode=disable"
 }

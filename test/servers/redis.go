@@ -1,7 +1,7 @@
 // Package servers starts a Redis or a PostgreSQL for tests that flush, stop and kill it.
 //
-// It owns one server process and its data, which outlive each other. It refuses to own what is stored there; a place on servers that
-// others use too is test/bench/servers.
+// It owns one server process and its data; each may outlive the other. It does not own the
+// contents. For a place on shared servers see test/bench/servers.
 package servers
 
 import (
@@ -18,10 +18,11 @@ import (
 	"github.com/gistmill/gistmill/test/program"
 )
 
-// startWithin is for a loaded machine and a server that reads its log first.
+// startWithin is long enough for a loaded machine and a server that replays its log first.
 const startWithin = 5 * time.Minute
 
-// Redis is a server with an append-only file that evicts nothing. It is not safe for concurrent use, but for the Client.
+// Redis is a server with an append-only file and without eviction. Only its Client is safe for
+// concurrent use.
 type Redis struct {
 	Client *redis.Client
 	Port   int
@@ -32,11 +33,12 @@ type Redis struct {
 	process *program.Process // nil: it does not run
 }
 
-// StartRedis starts a server on a free port of the loopback, with its data in a folder, and more of a command line. The Client logs in as
-// login says; with TLS the server listens with TLS only. What it has acknowledged survives its death, unless more says otherwise.
+// StartRedis starts a server on a free loopback port, with its data in a folder and further
+// arguments. The Client uses the options login; with TLS the server listens with TLS only.
+// Acknowledged writes survive its death unless an argument changes that.
 func StartRedis(ctx context.Context, dir string, login redis.Options, more ...string) (*Redis, error) {
 	var failures []error
-	for range 3 { // the port may be lost to another process
+	for range 3 { // another process may take the port first
 		port, err := FreePort()
 		if err != nil {
 			return nil, err
@@ -51,7 +53,7 @@ func StartRedis(ctx context.Context, dir string, login redis.Options, more ...st
 	return nil, errors.Join(failures...)
 }
 
-// Start starts the server again, with the data of the one before, and waits until it answers.
+// Start starts the server again with the same data, and waits until it answers.
 func (r *Redis) Start(ctx context.Context) (err error) {
 	port := []string{"--port", fmt.Sprint(r.Port)}
 	if r.tls {
@@ -78,10 +80,10 @@ func (r *Redis) Kill() {
 	r.process = nil
 }
 
-// Process is the one that runs, or nil.
+// Process returns the running process, or nil.
 func (r *Redis) Process() *program.Process { return r.process }
 
-// Address is HOST:PORT.
+// Address returns HOST:PORT.
 func (r *Redis) Address() string { return fmt.Sprintf("127.0.0.1:%d", r.Port) }
 
 // Close kills the server and closes the client.
@@ -90,7 +92,7 @@ func (r *Redis) Close() error {
 	return r.Client.Close()
 }
 
-// FreePort is one of the loopback that nobody listens on just now.
+// FreePort returns a loopback port on which nothing listens at the moment.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

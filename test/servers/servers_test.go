@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/test/servers"
 )
 
-// What was acknowledged is there when a server that was killed is started again.
+// Acknowledged writes survive a kill and a new start.
 func TestRedisKeepsWhatItHas(t *testing.T) {
 	t.Parallel()
 	r, err := servers.StartRedis(t.Context(), t.TempDir(), redis.Options{})

@@ -12,7 +12,7 @@ import (
 
 func (b *bench) file() string { return filepath.Join(b.dir, "documents.jsonl") }
 
-// writeLines writes the source.
+// writeLines writes the source file.
 func (b *bench) writeLines() (err error) {
 	f, err := os.Create(b.file())
 	if err != nil {
@@ -28,7 +28,7 @@ func (b *bench) writeLines() (err error) {
 	return w.Flush()
 }
 
-// appendLine adds one document.
+// appendLine appends one document.
 func (b *bench) appendLine() (err error) {
 	f, err := os.OpenFile(b.file(), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -39,10 +39,10 @@ func (b *bench) appendLine() (err error) {
 	return err
 }
 
-// leastBytes has room for what makes a text differ from all others.
+// leastBytes has room for the words that make a text unique.
 const leastBytes = 64
 
-// line is document n, with a text that no other has.
+// line returns document n. Its text is unique.
 func (b *bench) line(n int) []byte {
 	text := fmt.Sprintf("Parcel %d was weighed at the counter and sent on. ", n)
 	text += strings.Repeat("Nothing else is known of it. ", max(0, b.bytes-len(text))/29+1)

@@ -20,7 +20,7 @@ type planned struct {
 	Tasks   int64 `json:"tasks"`
 }
 
-// expect fails when a count is another, tasks aside.
+// expect fails if a count differs. Tasks are not compared.
 func (p planned) expect(want planned) error {
 	want.Tasks = p.Tasks
 	if p != want || (p.New > 0) != (p.Tasks > 0) {
@@ -55,8 +55,8 @@ func (b *bench) enqueue(ctx context.Context, name string) (row, planned, error) 
 	return r, plans[0], nil
 }
 
-// finish books the run as if workers had done it: all that the next enqueue looks at, by SQL, since real work would take
-// minutes that nobody measures. Its tasks stay in the queue.
+// finish completes the run by SQL, as far as the next enqueue reads it. Real work would take
+// minutes that are not part of the measurement. The tasks stay in the queue.
 func (b *bench) finish(ctx context.Context) error {
 	b.say("booking the run as finished")
 	for _, statement := range []string{
@@ -66,7 +66,7 @@ func (b *bench) finish(ctx context.Context) error {
 		`UPDATE run_documents SET state = 'done', attempts = 1, tries = 1`,
 		`UPDATE partitions SET state = 'done'`,
 		`UPDATE runs SET state = 'finished', finished_at = CAST(extract(epoch FROM clock_timestamp())*1000 AS BIGINT)`,
-		// Autovacuum would have done so in the time that the work takes.
+		// Autovacuum would run in the time that real work takes.
 		`VACUUM (ANALYZE) results`, `VACUUM (ANALYZE) run_documents`, `VACUUM (ANALYZE) documents`, `VACUUM (ANALYZE) partitions`,
 	} {
 		if _, err := b.place.DB.Exec(ctx, statement); err != nil {

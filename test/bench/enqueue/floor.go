@@ -8,8 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// floor brings as many rows of the same size into a table as `enqueue` has to: COPY to a staging table, then an upsert, in
-// one transaction. It reads no file, hashes nothing, and knows neither runs nor partitions.
+// floor writes the same number of rows of the same size into a table as `enqueue` does: COPY to
+// a staging table, then an upsert, in one transaction. It reads no file, hashes nothing, and
+// has neither runs nor partitions.
 func (b *bench) floor(ctx context.Context, when string) (row, error) {
 	began := time.Now()
 	tx, err := b.place.DB.Begin(ctx)
@@ -41,7 +42,7 @@ func (b *bench) floor(ctx context.Context, when string) (row, error) {
 	}
 	name := "floor: COPY and upsert of the same rows"
 	if when == "again" {
-		name = "floor: once more, nothing changed"
+		name = "floor: again, nothing changed"
 	}
 	return row{name: name, took: time.Since(began)}, nil
 }

@@ -1,11 +1,12 @@
-// Command enqueue measures how long `gistmill enqueue` takes for a large .jsonl file, over PostgreSQL and Redis: the first
-// time, and again with one line appended. Beside it stands a floor from the same minute: the same rows brought into a plain
-// table by COPY and an upsert, which is the least that any such program does. It writes its section of test/bench/RESULTS.md.
+// Command enqueue measures how long `gistmill enqueue` takes for a large .jsonl file with
+// PostgreSQL and Redis: the first time, and again with one appended line. For comparison it
+// measures a floor in the same minute: the same rows written into a plain table by COPY and an
+// upsert, the minimum for any such program. It writes its section of test/bench/RESULTS.md.
 //
 //	go run ./test/bench/enqueue -store postgres://… -redis redis://… -lines 1000000
 //
-// It owns the measurement, and fails when a count is wrong. It refuses to own time limits: those depend on the machine.
-// It works in a schema and a queue of its own, which it deletes.
+// It owns the measurement, and fails if a count is wrong. It sets no time limits: those depend
+// on the machine. It works in a schema and a queue of its own, which it deletes.
 package main
 
 import (
@@ -37,7 +38,7 @@ func main() {
 type bench struct {
 	place        *servers.Place
 	lines, bytes int
-	binary       string // of gistmill; empty: built for it
+	binary       string // path of gistmill; empty: build it
 	dir          string
 	stdout       io.Writer
 	result       result
@@ -84,7 +85,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	return report.Save(*out, title, text)
 }
 
-// prepare makes the program and the documents.
+// prepare builds the program and writes the documents.
 func (b *bench) prepare(ctx context.Context) error {
 	if b.binary == "" {
 		b.binary = filepath.Join(b.dir, "gistmill")
@@ -96,7 +97,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	return b.writeLines()
 }
 
-// measure times each step, and checks what it counted.
+// measure measures each step and checks the counts.
 func (b *bench) measure(ctx context.Context) error {
 	b.result = result{lines: b.lines, bytes: b.bytes}
 	b.result.here = report.Here(ctx, fmt.Sprintf("`make bench-enqueue LINES=%d`, which is `go run ./test/bench/enqueue -lines %d`", b.lines, b.lines))

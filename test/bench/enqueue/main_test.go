@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Every document is valid, as long as was asked for, and another one.
+// Every document is valid, has the requested length and is unique.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	for _, bytes := range []int{leastBytes, 200, 1000} {
@@ -31,7 +31,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// A wrong count fails the measurement; how many tasks it makes is not fixed.
+// A wrong count fails the measurement. The number of tasks may vary.
 func TestExpect(t *testing.T) {
 	t.Parallel()
 	want := planned{Listed: 10, New: 1, Skipped: 9}

@@ -14,7 +14,7 @@ type row struct {
 	peak      int64         // bytes; 0: not measured
 }
 
-// result is all that is reported.
+// result holds everything that is reported.
 type result struct {
 	here, servers string
 	lines, bytes  int
@@ -22,7 +22,7 @@ type result struct {
 	rows          []row
 }
 
-// title is the section's in the file of results.
+// title is the heading of the section in the file of results.
 const title = "Enqueuing a large .jsonl file"
 
 func (r result) markdown() string {

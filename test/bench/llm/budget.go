@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// budgetScenario allows half of what the same documents cost when nothing is in the way.
+// budgetScenario sets a budget of half the cost of all documents.
 func budgetScenario() scenario {
 	const processes = 4
 	about := "budget of half the estimate, 4 workers"
@@ -22,7 +22,7 @@ func budgetScenario() scenario {
 			if err != nil {
 				return nil, err
 			}
-			// As long as the estimate takes them to be.
+			// The answer has the length that the estimate assumes.
 			if err := s.fake.set(ctx, map[string]any{"words": 75}); err != nil {
 				return nil, err
 			}
@@ -49,7 +49,7 @@ func budgetScenario() scenario {
 			if err != nil {
 				return nil, err
 			}
-			for _, w := range workers { // what is in flight is settled
+			for _, w := range workers { // wait until calls in flight have ended
 				if err := w.Signal(syscall.SIGTERM); err != nil {
 					return nil, err
 				}

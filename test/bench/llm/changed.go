@@ -8,7 +8,7 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// changedScenarios halve and double the limit that the workers were given at the start.
+// changedScenarios halve and double the limit that the workers received at the start.
 func changedScenarios() []scenario {
 	return []scenario{
 		changed("changed", fmt.Sprintf("%d RPM known, halved, then doubled, no headers, 4 workers", rpm), "none"),

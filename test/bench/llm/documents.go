@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// documents writes a .jsonl file of n documents with texts of least to most bytes, the same ones each time.
+// documents writes a .jsonl file of n documents with texts of least to most bytes, always the
+// same ones.
 func (s *site) documents(n, least, most int) (name string, err error) {
 	name = filepath.Join(s.dir, "documents.jsonl")
 	f, err := os.Create(name)
@@ -33,14 +34,14 @@ func (s *site) documents(n, least, most int) (name string, err error) {
 	return name, w.Flush()
 }
 
-// words of a letter: plain English, so that a tokenizer finds what it finds in prose.
+// words of a letter: plain English, so that a tokenizer counts as in prose.
 const words = `the of and to in a is that it was for on with as his they at be this from have or by one had not but what all were when we
 there can an your which their said if do will each about how up out them then she many some so these would other into has more her two
 like him see time could no make than first been its who now people my made over did down only way find use may water long little very after
 harbour letter weather captain village morning winter garden company journey market kitchen window railway printer season committee
 account measure evening paper country answer question number service history province library teacher surveyor`
 
-// letter is a text of about so many bytes that begins as no other does.
+// letter returns a text of about the given number of bytes with a unique beginning.
 func letter(random *rand.Rand, n, bytes int) string {
 	list := strings.Fields(words)
 	var t strings.Builder

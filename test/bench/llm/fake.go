@@ -16,7 +16,7 @@ import (
 	"github.com/gistmill/gistmill/test/program"
 )
 
-// fake is the endpoint, a process of its own.
+// fake is the endpoint in a process of its own.
 type fake struct {
 	baseURL string // as for --base-url
 	control string // …/_fake
@@ -48,7 +48,7 @@ func (f *fake) stop() {
 	f.process.Kill()
 }
 
-// set changes settings from now on.
+// set changes the endpoint's configuration.
 func (f *fake) set(ctx context.Context, settings map[string]any) error {
 	body, err := json.Marshal(settings)
 	if err != nil {
@@ -57,7 +57,7 @@ func (f *fake) set(ctx context.Context, settings map[string]any) error {
 	return f.ask(ctx, http.MethodPost, "/config", body, nil)
 }
 
-// interval is what happened between two times, in Unix seconds.
+// interval returns the counts between two times, in Unix seconds.
 func (f *fake) interval(ctx context.Context, from, to int64) (fakellm.Interval, error) {
 	var v fakellm.Interval
 	err := f.ask(ctx, http.MethodGet, fmt.Sprintf("/stats?from=%d&to=%d", from, to), nil, &v)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// killedScenario kills one of two workers with many calls open: each takes two seconds.
+// killedScenario kills one of two workers while it has many calls open. Each call takes two
+// seconds.
 func killedScenario() scenario {
 	const timeout, processes = 10 * time.Second, 2
 	about := fmt.Sprintf("%d RPM known, calls of 2 s, one of 2 workers killed", rpm)

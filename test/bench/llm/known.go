@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// knownScenarios give the workers the limit that the endpoint has.
+// knownScenarios configure the workers with the endpoint's own limit.
 func knownScenarios() []scenario {
 	var all []scenario
 	for _, processes := range []int{1, 2, 4, 8} {
@@ -36,7 +36,8 @@ func known(name, about string, processes int, period time.Duration, more map[str
 				limit[name] = value
 			}
 			if limit["limit_mode"] == "window" {
-				limit["limit_period"], limit["limit_start"] = period.String(), "full" // nothing would happen until the next one
+				// Without it nothing would happen until the next window.
+				limit["limit_period"], limit["limit_start"] = period.String(), "full"
 			}
 			workers, err := s.cluster(ctx, processes, enough(rpm/60, warm+period+steady, processes), 1000, 2000, limit, "--rpm", fmt.Sprint(rpm))
 			if err != nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// limiterScenario measures the limiter by itself: the Go benchmarks of internal/llm that are named BenchmarkLimiter…, on the
-// real Redis.
+// limiterScenario measures the limiter alone: the Go benchmarks of internal/llm/limiter named
+// BenchmarkLimiter…, on the real Redis.
 func limiterScenario() scenario {
 	return scenario{name: "limiter", about: "the cost of the limiter itself", alone: true, most: 5 * time.Minute,
 		play: func(ctx context.Context, s *site) ([]row, error) {
@@ -31,7 +31,7 @@ func limiterScenario() scenario {
 	}
 }
 
-// limiterRows reads the output of go test.
+// limiterRows parses the output of go test.
 func limiterRows(out []byte) []row {
 	line := regexp.MustCompile(`^(BenchmarkLimiter\S*?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`)
 	var rows []row

@@ -16,16 +16,17 @@ import (
 	"time"
 )
 
-// loopCommand is this program's first argument when it is to be the loop: a process of its own, as gistmill is.
+// loopCommand is the first argument that makes this program the loop, a process of its own like
+// gistmill.
 const loopCommand = "loop"
 
-// load is what programs are asked to do that go through all documents.
+// load sets what programs do that go through all documents.
 type load struct {
 	url, documents string
 	concurrency    int
 }
 
-// parse reads it from a program's arguments, with the program's own flags.
+// parse reads a load from a program's arguments, with the program's own flags.
 func (l *load) parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	flags.StringVar(&l.url, "url", "", "of the endpoint")
@@ -34,10 +35,11 @@ func (l *load) parse(flags *flag.FlagSet, args []string, stderr io.Writer) error
 	return flags.Parse(args)
 }
 
-// loop posts a body for each document, as many at once as was asked for, reads the answers and does nothing else.
+// loop posts a body for each document with the given concurrency, and reads the answers. It
+// does nothing else.
 func loop(ctx context.Context, args []string, _, stderr io.Writer) error {
 	flags := flag.NewFlagSet(loopCommand, flag.ContinueOnError)
-	template := flags.String("template", "", "file with a body, in which "+textMark+" stands for a document's text")
+	template := flags.String("template", "", "file with a body, in which "+textMark+" replaces a document's text")
 	var l load
 	if err := l.parse(flags, args, stderr); err != nil {
 		return err
@@ -99,7 +101,7 @@ func post(ctx context.Context, client *http.Client, address string, body []byte)
 	return nil
 }
 
-// readTexts returns the documents' texts as they stand in the file, escaped and without quotes.
+// readTexts returns the documents' texts as they are in the file, escaped and without quotes.
 func readTexts(name string) ([][]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -1,12 +1,13 @@
-// Command llm judges how gistmill uses an endpoint's limits, from outside: real processes on loopback, a fake endpoint
-// that says what it would have admitted, a real Redis and a real PostgreSQL. It writes its section of test/bench/RESULTS.md.
+// Command llm measures from outside how gistmill uses an endpoint's limits: real processes on
+// loopback, a fake endpoint that reports what it would have admitted, a real Redis and a real
+// PostgreSQL. It writes its section of test/bench/RESULTS.md.
 //
 //	go run ./test/bench/llm                      all scenarios, about 25 minutes
-//	go run ./test/bench/llm -quick               all of them, shortened to three minutes, for trying
-//	go run ./test/bench/llm -only known,budget   those whose names begin so
+//	go run ./test/bench/llm -quick               all scenarios, shortened to three minutes
+//	go run ./test/bench/llm -only known,budget   scenarios with these prefixes
 //
-// It owns the scenarios and what they are measured against. It refuses to own the endpoint (test/fakellm) and to change
-// anything in gistmill for the sake of a figure: it starts the program as its users do.
+// It owns the scenarios and their references. It does not own the endpoint (test/fakellm), and
+// it changes nothing in gistmill for a better figure: it starts the program as users do.
 package main
 
 import (
@@ -47,7 +48,7 @@ func main() {
 	}
 }
 
-// bench is what all scenarios share.
+// bench is shared by all scenarios.
 type bench struct {
 	store, redis string // URLs
 	gistmill     string // programs
@@ -115,7 +116,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return failed
 }
 
-// spelled is a command with its arguments, if there are any.
+// spelled returns a command with its arguments.
 func spelled(command, before string, args []string, after string) string {
 	if len(args) == 0 {
 		return command
@@ -123,7 +124,7 @@ func spelled(command, before string, args []string, after string) string {
 	return command + " " + before + strings.Join(args, " ") + after
 }
 
-// choose takes the scenarios whose names begin as was asked for.
+// choose returns the scenarios whose names have one of the given prefixes.
 func choose(all []scenario, only string) ([]scenario, error) {
 	if only == "" {
 		return all, nil
@@ -153,7 +154,7 @@ func choose(all []scenario, only string) ([]scenario, error) {
 	return chosen, nil
 }
 
-// prepare makes the programs and says what the servers are.
+// prepare builds the programs and describes the servers.
 func (b *bench) prepare(ctx context.Context) (string, error) {
 	place, err := servers.Open(ctx, b.store, b.redis)
 	if err != nil {
@@ -174,9 +175,9 @@ func (b *bench) prepare(ctx context.Context) (string, error) {
 	return description, program.Build(ctx, b.fakellm, "github.com/gistmill/gistmill/test/fakellm")
 }
 
-// judge runs the scenarios: first those that need the machine for themselves, then the others. One that asks for almost
-// nothing runs beside them. Rows come in the order of the list. A scenario that fails is a row and an error, and the
-// others go on.
+// judge runs the scenarios. Those that need the whole machine run first, one at a time; then
+// the others run. A scenario that uses almost nothing runs concurrently. Rows keep the order of
+// the list. A failed scenario adds a row and an error, and the others continue.
 func (b *bench) judge(ctx context.Context, chosen []scenario, parallel int) ([]row, error) {
 	rows := make([][]row, len(chosen))
 	errs := make([]error, len(chosen))

@@ -91,7 +91,7 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// series has so many calls in each second, a tenth of them refused.
+// series returns the given numbers of calls for each second, a tenth of them refused.
 func series(perSecond ...int64) []fakellm.Second {
 	var list []fakellm.Second
 	for i, n := range perSecond {
@@ -166,7 +166,7 @@ func TestLimiterRows(t *testing.T) {
 	}
 }
 
-// The loop asks once for each document, with its text in the template's place.
+// The loop asks once for each document, with the document's text in the template.
 func TestLoop(t *testing.T) {
 	t.Parallel()
 	s := &site{dir: t.TempDir()}
@@ -218,7 +218,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// Equal numbers give equal documents, and no two of them are alike.
+// Equal numbers give equal documents, and different numbers give different ones.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	var files [][]byte

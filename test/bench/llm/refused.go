@@ -8,7 +8,7 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// refusedScenario answers everything 429 for ten minutes, then nothing any more.
+// refusedScenario answers every call with 429 for ten minutes, and then accepts all.
 func refusedScenario() scenario {
 	const documents, processes = 200, 2
 	return scenario{name: "refused", about: "429s with Retry-After, 2 workers", aside: true, most: 15 * time.Minute,
@@ -64,7 +64,7 @@ func refusedScenario() scenario {
 	}
 }
 
-// attempts counts those that were spent on documents so far.
+// attempts returns the number of attempts spent on documents so far.
 func (s *site) attempts(ctx context.Context) (n int64, err error) {
 	err = s.place.DB.QueryRow(ctx, `SELECT coalesce(sum(attempts), 0) FROM run_documents`).Scan(&n)
 	if err != nil {

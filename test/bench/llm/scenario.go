@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// A scenario is one question to the program.
+// A scenario answers one question about the program.
 type scenario struct {
 	name  string
 	about string
 	alone bool // needs both processors
-	aside bool // asks for almost nothing, and may run beside the others
+	aside bool // uses almost nothing, and may run concurrently with others
 	most  time.Duration
 	play  func(context.Context, *site) ([]row, error)
 }
 
-// scenarios lists all, in the order in which they are reported.
+// scenarios returns all scenarios in the order of the report.
 func scenarios() []scenario {
 	var all []scenario
 	all = append(all, throughputScenario(), limiterScenario())
-	// It takes ten minutes and does next to nothing in them, so it begins before the others of its kind.
+	// It takes ten minutes and does almost nothing, so it starts before the others of its kind.
 	all = append(all, refusedScenario())
 	all = append(all, knownScenarios()...)
 	all = append(all, tokensScenario())
@@ -31,7 +31,7 @@ func scenarios() []scenario {
 	return all
 }
 
-// play gives a scenario a site of its own, and bounds it.
+// play runs a scenario on a site of its own with a time limit.
 func (b *bench) play(ctx context.Context, s scenario) (rows []row, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.most, fmt.Errorf("not done within %s", s.most))
 	defer cancel()
@@ -43,7 +43,7 @@ func (b *bench) play(ctx context.Context, s scenario) (rows []row, err error) {
 	return s.play(ctx, here)
 }
 
-// of is one duration for judging and another for trying.
+// of returns the first duration for a full run and the second for a quick one.
 func (s *site) of(judging, trying time.Duration) time.Duration {
 	if s.bench.quick {
 		return trying
@@ -51,7 +51,7 @@ func (s *site) of(judging, trying time.Duration) time.Duration {
 	return judging
 }
 
-// pause waits.
+// pause sleeps until d has passed or ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -6,11 +6,11 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// smooth is the time over which a rate is taken: short enough to see a change, long enough that a rate of ten a second is
-// not a matter of chance.
+// smooth is the time over which a rate is averaged: short enough to see a change, long enough
+// that a rate of ten a second is not dominated by chance.
 const smooth = 10
 
-// filled fills a series up, so that a second without a call is one, too.
+// filled adds the seconds without calls to a series.
 func filled(seconds []fakellm.Second, from, to int64) []fakellm.Second {
 	full := make([]fakellm.Second, max(0, to-from))
 	for i := range full {
@@ -36,7 +36,8 @@ func sum(seconds []fakellm.Second) fakellm.Counts {
 	return c
 }
 
-// staysWithin is the time after which no stretch has more calls a second than most, refused ones included.
+// staysWithin returns the time after which no stretch has more calls a second than most,
+// refused ones included.
 func staysWithin(series []fakellm.Second, most float64) (time.Duration, bool) {
 	for i := len(series) - smooth; i >= 0; i-- {
 		if float64(sum(series[i:i+smooth]).Calls) > most*smooth {
@@ -46,8 +47,9 @@ func staysWithin(series []fakellm.Second, most float64) (time.Duration, bool) {
 	return 0, len(series) >= smooth
 }
 
-// reaches is the time until the first stretch begins that has at least so many admitted calls a second, if all that follows
-// has as many on the whole: what was saved up in a bucket makes a good stretch, but does not last.
+// reaches returns the time until the first stretch with at least the given number of admitted
+// calls a second, if the rest of the series has the same average. A saved-up bucket makes one
+// good stretch, but does not last.
 func reaches(series []fakellm.Second, least float64) (time.Duration, bool) {
 	enough := func(part []fakellm.Second) bool { return float64(sum(part).Admitted) >= least*float64(len(part)) }
 	for i := 0; i+smooth <= len(series); i++ {

@@ -15,7 +15,8 @@ import (
 	"github.com/gistmill/gistmill/test/program"
 )
 
-// site is where one scenario plays: a folder, a place on the servers, an endpoint, and the programs it started.
+// site is where one scenario runs: a folder, a place on the servers, an endpoint, and the
+// programs that it started.
 type site struct {
 	bench    *bench
 	dir      string
@@ -50,7 +51,7 @@ func (s *site) close(ctx context.Context) error {
 	return errors.Join(s.place.Close(ctx), os.RemoveAll(s.dir))
 }
 
-// start starts gistmill in the site's folder. Settings are those of its environment.
+// start starts gistmill in the site's folder. Settings come from its environment.
 func (s *site) start(settings []string, args ...string) (*program.Process, error) {
 	command := exec.Command(s.bench.gistmill, args...)
 	command.Dir = s.dir
@@ -63,7 +64,7 @@ func (s *site) start(settings []string, args ...string) (*program.Process, error
 	return p, err
 }
 
-// ask runs a command of the cluster to its end; decode, if not nil, gets its JSON.
+// ask runs a command until it exits; decode, if not nil, receives its JSON.
 func (s *site) ask(ctx context.Context, decode any, args ...string) error {
 	r, err := s.finish(ctx, args...)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *site) workers(ctx context.Context, n int, flags ...string) ([]*program.
 	return started, nil
 }
 
-// alive fails when a program has ended that should not have.
+// alive fails if a program has ended that should be running.
 func alive(programs ...*program.Process) error {
 	for _, p := range programs {
 		select {
@@ -124,7 +125,7 @@ func alive(programs ...*program.Process) error {
 	return nil
 }
 
-// status is what the newest run's books say.
+// status returns the newest run's totals.
 type status struct {
 	State     string `json:"state"`
 	Documents struct {
@@ -139,7 +140,7 @@ func (s *site) status(ctx context.Context) (status, error) {
 	var v status
 	err := s.ask(ctx, &v, "status", "-o", "json")
 	if err == nil && !v.Balanced {
-		err = fmt.Errorf("the books do not balance: %+v", v)
+		err = fmt.Errorf("the run does not balance: %+v", v)
 	}
 	return v, err
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// title is the section's in the file of results.
+// title is the heading of the section in the file of results.
 const title = "An endpoint's limits, and throughput without"
 
 // row is one figure.
@@ -14,7 +14,7 @@ type row struct {
 	scenario string
 	what     string
 	measured string
-	aim      string // "" where the figure is for information
+	aim      string // "" for a figure that is only information
 	met      bool
 }
 
@@ -29,12 +29,12 @@ func (r row) verdict() string {
 	}
 }
 
-// fact is a figure without an aim.
+// fact is a figure without a target.
 func fact(what, format string, args ...any) row {
 	return row{what: what, measured: fmt.Sprintf(format, args...)}
 }
 
-// atLeast judges a share of something.
+// atLeast checks a share that should be large.
 func atLeast(what string, aim, part, whole float64) row {
 	share := 0.0
 	if whole > 0 {
@@ -44,7 +44,7 @@ func atLeast(what string, aim, part, whole float64) row {
 		aim: fmt.Sprintf("≥ %g %%", 100*aim), met: share >= aim}
 }
 
-// atMost judges a share that should be small.
+// atMost checks a share that should be small.
 func atMost(what string, aim float64, part, whole int64) row {
 	share := 0.0
 	if whole > 0 {
@@ -54,7 +54,7 @@ func atMost(what string, aim float64, part, whole int64) row {
 		aim: fmt.Sprintf("≤ %g %%", 100*aim), met: share <= aim && whole > 0}
 }
 
-// within judges a time; never says what did not happen in the time that was watched.
+// within checks a time; never is printed if the event did not happen while it was watched.
 func within(what string, aim time.Duration, took time.Duration, happened bool, never string) row {
 	r := row{what: what, measured: never, met: happened && took <= aim}
 	if happened {
@@ -66,7 +66,7 @@ func within(what string, aim time.Duration, took time.Duration, happened bool, n
 	return r
 }
 
-// none judges a count that has to be 0.
+// none checks a count that must be 0.
 func none(what string, n int64) row {
 	return row{what: what, measured: fmt.Sprint(n), aim: "0", met: n == 0}
 }
@@ -95,13 +95,13 @@ func markdown(rows []row) string {
 	return t.String()
 }
 
-// notes say what the figures are.
-const notes = `Admissible is rate × time, as the endpoint itself counts it: its bucket is empty when the workers start (a minute's worth may
-gather), so that whoever asks for more than that is refused; where a limit has to be learned the bucket is full at the start and
-holds ten seconds' worth, which is added for the whole run. Windows begin at whole seconds and minutes, and so do the intervals. A share of
-429s is of all calls from the first to the end of the interval, warming up included, except where a limit changes: there it is
-of the calls after the change. A limit that was halved is followed from the moment on after which no ten seconds have more calls,
-refused ones included, than 1.05 of it; one that was doubled is used, and a rate is back, from the first ten seconds on that have so many calls
-admitted, if all later ones together have as many. All calls take 300 ms unless said otherwise. The loop is 64 goroutines that
-post the same bodies with one http.Client and read the answers, and do nothing else.
+// notes explain the figures.
+const notes = `Admissible is rate × time, as the endpoint itself counts it. Its bucket is empty when the workers start (a minute's worth may
+gather), so a client that exceeds the limit is refused. Where the limit must be learned, the bucket is full at the start and holds
+ten seconds' worth, which is added for the whole run. Windows and intervals begin at whole seconds and minutes. A share of 429s is
+of all calls from the first to the end of the interval, warming up included; where a limit changes it is of the calls after the
+change. A halved limit is reached at the moment after which no ten seconds have more calls, refused ones included, than 1.05 of
+it. A doubled limit, or a rate that is back, is reached at the first ten seconds with that number of admitted calls, if all later
+ones together keep it. Calls take 300 ms unless the row names another latency. The loop is 64 goroutines that post the same bodies
+with one http.Client and read the answers, and do nothing else.
 `

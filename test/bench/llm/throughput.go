@@ -18,7 +18,7 @@ import (
 	"github.com/gistmill/gistmill/test/program"
 )
 
-// pace is one way through the documents.
+// pace is one pass through the documents.
 type pace struct {
 	whole  float64       // documents a second, from the start of the process to its end
 	steady float64       // calls a second, from the first to the last that the endpoint saw
@@ -27,7 +27,8 @@ type pace struct {
 	peak   int64         // bytes
 }
 
-// throughputScenario has no limit. The loop, the work alone and gistmill take turns, each with an endpoint of its own.
+// throughputScenario has no limit. The loop, the work alone and gistmill run in turns, each
+// with an endpoint of its own.
 func throughputScenario() scenario {
 	const concurrency = 64
 	return scenario{name: "throughput", about: "no limit, concurrency 64, `run`, SQLite", alone: true, most: 6 * time.Minute,
@@ -94,7 +95,7 @@ func throughputScenario() scenario {
 	}
 }
 
-// runAlone is gistmill in one process, in a new folder.
+// runAlone runs gistmill in one process, in a new folder.
 func (s *site) runAlone(dir, source, url string, concurrency int) *exec.Cmd {
 	command := exec.Command(s.bench.gistmill, "run", source, "--base-url", url, "--model", "gpt-4o-mini",
 		"--concurrency", strconv.Itoa(concurrency), "--yes")
@@ -103,7 +104,8 @@ func (s *site) runAlone(dir, source, url string, concurrency int) *exec.Cmd {
 	return command
 }
 
-// timed runs a program against an endpoint of its own and takes its pace. Each document has to have had one call.
+// timed runs a program against an endpoint of its own and measures its pace. Each document must
+// have had one call.
 func (s *site) timed(ctx context.Context, documents int, command func(url string) *exec.Cmd) (p pace, err error) {
 	endpoint, err := s.bench.startFake(ctx, "-latency="+s.bench.latency.String(), "-record=false")
 	if err != nil {
@@ -144,7 +146,7 @@ func (s *site) timed(ctx context.Context, documents int, command func(url string
 	return p, nil
 }
 
-// median takes each figure's.
+// median returns the median of each figure.
 func median(all []pace) pace {
 	return pace{
 		whole: middle(all, func(p pace) float64 { return p.whole }), steady: middle(all, func(p pace) float64 { return p.steady }),
@@ -162,11 +164,12 @@ func middle[T float64 | int64 | time.Duration](all []pace, of func(pace) T) T {
 	return list[len(list)/2]
 }
 
-// textMark stands for a document's text in a template.
+// textMark takes the place of a document's text in a template.
 const textMark = "@@TEXT@@"
 
-// template is the body that gistmill posts for the first document, with a mark in the place of its text: what the loop
-// posts, too. It is taken from gistmill itself, by an endpoint that refuses the key, which ends the run.
+// template returns the body that gistmill posts for the first document, with a mark in place of
+// its text. The loop posts the same. The body is taken from gistmill itself, by an endpoint
+// that refuses the key, which ends the run.
 func (s *site) template(ctx context.Context, source string) (name string, err error) {
 	texts, err := readTexts(source)
 	if err != nil {

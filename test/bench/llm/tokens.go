@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tokensScenario binds by tokens: about 15 calls a second of documents of mixed sizes.
+// tokensScenario limits tokens: about 15 calls a second of documents of mixed sizes.
 func tokensScenario() scenario {
 	const tpm, processes = 2_000_000, 4
 	return scenario{name: "tokens", about: "2,000,000 TPM known, documents of 0.5 to 12 KB, 4 workers", most: 4 * time.Minute,

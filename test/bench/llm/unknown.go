@@ -8,10 +8,10 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// unknownScenarios tell the workers nothing: they have to find the limit out.
+// unknownScenarios configure no limit: the workers must learn it.
 func unknownScenarios() []scenario {
 	const inFlight = 24
-	// A limit that nobody knows was not used before, so its bucket is full: ten seconds' worth.
+	// A limit that was not used before has a full bucket: ten seconds' worth.
 	rate := map[string]any{"rpm": rpm, "limit_period": "10s", "limit_start": "full", "limit_headers": "none"}
 	headers := map[string]any{"rpm": rpm, "limit_period": "10s", "limit_start": "full", "limit_headers": "openai"}
 	byRate := func(i fakellm.Interval) float64 { return i.AdmissibleRequests }

@@ -12,11 +12,12 @@ import (
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
-// workCommand is this program's first argument when it is to do the work alone.
+// workCommand is the first argument that makes this program do the work alone.
 const workCommand = "work"
 
-// work reads the documents, asks for their summaries and checks them, with the same code as gistmill, and forgets them: nothing is
-// planned, queued or booked. What gistmill takes beyond that is the price of losing nothing.
+// work reads the documents, requests their summaries and checks them with gistmill's own code,
+// and discards them. It plans, queues and records nothing. The difference to gistmill is the
+// cost of losing nothing.
 func work(ctx context.Context, args []string, _, stderr io.Writer) error {
 	var l load
 	if err := l.parse(flag.NewFlagSet(workCommand, flag.ContinueOnError), args, stderr); err != nil {

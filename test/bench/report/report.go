@@ -1,7 +1,8 @@
-// Package report writes what a benchmark measured: a named section of one Markdown file, which replaces the section of that
-// name and leaves the others as they are.
+// Package report writes the results of a benchmark into a named section of a Markdown file. It
+// replaces the section of that name and leaves the others unchanged.
 //
-// It owns the file's form and the words for where a measurement was made. It refuses to own any measurement.
+// It owns the file's form and the description of where a measurement was made. It measures
+// nothing.
 package report
 
 import (
@@ -15,7 +16,7 @@ import (
 	"strings"
 )
 
-// File is where all benchmarks write, from the module's folder.
+// File is where all benchmarks write, relative to the module's folder.
 const File = "test/bench/RESULTS.md"
 
 const preamble = `# What was measured
@@ -23,7 +24,8 @@ const preamble = `# What was measured
 Each section is written by the command it names; do not edit. Running a command again replaces its own section only.
 `
 
-// Save puts a section into a file, which it makes if there is none. body has no heading of level 1 or 2.
+// Save writes a section into a file, which it creates if there is none. body must not contain a
+// heading of level 1 or 2.
 func Save(name, title, body string) error {
 	before, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -39,7 +41,8 @@ func Save(name, title, body string) error {
 	return os.Rename(temporary, name)
 }
 
-// replace is a file's text with a section in the place of the one with the same title, or at the end.
+// replace returns a file's text with a section in place of the one with the same title, or at
+// the end.
 func replace(text, title, body string) string {
 	heading := "## " + title + "\n"
 	section := heading + "\n" + strings.TrimSpace(body) + "\n"
@@ -61,8 +64,8 @@ func replace(text, title, body string) string {
 	return text[:begin] + section + rest
 }
 
-// Here says where and of what something is measured, as the lines of a list: the command, the commit, the machine and its
-// load at this moment.
+// Here returns a list that describes a measurement: the command, the commit, the machine and
+// its load at this moment.
 func Here(ctx context.Context, command string) string {
 	return fmt.Sprintf("- command: %s\n- commit: %s\n- machine: %s, %d processors, %s/%s, %s; load before the start %s\n",
 		command, commit(ctx), processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load())

@@ -1,6 +1,6 @@
-// Package servers gives a benchmark a place of its own on a PostgreSQL and a Redis that others use too.
+// Package servers gives a benchmark a place of its own on a shared PostgreSQL and Redis.
 //
-// It owns a schema and a queue's name, and deletes both. It refuses to start or stop a server.
+// It owns a schema and a queue's name, and deletes both. It does not start or stop servers.
 package servers
 
 import (
@@ -25,7 +25,7 @@ type Place struct {
 	redis *redis.Client
 }
 
-// Open makes a place.
+// Open creates a place.
 func Open(ctx context.Context, store, redisURL string) (*Place, error) {
 	if store == "" || redisURL == "" {
 		return nil, errors.New("name the servers by -store and -redis, or by GISTMILL_TEST_POSTGRES and GISTMILL_TEST_REDIS (`make services` starts both)")
@@ -53,12 +53,12 @@ func Open(ctx context.Context, store, redisURL string) (*Place, error) {
 	return p, nil
 }
 
-// Environment is what gistmill needs to work here.
+// Environment returns the settings that gistmill needs to work here.
 func (p *Place) Environment() []string {
 	return []string{"GISTMILL_STORE=" + p.Store, "GISTMILL_REDIS=" + p.Redis, "GISTMILL_QUEUE=" + p.Name}
 }
 
-// Describe says what the servers are, as far as they tell.
+// Describe returns the servers' versions and settings.
 func (p *Place) Describe(ctx context.Context) (string, error) {
 	var postgres, fsync string
 	if err := p.DB.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('fsync')`).Scan(&postgres, &fsync); err != nil {
@@ -72,7 +72,7 @@ func (p *Place) Describe(ctx context.Context) (string, error) {
 		strings.Fields(postgres)[0], fsync, info["Server"]["redis_version"]), nil
 }
 
-// Close deletes what was left on the servers.
+// Close deletes everything that was left on the servers.
 func (p *Place) Close(ctx context.Context) error {
 	_, err := p.DB.Exec(ctx, `DROP SCHEMA `+p.Name+` CASCADE`)
 	err = errors.Join(err, p.DB.Close(ctx))

@@ -6,7 +6,7 @@ import (
 	"github.com/gistmill/gistmill/test/bench/servers"
 )
 
-// What it does on real servers, the benchmarks show.
+// The benchmarks cover the use of real servers.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][2]string{

@@ -2,8 +2,8 @@ package fakellm
 
 import "strings"
 
-// extract is the summary this model writes: the first lines of the prompt that
-// look like prose, up to so many words. It depends on the prompt alone.
+// extract returns this model's summary: the first lines of the prompt that look like prose, up
+// to the given number of words. It depends on the prompt alone.
 func extract(prompt string, words int) string {
 	var out strings.Builder
 	left := words
@@ -26,12 +26,12 @@ func extract(prompt string, words int) string {
 		if out.Len() > 0 {
 			return out.String()
 		}
-		// The second pass takes what the first found nothing in.
+		// The second pass accepts lines that the first one rejects.
 	}
 	return "The document is empty."
 }
 
-// isProse leaves out headings, delimiters and lists.
+// isProse rejects headings, delimiters and lists.
 func isProse(line string) bool {
 	words := 0
 	for range strings.FieldsSeq(line) {
@@ -42,7 +42,7 @@ func isProse(line string) bool {
 	return strings.HasSuffix(strings.TrimSpace(line), ".")
 }
 
-// cutWords shortens text to about so many bytes, at a space.
+// cutWords shortens text to about the given number of bytes, at a space.
 func cutWords(text string, bytes int) string {
 	if len(text) <= bytes {
 		return text

@@ -9,8 +9,7 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// BenchmarkHandler measures the endpoint without the network: what it costs
-// beyond net/http.
+// BenchmarkHandler measures the endpoint without the network: its cost beyond net/http.
 func BenchmarkHandler(b *testing.B) {
 	cfg := fakellm.Defaults()
 	cfg.Record = false

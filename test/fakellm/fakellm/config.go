@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Config is everything that can be set, as a flag of the command (max_in_flight
-// is -max-in-flight) and at run time by POST /_fake/config with any of the
-// fields. The zero value, with Defaults, is an endpoint without limits or faults.
+// Config is everything that can be set: as a flag of the command (max_in_flight is
+// -max-in-flight), and at run time by POST /_fake/config with any of the fields. The zero
+// value, with Defaults, is an endpoint without limits or faults.
 type Config struct {
 	Seed int64 `json:"seed" help:"seed of latencies and faults; the same seed and order of calls give the same run"`
 
@@ -84,7 +84,7 @@ func Defaults() Config {
 	}
 }
 
-// Validate names every wrong setting.
+// Validate reports every invalid setting.
 func (c Config) Validate() error {
 	var errs []error
 	oneOf := func(name, value string, allowed ...string) {
@@ -140,17 +140,17 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // MarshalText formats like time.Duration.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText accepts what time.ParseDuration accepts.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	*d = Duration(v)
 	return err
 }
 
-// merge returns c with the fields of a JSON object put over it.
+// merge returns c with the fields of a JSON object applied to it.
 func (c Config) merge(patch []byte) (Config, error) {
-	// A slice or string is replaced as a whole; json.Unmarshal would write into
-	// the backing array that readers of the old settings hold.
+	// A slice or string is replaced as a whole: json.Unmarshal would write into the backing array
+	// that readers of the old settings hold.
 	c.Keys = append([]string(nil), c.Keys...)
 	c.Models = append([]string(nil), c.Models...)
 	c.RequestWindows = append([]Duration(nil), c.RequestWindows...)

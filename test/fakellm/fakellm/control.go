@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// control serves /_fake/: GET, POST (merge) and PUT (replace, from the defaults)
-// config; GET and DELETE calls (?after=ID) and stats; GET stats and seconds of an
-// interval (?from=&to=, Unix seconds; without from: all, without to: until now).
+// control serves /_fake/: GET, POST (merge) and PUT (replace, from the defaults) config; GET
+// and DELETE calls (?after=ID) and stats; GET stats and seconds of an interval (?from=&to=,
+// Unix seconds; without from: all, without to: until now).
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	switch r.Method + " " + r.URL.Path {

@@ -1,10 +1,10 @@
-// Package fakellm is an OpenAI-compatible endpoint for tests and benchmarks: it
-// answers at once, for nothing, and fails on demand.
+// Package fakellm is an OpenAI-compatible endpoint for tests and benchmarks. It answers at
+// once, costs nothing, and fails on demand.
 //
-// It owns the protocol (chat completions, Azure's path, models), deterministic
-// answers, latency, rate limits charged at admission, faults, and a ledger of
-// every call. It refuses to own assertions: a test asks the ledger and decides.
+// It owns the protocol (chat completions, Azure's path, models), deterministic answers,
+// latency, rate limits charged at admission, faults, and a record of every call. It makes no
+// assertions: a test reads the record and decides.
 //
-// A Server is an http.Handler. The command in the folder above serves one; tests
-// in this process put one into httptest.NewServer.
+// A Server is an http.Handler. The command in the parent folder serves one; tests in this
+// process pass one to httptest.NewServer.
 package fakellm

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Flags adds a flag for every field of c to fs, with the values in c as
-// defaults. Lists are JSON; everything else is written as in a JSON string.
+// Flags adds a flag for every field of c to fs, with the values in c as defaults. Lists are
+// JSON; everything else is written as in a JSON string.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	v := reflect.ValueOf(c).Elem()
 	for i := range v.NumField() {

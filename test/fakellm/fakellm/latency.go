@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Latency is a distribution of the time to an answer. Its zero value is none.
+// Latency is a distribution of the time to an answer. Its zero value is no latency.
 type Latency struct {
 	kind string // "", "fixed", "uniform", "lognormal"
 	a, b time.Duration
 	s    float64
 }
 
-// ParseLatency reads "300ms", "uniform:100ms-500ms" and "lognormal:300ms,0.5"
-// (median and sigma of the logarithm).
+// ParseLatency parses "300ms", "uniform:100ms-500ms" and "lognormal:300ms,0.5" (median and
+// sigma of the logarithm).
 func ParseLatency(text string) (Latency, error) {
 	kind, rest, ok := strings.Cut(text, ":")
 	if !ok {
@@ -58,13 +58,13 @@ func (l Latency) draw(r *rand.Rand) time.Duration {
 	case "uniform":
 		return l.a + time.Duration(r.Float64()*float64(l.b-l.a))
 	case "lognormal":
-		// A tail of minutes would say more about the tail than about the client.
+		// A tail of minutes would measure the tail and not the client.
 		return min(time.Duration(float64(l.a)*math.Exp(l.s*r.NormFloat64())), 100*l.a)
 	}
 	return 0
 }
 
-// String is what ParseLatency reads.
+// String returns the form that ParseLatency parses.
 func (l Latency) String() string {
 	switch l.kind {
 	case "fixed":
@@ -77,10 +77,10 @@ func (l Latency) String() string {
 	return ""
 }
 
-// MarshalText is String.
+// MarshalText returns String.
 func (l Latency) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText is ParseLatency.
+// UnmarshalText calls ParseLatency.
 func (l *Latency) UnmarshalText(b []byte) error {
 	v, err := ParseLatency(string(b))
 	*l = v

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Call is one chat completion that was asked for, however it ended.
+// A Call is one request for a chat completion, however it ended.
 type Call struct {
 	ID       int64     `json:"id"`
 	At       time.Time `json:"at"`
@@ -22,7 +22,7 @@ type Call struct {
 	InFlight int       `json:"in_flight"`
 }
 
-// Outcome of a Call. All but OutcomeOK name what went wrong, on purpose or not.
+// Outcome of a Call. All but OutcomeOK name the failure, injected or not.
 const (
 	OutcomeOK        = "ok"
 	OutcomeLength    = "length"
@@ -55,8 +55,8 @@ type Stats struct {
 	TokensIn  int64            `json:"tokens_in"` // of completed calls
 	TokensOut int64            `json:"tokens_out"`
 	Charged   int64            `json:"charged"` // tokens admitted by the limits
-	// Distinct counts different prompts among completed calls, Duplicates the
-	// completed calls beyond the first of each.
+	// Distinct counts different prompts among completed calls, Duplicates the completed calls
+	// beyond the first of each.
 	Distinct    int       `json:"distinct_prompts"`
 	Duplicates  int64     `json:"duplicates"`
 	InFlight    int       `json:"in_flight"`
@@ -71,7 +71,7 @@ type Second struct {
 	Counts
 }
 
-// Counts are of the calls that arrived in some time.
+// Counts are the calls that arrived in an interval.
 type Counts struct {
 	Calls     int64 `json:"calls"`     // that have ended
 	Admitted  int64 `json:"admitted"`  // by the limits, whatever their answer
@@ -80,9 +80,9 @@ type Counts struct {
 	Charged   int64 `json:"charged"`   // tokens of the admitted
 }
 
-// An Interval is what happened in some time, beside what the limits would have
-// admitted in it: rate × time (whole requests of a window), without what a bucket
-// held at its beginning; 0 is no limit.
+// An Interval holds the counts of a time, and what the limits would have admitted in it: rate ×
+// time (whole requests of a window), without what a bucket held at its beginning; 0 is no
+// limit.
 type Interval struct {
 	From int64 `json:"from"` // Unix time
 	To   int64 `json:"to"`   // not included
@@ -91,7 +91,7 @@ type Interval struct {
 	AdmissibleTokens   float64 `json:"admissible_tokens"`
 }
 
-// maxCalls bounds the ledger; later calls are counted, not listed.
+// maxCalls bounds the record of calls. Later calls are counted, not listed.
 const maxCalls = 2_000_000
 
 type ledger struct {
@@ -127,7 +127,7 @@ func (l *ledger) admitted(at time.Time, charge int) {
 	second.Charged += int64(charge)
 }
 
-// ended counts a call. Only where record is set is it listed and its prompt known again.
+// ended counts a call. Only if record is true the call is listed and its prompt is remembered.
 func (l *ledger) ended(call *Call, prompt [16]byte, record bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,7 +193,7 @@ func (l *ledger) after(id int64) []Call {
 	return out
 }
 
-// second is the count for a time. The caller holds the lock.
+// second returns the count for a time. The caller holds the lock.
 func (l *ledger) second(at time.Time) *Second {
 	unix := at.Unix()
 	if len(l.seconds) == 0 {
@@ -209,7 +209,7 @@ func (l *ledger) second(at time.Time) *Second {
 	return &l.seconds[i]
 }
 
-// start is the second of the first call, in Unix time.
+// start returns the second of the first call, in Unix time.
 func (l *ledger) start() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -219,7 +219,7 @@ func (l *ledger) start() int64 {
 	return l.seconds[0].At
 }
 
-// list is without the seconds before the first call and after the last.
+// list leaves out the seconds before the first call and after the last.
 func (l *ledger) list(from, to int64) []Second {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// limits admits calls by requests and tokens, both charged before the answer is
-// made and never refunded, as providers do it. It goes by the settings it was
-// given last, whatever those were that a call under way began with.
+// limits admits calls by requests and tokens. Both are charged before the answer is made and
+// never refunded, as providers do it. It uses the settings set last, also for calls that began
+// with earlier ones.
 type limits struct {
 	mu       sync.Mutex
 	requests []meter // each must have room
@@ -19,8 +19,8 @@ type limits struct {
 	spans    []span
 }
 
-// A meter is one limit. A bucket fills continuously up to what one period
-// brings; a window is full again when a new period begins.
+// A meter is one limit. A bucket fills continuously up to one period's worth; a window is full
+// again when a new period begins.
 type meter struct {
 	perMinute float64
 	period    time.Duration
@@ -35,8 +35,8 @@ type span struct {
 	requests, tokens float64 // admissible a second; 0 is unlimited
 }
 
-// configure puts new limits in force. A bucket stays as full as it was, by
-// share; of a window, what was used stays used.
+// configure sets new limits. A bucket keeps its level as a share of its size; in a window, what
+// was used stays used.
 func (l *limits) configure(c *Config, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *limits) configure(c *Config, now time.Time) {
 	}
 }
 
-// begin fills new meters, from those of the same kind that were in their place.
+// begin fills new meters from those of the same kind that they replace.
 func begin(meters, before []meter, empty bool, now time.Time) {
 	for i := range meters {
 		m := &meters[i]
@@ -92,8 +92,8 @@ func begin(meters, before []meter, empty bool, now time.Time) {
 	}
 }
 
-// rate is what a second admits in the long run: a window has no use for a part
-// of a request.
+// rate returns what a second admits in the long run: a window has no use for a part of a
+// request.
 func (m *meter) rate() float64 {
 	if !m.window {
 		return m.perMinute / 60
@@ -117,10 +117,10 @@ func (m *meter) fill(now time.Time) {
 	}
 }
 
-// slack is for sums of fractions that should be whole.
+// slack compensates rounding in sums of fractions that should be whole.
 const slack = 1e-6
 
-// until is how long it takes until n are there.
+// until returns the time until n are available.
 func (m *meter) until(n float64, now time.Time) time.Duration {
 	if m.left >= n-slack {
 		return 0
@@ -131,7 +131,7 @@ func (m *meter) until(n float64, now time.Time) time.Duration {
 	return time.Duration((n - m.left) / m.perMinute * float64(time.Minute))
 }
 
-// An admission is what the limits decided, with the headers to tell.
+// An admission is a decision of the limits, with its headers.
 type admission struct {
 	ok       bool
 	tooLarge bool // more than the limit ever holds
@@ -181,7 +181,7 @@ func take(meters []meter, n float64) {
 	}
 }
 
-// headers are the limit, what is left of it, and when it will be whole again.
+// headers are the limit, what is left of it, and the time until it is whole again.
 func (c *Config) headers(limit float64, meters []meter, now time.Time) []string {
 	if limit <= 0 || len(meters) == 0 {
 		return nil
@@ -194,8 +194,8 @@ func (c *Config) headers(limit float64, meters []meter, now time.Time) []string 
 	return []string{strconv.Itoa(int(limit)), strconv.Itoa(int(left + slack)), c.resetText(reset)}
 }
 
-// admissible is how many requests and tokens the limits admit in a time beyond
-// what a bucket held at its beginning; 0 stands for no limit in any part of it.
+// admissible returns how many requests and tokens the limits admit in a time, beyond what a
+// bucket held at its beginning. 0 means that a part of the time had no limit.
 func (l *limits) admissible(from, to time.Time) (requests, tokens float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -245,7 +245,7 @@ func (a admission) writeHeaders(h http.Header) {
 	}
 }
 
-// writeRetryAfter tells how long to wait, in the form that is set.
+// writeRetryAfter writes the time to wait in the configured form.
 func (c *Config) writeRetryAfter(h http.Header, wait time.Duration, now time.Time) {
 	seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
 	switch c.RetryAfter {

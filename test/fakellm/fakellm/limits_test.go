@@ -10,7 +10,7 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// served asks n times and counts what was admitted.
+// served makes n calls and returns how many were admitted.
 func served(t *testing.T, s *fakellm.Server, n int) int {
 	t.Helper()
 	admitted := 0
@@ -29,7 +29,7 @@ func set(t *testing.T, s *fakellm.Server, change func(*fakellm.Config)) {
 	}
 }
 
-// As Azure has it: 1,200 a minute are 20 in a second and 200 in ten.
+// Azure's limits: 1,200 a minute are 20 in a second and 200 in ten.
 func TestRequestWindows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestLimitStartsEmpty(t *testing.T) {
 	}
 }
 
-// A bucket stays as full as it was; of a window, what was used stays used.
+// A bucket keeps its level as a share of its size; in a window, what was used stays used.
 func TestLimitsChangeInMidRun(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -108,7 +108,7 @@ func TestLimitsChangeInMidRun(t *testing.T) {
 	}
 }
 
-// What was saved up before the change was saved up at the old rate.
+// The level before the change was saved up at the old rate.
 func TestBucketIsFilledBeforeItChanges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,10 +9,9 @@ import (
 
 var errRequest = errors.New("not a chat completion request")
 
-// scanRequest reads a request in one pass over its bytes. encoding/json reads
-// them twice and by reflection, which for prompts is most of what this server
-// would do. Anything that is not the plain form of a request goes to
-// encoding/json after all.
+// scanRequest parses a request in one pass over its bytes. encoding/json reads them twice and
+// uses reflection, which would take most of this server's time for long prompts. Anything that
+// is not the plain form of a request goes to encoding/json.
 func scanRequest(body []byte) (request, error) {
 	var req request
 	sc := scanner{b: body}
@@ -120,7 +119,7 @@ func (s *scanner) array(item func() error) error {
 	}
 }
 
-// text reads a string; one without escapes is copied as it is.
+// text parses a string; one without escapes is copied as it is.
 func (s *scanner) text(out *string) error {
 	raw, escaped, err := s.literal()
 	if err != nil {
@@ -133,7 +132,7 @@ func (s *scanner) text(out *string) error {
 	return nil
 }
 
-// literal passes over a string, quotes included.
+// literal skips a string, quotes included.
 func (s *scanner) literal() (raw []byte, escaped bool, err error) {
 	if !s.take('"') {
 		return nil, false, errRequest
@@ -167,7 +166,7 @@ func (s *scanner) number(out *int) error {
 	return err
 }
 
-// skip passes over any value.
+// skip skips any value.
 func (s *scanner) skip(raw *[]byte) error {
 	s.space()
 	start := s.i

@@ -34,7 +34,7 @@ func FuzzScanRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var want request
 		if json.Unmarshal(body, &want) != nil {
-			return // what is no JSON may be read leniently; it must not panic
+			return // invalid JSON may be accepted; it must not panic
 		}
 		got, err := scanRequest(body)
 		if err != nil {

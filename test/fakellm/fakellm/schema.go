@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// A responseFormat is the form in which an answer is asked for.
+// A responseFormat is the requested form of an answer.
 type responseFormat struct {
 	kind   string  // text, json_object or json_schema
-	schema *schema // nil: it cannot be read
+	schema *schema // nil: it cannot be parsed
 }
 
-// maxFormats bounds what is remembered. A client has one or two.
+// maxFormats bounds the cache. A client has one or two formats.
 const maxFormats = 64
 
-// formats remembers what it read: to parse the same schema for every call would
-// be most of what an answer costs.
+// formats caches parsed formats: parsing the same schema for every call would be most of the
+// cost of an answer.
 type formats struct {
 	mu    sync.RWMutex
 	known map[string]*responseFormat
@@ -67,8 +67,8 @@ func parseFormat(raw json.RawMessage) (*responseFormat, error) {
 	return format, nil
 }
 
-// instance writes a value that is valid against the schema, with text for its
-// strings. ok is false when the schema could not be read.
+// instance writes a value that is valid against the schema, with text for its strings. ok is
+// false if the schema could not be parsed.
 func (f *responseFormat) instance(text string) (value []byte, ok bool) {
 	if f.schema == nil {
 		return nil, false
@@ -77,7 +77,7 @@ func (f *responseFormat) instance(text string) (value []byte, ok bool) {
 	return v, err == nil
 }
 
-// A schema is the part of JSON schema that is needed to write an instance.
+// A schema is the part of JSON Schema that is needed to write an instance.
 type schema struct {
 	Type       any               `json:"type"` // a name or a list of names
 	Properties map[string]schema `json:"properties"`
@@ -100,7 +100,7 @@ type schema struct {
 
 func (s schema) value(text string, defs map[string]schema, depth int) any {
 	if depth > 16 {
-		return nil // a schema that holds itself
+		return nil // a schema that contains itself
 	}
 	switch {
 	case s.Const != nil:

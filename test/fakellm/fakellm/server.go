@@ -23,7 +23,7 @@ import (
 // maxBody bounds a request: a prompt of four million tokens.
 const maxBody = 32 << 20
 
-// maxHang ends a hang that nobody waits for any more.
+// maxHang ends a hang whose client is gone.
 const maxHang = 10 * time.Minute
 
 // A Server is the endpoint. It is safe for concurrent use.
@@ -47,7 +47,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Set changes settings for the calls to come.
+// Set changes settings for future calls.
 func (s *Server) Set(change func(*Config)) error {
 	s.setting.Lock()
 	defer s.setting.Unlock()
@@ -60,13 +60,13 @@ func (s *Server) Set(change func(*Config)) error {
 	return nil
 }
 
-// put lets settings hold from now on.
+// put makes settings effective.
 func (s *Server) put(c *Config) {
 	s.limits.configure(c, time.Now())
 	s.cfg.Store(c)
 }
 
-// Config returns the settings in force.
+// Config returns the current settings.
 func (s *Server) Config() Config { return *s.cfg.Load() }
 
 // Calls lists the calls that have ended, in the order they ended.
@@ -79,8 +79,8 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Interval returns what was asked for, admitted and admissible in some whole
-// seconds of Unix time, to not included.
+// Interval returns the calls, the admitted and the admissible ones of whole seconds of Unix
+// time, to not included.
 func (s *Server) Interval(from, to int64) Interval {
 	i := s.ledger.interval(from, to)
 	i.AdmissibleRequests, i.AdmissibleTokens = s.limits.admissible(time.Unix(from, 0), time.Unix(to, 0))
@@ -90,7 +90,7 @@ func (s *Server) Interval(from, to int64) Interval {
 // Seconds lists such an interval second by second.
 func (s *Server) Seconds(from, to int64) []Second { return s.ledger.list(from, to) }
 
-// Reset empties the ledger. Settings and limits stay.
+// Reset empties the record of calls. Settings and limits stay.
 func (s *Server) Reset() { s.ledger.reset() }
 
 // ServeHTTP answers /v1/chat/completions (with any prefix, so Azure's
@@ -129,7 +129,7 @@ func (s *Server) models(w http.ResponseWriter) {
 	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list})
 }
 
-// A request is what this endpoint reads of a chat completion.
+// A request is the part of a chat completion request that this endpoint reads.
 type request struct {
 	Model               string          `json:"model"`
 	Messages            []message       `json:"messages"`
@@ -145,14 +145,14 @@ type message struct {
 
 func (r *request) cap() int { return max(r.MaxTokens, r.MaxCompletionTokens) }
 
-// prompt is what the users said.
+// prompt returns the text of the user messages.
 func (r *request) prompt() string {
 	var prompt string
 	for _, m := range r.Messages {
 		switch {
 		case m.Role != "user":
 		case prompt == "":
-			prompt = m.Content // as a rule the only one; no copy
+			prompt = m.Content // usually the only one; no copy
 		default:
 			prompt += "\n" + m.Content
 		}
@@ -172,7 +172,7 @@ func tokensOf(text string, c *Config) int {
 	return int(math.Ceil(float64(len(text)) / c.BytesPerToken))
 }
 
-// call is one completion on its way.
+// call is one completion in progress.
 type call struct {
 	Call
 	s        *Server
@@ -180,8 +180,8 @@ type call struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	hash     [16]byte
-	format   *responseFormat // nil: none was asked for
-	hijacked net.Conn        // to be closed at the end
+	format   *responseFormat // nil: none was requested
+	hijacked net.Conn        // must be closed at the end
 	random   *rand.Rand
 }
 
@@ -198,7 +198,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 			k.Prompt = hex.EncodeToString(k.hash[:])
 		}
 		s.ledger.ended(&k.Call, k.hash, c.Record)
-		if k.hijacked != nil { // the client may look at the ledger as soon as it sees this
+		if k.hijacked != nil { // the client may read the record as soon as it sees this
 			_ = k.hijacked.Close()
 		}
 	}()
@@ -230,7 +230,7 @@ func (k *call) serve() {
 	}
 }
 
-// gateway is what is checked before a request costs anything.
+// gateway makes the checks that cost nothing.
 func (k *call) gateway() bool {
 	c := k.c
 	switch {
@@ -326,8 +326,7 @@ func (k *call) admitted(req *request) bool {
 	return false
 }
 
-// latency waits as long as an answer takes. It returns false when the client
-// went away.
+// latency waits as long as an answer takes. It returns false if the client went away.
 func (k *call) latency() bool {
 	d := k.c.Latency.draw(k.random)
 	if k.c.RateSlow > 0 && k.random.Float64() < k.c.RateSlow {
@@ -467,7 +466,7 @@ func (k *call) structured(text string) string {
 	return string(value)
 }
 
-// completion is the body of an answer, in the order of fields that OpenAI uses.
+// completion returns the body of an answer, with fields in OpenAI's order.
 func completion(k *call, content, finish, refusal string, out int) []byte {
 	var b bytes.Buffer
 	b.Grow(len(content) + 400)

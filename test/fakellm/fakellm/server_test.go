@@ -252,7 +252,7 @@ func TestBucketLimit(t *testing.T) {
 		if a := ask(t, s, prose, ""); a.Status != 200 {
 			t.Errorf("after the time that was named: %d", a.Status)
 		}
-		// Changed at run time, it holds at once.
+		// A change at run time takes effect at once.
 		if err := s.Set(func(c *fakellm.Config) { c.RPM = 6000 }); err != nil {
 			t.Fatal(err)
 		}
@@ -366,8 +366,8 @@ func TestLatencyForms(t *testing.T) {
 	}
 }
 
-// TestFaultRates draws each fault about as often as it is set, and the same
-// calls for the same seed.
+// TestFaultRates draws each fault about as often as configured, and the same calls for the same
+// seed.
 func TestFaultRates(t *testing.T) {
 	t.Parallel()
 	run := func(seed int64) []string {
@@ -434,7 +434,7 @@ func TestNetworkFaults(t *testing.T) {
 			if timeout := errors.Is(err, context.DeadlineExceeded); timeout != (tt.name == "hang" || tt.name == "slow") {
 				t.Errorf("%v", err)
 			}
-			srv.Close() // waits for the handler, and so for the ledger
+			srv.Close() // waits for the handler, and so for the record
 			if calls := s.Calls(); len(calls) != 1 || calls[0].Outcome != tt.outcome {
 				t.Errorf("calls %+v", calls)
 			}
