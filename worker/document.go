@@ -13,39 +13,39 @@ import (
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
-// document does all steps for one document, from its bytes to its outcome. A panic in a step is the document's failure,
-// not the worker's end.
-func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outcome) {
+// document takes one document from its bytes to its outcome. A panic in a step counts as a
+// crash of the document's reader; the worker continues.
+func (w *Worker) document(ctx context.Context, r *openRun, c ledger.Claimed) (o outcome) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.Log.Error("panic", "doc", c.URI, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			w.log.Error("step panicked", "doc", c.URI, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			o = w.crashed(c, "a step panicked")
 		}
 	}()
 	if c.Suspect && c.Crashes >= crashLimit {
 		return dead{class: ledger.ClassCrashing, message: fmt.Sprintf("the worker died %d times while this document was read", c.Crashes)}
 	}
-	read, text, err := w.read(ctx, j, c)
+	read, text, err := w.read(ctx, r, c)
 	if err != nil {
-		return w.classify(ctx, j, c, read, err)
+		return w.classify(ctx, r, c, read, err)
 	}
 	doc := summarize.Document{URI: c.URI, Title: text.Title, Text: text.Text}
-	name := j.name(doc)
+	name := r.summaryName(doc)
 	var known ledger.Summary
-	err = w.persist(ctx, "look for the summary", func() error {
-		known, err = w.Ledger.Summary(ctx, name, j.run.ForcedAt)
+	err = w.persist(ctx, "look up the summary", func() error {
+		known, err = w.ledger.Summary(ctx, name, r.run.ForcedAt)
 		return err
 	})
 	if err == nil {
 		return done{read, known}
 	}
 	if !errors.Is(err, ledger.ErrNotFound) {
-		return w.classify(ctx, j, c, read, err)
+		return w.classify(ctx, r, c, read, err)
 	}
-	calls := &recordedCalls{worker: w, job: j, claim: c}
-	made, err := j.engine.Summarize(ctx, calls, doc)
+	calls := &recordedCalls{worker: w, open: r, claim: c}
+	made, err := r.engine.Summarize(ctx, calls, doc)
 	if err != nil {
-		return w.classify(ctx, j, c, read, err)
+		return w.classify(ctx, r, c, read, err)
 	}
 	return done{read, ledger.Summary{
 		Name: name, Title: text.Title, Text: made.Text, Output: made.Output, Model: made.Model, Endpoint: made.Endpoint,
@@ -54,21 +54,22 @@ func (w *Worker) document(ctx context.Context, j *job, c ledger.Claimed) (o outc
 	}}
 }
 
-// read fetches a document and extracts its text. A suspect is read in isolation, and its crash is counted while a child process
-// reads it.
-func (w *Worker) read(ctx context.Context, j *job, c ledger.Claimed) (ledger.Read, *extract.Document, error) {
+// read fetches a document and extracts its text. A suspect is read in isolation, and a crash
+// is counted while the child process reads it: if this process dies with the child, the count
+// remains.
+func (w *Worker) read(ctx context.Context, r *openRun, c ledger.Claimed) (ledger.Read, *extract.Document, error) {
 	ref := source.Ref{URI: c.URI, Locator: c.Locator, Version: c.Version}
 	var raw *source.Raw
 	var doc *extract.Document
 	var err error
 	if c.Suspect {
-		raw, doc, err = w.Reader.ReadIsolated(ctx, j.source, ref, func(delta int64) error {
+		raw, doc, err = w.config.Reader.ReadIsolated(ctx, r.source, ref, func(delta int64) error {
 			return w.persist(w.calls, "count a crash", func() error {
-				return w.Ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, delta)
+				return w.ledger.CountCrash(context.WithoutCancel(ctx), w.id, c, delta)
 			})
 		})
 	} else {
-		raw, doc, err = w.Reader.Read(ctx, j.source, ref)
+		raw, doc, err = w.config.Reader.Read(ctx, r.source, ref)
 	}
 	if raw == nil {
 		return ledger.Read{}, nil, err

@@ -12,7 +12,6 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
-	"github.com/gistmill/gistmill/worker"
 )
 
 // Who wants to see done documents sees what the ledger exports of them, and no others.
@@ -35,7 +34,7 @@ func TestDoneDocumentsAreShown(t *testing.T) {
 		defer mu.Unlock()
 		shown = append(shown, e)
 	}
-	run := b.workAs(worker.New(c), b.plan())
+	run := b.workAs(b.workerOf(c), b.plan())
 	var exported []ledger.Exported
 	b.ok(b.ledger.Summaries(t.Context(), ledger.ExportFilter{Run: run.ID}, func(e ledger.Exported) error {
 		exported = append(exported, e)

@@ -8,7 +8,8 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// TestTaskOfAnotherLedger: its run has a number that one of ours has as well, and nothing of ours is worked on for it.
+// TestTaskOfAnotherLedger: its run has a number that one of ours has as well, and nothing of
+// ours is worked on for it.
 func TestTaskOfAnotherLedger(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, map[string]string{"a.txt": "Some text."})
@@ -16,8 +17,9 @@ func TestTaskOfAnotherLedger(t *testing.T) {
 	b.ok(b.recovery().Withdraw(t.Context(), run))
 	_, err := b.queue.Enqueue(t.Context(), []tasks.Partition{{Run: "another", RunID: int64(run.ID), ID: 1, Generation: 1, Profile: run.Profile}})
 	b.ok(err)
-	w := b.worker()
-	w.IdleExit = 50 * time.Millisecond
+	c := b.config()
+	c.IdleExit = 50 * time.Millisecond
+	w := b.workerOf(c)
 	b.ok(w.Run(t.Context(), t.Context()))
 	if n := b.model.total(); n != 0 {
 		t.Errorf("%d calls", n)

@@ -4,76 +4,91 @@ import (
 	"context"
 	"time"
 
+	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/recovery"
 )
 
 const (
-	// forNothing is how long a worker that got no task at all looks for one: it was started for work that others took.
-	forNothing = 3 * time.Second
-	// grownWithin is a renewal of a lease by asynq, which comes every 5 s, and some slack.
-	grownWithin = 8 * time.Second
-	// seenFor is how long the holders of all other tasks must have been seen alive: the lease of one that was killed a moment ago looks
-	// like that of a living one until the next renewal does not come.
-	seenFor = grownWithin
-	// backWithin is when a task that was handed back, because others have its documents, has come again.
-	backWithin = recovery.Interval + 3*time.Second
+	// startupGrace is how long a worker that never had a task waits for one. Other workers
+	// have taken the work it was started for.
+	startupGrace = 3 * time.Second
+	// renewalGrace is the time within which a live worker renews a task's lease: asynq's
+	// interval of 5 s, and some slack.
+	renewalGrace = 8 * time.Second
+	// livenessWindow is how long the owners of all other tasks must have been seen alive. The
+	// lease of a worker that was just killed looks live until a renewal is missing.
+	livenessWindow = renewalGrace
+	// redeliveryGrace is the time until a task that was returned because other workers hold
+	// its documents is delivered again.
+	redeliveryGrace = recovery.Interval + 3*time.Second
 )
 
-// idleLoop closes idle when there was nothing to do for IdleExit: no task here, none that could be taken, and none whose holder, of it or of its
-// documents, may be dead. In the last case the worker stays to recover it, for no other may be there to do so. While others hold tasks it
-// therefore stays at least seenFor. A worker that is to end by itself is replaced where there is work, so it also makes room for a sound
-// one when a reader is stuck in it.
-func (w *Worker) idleLoop(ctx context.Context, idle chan<- struct{}) {
-	if w.IdleExit <= 0 {
+// Reasons why a worker exits without being stopped.
+const (
+	reasonIdle        = "idle"
+	reasonStuckReader = "stuck_reader"
+)
+
+// idleLoop sends the reason once the worker should exit.
+//
+// It is idle when it has had nothing to do for IdleExit: it holds no task, the queue offers
+// none, and every other active task belongs to a live worker. If an owner may be dead the
+// worker stays, because it may be the only one left to recover the task. While others hold
+// tasks it therefore stays at least livenessWindow. A worker also exits when a reader is stuck
+// in its process: where there is work, Kubernetes replaces it with a healthy one.
+func (w *Worker) idleLoop(ctx context.Context, exit chan<- string) {
+	if w.config.IdleExit <= 0 {
 		return
 	}
-	patience := min(w.IdleExit, forNothing)
+	patience := min(w.config.IdleExit, startupGrace)
 	tick := min(time.Second, patience/2)
-	since := time.Now()
-	watched := since // from when on all others were seen alive
-	var others holders
-	for sleep(ctx, tick) {
-		if w.Reader.Stuck() > 0 {
-			close(idle)
+	idleSince := time.Now()
+	liveSince := idleSince // all other owners have been seen alive since then
+	var others taskLeases
+	for loop.Sleep(ctx, tick) == nil {
+		if w.config.Reader.Stuck() > 0 {
+			exit <- reasonStuckReader
 			return
 		}
 		if w.held.Load() > 0 {
-			since, watched, patience = time.Now(), time.Now(), w.IdleExit
+			idleSince, liveSince, patience = time.Now(), time.Now(), w.config.IdleExit
 			continue
 		}
-		counts, err := w.Queue.Count(ctx)
-		if err != nil || counts.Ready() > 0 || time.Since(time.Unix(0, w.elsewhere.Load())) < backWithin {
-			since, watched = time.Now(), time.Now()
+		counts, err := w.config.Queue.Count(ctx)
+		if err != nil || counts.Ready() > 0 || time.Since(time.Unix(0, w.claimedElsewhere.Load())) < redeliveryGrace {
+			idleSince, liveSince = time.Now(), time.Now()
 			continue
 		}
-		if !others.alive(counts.Doubtful, time.Now()) {
-			watched = time.Now()
+		if !others.live(counts.Doubtful, time.Now()) {
+			liveSince = time.Now()
 		}
-		if time.Since(since) >= patience && (counts.Active == 0 || time.Since(watched) >= seenFor) {
-			close(idle)
+		if time.Since(idleSince) >= patience && (counts.Active == 0 || time.Since(liveSince) >= livenessWindow) {
+			exit <- reasonIdle
 			return
 		}
 	}
 }
 
-// holders remembers the leases that were doubtful at the last look, to see whether they grow. The zero value remembers none.
-type holders map[string]lease
+// taskLeases remembers the doubtful leases of the last poll by task, to see which are renewed.
+// The zero value remembers none.
+type taskLeases map[string]taskLease
 
-type lease struct{ end, grew time.Time }
+type taskLease struct{ end, renewedAt time.Time }
 
-// alive says whether all holders are seen to renew their leases. It is to be asked at every look.
-func (h *holders) alive(doubtful map[string]time.Time, now time.Time) bool {
-	next := make(holders, len(doubtful))
-	alive := true
+// live reports whether all owners are seen to renew their leases. Call it at every poll, with
+// the ends of the doubtful leases.
+func (t *taskLeases) live(doubtful map[string]time.Time, now time.Time) bool {
+	next := make(taskLeases, len(doubtful))
+	live := true
 	for id, end := range doubtful {
-		l, known := (*h)[id]
+		l, known := (*t)[id]
 		if known && end.After(l.end) {
-			l.grew = now
+			l.renewedAt = now
 		}
 		l.end = end
 		next[id] = l
-		alive = alive && now.Sub(l.grew) < grownWithin
+		live = live && now.Sub(l.renewedAt) < renewalGrace
 	}
-	*h = next
-	return alive
+	*t = next
+	return live
 }

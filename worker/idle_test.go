@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// A worker may end beside others only while it sees that they live.
-func TestHoldersAreSeenToLive(t *testing.T) {
+// A worker may exit while others hold tasks only if it sees that those are alive.
+func TestOwnersMustBeSeenAlive(t *testing.T) {
 	t.Parallel()
 	start := time.Unix(1_800_000_000, 0)
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 	type look struct {
 		second int
 		leases map[string]time.Time
-		alive  bool
+		live   bool
 	}
 	cases := []struct {
 		name  string
@@ -42,10 +42,10 @@ func TestHoldersAreSeenToLive(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			var h holders
+			var leases taskLeases
 			for i, l := range tc.looks {
-				if got := h.alive(l.leases, at(l.second)); got != l.alive {
-					t.Fatalf("look %d: alive is %v", i, got)
+				if got := leases.live(l.leases, at(l.second)); got != l.live {
+					t.Fatalf("look %d: live is %v", i, got)
 				}
 			}
 		})

@@ -9,38 +9,39 @@ import (
 	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
 const (
-	// crashLimit is how often a document's reader may die.
+	// crashLimit is the number of crashes after which a document is dead.
 	crashLimit = 3
-	// busyWait is how long a document waits while an equal call is in flight.
+	// busyWait is how long a document waits while another document makes the same call.
 	busyWait = 500 * time.Millisecond
-	// reservedWait is how long a document waits while what is left of a budget is reserved by calls in flight.
+	// reservedWait is how long a document waits while calls in flight reserve the rest of a budget.
 	reservedWait = 250 * time.Millisecond
-	// refusalLimit is after how many bad requests in a row, no answer between, the settings are to blame and not the
-	// documents.
+	// refusalLimit is the number of bad requests in a row, without an answer between them,
+	// that stops the run: then the settings are wrong, not the documents.
 	refusalLimit = 10
 )
 
-// outcome is what becomes of a claimed document. Exactly one is booked for each claim.
+// outcome is what became of a claim. Exactly one is recorded for each claim.
 type outcome interface {
 	book(ctx context.Context, w *Worker, c ledger.Claimed) error
 }
 
-// done: there is a summary, made now or found.
+// done: the document has a summary, which this worker made or found.
 type done struct {
 	read    ledger.Read
 	summary ledger.Summary
 }
 
 func (o done) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
-	return w.Ledger.Done(ctx, w.id, c, o.read, o.summary)
+	return w.ledger.Done(ctx, w.id, c, o.read, o.summary)
 }
 
-// failed: a later try may mend it.
+// failed: a later attempt may succeed.
 type failed struct {
 	class   ledger.Class
 	message string
@@ -48,86 +49,87 @@ type failed struct {
 }
 
 func (o failed) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
-	return w.Ledger.Failed(ctx, w.id, c, o.class, o.message, o.after)
+	return w.ledger.Failed(ctx, w.id, c, o.class, o.message, o.after)
 }
 
-// dead: no retry mends it, or none is left.
+// dead: no retry can help, or none is left.
 type dead struct {
 	read    ledger.Read
 	class   ledger.Class
 	message string
-	// answers are the names of calls whose answers were of no use.
+	// answers are the names of calls whose answers are unusable. The ledger must forget them,
+	// or a retry would get the same answers.
 	answers []string
 }
 
 func (o dead) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
-	if err := w.Ledger.ForgetAnswers(ctx, o.answers); err != nil {
+	if err := w.ledger.ForgetAnswers(ctx, o.answers); err != nil {
 		return err
 	}
-	return w.Ledger.Dead(ctx, w.id, c, o.read, o.class, o.message)
+	return w.ledger.Dead(ctx, w.id, c, o.read, o.class, o.message)
 }
 
 // crashing: the document's reader died.
 type crashing struct{ message string }
 
 func (o crashing) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
-	return w.Ledger.Crashed(ctx, w.id, c, o.message)
+	return w.ledger.Crashed(ctx, w.id, c, o.message)
 }
 
-// release: handed back, no attempt spent.
+// release: the claim is given back, and no attempt is used.
 type release struct{ after time.Duration }
 
 func (o release) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
-	return w.Ledger.Release(ctx, w.id, c, o.after)
+	return w.ledger.Release(ctx, w.id, c, o.after)
 }
 
-// book writes an outcome, and keeps trying while the ledger is away: what was paid for is not thrown away. A stale one is
-// refused by the ledger and only counted.
+// book records an outcome, and reports whether the ledger took it. While the ledger is away it
+// retries, because a paid result must not be lost. A stale outcome is refused and only
+// counted.
 func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) (booked bool) {
-	defer w.hands.drop(c)
-	// An outcome is written also when the calls were cancelled: it is what ends the claim.
+	defer w.claims.remove(c)
+	// The outcome ends the claim, so it is also written after the calls were cancelled.
 	ctx = context.WithoutCancel(ctx)
-	err := w.persist(w.calls, "book an outcome", func() error { return o.book(ctx, w, c) })
+	err := w.persist(w.calls, "record an outcome", func() error { return o.book(ctx, w, c) })
 	switch {
 	case err == nil:
 		w.count(o)
 		w.logOutcome(c, o)
 	case errors.Is(err, ledger.ErrStale):
-		w.Stale.Add(1)
-		w.tally.add(1, ledger.CountStale, "")
-		w.Log.Warn("stale outcome refused: the document was taken over", "doc", c.URI)
-	case w.noteFull(err): // the worker's end says it
+		w.counters.add(1, ledger.CountStale, "")
+		w.log.Warn("stale outcome refused: the document was taken over", "doc", c.URI)
+	case w.stopOnDiskFull(err): // Run returns the error
 	default:
-		w.Log.Error("outcome not booked; the claim lapses and the document is done again", "doc", c.URI, "error", err)
+		w.log.Error("outcome not recorded; the claim will lapse and the document is worked on again", "doc", c.URI, "error", err)
 	}
 	return err == nil
 }
 
-// show passes a done document on to who wants to see it.
-func (w *Worker) show(j *job, c ledger.Claimed, o outcome) {
-	if d, ok := o.(done); ok && w.Done != nil {
-		w.Done(ledger.Exported{
-			Source: j.run.Source, URI: c.URI, ContentSHA256: d.read.SHA256, Profile: j.run.Profile, Run: j.run.Name, Summary: d.summary,
+// reportDone calls Done with a finished document.
+func (w *Worker) reportDone(r *openRun, c ledger.Claimed, o outcome) {
+	if d, ok := o.(done); ok && w.config.Done != nil {
+		w.config.Done(ledger.Exported{
+			Source: r.run.Source, URI: c.URI, ContentSHA256: d.read.SHA256, Profile: r.run.Profile, Run: r.run.Name, Summary: d.summary,
 		})
 	}
 }
 
-// persist asks the ledger, or writes to it, until it has answered, with growing pauses; when ctx ends, or the disk is full and that
-// is to end the worker, the last error stands.
-func (w *Worker) persist(ctx context.Context, what string, do func() error) error {
+// persist calls do, which uses the ledger, until the ledger has answered, with growing pauses.
+// It returns the last error when ctx ends, or when a full disk stops the worker. step names
+// the work in the log.
+func (w *Worker) persist(ctx context.Context, step string, do func() error) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := do()
-		if err == nil || refused(err) || ctx.Err() != nil || w.noteFull(err) {
+		if err == nil || refused(err) || ctx.Err() != nil || w.stopOnDiskFull(err) {
 			return err
 		}
-		if w.complaint.due(time.Now()) {
-			w.Log.Warn("the ledger does not answer, trying again", "step", what, "error", err)
-		}
-		sleep(ctx, pause)
+		// All documents in work meet the outage; one message in a while is enough.
+		w.outageLog.Do(func() { w.log.Warn("ledger unavailable, retrying", "step", step, "error", err) })
+		_ = loop.Sleep(ctx, pause) // the next turn checks ctx
 	}
 }
 
-// refused says that the ledger is there, and what it says is no.
+// refused reports whether err is an answer of the ledger, which a retry would not change.
 func refused(err error) bool {
 	for _, refusal := range []error{ledger.ErrNotFound, ledger.ErrStale, ledger.ErrBusy, ledger.ErrReserved, ledger.ErrBudget, ledger.ErrUnpriced} {
 		if errors.Is(err, refusal) {
@@ -137,33 +139,34 @@ func refused(err error) bool {
 	return false
 }
 
-// count adds a document's end; whoever tries again or hands back has ended nothing.
+// count counts a document that is done or dead. Other outcomes do not end a document.
 func (w *Worker) count(o outcome) {
 	switch o.(type) {
 	case done:
-		w.tally.add(1, ledger.CountDocuments, ledger.LabelDone)
+		w.counters.add(1, ledger.CountDocuments, ledger.LabelDone)
 	case dead:
-		w.tally.add(1, ledger.CountDocuments, ledger.LabelDead)
+		w.counters.add(1, ledger.CountDocuments, ledger.LabelDead)
 	}
 }
 
+// logOutcome logs an outcome that the ledger took.
 func (w *Worker) logOutcome(c ledger.Claimed, o outcome) {
 	switch o := o.(type) {
 	case done:
-		w.Log.Debug("done", "doc", c.URI, "tokens_in", o.summary.TokensIn, "tokens_out", o.summary.TokensOut)
+		w.log.Debug("document done", "doc", c.URI, "tokens_in", o.summary.TokensIn, "tokens_out", o.summary.TokensOut)
 	case failed:
-		w.Log.Info("failed, to be tried again", "doc", c.URI, "class", o.class, "message", o.message, "attempt", c.Attempts+1, "after", o.after)
+		w.log.Info("document failed, will be retried", "doc", c.URI, "class", o.class, "message", o.message, "attempt", c.Attempts+1, "after", o.after)
 	case dead:
-		w.Log.Warn("dead", "doc", c.URI, "class", o.class, "message", o.message, "attempt", c.Attempts+1)
+		w.log.Warn("document dead-lettered", "doc", c.URI, "class", o.class, "message", o.message, "attempt", c.Attempts+1)
 	case crashing:
-		w.Log.Warn("reader died", "doc", c.URI, "message", o.message, "crashes", c.Crashes+1)
+		w.log.Warn("document reader died", "doc", c.URI, "message", o.message, "crashes", c.Crashes+1)
 	case release:
-		w.Log.Debug("handed back", "doc", c.URI, "after", o.after)
+		w.log.Debug("document released", "doc", c.URI, "after", o.after)
 	}
 }
 
-// classify decides what an error means for a document. It is the only place that does.
-func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read ledger.Read, err error) outcome {
+// classify decides the outcome of an error. It is the only place that does.
+func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, read ledger.Read, err error) outcome {
 	var (
 		input  *source.InputError
 		crash  *extract.CrashError
@@ -173,7 +176,7 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 		day    *ledger.DayBudgetError
 	)
 	switch {
-	case w.calls.Err() != nil, errors.Is(err, errStopped), w.EndWhenFull && ledger.IsFull(err):
+	case w.calls.Err() != nil, errors.Is(err, errStopped), w.config.StopOnDiskFull && ledger.IsFull(err):
 		return release{}
 	case errors.As(err, &input):
 		return dead{read: read, class: ledger.ClassInput, message: input.Reason}
@@ -184,8 +187,8 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 	case errors.As(err, &crash):
 		return w.crashed(c, crash.Reason)
 	case errors.As(err, &stuck):
-		w.Log.Error("a reader is stuck in this process and can't be ended: from now on child processes read, which is slower; start the worker anew when it suits",
-			"doc", c.URI, "stuck", w.Reader.Stuck())
+		w.log.Error("reader stuck in this process: from now on child processes read, which is slower; restart the worker when convenient",
+			"doc", c.URI, "stuck", w.config.Reader.Stuck())
 		return w.crashed(c, stuck.Error())
 	case errors.As(err, &output):
 		return dead{read: read, class: ledger.Class(output.Class), message: output.Message, answers: output.Requests}
@@ -194,28 +197,28 @@ func (w *Worker) classify(ctx context.Context, j *job, c ledger.Claimed, read le
 	case errors.Is(err, ledger.ErrReserved):
 		return release{after: reservedWait}
 	case errors.As(err, &day):
-		w.stop(ctx, j, ledger.Budget, fmt.Sprintf("the budget of the day ($%g, all runs) is reached; the day ends at %s: `gistmill resume %s` then, or a higher --budget-usd-day now, goes on",
-			float64(*w.DayCapNano)/1e9, day.Ends.Format("2006-01-02 15:04 MST"), j.run.Name))
+		w.stopRun(ctx, r, ledger.Budget, fmt.Sprintf("the budget of the day ($%g, all runs) is reached; the day ends at %s: `gistmill resume %s` then, or a higher --budget-usd-day now, goes on",
+			float64(*w.config.DayCapNano)/1e9, day.Ends.Format("2006-01-02 15:04 MST"), r.run.Name))
 		return release{}
 	case errors.Is(err, ledger.ErrBudget):
-		w.stop(ctx, j, ledger.Budget, "the budget of the run is reached; `gistmill resume "+j.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
+		w.stopRun(ctx, r, ledger.Budget, "the budget of the run is reached; `gistmill resume "+r.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
 		return release{}
 	case errors.Is(err, ledger.ErrUnpriced):
-		w.stop(ctx, j, ledger.Halted, (&llm.UnpricedError{Models: w.Prices.Unknown(w.Endpoints.Models(j.profile.Model)...)}).Error())
+		w.stopRun(ctx, r, ledger.Halted, (&llm.UnpricedError{Models: w.config.Prices.Unknown(w.config.Endpoints.Models(r.profile.Model)...)}).Error())
 		return release{}
 	case errors.As(err, &call):
-		return w.classifyCall(ctx, j, c, read, call)
+		return w.classifyCall(ctx, r, c, read, call)
 	default:
-		return w.tryAgain(c, read, ledger.ClassTransient, err.Error())
+		return w.retry(c, read, ledger.ClassTransient, err.Error())
 	}
 }
 
-func (w *Worker) classifyCall(ctx context.Context, j *job, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
+func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
 	switch e.Class {
 	case llm.RateLimited:
 		return release{after: max(e.RetryAfter, time.Second)}
 	case llm.Halted:
-		w.stop(ctx, j, ledger.Halted, e.Error())
+		w.stopRun(ctx, r, ledger.Halted, e.Error())
 		return release{}
 	case llm.Refused:
 		return dead{read: read, class: ledger.ClassRefused, message: e.Error()}
@@ -225,24 +228,25 @@ func (w *Worker) classifyCall(ctx context.Context, j *job, c ledger.Claimed, rea
 		return dead{read: read, class: ledger.ClassInput, message: e.Error()}
 	case llm.BadRequest:
 		if w.refusals.Add(1) >= refusalLimit {
-			w.stop(ctx, j, ledger.Halted, fmt.Sprintf("the endpoint refuses every request, so the settings are to blame: %v", e))
+			w.stopRun(ctx, r, ledger.Halted, fmt.Sprintf("the endpoint refuses every request, so the settings are to blame: %v", e))
 			return release{}
 		}
 		return dead{read: read, class: ledger.ClassBadRequest, message: e.Error()}
 	default:
-		return w.tryAgain(c, read, ledger.Class(e.Class), e.Error())
+		return w.retry(c, read, ledger.Class(e.Class), e.Error())
 	}
 }
 
-func (w *Worker) tryAgain(c ledger.Claimed, read ledger.Read, class ledger.Class, message string) outcome {
+// retry returns the outcome of a document that a later attempt may save, if it has any left.
+func (w *Worker) retry(c ledger.Claimed, read ledger.Read, class ledger.Class, message string) outcome {
 	tries := c.Tries + 1
-	if w.Retry.Exhausted(tries) {
+	if w.config.Retry.Exhausted(tries) {
 		return dead{read: read, class: ledger.ClassExhausted, message: fmt.Sprintf("%d attempts, the last: %s", tries, message)}
 	}
-	return failed{class: class, message: message, after: w.Retry.Delay(tries)}
+	return failed{class: class, message: message, after: w.config.Retry.Delay(tries)}
 }
 
-// crashed decides about a document whose reader died: three times is enough.
+// crashed returns the outcome of a document whose reader died: dead at the third time.
 func (w *Worker) crashed(c ledger.Claimed, message string) outcome {
 	if c.Crashes+1 >= crashLimit {
 		return dead{class: ledger.ClassCrashing, message: fmt.Sprintf("its reader died %d times: %s", c.Crashes+1, message)}

@@ -5,17 +5,19 @@ import (
 	"errors"
 )
 
-// errStopped is the error of a call that was not made because the worker no longer works on its run.
-var errStopped = errors.New("the worker no longer works on this run")
+// errStopped is the error of a call that was not made because its run is stopped.
+var errStopped = errors.New("the run is stopped")
 
-// reserveAhead sets how many calls may be reserved ahead: one for every so many calls in flight after the first. The slot of a call that
-// has ended is then taken at once: at 3,000 calls a second a dozen calls end while one reservation is written to the ledger. Reservations
-// count in full when the process is killed, so they are few.
+// reserveAhead sets how many calls may be reserved ahead: one for every 4 calls in flight
+// after the first. The slot of a finished call is then taken at once: at 3,000 calls a second
+// a dozen calls end while one reservation is written to the ledger. Reserved calls count in
+// full if the process is killed, so they are few.
 const reserveAhead = 4
 
-// callSlots bounds the calls in flight. More documents are in work than there are slots: while some are read, checked and booked,
-// the others keep the slots in use. A call is reserved in the ledger before it waits for a slot, and reservations are bounded too,
-// so that hardly more calls are reserved than can be in flight.
+// callSlots limits the calls in flight. The worker has more documents in work than slots:
+// while some are read, checked and recorded, the others keep the slots busy. A call is
+// reserved in the ledger before it waits for a slot. Reservations are limited too, so hardly
+// more calls are reserved than can be in flight.
 type callSlots struct {
 	reservations chan struct{}
 	slots        chan struct{}
@@ -25,7 +27,7 @@ func newCallSlots(calls int) *callSlots {
 	return &callSlots{reservations: make(chan struct{}, calls+(calls-1)/reserveAhead), slots: make(chan struct{}, calls)}
 }
 
-// reserve waits until one more call may be reserved. The caller must release the slot that it returns.
+// reserve waits until one more call may be reserved. The caller must release the returned slot.
 func (s *callSlots) reserve(ctx context.Context) (*slot, error) {
 	select {
 	case s.reservations <- struct{}{}:
@@ -35,13 +37,15 @@ func (s *callSlots) reserve(ctx context.Context) (*slot, error) {
 	}
 }
 
-// slot belongs to one request, from its reservation to its answer. It is for one goroutine at a time.
+// slot belongs to one request, from its reservation to its answer. Use it from one goroutine
+// at a time.
 type slot struct {
 	of                 *callSlots
 	acquired, released bool
 }
 
-// acquire waits until the call may be made. A request that is sent to another endpoint after a failure keeps its slot.
+// acquire waits until the call may be made. A request that goes to another endpoint after a
+// failure keeps its slot.
 func (s *slot) acquire(ctx context.Context) error {
 	if s.acquired {
 		return nil
@@ -55,7 +59,8 @@ func (s *slot) acquire(ctx context.Context) error {
 	}
 }
 
-// release gives the slot back, once: as soon as the call is answered, and before it is booked.
+// release frees the slot. Only the first call has an effect: it comes as soon as the call is
+// answered, before the answer is recorded.
 func (s *slot) release() {
 	if s.released {
 		return

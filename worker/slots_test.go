@@ -7,10 +7,10 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
-	"github.com/gistmill/gistmill/worker"
 )
 
-// Documents wait for the places of those whose calls are in flight. When the run is stopped they make none.
+// Documents wait for the places of those whose calls are in flight. When the run is stopped
+// they make none.
 func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 	t.Parallel()
 	const atOnce = 8 // and one intent more
@@ -28,7 +28,7 @@ func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 		}
 		return llm.Response{}, &llm.Error{Class: llm.Halted, Status: 401, Message: "the key is wrong"}
 	}
-	run = b.workAs(worker.New(few), run)
+	run = b.workAs(b.workerOf(few), run)
 	b.totals(run, ledger.Totals{Total: 24, Remaining: 24})
 	_, account, err := b.ledger.Totals(t.Context(), run.ID)
 	b.ok(err)
@@ -67,6 +67,6 @@ func TestFallbackOfAHaltedEndpoint(t *testing.T) {
 	two := b.config()
 	two.Concurrency = 2
 	two.Endpoints = append(two.Endpoints, llm.Endpoint{Client: &model{}})
-	run := b.workAs(worker.New(two), b.plan())
+	run := b.workAs(b.workerOf(two), b.plan())
 	b.totals(run, ledger.Totals{Total: 12, Done: 12})
 }

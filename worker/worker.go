@@ -1,9 +1,10 @@
-// Package worker takes partition tasks from the queue and brings each document to its end in the ledger: done, dead, or
-// due for another try.
+// Package worker takes partition tasks from the queue and brings each of their documents to an
+// outcome in the ledger: done, dead, or due for another attempt.
 //
-// It owns claims, the order of steps for a document, what an error means for it (classify), shutdown, and the recovery of
-// what dead workers held. It refuses to own how a document is read (internal/source, internal/extract), summarized
-// (internal/summarize) or asked for (internal/llm), and every state change itself (internal/ledger).
+// It owns claims, the order of steps for a document, what an error means for it (classify),
+// and shutdown. It refuses to own how a document is read (internal/source, internal/extract),
+// summarized (internal/summarize) and asked for (internal/llm), how dead workers are recovered
+// (internal/recovery), and the state changes themselves (internal/ledger).
 package worker
 
 import (
@@ -18,123 +19,125 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"golang.org/x/time/rate"
 
 	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// Config of a worker. Ledger, Queue, Open and Prices are needed.
+// Config of a [Worker]. Ledger, Queue, Prices, Open and Reader are needed.
 type Config struct {
 	Ledger *ledger.Ledger
 	Queue  *tasks.Queue
-	Log    *slog.Logger
-	// Endpoints make the calls: the first one, and the fallbacks to ask, in this order, when it is down, halted, or refuses a
-	// document. Each has a Client. Without endpoints only the extractive engine works.
+	Log    *slog.Logger // nil: nothing is logged
+	// Endpoints make the calls: the first one, and fallbacks to ask, in this order, when it is
+	// down, halted, or refuses a document. Each has a Client. Without endpoints only the
+	// extractive engine works.
 	Endpoints llm.Endpoints
-	// Prices of calls; an unknown model's cost is unknown.
+	// Prices of calls. The cost of a model that they do not have is unknown.
 	Prices *llm.Prices
-	// Open opens a source by the URL that the ledger has of it.
+	// Open opens a source by the URL that the ledger has for it.
 	Open func(ctx context.Context, url string) (*source.Source, error)
 	// Reader reads documents. The caller closes it after the worker has ended.
 	Reader *extract.Reader
 
-	// DayCapNano caps what all runs of the ledger spend on a UTC day, in nano-USD; nil: no cap that this worker minds.
+	// DayCapNano is the budget of all runs in the ledger for a UTC day, in nano-USD; nil: none.
 	DayCapNano *int64
 
-	Concurrency   int // calls in flight; ahead times as many documents are in work at once
-	Partitions    int // tasks held at once
-	ContextTokens int // of the model; 0: by its name
+	Concurrency   int // calls in flight; 0: 16
+	Partitions    int // tasks held at once; 0: 4
+	ContextTokens int // window of the model in tokens; 0: as Prices has it
 	Retry         tasks.Retry
-	Grace         time.Duration // after a stop, for calls in flight
-	// IdleExit ends the worker when there has been nothing to do for so long, or a reader is stuck in it (see idleLoop); 0: never.
+	Grace         time.Duration // time for calls in flight after a stop
+	// IdleExit ends the worker when it has had nothing to do for this long, or a reader is
+	// stuck in its process (see idleLoop); 0: never.
 	IdleExit time.Duration
-	// Poll is how often an empty queue is asked; 0: 1 s.
+	// Poll is how often the worker polls an empty queue; 0: 1 s.
 	Poll time.Duration
-	// EndWhenFull ends the worker when the ledger's disk is full (ledger.IsFull), for someone who waits for its end. Otherwise it waits
-	// until there is room, and keeps what it has in hand.
-	EndWhenFull bool
-	// Observer, if not nil, is told what the worker is at.
+	// StopOnDiskFull ends the worker when the ledger's disk is full ([ledger.IsFull]), for a
+	// caller who waits for the end. Otherwise the worker keeps its results and waits until
+	// there is room.
+	StopOnDiskFull bool
+	// Observer, if not nil, sees what the worker does.
 	Observer Observer
-	// Done, if not nil, is called with each document that was booked as done. It is safe for concurrent use.
+	// Done, if not nil, is called with each document that was recorded as done, from several
+	// goroutines.
 	Done func(ledger.Exported)
 }
 
-const (
-	// renewEvery leaves two more tries within a lease.
-	renewEvery = ledger.Lease / 3
-	// watchEvery is how often the states of the runs in work are asked for.
-	watchEvery = 2 * time.Second
-	// clockEvery is how often the clock is compared with that of Redis.
-	clockEvery = 5 * time.Second
-	// holdFor is the longest wait for a retry in which a partition is kept; for a longer one it goes back to the queue.
-	holdFor = 3 * time.Second
-)
+// documentsPerCall is the number of documents in work for each call in flight: while one is
+// read or recorded, the other keeps the call slot busy.
+const documentsPerCall = 2
 
-// ahead is how many documents are in work for each call in flight: while some are read, or booked in the ledger, the others
-// keep the calls at their number.
-const ahead = 2
-
-// Worker runs once. Counters may be read at any time.
+// Worker works on partitions until it is stopped. Make one with [New], and call Run once.
 type Worker struct {
-	Config
-	id        ledger.WorkerID
-	jobs      jobs
-	hands     hands
+	config    Config
+	ledger    *ledger.Ledger
+	log       *slog.Logger
 	recovery  *recovery.Recovery
 	fallback  *llm.Fallback
+	id        ledger.WorkerID
+	runs      *openRuns
+	claims    *heldClaims
+	counters  *counters
 	callSlots *callSlots
-	slots     chan struct{} // documents in work
-	suspects  chan struct{} // suspects in work: they wait for each other, and nobody is to wait for them
-	draining  chan struct{} // closed when no new document is to be begun
-	full      chan error    // the first write that a full disk refused
-	noRoom    atomic.Bool   // there was one
-	calls     context.Context
-	held      atomic.Int64
-	worked    atomic.Bool // it ever had a task
-	// elsewhere is when (Unix nanoseconds) it last had a task whose documents were all claimed by others.
-	elsewhere atomic.Int64
-	tally     tally
-	// complaint is about the ledger, which all documents in work miss at once.
-	complaint complaint
-	Stale     atomic.Int64 // outcomes that were refused because the claim was another's
-	refusals  atomic.Int64 // bad requests in a row, no answer between
+	outageLog rate.Sometimes
+
+	documentSlots chan struct{} // documents in work
+	suspectSlots  chan struct{} // suspects in work, which other documents must not wait for
+
+	draining chan struct{} // closed when no document may begin any more
+	diskFull atomic.Bool   // a write failed because the disk is full, and that stops the worker
+	fullErr  chan error    // the error of that write
+	calls    context.Context
+	held     atomic.Int64
+	worked   atomic.Bool // it has had a task
+	// claimedElsewhere is when (Unix nanoseconds) it last had a task whose documents other
+	// workers held.
+	claimedElsewhere atomic.Int64
+	refusals         atomic.Int64 // bad requests in a row, without an answer between them
 }
 
-// New prepares a worker and starts nothing.
-func New(c Config) *Worker {
+// New prepares a worker and starts nothing. It fails if the configuration lacks what a worker
+// needs.
+func New(c Config) (*Worker, error) {
+	if c.Ledger == nil || c.Queue == nil || c.Prices == nil || c.Open == nil || c.Reader == nil {
+		return nil, errors.New("a worker needs a ledger, a queue, prices, a way to open sources, and a reader")
+	}
 	c.Concurrency = cmp.Or(c.Concurrency, 16)
 	c.Partitions = cmp.Or(c.Partitions, 4)
 	c.Poll = cmp.Or(c.Poll, time.Second)
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.Observer == nil {
-		c.Observer = deaf{}
+		c.Observer = noopObserver{}
 	}
-	w := &Worker{
-		Config: c, draining: make(chan struct{}), full: make(chan error, 1),
-		slots: make(chan struct{}, ahead*c.Concurrency), suspects: make(chan struct{}, ahead*c.Concurrency),
-	}
-	w.recovery = recovery.New(c.Ledger, c.Queue, c.Log)
-	w.fallback = llm.NewFallback(c.Log, c.Endpoints...)
-	w.callSlots = newCallSlots(c.Concurrency)
-	return w
+	return &Worker{
+		config: c, ledger: c.Ledger, log: c.Log,
+		recovery: recovery.New(c.Ledger, c.Queue, c.Log), fallback: llm.NewFallback(c.Log, c.Endpoints...),
+		runs: newOpenRuns(c), claims: newHeldClaims(), counters: newCounters(), callSlots: newCallSlots(c.Concurrency),
+		outageLog:     rate.Sometimes{Interval: 5 * time.Second},
+		documentSlots: make(chan struct{}, documentsPerCall*c.Concurrency),
+		suspectSlots:  make(chan struct{}, documentsPerCall*c.Concurrency),
+		draining:      make(chan struct{}), fullErr: make(chan error, 1),
+	}, nil
 }
 
-// Run works until stop ends (or, with IdleExit, there is nothing to do), then finishes what is in flight within Grace
-// and hands back the rest without an attempt. abort cuts the grace short. It returns nil after any clean end,
-// whatever became of the documents; the ledger's refusal when its disk is full and EndWhenFull is set.
+// Run works until stop ends, or IdleExit applies. Then it finishes the calls in flight within
+// Grace and releases the other claims. abort cuts the grace short. Run returns nil after any
+// clean end, whatever became of the documents. When StopOnDiskFull is set and the disk is full
+// it returns the ledger's error.
 func (w *Worker) Run(stop, abort context.Context) error {
 	host, _ := os.Hostname()
 	var err error
-	if w.id, err = w.Ledger.Register(stop, fmt.Sprintf("%s/%d", cmp.Or(host, "host"), os.Getpid())); err != nil {
+	if w.id, err = w.ledger.Register(stop, fmt.Sprintf("%s/%d", cmp.Or(host, "host"), os.Getpid())); err != nil {
 		return err
 	}
-	w.Log = w.Log.With("worker", w.id)
+	w.log = w.log.With("worker", w.id)
 	base := context.WithoutCancel(abort)
 	calls, cancelCalls := context.WithCancel(abort)
 	defer cancelCalls()
@@ -142,14 +145,22 @@ func (w *Worker) Run(stop, abort context.Context) error {
 
 	background, stopBackground := context.WithCancel(base)
 	var loops sync.WaitGroup
-	idle := make(chan struct{})
-	loops.Go(func() { w.every(background, "renew the lease", renewEvery, w.renew) })
-	loops.Go(func() { w.every(background, "watch the runs", watchEvery, w.watch) })
-	loops.Go(func() { w.recoverLoop(background) })
-	loops.Go(func() { w.idleLoop(background, idle) })
-	clock := &clockWatch{worker: w}
-	clock.look(stop) // before anything is taken from the queue
-	loops.Go(func() { w.every(background, "compare the clock", clockEvery, clock.look) })
+	exit := make(chan string, 1)
+	clock := &clockWatch{queue: w.config.Queue, log: w.log}
+	clock.compare(stop) // before the first task
+	for _, l := range []struct {
+		name     string
+		interval time.Duration
+		turn     func(context.Context)
+	}{
+		{"renew the lease", renewEvery, w.renew},
+		{"refresh the runs", refreshEvery, loop.Report(w.log, "refresh the runs", w.refreshRuns)},
+		{"recover dead workers", recovery.Interval, loop.Report(w.log, "recover dead workers", w.recovery.RecoverDeadWorkers)},
+		{"compare the clock", clockEvery, clock.compare},
+	} {
+		loops.Go(func() { w.every(background, l.name, l.interval, l.turn) })
+	}
+	loops.Go(func() { w.idleLoop(background, exit) })
 
 	server := w.server(base)
 	if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
@@ -157,14 +168,14 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		loops.Wait()
 		return fmt.Errorf("start the worker: %w", err)
 	}
-	w.Log.Info("worker started", "concurrency", w.Concurrency, "partitions", w.Partitions)
+	w.log.Info("worker started", "concurrency", w.config.Concurrency, "partitions", w.config.Partitions)
 	var full error
 	select {
 	case <-stop.Done():
-		w.Log.Info("stopping: no new documents are begun", "grace", w.Grace)
-	case <-idle:
-		w.Log.Info("nothing left to do, or not fit to do it", "stuck", w.Reader.Stuck())
-	case err := <-w.full:
+		w.log.Info("worker draining: it begins no new documents", "grace", w.config.Grace)
+	case reason := <-exit:
+		w.log.Info("worker exiting", "reason", reason)
+	case err := <-w.fullErr:
 		full = fmt.Errorf("no further call is made: %w", err)
 	}
 	close(w.draining)
@@ -174,89 +185,80 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	leave, cancel := context.WithTimeout(base, 10*time.Second)
 	defer cancel()
 	if w.worked.Load() {
-		w.tally.add(1, ledger.CountWorkers, ledger.LabelWorked)
+		w.counters.add(1, ledger.CountWorkers, ledger.LabelWorked)
 	} else {
-		w.tally.add(1, ledger.CountWorkers, ledger.LabelEmpty)
+		w.counters.add(1, ledger.CountWorkers, ledger.LabelEmpty)
 	}
-	err = w.Ledger.Leave(leave, w.id, w.tally.news())
+	err = w.ledger.Leave(leave, w.id, w.counters.delta())
 	if full != nil {
-		err = full // why it could not sign off either
+		err = full // Leave fails for the same reason
 	}
-	return errors.Join(err, w.jobs.close())
+	return errors.Join(err, w.runs.close())
 }
 
-// shutDown gives calls in flight the grace, then cancels them. asynq waits for the handlers, and renews the leases of their
-// tasks meanwhile.
+// Held returns the number of partitions that the worker holds. It may be called at any time.
+func (w *Worker) Held() int64 { return w.held.Load() }
+
+// stopOnDiskFull reports whether err means that the disk is full and that stops the worker. If
+// so, it stops the worker: no further call is made.
+func (w *Worker) stopOnDiskFull(err error) bool {
+	if !w.config.StopOnDiskFull || !ledger.IsFull(err) {
+		return false
+	}
+	w.diskFull.Store(true)
+	select {
+	case w.fullErr <- err:
+	default: // it is stopping already
+	}
+	return true
+}
+
+// shutDown gives calls in flight the grace, and then cancels them. asynq waits for the
+// handlers, and renews the leases of their tasks meanwhile.
 func (w *Worker) shutDown(abort context.Context, server *asynq.Server, cancelCalls func()) {
 	ended := make(chan struct{})
 	go func() {
 		server.Shutdown()
 		close(ended)
 	}()
-	grace := time.NewTimer(w.Grace)
+	grace := time.NewTimer(w.config.Grace)
 	defer grace.Stop()
 	select {
 	case <-ended:
 		return
 	case <-grace.C:
-		w.Log.Warn("the grace is over: calls in flight are given up", "partitions", w.held.Load())
+		w.log.Warn("grace period over, cancelling calls in flight", "partitions", w.held.Load())
 	case <-abort.Done():
 	}
 	cancelCalls()
 	<-ended
 }
 
-// server is asynq with our own outcomes: nothing is a failure to it, so no retry of its own is ever spent.
+// server returns asynq's server. No outcome counts as a failure to asynq, so it uses no
+// retries of its own.
 func (w *Worker) server(base context.Context) *asynq.Server {
-	return asynq.NewServerFromRedisClient(w.Queue.Redis(), asynq.Config{
-		Concurrency:              w.Partitions,
-		Queues:                   map[string]int{w.Queue.Name(): 1},
+	return asynq.NewServerFromRedisClient(w.config.Queue.Redis(), asynq.Config{
+		Concurrency:              w.config.Partitions,
+		Queues:                   map[string]int{w.config.Queue.Name(): 1},
 		BaseContext:              func() context.Context { return base },
-		TaskCheckInterval:        w.Poll,
-		DelayedTaskCheckInterval: min(5*time.Second, max(500*time.Millisecond, 2*w.Poll)),
+		TaskCheckInterval:        w.config.Poll,
+		DelayedTaskCheckInterval: min(5*time.Second, max(500*time.Millisecond, 2*w.config.Poll)),
 		RetryDelayFunc: func(_ int, err error, _ *asynq.Task) time.Duration {
-			var later *handBackError
-			if errors.As(err, &later) {
-				return later.after
+			var returned *returnError
+			if errors.As(err, &returned) {
+				return returned.after
 			}
 			return recovery.Interval
 		},
 		IsFailure: func(error) bool { return false },
-		// Longer than the grace: asynq's own hand-back, which comes before a handler's end, is never needed.
-		ShutdownTimeout: w.Grace + time.Minute,
-		Logger:          asynqLog{w.Log},
+		// Longer than the grace, so that asynq never requeues a task before its handler has ended.
+		ShutdownTimeout: w.config.Grace + time.Minute,
+		Logger:          asynqLog{w.log},
 		LogLevel:        asynq.WarnLevel,
 	})
 }
 
-// handBackError puts the task back into the queue, to be taken up after some time; no attempt is spent.
-type handBackError struct {
-	after time.Duration
-	why   string
-}
-
-func (h *handBackError) Error() string { return fmt.Sprintf("handed back for %s: %s", h.after, h.why) }
-
-// Held is how many partitions the worker has in hand.
-func (w *Worker) Held() int64 { return w.held.Load() }
-
-// every runs f at once and then at each interval until ctx ends.
-func (w *Worker) every(ctx context.Context, loop string, interval time.Duration, f func(context.Context)) {
-	w.Observer.Turned(loop)
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		f(ctx)
-		w.Observer.Turned(loop)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// asynqLog passes asynq's log on, which comes in sentences.
+// asynqLog passes asynq's messages on. They are whole sentences.
 type asynqLog struct{ log *slog.Logger }
 
 const fromQueue = "queue"

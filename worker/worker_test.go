@@ -133,7 +133,14 @@ func (b *bench) plan() ledger.Run {
 
 func (b *bench) worker() *worker.Worker {
 	b.Helper()
-	return worker.New(b.config())
+	return b.workerOf(b.config())
+}
+
+func (b *bench) workerOf(c worker.Config) *worker.Worker {
+	b.Helper()
+	w, err := worker.New(c)
+	b.ok(err)
+	return w
 }
 
 func (b *bench) config() worker.Config {
@@ -304,7 +311,8 @@ func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
 	}
 }
 
-// Claims that were written and not heard of, for the connection broke at the commit, are handed back by the worker that has them.
+// Claims that were written and not heard of, for the connection broke at the commit, are
+// handed back by the worker that has them.
 func TestClaimNobodyHeardOfIsHandedBack(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(8))
@@ -331,7 +339,7 @@ func TestClaimNobodyHeardOfIsHandedBack(t *testing.T) {
 	}
 	config := b.config()
 	config.Partitions = 1
-	run = b.workAs(worker.New(config), run)
+	run = b.workAs(b.workerOf(config), run)
 	b.totals(run, ledger.Totals{Total: 8, Done: 8})
 	if n := b.model.total(); n != 8 {
 		t.Errorf("%d calls for 8 documents", n)
@@ -388,7 +396,8 @@ func TestDayBudget(t *testing.T) {
 	b.totals(run, ledger.Totals{Total: 20, Done: 20})
 }
 
-// What was billed for refusals and for calls that were cut off counts, and what nobody charges for does not.
+// What was billed for refusals and for calls that were cut off counts, and what nobody charges
+// for does not.
 func TestFailedCallsAreBooked(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -397,7 +406,7 @@ func TestFailedCallsAreBooked(t *testing.T) {
 	}{
 		"billed refusal":   {llm.Error{Class: llm.Refused, Status: 200, Usage: llm.Usage{In: 100, Out: 10}}, func(n int64) bool { return n == 100*150+10*600 }},
 		"refusal for free": {llm.Error{Class: llm.Refused, Status: 400}, func(n int64) bool { return n == 0 }},
-		"cut off":          {llm.Error{Class: llm.Refused, MayBeBilled: true}, func(n int64) bool { return n > 100*600 }}, // 100 tokens of output at least
+		"cut off":          {llm.Error{Class: llm.Refused, MayBeBilled: true}, func(n int64) bool { return n > 100*600 }}, // at least 100 output tokens
 		"never sent":       {llm.Error{Class: llm.Refused, Code: "unreachable"}, func(n int64) bool { return n == 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -415,7 +424,8 @@ func TestFailedCallsAreBooked(t *testing.T) {
 	}
 }
 
-// A first endpoint that is halted does not keep a run from its fallback, and what is done goes by the fallback's price.
+// A first endpoint that is halted does not keep a run from its fallback, and what is done goes
+// by the fallback's price.
 func TestFallbackGoesOnAfterAHalt(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(12))
@@ -559,7 +569,8 @@ func TestWorkersThatDiedOfADocumentAreCounted(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(3))
 	run := b.plan()
-	// Three workers died while a child of theirs read the second document, and took the counts with them.
+	// Three workers died while a child of theirs read the second document, and took the counts
+	// with them.
 	other, err := b.ledger.Register(t.Context(), "died")
 	b.ok(err)
 	b.ok(b.ledger.OpenPartitions(t.Context(), run.ID, func(all []ledger.Partition) error {

@@ -296,13 +296,13 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
-		IdleExit: o.idleExit, Poll: o.poll, EndWhenFull: o.endWhenFull, Done: o.done,
+		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.endWhenFull, Done: o.done,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
 	}
 	if a.observer != nil {
 		c.Observer = a.observer
 	}
-	return worker.New(c), nil
+	return worker.New(c)
 }
 
 // outFolder is the absolute output folder, empty when it is not a folder.

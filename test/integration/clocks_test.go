@@ -93,7 +93,7 @@ func TestClocksThatDiffer(t *testing.T) {
 				s.env[clockVariable] = wrong
 				w := s.startBy([]string{skewed}, "worker", "--concurrency", fmt.Sprint(concurrency), "--retry-base", "4s", "--retry-cap", "20s")
 				w.Until("it has started", func() bool { return strings.Contains(w.Stderr.String(), "worker started") })
-				if said := strings.Contains(w.Stderr.String(), "the clock of this machine is not that of Redis"); said != (wrong != "0s") {
+				if said := strings.Contains(w.Stderr.String(), "clock skew against Redis"); said != (wrong != "0s") {
 					t.Errorf("the worker at %s reports clock skew: %v", wrong, said)
 				}
 				workers[wrong] = w

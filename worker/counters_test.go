@@ -12,7 +12,8 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// What a worker has counted is in the ledger when it has ended, and says whether it was of any use.
+// What a worker has counted is in the ledger when it has ended, and says whether it was of any
+// use.
 func TestCountsAreLeftBehind(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(3))
@@ -26,9 +27,9 @@ func TestCountsAreLeftBehind(t *testing.T) {
 		return llm.Response{}, nil
 	}
 	b.work(b.plan())
-	idle := b.worker() // nothing is left for it
-	idle.IdleExit = 50 * time.Millisecond
-	b.ok(idle.Run(t.Context(), t.Context()))
+	c := b.config()
+	c.IdleExit = 50 * time.Millisecond
+	b.ok(b.workerOf(c).Run(t.Context(), t.Context()))
 	got, err := b.ledger.Counts(t.Context())
 	b.ok(err)
 	cost := ledger.Count{Name: ledger.CountCost}
