@@ -3,10 +3,12 @@ package tasks
 import (
 	"errors"
 	"fmt"
+	"net"
+	"syscall"
 	"testing"
 )
 
-func TestRefuses(t *testing.T) {
+func TestIsUnavailable(t *testing.T) {
 	t.Parallel()
 	_, replica := judge("role:slave\r\n")
 	_, old := judge("redis_version:5\r\n")
@@ -22,11 +24,14 @@ func TestRefuses(t *testing.T) {
 		{"WRONGPASS invalid username-password pair or user is disabled.", false},
 		{"NOPERM this user has no permissions to run the 'evalsha' command", false},
 	} {
-		if got := Refuses(fmt.Errorf("mark the queue: %w", errors.New(c.says))); got != c.want {
-			t.Errorf("%s: refuses is %v", c.says, got)
+		if got := IsUnavailable(fmt.Errorf("mark the queue: %w", errors.New(c.says))); got != c.want {
+			t.Errorf("%s: unavailable is %v", c.says, got)
 		}
 	}
-	if !Refuses(fmt.Errorf("check: %w", replica)) || Refuses(old) || Refuses(nil) {
-		t.Error("of a replica, an old version and no error the first is to be taken for a refusal")
+	if !IsUnavailable(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}) || IsUnavailable(&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}) {
+		t.Error("a refused connection is unavailable, a refused certificate is not")
+	}
+	if !IsUnavailable(fmt.Errorf("check: %w", replica)) || IsUnavailable(old) || IsUnavailable(nil) {
+		t.Error("a replica is unavailable for now; an old version and no error are not")
 	}
 }

@@ -3,18 +3,15 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -93,7 +90,7 @@ func isTerminal(stream any) bool {
 
 // open connects the ledger and, as needed, the queue.
 func (a *app) open(ctx context.Context, need queueNeed) error {
-	err := patiently(ctx, startFor, func(ctx context.Context) (err error) {
+	err := patiently(ctx, startFor, ledger.IsUnavailable, func(ctx context.Context) (err error) {
 		a.ledger, err = ledger.Open(ctx, a.config.Store, ledger.Options{Connections: a.config.StoreConnections, Logger: a.log})
 		return err
 	})
@@ -120,7 +117,7 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		return err
 	}
 	a.closes = append(a.closes, client.Close)
-	if err := patiently(ctx, startFor, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
+	if err := patiently(ctx, startFor, tasks.IsUnavailable, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
 		return fmt.Errorf("reach Redis at %s: %w; check --redis or GISTMILL_REDIS, and that it runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
@@ -139,14 +136,14 @@ func (a *app) embedded() bool { return a.config.Redis == "" }
 // checkRedis refuses one that would lose tasks, and one that has nothing to do with the ledger.
 func (a *app) checkRedis(ctx context.Context) error {
 	var warnings []string
-	err := patiently(ctx, startFor, func(ctx context.Context) (err error) {
+	err := patiently(ctx, startFor, tasks.IsUnavailable, func(ctx context.Context) (err error) {
 		warnings, err = a.queue.CheckRedis(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := patiently(ctx, startFor+recovery.OwnerTimeout, a.recovery.ClaimQueue); err != nil {
+	if err := patiently(ctx, startFor+recovery.OwnerTimeout, unavailable, a.recovery.ClaimQueue); err != nil {
 		return err
 	}
 	for _, w := range warnings {
@@ -173,7 +170,7 @@ func (a *app) close() {
 }
 
 // patiently tries for some time as long as the other side is only not there yet: a wrong password does not get better.
-func patiently(ctx context.Context, within time.Duration, try func(context.Context) error) error {
+func patiently(ctx context.Context, within time.Duration, unavailable func(error) bool, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var last error
@@ -185,7 +182,7 @@ func patiently(ctx context.Context, within time.Duration, try func(context.Conte
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if !notThereYet(err) && ctx.Err() == nil {
+		if !unavailable(err) && ctx.Err() == nil {
 			return err
 		}
 		select {
@@ -196,17 +193,7 @@ func patiently(ctx context.Context, within time.Duration, try func(context.Conte
 	}
 }
 
-func notThereYet(err error) bool {
-	var network *net.OpError
-	var starting *pgconn.PgError
-	switch {
-	case errors.As(err, &starting):
-		return starting.Code == "57P03" || starting.Code == "53300" // the database system is starting up; too many connections
-	case errors.As(err, &network):
-		return network.Op != "remote error" // a TLS alert: it is there, and refuses our certificate
-	}
-	return tasks.Refuses(err)
-}
+func unavailable(err error) bool { return ledger.IsUnavailable(err) || tasks.IsUnavailable(err) }
 
 // sourceOptions are what a worker opens a source with; a listing adds its filters.
 func (a *app) sourceOptions() source.Options {

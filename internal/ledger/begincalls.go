@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // beginning is the intent of a call on its way into the ledger, and what became of it.
@@ -40,7 +42,7 @@ func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
 				first = append(first, b)
 			}
 		}
-		for some := range inPowers(first) {
+		for some := range sqldb.Chunks(first) {
 			if err := l.beginSome(ctx, tx, some); err != nil {
 				return err
 			}
@@ -94,7 +96,7 @@ func (l *Ledger) beginSome(ctx context.Context, tx *batch, some []*beginning) er
 			b.call = 0
 		}
 	}
-	_, err := l.exec(ctx, tx, `DELETE FROM calls WHERE id IN (`+placeholders(1, len(dropped))+`)`, dropped...)
+	_, err := tx.Exec(ctx, `DELETE FROM calls WHERE id IN (`+sqldb.Placeholders(1, len(dropped))+`)`, dropped...)
 	return err
 }
 
@@ -111,10 +113,10 @@ func (l *Ledger) putIntents(ctx context.Context, tx *batch, some []*beginning) e
 		call CallID
 		day  int64
 	}
-	begun, err := collect(ctx, l, tx, func(rows *sql.Rows) (p put, err error) { return p, rows.Scan(&p.name, &p.call, &p.day) },
-		l.given(len(some), "run BIGINT, document BIGINT, worker BIGINT, name TEXT, model TEXT, nano BIGINT, tokens BIGINT, token BIGINT")+`
+	begun, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (p put, err error) { return p, rows.Scan(&p.name, &p.call, &p.day) },
+		l.db.ValuesCTE(len(some), "run BIGINT, document BIGINT, worker BIGINT, name TEXT, model TEXT, nano BIGINT, tokens BIGINT, token BIGINT")+`
 		INSERT INTO calls (run_num, document_id, worker_id, name, model, started_at, reserved_nano, reserved_tokens, token)
-		SELECT run, document, worker, name, model, @now, nano, tokens, token FROM given WHERE true
+		SELECT run, document, worker, name, model, @now, nano, tokens, token FROM args WHERE true
 		ON CONFLICT (name) WHERE finished_at IS NULL DO NOTHING RETURNING name, id, started_at / 86400000`, args...)
 	for _, p := range begun {
 		byName[p.name].call, byName[p.name].day = p.call, p.day
@@ -124,7 +126,7 @@ func (l *Ledger) putIntents(ctx context.Context, tx *batch, some []*beginning) e
 
 // findIntent finds the row of a call that was recorded and reserved before, and nobody heard of it.
 func (l *Ledger) findIntent(ctx context.Context, tx *batch, b *beginning) error {
-	err := l.row(ctx, tx, `SELECT id FROM calls WHERE name = $1 AND finished_at IS NULL AND token = $2 AND token <> 0`, b.Name, b.Token).Scan(&b.call)
+	err := tx.QueryRow(ctx, `SELECT id FROM calls WHERE name = $1 AND finished_at IS NULL AND token = $2 AND token <> 0`, b.Name, b.Token).Scan(&b.call)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -139,8 +141,8 @@ func (l *Ledger) findAnswers(ctx context.Context, tx *batch, some []*beginning) 
 	for i, b := range some {
 		byName[b.Name], names[i] = b, b.Name
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, cost_nano, created_at
-		FROM answers WHERE name IN (`+placeholders(1, len(names))+`)`, names...)
+	rows, err := tx.Query(ctx, `SELECT name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, cost_nano, created_at
+		FROM answers WHERE name IN (`+sqldb.Placeholders(1, len(names))+`)`, names...)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // A cap holds what is settled and what is reserved by calls in flight together, so that no number of workers can exceed it. A
@@ -54,7 +56,7 @@ func (l *Ledger) caps(ctx context.Context, tx *batch, run RunID, day int64) (cap
 		return c, nil
 	}
 	var c caps
-	err := l.row(ctx, tx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days d WHERE d.day = $1) THEN 1 ELSE 0 END,
+	err := tx.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days d WHERE d.day = $1) THEN 1 ELSE 0 END,
 		CASE WHEN r.budget_nano IS NULL AND r.budget_tokens IS NULL THEN 0 ELSE 1 END, CASE WHEN r.budget_nano IS NULL THEN 0 ELSE 1 END
 		FROM runs r WHERE r.num = $2`, day, run).Scan(&c.ofDay, &c.ofRun, &c.inUSD)
 	if err == nil {
@@ -79,7 +81,7 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, in *beginning, some []*
 	}
 	money := orZero(in.ReservedNano)
 	if c.ofDay {
-		n, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2
+		n, err := tx.Exec(ctx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2
 			AND (CAST($3 AS BIGINT) IS NULL OR spent_nano + $4 <= CAST($5 AS BIGINT))`, money, day, nullable(in.DayCapNano), money, nullable(in.DayCapNano))
 		if err != nil {
 			return nil, err
@@ -91,14 +93,14 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, in *beginning, some []*
 	if !c.ofRun {
 		return nil, nil
 	}
-	n, err := l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3
+	n, err := tx.Exec(ctx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3
 		AND (budget_nano IS NULL OR spent_nano + $4 <= budget_nano) AND (budget_tokens IS NULL OR spent_tokens + $5 <= budget_tokens)`,
 		money, in.ReservedTokens, in.Run, money, in.ReservedTokens)
 	if err != nil || n == 1 {
 		return nil, err
 	}
 	if c.ofDay {
-		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano - $1 WHERE day = $2`, money, day); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE days SET spent_nano = spent_nano - $1 WHERE day = $2`, money, day); err != nil {
 			return nil, err
 		}
 	}
@@ -111,9 +113,9 @@ func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in 
 	var capNano, capTokens sql.NullInt64
 	var nano, tokens int64 // settled
 	n := len(uncounted)
-	err = l.row(ctx, tx, `SELECT r.budget_nano, r.budget_tokens, r.spent_nano - o.nano, r.spent_tokens - o.tokens FROM runs r,
+	err = tx.QueryRow(ctx, `SELECT r.budget_nano, r.budget_tokens, r.spent_nano - o.nano, r.spent_tokens - o.tokens FROM runs r,
 		(SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) AS nano, CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) AS tokens
-		FROM calls @open_calls WHERE finished_at IS NULL AND id NOT IN (`+placeholders(1, n)+fmt.Sprintf(`) AND run_num = $%d) o WHERE r.num = $%d`, n+1, n+2),
+		FROM calls `+l.read.IndexedBy("calls_open")+` WHERE finished_at IS NULL AND id NOT IN (`+sqldb.Placeholders(1, n)+fmt.Sprintf(`) AND run_num = $%d) o WHERE r.num = $%d`, n+1, n+2),
 		append(uncounted, in.Run, in.Run)...).Scan(&capNano, &capTokens, &nano, &tokens)
 	if err != nil {
 		return nil, err
@@ -128,8 +130,8 @@ func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in 
 func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day, money, most int64) (refusal, err error) {
 	var settled int64
 	n := len(uncounted)
-	err = l.row(ctx, tx, `SELECT d.spent_nano - (SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) FROM calls @open_calls
-		WHERE finished_at IS NULL AND id NOT IN (`+placeholders(1, n)+fmt.Sprintf(`) AND started_at / 86400000 = $%d) FROM days d WHERE d.day = $%d`, n+1, n+2),
+	err = tx.QueryRow(ctx, `SELECT d.spent_nano - (SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) FROM calls `+l.read.IndexedBy("calls_open")+`
+		WHERE finished_at IS NULL AND id NOT IN (`+sqldb.Placeholders(1, n)+fmt.Sprintf(`) AND started_at / 86400000 = $%d) FROM days d WHERE d.day = $%d`, n+1, n+2),
 		append(uncounted, day, day)...).Scan(&settled)
 	if err != nil {
 		return nil, err
@@ -147,12 +149,12 @@ func (l *Ledger) settleBudget(ctx context.Context, tx *batch, run RunID, day, na
 		return err
 	}
 	if c.ofDay {
-		if _, err := l.exec(ctx, tx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2`, nano, day); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE days SET spent_nano = spent_nano + $1 WHERE day = $2`, nano, day); err != nil {
 			return err
 		}
 	}
 	if c.ofRun {
-		_, err = l.exec(ctx, tx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3`, nano, tokens, run)
+		_, err = tx.Exec(ctx, `UPDATE runs SET spent_nano = spent_nano + $1, spent_tokens = spent_tokens + $2 WHERE num = $3`, nano, tokens, run)
 	}
 	return err
 }
@@ -161,18 +163,18 @@ func (l *Ledger) settleBudget(ctx context.Context, tx *batch, run RunID, day, na
 // own: one that has booked calls and then waits for all others that have would wait for one that waits for it.
 func (l *Ledger) openDay(ctx context.Context) error {
 	var there bool
-	if err := l.row(ctx, l.read, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days WHERE day = @now / 86400000) THEN 1 ELSE 0 END`).Scan(&there); err != nil || there {
+	if err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days WHERE day = @now / 86400000) THEN 1 ELSE 0 END`).Scan(&there); err != nil || there {
 		return err
 	}
-	err := l.tx(ctx, func(tx *sql.Tx) error {
-		if err := l.dialect.lockCalls(ctx, tx); err != nil {
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
+		if err := l.db.LockTable(ctx, tx, "calls"); err != nil {
 			return err
 		}
 		var day int64
-		if err := l.row(ctx, tx, `SELECT @now / 86400000`).Scan(&day); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT @now / 86400000`).Scan(&day); err != nil {
 			return err
 		}
-		_, err := l.exec(ctx, tx, `INSERT INTO days (day, spent_nano) SELECT CAST($1 AS BIGINT),
+		_, err := tx.Exec(ctx, `INSERT INTO days (day, spent_nano) SELECT CAST($1 AS BIGINT),
 			CAST(COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) AS BIGINT)
 			FROM calls WHERE `+begunOn(day)+` ON CONFLICT DO NOTHING`, day)
 		return err
@@ -208,7 +210,7 @@ func (l *Ledger) Today(ctx context.Context) (DayAccount, error) {
 	day := now.UnixMilli() / dayMillis
 	a := DayAccount{Begin: time.UnixMilli(day * dayMillis).UTC()}
 	var unknown int64
-	err = l.row(ctx, l.read, `SELECT CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), COUNT(*) FILTER (WHERE cost_nano IS NULL AND tokens_in + tokens_out > 0)
+	err = l.read.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), COUNT(*) FILTER (WHERE cost_nano IS NULL AND tokens_in + tokens_out > 0)
 		FROM calls WHERE finished_at IS NOT NULL AND `+begunOn(day)).Scan(&a.CostNano, &unknown)
 	if err != nil {
 		return a, fmt.Errorf("count the day: %w", err)
@@ -219,11 +221,11 @@ func (l *Ledger) Today(ctx context.Context) (DayAccount, error) {
 
 // setBudget replaces the caps of a run that are given and counts what is spent and reserved from the calls, since a run without a cap
 // does not keep that count. lockCalls comes before it, and before the transaction touches the run.
-func (l *Ledger) setBudget(ctx context.Context, tx *sql.Tx, run RunID, nano, tokens *int64) error {
+func (l *Ledger) setBudget(ctx context.Context, tx sqldb.Handle, run RunID, nano, tokens *int64) error {
 	if nano == nil && tokens == nil {
 		return nil
 	}
-	_, err := l.exec(ctx, tx, `UPDATE runs SET budget_nano = COALESCE(CAST($1 AS BIGINT), budget_nano), budget_tokens = COALESCE(CAST($2 AS BIGINT), budget_tokens),
+	_, err := tx.Exec(ctx, `UPDATE runs SET budget_nano = COALESCE(CAST($1 AS BIGINT), budget_nano), budget_tokens = COALESCE(CAST($2 AS BIGINT), budget_tokens),
 		spent_nano = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) FROM calls WHERE run_num = $3),
 		spent_tokens = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_tokens ELSE tokens_in + tokens_out END), 0) FROM calls WHERE run_num = $4)
 		WHERE num = $5`, nullable(nano), nullable(tokens), run, run, run)
@@ -231,9 +233,9 @@ func (l *Ledger) setBudget(ctx context.Context, tx *sql.Tx, run RunID, nano, tok
 }
 
 // lockForBudget keeps calls from being booked until a transaction that sets caps has ended.
-func (l *Ledger) lockForBudget(ctx context.Context, tx *sql.Tx, nano, tokens *int64) error {
+func (l *Ledger) lockForBudget(ctx context.Context, tx sqldb.Handle, nano, tokens *int64) error {
 	if nano == nil && tokens == nil {
 		return nil
 	}
-	return l.dialect.lockCalls(ctx, tx)
+	return l.db.LockTable(ctx, tx, "calls")
 }

@@ -78,7 +78,7 @@ func (l *Ledger) endCall(ctx context.Context, e *ending) error {
 func (l *Ledger) DropCall(ctx context.Context, call CallID, in Intent) error {
 	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		var day int64
-		err := l.row(ctx, tx, `DELETE FROM calls WHERE id = $1 AND finished_at IS NULL RETURNING started_at / 86400000`, call).Scan(&day)
+		err := tx.QueryRow(ctx, `DELETE FROM calls WHERE id = $1 AND finished_at IS NULL RETURNING started_at / 86400000`, call).Scan(&day)
 		if errors.Is(err, sql.ErrNoRows) { // a lapsed worker's, which counts
 			return nil
 		}
@@ -96,7 +96,7 @@ func (l *Ledger) DropCall(ctx context.Context, call CallID, in Intent) error {
 // ForgetAnswers drops answers that turned out to be of no use, so that a later try asks again.
 func (l *Ledger) ForgetAnswers(ctx context.Context, names []string) error {
 	for _, name := range names {
-		if _, err := l.exec(ctx, l.write, `DELETE FROM answers WHERE name = $1`, name); err != nil {
+		if _, err := l.write.Exec(ctx, `DELETE FROM answers WHERE name = $1`, name); err != nil {
 			return fmt.Errorf("forget an answer: %w", err)
 		}
 	}

@@ -15,9 +15,9 @@ func (l *Ledger) CallsLeft(ctx context.Context, run RunID, dayCapNano *int64) (c
 	var nano, tokens, spentToday sql.NullInt64
 	var open int64
 	var meanNano, meanTokens sql.NullFloat64
-	err = l.row(ctx, l.read, `SELECT r.budget_nano - r.spent_nano, r.budget_tokens - r.spent_tokens,
+	err = l.read.QueryRow(ctx, `SELECT r.budget_nano - r.spent_nano, r.budget_tokens - r.spent_tokens,
 		(SELECT spent_nano FROM days WHERE day = CAST(@now AS BIGINT) / 86400000),
-		(SELECT COUNT(*) FROM calls @open_calls WHERE run_num = $1 AND finished_at IS NULL), m.nano, m.tokens
+		(SELECT COUNT(*) FROM calls `+l.read.IndexedBy("calls_open")+` WHERE run_num = $1 AND finished_at IS NULL), m.nano, m.tokens
 		FROM runs r, (SELECT CAST(AVG(reserved_nano) AS DOUBLE PRECISION) AS nano, CAST(AVG(reserved_tokens) AS DOUBLE PRECISION) AS tokens
 			FROM (SELECT reserved_nano, reserved_tokens FROM calls WHERE run_num = $2 ORDER BY id DESC LIMIT $3) latest) m
 		WHERE r.num = $4`, run, run, meanOf, run).Scan(&nano, &tokens, &spentToday, &open, &meanNano, &meanTokens)

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Register adds a worker with a lease, and returns its id. name is for people: host and process.
 func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
 	var id WorkerID
-	err := l.row(ctx, l.write, `INSERT INTO workers (name, started_at, lease_until) VALUES ($1, @now, @now + $2) RETURNING id`,
+	err := l.write.QueryRow(ctx, `INSERT INTO workers (name, started_at, lease_until) VALUES ($1, @now, @now + $2) RETURNING id`,
 		name, Lease.Milliseconds()).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("register the worker: %w", err)
@@ -24,8 +26,8 @@ func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
 // Renew extends a worker's lease, and with it all its claims that nobody has taken over. counts are those that have changed since the
 // last renewal, in all that the worker has counted.
 func (l *Ledger) Renew(ctx context.Context, worker WorkerID, counts Counts) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := l.exec(ctx, tx, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker); err != nil {
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
+		if _, err := tx.Exec(ctx, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker); err != nil {
 			return err
 		}
 		return l.putCounts(ctx, tx, worker, counts)
@@ -38,8 +40,8 @@ func (l *Ledger) Renew(ctx context.Context, worker WorkerID, counts Counts) erro
 
 // Leave hands back whatever the worker still holds, without an attempt, and ends its lease. counts are those of Renew.
 func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker); err != nil {
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
+		if _, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker); err != nil {
 			return err
 		}
 		if err := l.putCounts(ctx, tx, worker, counts); err != nil {
@@ -48,7 +50,7 @@ func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) erro
 		if err := l.loseCalls(ctx, tx, worker); err != nil {
 			return err
 		}
-		_, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL WHERE worker_id = $1 AND state = 'claimed'`, worker)
+		_, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', worker_id = NULL WHERE worker_id = $1 AND state = 'claimed'`, worker)
 		return err
 	})
 	if err != nil {
@@ -60,7 +62,7 @@ func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) erro
 // LiveWorkers counts workers whose lease holds.
 func (l *Ledger) LiveWorkers(ctx context.Context) (int64, error) {
 	var n int64
-	return n, l.row(ctx, l.read, `SELECT COUNT(*) FROM workers WHERE ended_at IS NULL AND lease_until >= @now`).Scan(&n)
+	return n, l.read.QueryRow(ctx, `SELECT COUNT(*) FROM workers WHERE ended_at IS NULL AND lease_until >= @now`).Scan(&n)
 }
 
 // Claimed is a document that a worker holds.
@@ -91,7 +93,7 @@ func (l *Ledger) Look(ctx context.Context, partition PartitionID) (PartitionView
 	var v PartitionView
 	var due sql.NullInt64
 	var state partitionState
-	err := l.row(ctx, l.read, `SELECT r.state, p.generation, p.state,
+	err := l.read.QueryRow(ctx, `SELECT r.state, p.generation, p.state,
 		(SELECT COUNT(*) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed')),
 		(SELECT COUNT(*) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed') AND x.state = 'claimed'),
 		(SELECT MIN(due_at) FROM run_documents x WHERE x.partition_id = p.id AND x.state IN ('pending', 'claimed') AND x.state = 'pending')
@@ -114,7 +116,7 @@ func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
 	slices.Sort(tx.takers)
 	for _, worker := range slices.Compact(tx.takers) {
 		var holds bool
-		err := l.row(ctx, tx, `SELECT CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END FROM workers WHERE id = $1 @share`, worker).Scan(&holds)
+		err := tx.QueryRow(ctx, `SELECT CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END FROM workers WHERE id = $1 @share`, worker).Scan(&holds)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -133,7 +135,7 @@ func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition Partition
 		if !leased {
 			return nil
 		}
-		claimed, err = collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
+		claimed, err = sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c Claimed, err error) {
 			return c, rows.Scan(&c.Run, &c.Document, &c.Epoch, &c.Attempts, &c.Tries, &c.Crashes, &c.Suspect)
 		}, `UPDATE run_documents SET state = 'claimed', epoch = epoch + 1, worker_id = $1
 			WHERE (run_num, document_id) IN (SELECT x.run_num, x.document_id FROM run_documents x
@@ -158,7 +160,7 @@ func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition Partition
 
 // Claims lists what a worker holds in a partition: run, document and epoch of each.
 func (l *Ledger) Claims(ctx context.Context, worker WorkerID, partition PartitionID) ([]Claimed, error) {
-	claims, err := collect(ctx, l, l.read, func(rows *sql.Rows) (c Claimed, err error) { return c, rows.Scan(&c.Run, &c.Document, &c.Epoch) },
+	claims, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (c Claimed, err error) { return c, rows.Scan(&c.Run, &c.Document, &c.Epoch) },
 		`SELECT run_num, document_id, epoch FROM run_documents x WHERE x.partition_id = $1 AND x.state IN ('pending', 'claimed') AND x.state = 'claimed'
 		AND x.worker_id = $2`, partition, worker)
 	if err != nil {
@@ -168,7 +170,7 @@ func (l *Ledger) Claims(ctx context.Context, worker WorkerID, partition Partitio
 }
 
 // locate adds to claims where their documents are, and puts them into the order of the listing.
-func (l *Ledger) locate(ctx context.Context, tx queryer, claimed []Claimed) error {
+func (l *Ledger) locate(ctx context.Context, tx sqldb.Reader, claimed []Claimed) error {
 	if len(claimed) == 0 {
 		return nil
 	}
@@ -177,9 +179,9 @@ func (l *Ledger) locate(ctx context.Context, tx queryer, claimed []Claimed) erro
 	for i, c := range claimed {
 		ids[i] = c.Document
 	}
-	found, err := collect(ctx, l, tx, func(rows *sql.Rows) (c Claimed, err error) {
+	found, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c Claimed, err error) {
 		return c, rows.Scan(&c.Document, &c.URI, &c.Locator, &c.Version, &c.Size)
-	}, `SELECT id, uri, locator, version, size FROM documents WHERE id IN (`+placeholders(1, len(ids))+`) ORDER BY id`, ids...)
+	}, `SELECT id, uri, locator, version, size FROM documents WHERE id IN (`+sqldb.Placeholders(1, len(ids))+`) ORDER BY id`, ids...)
 	if err != nil {
 		return err
 	}
@@ -196,7 +198,7 @@ func (l *Ledger) locate(ctx context.Context, tx queryer, claimed []Claimed) erro
 // Release hands a claimed document back: no attempt is spent, and it is not tried before after has passed.
 func (l *Ledger) Release(ctx context.Context, worker WorkerID, c Claimed, after time.Duration) error {
 	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
-		_, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
+		_, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
 			after.Milliseconds(), c.Run, c.Document, c.Epoch, worker)
 		return err
 	})
@@ -216,7 +218,7 @@ func whereClaimed(n int) string {
 // last one.
 func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) error {
 	var run RunID
-	err := l.row(ctx, l.write, `UPDATE partitions SET state = 'done' WHERE id = $1 AND state = 'ready' AND NOT EXISTS
+	err := l.write.QueryRow(ctx, `UPDATE partitions SET state = 'done' WHERE id = $1 AND state = 'ready' AND NOT EXISTS
 		(SELECT 1 FROM run_documents x WHERE x.partition_id = $2 AND x.state IN ('pending', 'claimed')) RETURNING run_num`, partition, partition).Scan(&run)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -233,7 +235,7 @@ func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) erro
 // ledger was away for longer than a lease, all workers have lapsed, and those that live need a moment to renew; call it again for
 // those that a look some seconds ago had as well.
 func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) bool) ([]Partition, error) {
-	lapsed, err := collect(ctx, l, l.read, func(rows *sql.Rows) (id WorkerID, err error) { return id, rows.Scan(&id) },
+	lapsed, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (id WorkerID, err error) { return id, rows.Scan(&id) },
 		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)
 	if err != nil {
 		return nil, fmt.Errorf("find lapsed workers: %w", err)
@@ -244,20 +246,20 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 			continue
 		}
 		var freed []Partition
-		err := l.tx(ctx, func(tx *sql.Tx) error {
+		err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 			freed = nil
-			n, err := l.exec(ctx, tx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until < @now`, worker)
+			n, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until < @now`, worker)
 			if err != nil || n == 0 {
 				return err
 			}
 			if err := l.loseCalls(ctx, tx, worker); err != nil {
 				return err
 			}
-			if freed, err = collect(ctx, l, tx, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p JOIN runs r ON r.num = p.run_num
+			if freed, err = sqldb.Collect(ctx, tx, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p JOIN runs r ON r.num = p.run_num
 				WHERE r.state = 'running' AND p.state = 'ready' AND p.id IN (SELECT partition_id FROM run_documents WHERE worker_id = $1 AND state = 'claimed')`, worker); err != nil {
 				return err
 			}
-			held, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, suspect = 1, due_at = 0 WHERE worker_id = $1 AND state = 'claimed'`, worker)
+			held, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, suspect = 1, due_at = 0 WHERE worker_id = $1 AND state = 'claimed'`, worker)
 			if err != nil {
 				return err
 			}
@@ -272,9 +274,9 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 }
 
 // loseCalls ends a worker's open calls: nobody knows what the provider charged, so the full reservation counts.
-func (l *Ledger) loseCalls(ctx context.Context, tx *sql.Tx, worker WorkerID) error {
+func (l *Ledger) loseCalls(ctx context.Context, tx sqldb.Handle, worker WorkerID) error {
 	type lost struct{ nano, tokens int64 }
-	calls, err := collect(ctx, l, tx, func(rows *sql.Rows) (c lost, err error) { return c, rows.Scan(&c.nano, &c.tokens) },
+	calls, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c lost, err error) { return c, rows.Scan(&c.nano, &c.tokens) },
 		`UPDATE calls SET finished_at = @now, class = 'lost', cost_nano = reserved_nano, tokens_in = reserved_tokens
 		WHERE worker_id = $1 AND finished_at IS NULL RETURNING COALESCE(reserved_nano, 0), reserved_tokens`, worker)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Count names a number that only grows.
@@ -35,9 +37,9 @@ type Counts map[Count]int64
 
 // putCounts writes a worker's counts. They replace those that it wrote before, so that a write of which nobody knows whether it came
 // through can be repeated. Of a worker that was pruned nothing is written: its counts are in those of holder 0.
-func (l *Ledger) putCounts(ctx context.Context, tx *sql.Tx, worker WorkerID, counts Counts) error {
+func (l *Ledger) putCounts(ctx context.Context, tx sqldb.Handle, worker WorkerID, counts Counts) error {
 	for c, n := range counts {
-		if _, err := l.exec(ctx, tx, `INSERT INTO counts (holder, name, label, n)
+		if _, err := tx.Exec(ctx, `INSERT INTO counts (holder, name, label, n)
 			SELECT w.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM workers w WHERE w.id = $4
 			ON CONFLICT (holder, name, label) DO UPDATE SET n = excluded.n`, c.Name, c.Label, n, worker); err != nil {
 			return err
@@ -47,12 +49,12 @@ func (l *Ledger) putCounts(ctx context.Context, tx *sql.Tx, worker WorkerID, cou
 }
 
 // addCounts adds to a holder's counts, in a transaction that is not repeated.
-func (l *Ledger) addCounts(ctx context.Context, tx *sql.Tx, holder int64, counts Counts) error {
+func (l *Ledger) addCounts(ctx context.Context, tx sqldb.Handle, holder int64, counts Counts) error {
 	for c, n := range counts {
 		if n == 0 {
 			continue
 		}
-		if _, err := l.exec(ctx, tx, `INSERT INTO counts (holder, name, label, n) VALUES ($1, $2, $3, $4)
+		if _, err := tx.Exec(ctx, `INSERT INTO counts (holder, name, label, n) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (holder, name, label) DO UPDATE SET n = counts.n + excluded.n`, holder, c.Name, c.Label, n); err != nil {
 			return err
 		}
@@ -61,9 +63,9 @@ func (l *Ledger) addCounts(ctx context.Context, tx *sql.Tx, holder int64, counts
 }
 
 // countKilled adds the end of a worker that can't do so itself. held says that it held claims when it died.
-func (l *Ledger) countKilled(ctx context.Context, tx *sql.Tx, worker WorkerID, held bool) error {
+func (l *Ledger) countKilled(ctx context.Context, tx sqldb.Handle, worker WorkerID, held bool) error {
 	if !held {
-		if err := l.row(ctx, tx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM counts WHERE holder = $1) THEN 1 ELSE 0 END`, worker).Scan(&held); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM counts WHERE holder = $1) THEN 1 ELSE 0 END`, worker).Scan(&held); err != nil {
 			return err
 		}
 	}
@@ -75,13 +77,13 @@ func (l *Ledger) countKilled(ctx context.Context, tx *sql.Tx, worker WorkerID, h
 }
 
 // foldCounts moves the counts of the workers that a condition chooses to holder 0.
-func (l *Ledger) foldCounts(ctx context.Context, tx *sql.Tx, where string, args ...any) error {
+func (l *Ledger) foldCounts(ctx context.Context, tx sqldb.Handle, where string, args ...any) error {
 	of := `holder IN (SELECT id FROM workers WHERE ` + where + `)`
-	if _, err := l.exec(ctx, tx, `INSERT INTO counts (holder, name, label, n) SELECT 0, name, label, CAST(SUM(n) AS BIGINT) FROM counts WHERE `+of+`
+	if _, err := tx.Exec(ctx, `INSERT INTO counts (holder, name, label, n) SELECT 0, name, label, CAST(SUM(n) AS BIGINT) FROM counts WHERE `+of+`
 		GROUP BY name, label ON CONFLICT (holder, name, label) DO UPDATE SET n = counts.n + excluded.n`, args...); err != nil {
 		return err
 	}
-	_, err := l.exec(ctx, tx, `DELETE FROM counts WHERE `+of, args...)
+	_, err := tx.Exec(ctx, `DELETE FROM counts WHERE `+of, args...)
 	return err
 }
 
@@ -91,7 +93,7 @@ func (l *Ledger) Counts(ctx context.Context) (Counts, error) {
 		Count
 		n int64
 	}
-	all, err := collect(ctx, l, l.read, func(rows *sql.Rows) (c counted, err error) { return c, rows.Scan(&c.Name, &c.Label, &c.n) },
+	all, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (c counted, err error) { return c, rows.Scan(&c.Name, &c.Label, &c.n) },
 		`SELECT name, label, CAST(SUM(n) AS BIGINT) FROM counts GROUP BY name, label`)
 	if err != nil {
 		return nil, fmt.Errorf("sum up the counts: %w", err)

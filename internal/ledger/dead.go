@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // DeadLetter is a document that could not be done, as listed.
@@ -59,7 +61,7 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 		if !f.Gone {
 			statement += ` AND d.gone_at IS NULL`
 		}
-		page, err := collect(ctx, l, l.read, func(rows *sql.Rows) (k keyed, err error) {
+		page, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (k keyed, err error) {
 			var at sql.NullInt64
 			err = rows.Scan(&k.Document, &k.profile, &k.RunID, &k.URI, &k.Run, &k.Class, &k.Message, &k.Attempts, &at, &k.Source, &k.Model)
 			k.At = fromMillis(at)
@@ -90,7 +92,7 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 // attempts and history are kept; the tries that count against the limit begin anew. It returns how many
 // documents of which runs were re-driven. A run that is stopped keeps them until it is resumed.
 func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[RunID]int64, error) {
-	redriven, err := l.changeDead(ctx, f, func(tx *sql.Tx, run RunID, letters []DeadLetter) (int64, error) {
+	redriven, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		return l.redriveRun(ctx, tx, run, letters, size)
 	})
 	if err != nil {
@@ -101,7 +103,7 @@ func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) 
 
 // changeDead runs change for the dead letters of each run, a page at a time, in a transaction of its own, and adds up by run
 // how many it changed.
-func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx *sql.Tx, run RunID, letters []DeadLetter) (int64, error)) (map[RunID]int64, error) {
+func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error)) (map[RunID]int64, error) {
 	changed := map[RunID]int64{}
 	err := l.DeadLetters(ctx, f, func(letters []DeadLetter) error {
 		byRun := map[RunID][]DeadLetter{}
@@ -110,7 +112,7 @@ func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx *s
 		}
 		for run, some := range byRun {
 			var n int64
-			if err := l.tx(ctx, func(tx *sql.Tx) (err error) {
+			if err := l.db.Tx(ctx, func(tx sqldb.Handle) (err error) {
 				n, err = change(tx, run, some)
 				return err
 			}); err != nil {
@@ -125,11 +127,11 @@ func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx *s
 	return changed, err
 }
 
-func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run RunID, letters []DeadLetter, size PartitionSize) (int64, error) {
+func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, letters []DeadLetter, size PartitionSize) (int64, error) {
 	in, args := inDocuments(2, letters)
 	args = append([]any{run}, args...)
 	var over bool
-	if err := l.row(ctx, tx, `SELECT CASE WHEN runs.state = 'finished' AND `+superseded()+` THEN 1 ELSE 0 END
+	if err := tx.QueryRow(ctx, `SELECT CASE WHEN runs.state = 'finished' AND `+superseded()+` THEN 1 ELSE 0 END
 		FROM runs WHERE num = $1`, run).Scan(&over); err != nil {
 		return 0, err
 	}
@@ -139,21 +141,21 @@ func (l *Ledger) redriveRun(ctx context.Context, tx *sql.Tx, run RunID, letters 
 		}
 	}
 	// Where a newer run is being planned and has not come to these documents yet, it will take them for new ones.
-	if _, err := l.exec(ctx, tx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, 'retried' FROM results res
+	if _, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, 'retried' FROM results res
 		WHERE res.state = 'dead' AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND res.document_id IN (`+in+`)`, args...); err != nil {
 		return 0, err
 	}
-	return l.exec(ctx, tx, `UPDATE results SET state = 'retry' WHERE state = 'dead' AND profile_id = (SELECT profile_id FROM runs WHERE num = $1)
+	return tx.Exec(ctx, `UPDATE results SET state = 'retry' WHERE state = 'dead' AND profile_id = (SELECT profile_id FROM runs WHERE num = $1)
 		AND document_id IN (`+in+`)`, args...)
 }
 
 // reopen puts dead documents of a run into new partitions, and lets the run go on if it was finished.
-func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run RunID, in string, args []any, size PartitionSize) error {
-	if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
+func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, in string, args []any, size PartitionSize) error {
+	if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
 		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
 		return err
 	}
-	work, err := collect(ctx, l, tx, func(rows *sql.Rows) (n toPlan, err error) { return n, rows.Scan(&n.document, &n.size) },
+	work, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (n toPlan, err error) { return n, rows.Scan(&n.document, &n.size) },
 		`SELECT d.id, d.size FROM run_documents x JOIN documents d ON d.id = x.document_id
 		WHERE x.run_num = $1 AND x.state = 'pending' AND x.partition_id IS NULL AND x.document_id IN (`+in+`) ORDER BY d.id`, args...)
 	if err != nil || len(work) == 0 {
@@ -168,12 +170,12 @@ func (l *Ledger) reopen(ctx context.Context, tx *sql.Tx, run RunID, in string, a
 		documents[partitions[i]] = append(documents[partitions[i]], n.document)
 	}
 	for partition, ids := range documents {
-		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND document_id IN (`+placeholders(3, len(ids))+`)`,
+		if _, err := tx.Exec(ctx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND document_id IN (`+sqldb.Placeholders(3, len(ids))+`)`,
 			append([]any{partition, run}, ids...)...); err != nil {
 			return err
 		}
 	}
-	_, err = l.exec(ctx, tx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
+	_, err = tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
 		WHERE num = $1 AND state = 'finished' AND NOT `+superseded(), run)
 	return err
 }
@@ -183,18 +185,18 @@ func inDocuments(from int, letters []DeadLetter) (string, []any) {
 	for i, letter := range letters {
 		args[i] = letter.Document
 	}
-	return placeholders(from, len(letters)), args
+	return sqldb.Placeholders(from, len(letters)), args
 }
 
 // Drop accepts the loss of dead letters: they are not listed any more, and count as skipped until they change.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
-	dropped, err := l.changeDead(ctx, f, func(tx *sql.Tx, run RunID, letters []DeadLetter) (int64, error) {
+	dropped, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		in, args := inDocuments(2, letters)
 		args = append([]any{run}, args...)
-		if _, err := l.exec(ctx, tx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
 			return 0, err
 		}
-		return l.exec(ctx, tx, `UPDATE results SET state = 'dropped' WHERE state = 'dead'
+		return tx.Exec(ctx, `UPDATE results SET state = 'dropped' WHERE state = 'dead'
 			AND profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND document_id IN (`+in+`)`, args...)
 	})
 	var total int64

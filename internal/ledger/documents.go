@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Source is where documents come from.
@@ -20,7 +22,7 @@ type Source struct {
 
 // Sources lists all sources, the oldest first.
 func (l *Ledger) Sources(ctx context.Context) ([]Source, error) {
-	all, err := collect(ctx, l, l.read, func(rows *sql.Rows) (s Source, err error) { return s, rows.Scan(&s.ID, &s.URL) },
+	all, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (s Source, err error) { return s, rows.Scan(&s.ID, &s.URL) },
 		`SELECT id, url FROM sources ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("list sources: %w", err)
@@ -132,7 +134,7 @@ func (l *Ledger) document(ctx context.Context, source Source, uri string) ([]Doc
 		result  DocumentState
 		inRun   DocumentState
 	}
-	all, err := collect(ctx, l, l.read, func(rows *sql.Rows) (f found, err error) {
+	all, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (f found, err error) {
 		var modified, gone, at sql.NullInt64
 		var attempts int64
 		err = rows.Scan(&f.id, &f.profile, &f.Size, &modified, &gone, &f.Run, &f.inRun, &attempts, &f.Profile, &f.Model, &f.result, &f.ContentSHA256,
@@ -185,7 +187,7 @@ func standing(inRun, result DocumentState) DocumentState {
 
 // history reads what happened to a document under a profile.
 func (l *Ledger) history(ctx context.Context, document DocumentID, profile ProfileID) ([]Event, error) {
-	return collect(ctx, l, l.read, func(rows *sql.Rows) (e Event, err error) {
+	return sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (e Event, err error) {
 		var at sql.NullInt64
 		err = rows.Scan(&at, &e.Run, &e.Event, &e.Attempt, &e.Class, &e.Message)
 		e.At = fromMillis(at)
@@ -197,6 +199,6 @@ func (l *Ledger) history(ctx context.Context, document DocumentID, profile Profi
 // Near lists up to limit URIs that contain a text, whatever the case of its letters. It reads all URIs until it has enough.
 func (l *Ledger) Near(ctx context.Context, text string, limit int) ([]string, error) {
 	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text))
-	return collect(ctx, l, l.read, func(rows *sql.Rows) (uri string, err error) { return uri, rows.Scan(&uri) },
+	return sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (uri string, err error) { return uri, rows.Scan(&uri) },
 		`SELECT d.uri FROM documents d WHERE lower(d.uri) LIKE $1 ESCAPE '\' LIMIT `+fmt.Sprint(limit), "%"+escaped+"%")
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // completion is a done document on its way into the ledger.
@@ -47,7 +49,7 @@ func (l *Ledger) complete(ctx context.Context, tx *batch) error {
 		}
 		fresh = append(fresh, d)
 	}
-	for some := range inPowers(fresh) {
+	for some := range sqldb.Chunks(fresh) {
 		if err := l.putSummaries(ctx, tx, some); err != nil {
 			return err
 		}
@@ -56,7 +58,7 @@ func (l *Ledger) complete(ctx context.Context, tx *batch) error {
 		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Document, b.Document))
 	})
 	var fenced []*completion
-	for some := range inPowers(tx.done) {
+	for some := range sqldb.Chunks(tx.done) {
 		if err := l.markDone(ctx, tx, some); err != nil {
 			return err
 		}
@@ -66,7 +68,7 @@ func (l *Ledger) complete(ctx context.Context, tx *batch) error {
 			}
 		}
 	}
-	for some := range inPowers(fenced) {
+	for some := range sqldb.Chunks(fenced) {
 		if err := l.putResults(ctx, tx, some); err != nil {
 			return err
 		}
@@ -97,10 +99,10 @@ func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion
 		}
 		args = append(args, d.Run, s.Name, s.Title, s.Text, output, s.Model, s.TokensIn, s.TokensOut, nullable(s.CostNano), s.Chunks, checks, s.Endpoint)
 	}
-	_, err := l.exec(ctx, tx, l.given(len(some), "run BIGINT, name TEXT, title TEXT, text TEXT, output TEXT, model TEXT, tokens_in BIGINT, tokens_out BIGINT, nano BIGINT, chunks BIGINT, checks TEXT, endpoint TEXT")+`
+	_, err := tx.Exec(ctx, l.db.ValuesCTE(len(some), "run BIGINT, name TEXT, title TEXT, text TEXT, output TEXT, model TEXT, tokens_in BIGINT, tokens_out BIGINT, nano BIGINT, chunks BIGINT, checks TEXT, endpoint TEXT")+`
 		INSERT INTO summaries (name, profile_id, run_num, title, text, output, model, tokens_in, tokens_out, cost_nano, chunks, checks, endpoint, created_at)
 		SELECT g.name, r.profile_id, r.num, g.title, g.text, g.output, g.model, g.tokens_in, g.tokens_out, g.nano, g.chunks, g.checks, g.endpoint, @now
-		FROM given g CROSS JOIN runs r WHERE r.num = g.run
+		FROM args g CROSS JOIN runs r WHERE r.num = g.run
 		ON CONFLICT (name) DO UPDATE SET run_num = excluded.run_num, title = excluded.title, text = excluded.text, output = excluded.output, model = excluded.model,
 		tokens_in = excluded.tokens_in, tokens_out = excluded.tokens_out, cost_nano = excluded.cost_nano, chunks = excluded.chunks,
 		checks = excluded.checks, endpoint = excluded.endpoint, created_at = excluded.created_at`, args...)
@@ -123,11 +125,11 @@ func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) er
 		claims[claim{d.Run, d.Document, d.Epoch, d.worker}] = d
 		args = append(args, d.Run, d.Document, d.Epoch, d.worker, d.summary.flag())
 	}
-	marked, err := collect(ctx, l, tx, func(rows *sql.Rows) (c claim, err error) {
+	marked, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c claim, err error) {
 		return c, rows.Scan(&c.run, &c.document, &c.epoch, &c.worker)
-	}, l.given(len(some), "run BIGINT, document BIGINT, epoch BIGINT, worker BIGINT, flag BIGINT")+`
-		UPDATE run_documents SET state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0, flagged = given.flag
-		FROM given WHERE run_num = given.run AND document_id = given.document AND run_documents.epoch = given.epoch AND +worker_id = given.worker
+	}, l.db.ValuesCTE(len(some), "run BIGINT, document BIGINT, epoch BIGINT, worker BIGINT, flag BIGINT")+`
+		UPDATE run_documents SET state = 'done', tries = tries + 1, attempts = attempts + 1, suspect = 0, flagged = args.flag
+		FROM args WHERE run_num = args.run AND document_id = args.document AND run_documents.epoch = args.epoch AND +worker_id = args.worker
 		AND state = 'claimed' RETURNING run_num, document_id, run_documents.epoch, worker_id`, args...)
 	for _, c := range marked {
 		claims[c].stale = false
@@ -140,9 +142,9 @@ func (l *Ledger) putResults(ctx context.Context, tx *batch, some []*completion) 
 	for _, d := range some {
 		args = append(args, d.Run, d.Document, d.Read.Version, d.SHA256, d.summary.Name, d.Attempts+1)
 	}
-	_, err := l.exec(ctx, tx, l.given(len(some), "run BIGINT, document BIGINT, version TEXT, sha256 TEXT, summary TEXT, attempts BIGINT")+`
+	_, err := tx.Exec(ctx, l.db.ValuesCTE(len(some), "run BIGINT, document BIGINT, version TEXT, sha256 TEXT, summary TEXT, attempts BIGINT")+`
 		INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, summary, attempts, at)
-		SELECT g.document, r.profile_id, r.num, g.version, 'done', g.sha256, g.summary, g.attempts, @now FROM given g CROSS JOIN runs r
+		SELECT g.document, r.profile_id, r.num, g.version, 'done', g.sha256, g.summary, g.attempts, @now FROM args g CROSS JOIN runs r
 		WHERE r.num = g.run `+replaceResult, args...)
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // ending is the end of a call on its way into the ledger. Only an answer is kept.
@@ -20,7 +22,7 @@ type ending struct {
 func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 	// Transactions that keep equal answers wait for each other, and in the order of the names never in a circle.
 	slices.SortStableFunc(tx.ended, func(a, b *ending) int { return strings.Compare(a.Name, b.Name) })
-	for some := range inPowers(tx.ended) {
+	for some := range sqldb.Chunks(tx.ended) {
 		open, err := l.closeCalls(ctx, tx, some)
 		if err != nil {
 			return err
@@ -48,7 +50,7 @@ func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 			answered = append(answered, e)
 		}
 	}
-	for some := range inPowers(answered) {
+	for some := range sqldb.Chunks(answered) {
 		if err := l.keepAnswers(ctx, tx, some); err != nil {
 			return err
 		}
@@ -86,11 +88,11 @@ func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (day
 		call CallID
 		day  int64
 	}
-	ended, err := collect(ctx, l, tx, func(rows *sql.Rows) (c closed, err error) { return c, rows.Scan(&c.call, &c.day) },
-		l.given(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
-		UPDATE calls SET finished_at = @now, class = given.class, endpoint = given.endpoint, tokens_in = given.tokens_in,
-		tokens_cached = given.tokens_cached, tokens_out = given.tokens_out, cost_nano = given.nano
-		FROM given WHERE calls.id = given.call AND calls.finished_at IS NULL RETURNING calls.id, calls.started_at / 86400000`, args...)
+	ended, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c closed, err error) { return c, rows.Scan(&c.call, &c.day) },
+		l.db.ValuesCTE(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
+		UPDATE calls SET finished_at = @now, class = args.class, endpoint = args.endpoint, tokens_in = args.tokens_in,
+		tokens_cached = args.tokens_cached, tokens_out = args.tokens_out, cost_nano = args.nano
+		FROM args WHERE calls.id = args.call AND calls.finished_at IS NULL RETURNING calls.id, calls.started_at / 86400000`, args...)
 	days = make(map[CallID]int64, len(some))
 	for _, c := range ended {
 		days[c.call] = c.day
@@ -102,11 +104,11 @@ func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (day
 // when they come after all.
 func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *ending) (day int64, booked amount, err error) {
 	var cost sql.NullInt64
-	if err := l.row(ctx, tx, `SELECT cost_nano, tokens_in + tokens_out FROM calls WHERE id = $1`, e.call).Scan(&cost, &booked.tokens); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT cost_nano, tokens_in + tokens_out FROM calls WHERE id = $1`, e.call).Scan(&cost, &booked.tokens); err != nil {
 		return 0, booked, err
 	}
 	booked.nano = cost.Int64
-	err = l.row(ctx, tx, `UPDATE calls SET finished_at = @now, class = $1, endpoint = $2, tokens_in = $3, tokens_cached = $4, tokens_out = $5, cost_nano = $6
+	err = tx.QueryRow(ctx, `UPDATE calls SET finished_at = @now, class = $1, endpoint = $2, tokens_in = $3, tokens_cached = $4, tokens_out = $5, cost_nano = $6
 		WHERE id = $7 RETURNING started_at / 86400000`, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano), e.call).Scan(&day)
 	return day, booked, err
 }
@@ -117,9 +119,9 @@ func (l *Ledger) keepAnswers(ctx context.Context, tx *batch, some []*ending) err
 	for _, e := range some {
 		args = append(args, e.Name, e.Content, e.FinishReason, e.Answer.Model, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
 	}
-	_, err := l.exec(ctx, tx, l.given(len(some), "name TEXT, content TEXT, finish_reason TEXT, model TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
+	_, err := tx.Exec(ctx, l.db.ValuesCTE(len(some), "name TEXT, content TEXT, finish_reason TEXT, model TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
 		INSERT INTO answers (name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, cost_nano, created_at)
-		SELECT name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, nano, @now FROM given WHERE true
+		SELECT name, content, finish_reason, model, endpoint, tokens_in, tokens_cached, tokens_out, nano, @now FROM args WHERE true
 		ON CONFLICT (name) DO UPDATE SET content = excluded.content,
 		finish_reason = excluded.finish_reason, model = excluded.model, endpoint = excluded.endpoint, tokens_in = excluded.tokens_in,
 		tokens_cached = excluded.tokens_cached, tokens_out = excluded.tokens_out, cost_nano = excluded.cost_nano, created_at = excluded.created_at`, args...)

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // ExportFilter chooses summaries; zero fields choose all.
@@ -43,11 +45,11 @@ func (l *Ledger) Summaries(ctx context.Context, f ExportFilter, each func(Export
 	if !f.Gone {
 		where.WriteString(` AND d.gone_at IS NULL`)
 	}
-	rows, err := l.read.QueryContext(ctx, l.sql(`SELECT s.url, d.uri, res.content_sha256, p.hash, r.name, m.name, m.title, m.text, m.output, m.model,
+	rows, err := l.read.Query(ctx, `SELECT s.url, d.uri, res.content_sha256, p.hash, r.name, m.name, m.title, m.text, m.output, m.model,
 		m.tokens_in, m.tokens_out, m.cost_nano, m.chunks, m.checks, m.endpoint, m.created_at
 		FROM results res JOIN summaries m ON m.name = res.summary JOIN documents d ON d.id = res.document_id
 		JOIN sources s ON s.id = d.source_id JOIN profiles p ON p.id = res.profile_id JOIN runs r ON r.num = res.run_num
-		WHERE res.state = 'done'`+where.String()+` ORDER BY d.source_id, d.uri, res.profile_id`), args...)
+		WHERE res.state = 'done'`+where.String()+` ORDER BY d.source_id, d.uri, res.profile_id`, args...)
 	if err != nil {
 		return fmt.Errorf("read summaries: %w", err)
 	}
@@ -82,7 +84,7 @@ type Pair struct {
 // Pairs lists every source with each profile that a run of it had. Sources come in the order of Summaries; of a source
 // the profile of its newest finished run comes first, and those without a finished run last.
 func (l *Ledger) Pairs(ctx context.Context) ([]Pair, error) {
-	runs, err := collect(ctx, l, l.read, func(rows *sql.Rows) (p Pair, err error) {
+	runs, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (p Pair, err error) {
 		return p, rows.Scan(&p.SourceID, &p.ProfileID, &p.Source, &p.Profile, &p.Model)
 	}, `SELECT r.source_id, r.profile_id, s.url, p.hash, p.model FROM runs r JOIN sources s ON s.id = r.source_id
 		JOIN profiles p ON p.id = r.profile_id ORDER BY r.source_id, CASE WHEN r.state = 'finished' THEN 0 ELSE 1 END, r.num DESC`)

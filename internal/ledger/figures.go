@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Figures are what a ledger looks like now, all runs together. They cost about the same with ten documents and with ten million.
@@ -62,7 +64,7 @@ func (l *Ledger) Figures(ctx context.Context) (Figures, error) {
 	if f.Budgets, err = l.budgetFigures(ctx); err != nil {
 		return f, fmt.Errorf("list budgets: %w", err)
 	}
-	err = l.row(ctx, l.read, `SELECT CAST(COALESCE(SUM(spent_nano), 0) AS BIGINT) FROM days WHERE day = @now / 86400000`).Scan(&f.SpentTodayNano)
+	err = l.read.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(spent_nano), 0) AS BIGINT) FROM days WHERE day = @now / 86400000`).Scan(&f.SpentTodayNano)
 	if err != nil {
 		return f, fmt.Errorf("read what the day has cost: %w", err)
 	}
@@ -73,15 +75,15 @@ func (l *Ledger) Figures(ctx context.Context) (Figures, error) {
 func (l *Ledger) remaining(ctx context.Context) (int64, error) {
 	open := `p.state <> 'done' AND p.run_num IN (SELECT r.num FROM runs r WHERE ` + unfinished("r") + `)`
 	var n int64
-	if err := l.row(ctx, l.read, `SELECT CAST(COALESCE(SUM(p.documents), 0) AS BIGINT) FROM partitions p WHERE `+open).Scan(&n); err != nil || n > remainingExactly {
+	if err := l.read.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(p.documents), 0) AS BIGINT) FROM partitions p WHERE `+open).Scan(&n); err != nil || n > remainingExactly {
 		return n, err
 	}
-	return n, l.row(ctx, l.read, `SELECT COUNT(*) FROM run_documents x WHERE x.state IN ('pending', 'claimed')
+	return n, l.read.QueryRow(ctx, `SELECT COUNT(*) FROM run_documents x WHERE x.state IN ('pending', 'claimed')
 		AND x.partition_id IN (SELECT p.id FROM partitions p WHERE `+open+`)`).Scan(&n)
 }
 
 func (l *Ledger) budgetFigures(ctx context.Context) ([]BudgetFigure, error) {
-	return collect(ctx, l, l.read, func(rows *sql.Rows) (b BudgetFigure, err error) {
+	return sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (b BudgetFigure, err error) {
 		var nano, tokens sql.NullInt64
 		err = rows.Scan(&b.Run, &nano, &tokens, &b.SpentNano, &b.SpentTokens)
 		if nano.Valid {
@@ -101,7 +103,7 @@ func countBy[K ~string](ctx context.Context, l *Ledger, statement string) (map[K
 		key K
 		n   int64
 	}
-	all, err := collect(ctx, l, l.read, func(rows *sql.Rows) (c counted, err error) { return c, rows.Scan(&c.key, &c.n) }, statement)
+	all, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (c counted, err error) { return c, rows.Scan(&c.key, &c.n) }, statement)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func countBy[K ~string](ctx context.Context, l *Ledger, statement string) (map[K
 
 // Planned notes that a plan of a source has succeeded: its run is visible and its tasks are in the queue.
 func (l *Ledger) Planned(ctx context.Context, source SourceID) error {
-	if _, err := l.exec(ctx, l.write, `UPDATE sources SET planned_at = @now WHERE id = $1`, source); err != nil {
+	if _, err := l.write.Exec(ctx, `UPDATE sources SET planned_at = @now WHERE id = $1`, source); err != nil {
 		return fmt.Errorf("note the plan: %w", err)
 	}
 	return nil

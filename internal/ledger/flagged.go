@@ -8,7 +8,7 @@ import (
 // Flagged counts the documents that a run has done and whose summary has findings. It reads no more than those.
 func (l *Ledger) Flagged(ctx context.Context, run RunID) (int64, error) {
 	var n int64
-	err := l.row(ctx, l.read, `SELECT COUNT(*) FROM run_documents WHERE run_num = $1 AND flagged = 1 AND state = 'done'`, run).Scan(&n)
+	err := l.read.QueryRow(ctx, `SELECT COUNT(*) FROM run_documents WHERE run_num = $1 AND flagged = 1 AND state = 'done'`, run).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count the flagged documents: %w", err)
 	}

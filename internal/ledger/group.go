@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"sync"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // groupMost bounds the writes of one transaction, so that the first of them does not wait long.
@@ -37,7 +39,7 @@ type groupedWrite struct {
 // batch is the transaction that writes share. Writes of which there are one or more for each document are gathered by what they do: in a
 // statement for many rows a row costs about half of what it does in one of its own, and on a server a fraction.
 type batch struct {
-	*sql.Tx
+	sqldb.Handle
 	caps   map[capsKey]caps  // read so far, see Ledger.caps
 	takers []WorkerID        // workers that would begin a call or claim documents
 	leases map[WorkerID]bool // of them, see Ledger.checkLeases
@@ -50,7 +52,7 @@ type batch struct {
 
 func newGroup(l *Ledger) *group {
 	g := &group{ledger: l, writes: make(chan *groupedWrite, groupMost), quit: make(chan struct{}), ended: make(chan struct{})}
-	for range l.dialect.committers() {
+	for range l.db.Committers() {
 		g.done.Go(g.run)
 	}
 	return g
@@ -136,7 +138,7 @@ func (g *group) collect(first *groupedWrite) []*groupedWrite {
 // commit writes all in one transaction; if one fails, each gets a transaction of its own, so that nobody
 // pays for another's error.
 func (g *group) commit(all []*groupedWrite) {
-	ctx, cancel := g.ledger.dialect.bound(all[0].ctx, writeTimeout)
+	ctx, cancel := g.ledger.db.Bound(all[0].ctx, writeTimeout)
 	defer cancel()
 	if len(all) > 1 {
 		if err := g.ledger.together(ctx, all); err == nil {
@@ -154,8 +156,8 @@ func (g *group) commit(all []*groupedWrite) {
 // together does writes in one transaction. They come from goroutines that do not wait for each other, so that any order is right. This
 // one is that of all transactions, so that few of them wait for each other in a circle: workers, calls, caps, rows of documents.
 func (l *Ledger) together(ctx context.Context, all []*groupedWrite) error {
-	return l.tx(ctx, func(tx *sql.Tx) error {
-		b := &batch{Tx: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}}
+	return l.db.Tx(ctx, func(tx sqldb.Handle) error {
+		b := &batch{Handle: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}}
 		for _, w := range all {
 			w.join(b)
 		}

@@ -40,7 +40,7 @@ func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read
 		if read.Version == "" {
 			read.Version = c.Version
 		}
-		if _, err := l.exec(ctx, tx, `INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, class, message, attempts, at)
+		if _, err := tx.Exec(ctx, `INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, class, message, attempts, at)
 			SELECT $1, r.profile_id, r.num, $2, 'dead', $3, $4, $5, $6, @now FROM runs r WHERE r.num = $7 `+replaceResult,
 			c.Document, read.Version, read.SHA256, string(class), message, c.Attempts+1, c.Run); err != nil {
 			return err
@@ -54,7 +54,7 @@ func (l *Ledger) settle(ctx context.Context, worker WorkerID, c Claimed, set str
 	stale := false
 	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
 		stale = false
-		n, err := l.exec(ctx, tx, `UPDATE run_documents SET `+set+` `+whereClaimed(1), c.Run, c.Document, c.Epoch, worker)
+		n, err := tx.Exec(ctx, `UPDATE run_documents SET `+set+` `+whereClaimed(1), c.Run, c.Document, c.Epoch, worker)
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ const replaceResult = `ON CONFLICT (document_id, profile_id) DO UPDATE SET run_n
 	attempts = excluded.attempts, at = excluded.at`
 
 func (l *Ledger) remember(ctx context.Context, tx *batch, c Claimed, event string, attempt int64, class Class, message string) error {
-	_, err := l.exec(ctx, tx, `INSERT INTO history (document_id, run_num, at, event, attempt, class, message) VALUES ($1, $2, @now, $3, $4, $5, $6)`,
+	_, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event, attempt, class, message) VALUES ($1, $2, @now, $3, $4, $5, $6)`,
 		c.Document, c.Run, event, attempt, string(class), message)
 	return err
 }

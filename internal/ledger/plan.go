@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Entry is a document as a listing met it.
@@ -15,10 +17,6 @@ type Entry struct {
 	Size                  int64 // bytes
 	Modified              time.Time
 	Problem               string // not empty: it can't be read, and is dead at once with this reason
-}
-
-func (e Entry) row(ord int) []any {
-	return []any{int64(ord), e.URI, e.Locator, e.Version, e.Size, e.Modified.UnixMilli(), e.Problem}
 }
 
 // PartitionSize is how many documents and bytes a partition has at the most; a larger document is a partition of its
@@ -53,7 +51,7 @@ func (c *PlanCount) Add(o PlanCount) {
 // LockPlan takes or renews the planning lease of a pair for a holder, or fails with ErrPlanning. Renew it
 // after PlanRenew.
 func (l *Ledger) LockPlan(ctx context.Context, sourceID SourceID, profileID ProfileID, holder string) error {
-	n, err := l.exec(ctx, l.write, `INSERT INTO planners (source_id, profile_id, holder, lease_until) VALUES ($1, $2, $3, @now + $4)
+	n, err := l.write.Exec(ctx, `INSERT INTO planners (source_id, profile_id, holder, lease_until) VALUES ($1, $2, $3, @now + $4)
 		ON CONFLICT (source_id, profile_id) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
 		WHERE planners.holder = excluded.holder OR planners.lease_until < @now`, sourceID, profileID, holder, PlanLease.Milliseconds())
 	if err != nil {
@@ -68,7 +66,7 @@ func (l *Ledger) LockPlan(ctx context.Context, sourceID SourceID, profileID Prof
 // PlanLeaseUntil is when the planning lease of a pair lapses, in ledger time; zero when nobody has it. Of a holder that lives it grows.
 func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID SourceID, profileID ProfileID) (time.Time, error) {
 	var until sql.NullInt64
-	err := l.row(ctx, l.read, `SELECT MAX(lease_until) FROM planners WHERE source_id = $1 AND profile_id = $2`, sourceID, profileID).Scan(&until)
+	err := l.read.QueryRow(ctx, `SELECT MAX(lease_until) FROM planners WHERE source_id = $1 AND profile_id = $2`, sourceID, profileID).Scan(&until)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the planning lease: %w", err)
 	}
@@ -77,7 +75,7 @@ func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID SourceID, profileI
 
 // UnlockPlan gives the lease back, if the holder still has it.
 func (l *Ledger) UnlockPlan(ctx context.Context, sourceID SourceID, profileID ProfileID, holder string) error {
-	_, err := l.exec(ctx, l.write, `DELETE FROM planners WHERE source_id = $1 AND profile_id = $2 AND holder = $3`, sourceID, profileID, holder)
+	_, err := l.write.Exec(ctx, `DELETE FROM planners WHERE source_id = $1 AND profile_id = $2 AND holder = $3`, sourceID, profileID, holder)
 	return err
 }
 
@@ -97,14 +95,9 @@ func notSeen(document string) string {
 // pending, if not nil, is called for each document that will be worked on.
 func (l *Ledger) Plan(ctx context.Context, run Run, holder string, entries []Entry, size PartitionSize, pending func(Entry)) (PlanCount, error) {
 	entries, repeated := firstOfEach(entries)
-	conn, err := l.write.Conn(ctx)
-	if err != nil {
-		return PlanCount{}, fmt.Errorf("plan a batch: %w", err)
-	}
-	defer conn.Close()
 	var p planBatch
-	err = l.txOn(ctx, conn, func(tx *sql.Tx) error {
-		p = planBatch{Ledger: l, conn: conn, tx: tx, run: run, entries: entries, size: size, count: PlanCount{Repeated: repeated}}
+	err := l.db.BulkTx(ctx, func(tx sqldb.BulkTx) error {
+		p = planBatch{Ledger: l, tx: tx, run: run, entries: entries, size: size, count: PlanCount{Repeated: repeated}}
 		return p.write(ctx, holder)
 	})
 	if err != nil {
@@ -135,8 +128,7 @@ func firstOfEach(entries []Entry) (kept []Entry, repeated int64) {
 
 type planBatch struct {
 	*Ledger
-	conn    *sql.Conn
-	tx      *sql.Tx
+	tx      sqldb.BulkTx
 	run     Run
 	entries []Entry
 	size    PartitionSize
@@ -159,7 +151,7 @@ func (p *planBatch) write(ctx context.Context, holder string) error {
 	if err := p.keepLease(ctx, holder); err != nil {
 		return err
 	}
-	if err := p.dialect.stage(ctx, p.conn, p.tx, p.entries); err != nil {
+	if err := p.stage(ctx); err != nil {
 		return err
 	}
 	if err := p.upsertDocuments(ctx); err != nil {
@@ -173,14 +165,23 @@ func (p *planBatch) write(ctx context.Context, holder string) error {
 			return err
 		}
 	}
-	return p.addCounts(ctx, p.tx, -int64(p.run.ID), Counts{
+	return p.addCounts(ctx, p.tx.Handle, -int64(p.run.ID), Counts{
 		{CountDocuments, LabelSkipped}: p.count.Skipped, {CountDocuments, LabelDead}: p.unreadable,
 	})
 }
 
+// stage loads the entries into a temporary table.
+func (p *planBatch) stage(ctx context.Context) error {
+	return p.tx.FillTemp(ctx, "stage", `ord BIGINT, uri TEXT, locator TEXT, version TEXT, size BIGINT, modified_at BIGINT, problem TEXT, document_id BIGINT`,
+		[]string{"ord", "uri", "locator", "version", "size", "modified_at", "problem"}, len(p.entries), func(i int, row []any) {
+			e := p.entries[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6] = int64(i), e.URI, e.Locator, e.Version, e.Size, e.Modified.UnixMilli(), e.Problem
+		})
+}
+
 // keepLease makes the batch fail if another planner has taken over, and locks the row until the commit.
 func (p *planBatch) keepLease(ctx context.Context, holder string) error {
-	n, err := p.exec(ctx, p.tx, `UPDATE planners SET lease_until = @now + $1 WHERE source_id = $2 AND profile_id = $3 AND holder = $4`,
+	n, err := p.tx.Exec(ctx, `UPDATE planners SET lease_until = @now + $1 WHERE source_id = $2 AND profile_id = $3 AND holder = $4`,
 		PlanLease.Milliseconds(), p.run.SourceID, p.run.ProfileID, holder)
 	if err != nil {
 		return err
@@ -197,7 +198,7 @@ func (p *planBatch) upsertDocuments(ctx context.Context) error {
 	if err := p.findDocuments(ctx); err != nil {
 		return err
 	}
-	if _, err := p.exec(ctx, p.tx, `INSERT INTO documents (source_id, uri, locator, version, size, modified_at)
+	if _, err := p.tx.Exec(ctx, `INSERT INTO documents (source_id, uri, locator, version, size, modified_at)
 		SELECT $1, s.uri, s.locator, s.version, s.size, s.modified_at FROM stage s LEFT JOIN documents d ON d.id = s.document_id
 		WHERE d.id IS NULL OR d.version <> s.version OR d.locator <> s.locator OR d.gone_at IS NOT NULL ORDER BY s.ord
 		ON CONFLICT (source_id, uri) DO UPDATE SET locator = excluded.locator, version = excluded.version, size = excluded.size,
@@ -211,7 +212,7 @@ func (p *planBatch) upsertDocuments(ctx context.Context) error {
 }
 
 func (p *planBatch) findDocuments(ctx context.Context) error {
-	_, err := p.exec(ctx, p.tx, `UPDATE stage SET document_id = (SELECT d.id FROM documents d WHERE d.source_id = $1 AND d.uri = stage.uri)
+	_, err := p.tx.Exec(ctx, `UPDATE stage SET document_id = (SELECT d.id FROM documents d WHERE d.source_id = $1 AND d.uri = stage.uri)
 		WHERE document_id IS NULL`, p.run.SourceID)
 	return err
 }
@@ -220,7 +221,7 @@ func (p *planBatch) findDocuments(ctx context.Context) error {
 // statement, for they are nearly all there is on most days. CROSS JOIN keeps SQLite from beginning with the results and
 // scanning the stage for each.
 func (p *planBatch) carryOver(ctx context.Context) error {
-	carried, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
+	carried, err := p.tx.Exec(ctx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
 		SELECT r.num, s.document_id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
 		FROM runs r CROSS JOIN stage s CROSS JOIN results res
 		WHERE r.num = $1 AND res.document_id = s.document_id AND res.profile_id = $2
@@ -228,7 +229,7 @@ func (p *planBatch) carryOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dead, err := p.exec(ctx, p.tx, `UPDATE results SET run_num = $1 WHERE state = 'dead' AND run_num <> $2 AND profile_id = $3
+	dead, err := p.tx.Exec(ctx, `UPDATE results SET run_num = $1 WHERE state = 'dead' AND run_num <> $2 AND profile_id = $3
 		AND (SELECT x.state FROM run_documents x WHERE x.run_num = $4 AND x.document_id = results.document_id) = 'dead'`,
 		p.run.ID, p.run.ID, p.run.ProfileID, p.run.ID)
 	if err != nil {
@@ -255,19 +256,17 @@ func (p *planBatch) addRest(ctx context.Context) error {
 		return err
 	}
 	p.work = append(append(p.work, fresh...), again...)
-	partitions, err := p.addPartitions(ctx, p.tx, p.run.ID, partitionPlanned, p.size, p.work)
+	partitions, err := p.addPartitions(ctx, p.tx.Handle, p.run.ID, partitionPlanned, p.size, p.work)
 	if err != nil {
 		return err
 	}
-	rows := make([]planned, len(fresh))
-	for i, n := range fresh {
-		rows[i] = planned{document: n.document, partition: partitions[i]}
-	}
-	if err := p.dialect.insertPlanned(ctx, p.conn, p.tx, p.run.ID, p.run.Scan, rows); err != nil {
+	if err := p.tx.Insert(ctx, "run_documents", []string{"run_num", "document_id", "scan", "state", "partition_id"}, len(fresh), func(i int, row []any) {
+		row[0], row[1], row[2], row[3], row[4] = int64(p.run.ID), int64(fresh[i].document), p.run.Scan, string(DocumentPending), int64(partitions[i])
+	}); err != nil {
 		return err
 	}
 	for i, n := range again {
-		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET state = 'pending', partition_id = $1, tries = 0, due_at = 0, worker_id = NULL
+		if _, err := p.tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', partition_id = $1, tries = 0, due_at = 0, worker_id = NULL
 			WHERE run_num = $2 AND document_id = $3`, partitions[len(fresh)+i], p.run.ID, n.document); err != nil {
 			return err
 		}
@@ -282,11 +281,11 @@ func (p *planBatch) addRest(ctx context.Context) error {
 // sort reads the staged documents that carryOver did not settle, and tells those that are new to the run from those
 // to be worked on again. Those that can't be read are only counted: bury settles them.
 func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error) {
-	rows, err := p.tx.QueryContext(ctx, p.sql(`SELECT s.ord, s.document_id, s.size,
+	rows, err := p.tx.Query(ctx, `SELECT s.ord, s.document_id, s.size,
 		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = s.document_id), ''),
 		CASE WHEN `+resultCounts+` THEN 1 ELSE 0 END
 		FROM runs r CROSS JOIN stage s LEFT JOIN results res ON res.document_id = s.document_id AND res.profile_id = $1
-		WHERE r.num = $2 AND `+notSeen("s.document_id")+` ORDER BY s.ord`), p.run.ProfileID, p.run.ID)
+		WHERE r.num = $2 AND `+notSeen("s.document_id")+` ORDER BY s.ord`, p.run.ProfileID, p.run.ID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -327,13 +326,13 @@ func (p *planBatch) markSeen(ctx context.Context) error {
 		for _, document := range some {
 			args = append(args, document)
 		}
-		if lock := p.dialect.lock(); lock != "" {
-			if _, err := p.exec(ctx, p.tx, `SELECT 1 FROM run_documents WHERE run_num = $1 AND document_id IN (`+placeholders(2, len(some))+`)
+		if lock := p.db.RowLock(); lock != "" {
+			if _, err := p.tx.Exec(ctx, `SELECT 1 FROM run_documents WHERE run_num = $1 AND document_id IN (`+sqldb.Placeholders(2, len(some))+`)
 				ORDER BY document_id `+lock, args[1:]...); err != nil {
 				return err
 			}
 		}
-		if _, err := p.exec(ctx, p.tx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND document_id IN (`+placeholders(3, len(some))+`)`, args...); err != nil {
+		if _, err := p.tx.Exec(ctx, `UPDATE run_documents SET scan = $1 WHERE run_num = $2 AND document_id IN (`+sqldb.Placeholders(3, len(some))+`)`, args...); err != nil {
 			return err
 		}
 	}
@@ -342,14 +341,14 @@ func (p *planBatch) markSeen(ctx context.Context) error {
 
 // bury makes staged documents dead that the listing found unreadable.
 func (p *planBatch) bury(ctx context.Context) error {
-	if _, err := p.exec(ctx, p.tx, `INSERT INTO results (document_id, profile_id, run_num, version, state, class, message, at)
+	if _, err := p.tx.Exec(ctx, `INSERT INTO results (document_id, profile_id, run_num, version, state, class, message, at)
 		SELECT s.document_id, r.profile_id, r.num, s.version, 'dead', 'input', s.problem, @now
 		FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> '' AND `+notSeen("s.document_id")+`
 		ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = 'dead',
 		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.ID); err != nil {
 		return err
 	}
-	_, err := p.exec(ctx, p.tx, `INSERT INTO run_documents (run_num, document_id, scan, state)
+	_, err := p.tx.Exec(ctx, `INSERT INTO run_documents (run_num, document_id, scan, state)
 		SELECT r.num, s.document_id, r.scan, 'dead' FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> ''
 		ON CONFLICT (run_num, document_id) DO UPDATE SET state = 'dead', scan = excluded.scan, worker_id = NULL, partition_id = NULL
 		WHERE run_documents.scan <> excluded.scan`, p.run.ID)
@@ -357,7 +356,7 @@ func (p *planBatch) bury(ctx context.Context) error {
 }
 
 // addPartitions cuts documents, in their order, into partitions balanced by count and bytes, and returns each one's.
-func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run RunID, state partitionState, size PartitionSize, work []toPlan) ([]PartitionID, error) {
+func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, state partitionState, size PartitionSize, work []toPlan) ([]PartitionID, error) {
 	type partition struct{ documents, bytes int64 }
 	type numbered struct {
 		id  PartitionID
@@ -382,8 +381,8 @@ func (l *Ledger) addPartitions(ctx context.Context, tx *sql.Tx, run RunID, state
 		for i := start; i < end; i++ {
 			args = append(args, run, i, string(state), all[i].documents, all[i].bytes)
 		}
-		rows, err := collect(ctx, l, tx, func(rows *sql.Rows) (r numbered, err error) { return r, rows.Scan(&r.id, &r.seq) },
-			`INSERT INTO partitions (run_num, seq, state, documents, bytes) VALUES `+values(1, end-start, 5)+` RETURNING id, seq`, args...)
+		rows, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (r numbered, err error) { return r, rows.Scan(&r.id, &r.seq) },
+			`INSERT INTO partitions (run_num, seq, state, documents, bytes) VALUES `+sqldb.Rows(1, end-start, 5)+` RETURNING id, seq`, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -406,7 +405,7 @@ const partitionRows = 500
 func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func(uri string, modified time.Time) bool) (int64, error) {
 	var after DocumentID
 	var total, known int64
-	if err := l.row(ctx, l.read, `SELECT COUNT(*) FROM documents WHERE source_id = $1 AND gone_at IS NULL`, run.SourceID).Scan(&known); err != nil {
+	if err := l.read.QueryRow(ctx, `SELECT COUNT(*) FROM documents WHERE source_id = $1 AND gone_at IS NULL`, run.SourceID).Scan(&known); err != nil {
 		return 0, fmt.Errorf("count the source's documents: %w", err)
 	}
 	if known == listed {
@@ -418,7 +417,7 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 			modified int64
 			uri      string
 		}
-		batch, err := collect(ctx, l, l.read, func(rows *sql.Rows) (m missing, err error) { return m, rows.Scan(&m.id, &m.uri, &m.modified) },
+		batch, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (m missing, err error) { return m, rows.Scan(&m.id, &m.uri, &m.modified) },
 			`SELECT d.id, d.uri, d.modified_at FROM documents d JOIN runs r ON r.num = $1 WHERE d.source_id = $2 AND d.id > $3 AND d.gone_at IS NULL
 			AND `+notSeen("d.id")+` ORDER BY d.id LIMIT 1000`, run.ID, run.SourceID, after)
 		if err != nil {
@@ -437,7 +436,7 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 		if len(gone) == 0 {
 			continue
 		}
-		n, err := l.exec(ctx, l.write, `UPDATE documents SET gone_at = @now WHERE id IN (`+placeholders(1, len(gone))+`)`, gone...)
+		n, err := l.write.Exec(ctx, `UPDATE documents SET gone_at = @now WHERE id IN (`+sqldb.Placeholders(1, len(gone))+`)`, gone...)
 		if err != nil {
 			return total, fmt.Errorf("mark documents gone: %w", err)
 		}
@@ -448,8 +447,8 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 // Publish makes what is planned visible to workers and the run running, in one short transaction. It is a
 // no-op on a run that was stopped meanwhile, which it reports as ErrState.
 func (l *Ledger) Publish(ctx context.Context, run RunID) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
-		n, err := l.exec(ctx, tx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
+		n, err := tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
 			WHERE num = $1 AND state <> 'stopped'`, run)
 		if err != nil {
 			return err
@@ -457,7 +456,7 @@ func (l *Ledger) Publish(ctx context.Context, run RunID) error {
 		if n == 0 {
 			return ErrState
 		}
-		_, err = l.exec(ctx, tx, `UPDATE partitions SET state = 'ready' WHERE run_num = $1 AND state = 'planned'`, run)
+		_, err = tx.Exec(ctx, `UPDATE partitions SET state = 'ready' WHERE run_num = $1 AND state = 'planned'`, run)
 		return err
 	})
 	if err != nil {
@@ -487,7 +486,7 @@ func (l *Ledger) ReadyPartitions(ctx context.Context, run RunID, each func([]Par
 func (l *Ledger) partitions(ctx context.Context, run RunID, and string, each func([]Partition) error) error {
 	var after PartitionID
 	for {
-		page, err := collect(ctx, l, l.read, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p
+		page, err := sqldb.Collect(ctx, l.read, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p
 			JOIN runs r ON r.num = p.run_num WHERE p.run_num = $1 AND p.state = 'ready' AND p.id > $2`+and+` ORDER BY p.id LIMIT 1000`, run, after)
 		if err != nil {
 			return fmt.Errorf("list open partitions: %w", err)
@@ -509,11 +508,11 @@ func scanPartition(rows *sql.Rows) (p Partition, err error) {
 // NextGeneration raises a partition's generation from the one given, for a task id that is taken by an ended
 // task, and returns the one in force.
 func (l *Ledger) NextGeneration(ctx context.Context, partition PartitionID, from int64) (int64, error) {
-	if _, err := l.exec(ctx, l.write, `UPDATE partitions SET generation = generation + 1 WHERE id = $1 AND generation = $2`, partition, from); err != nil {
+	if _, err := l.write.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE id = $1 AND generation = $2`, partition, from); err != nil {
 		return 0, fmt.Errorf("raise the generation: %w", err)
 	}
 	var generation int64
-	err := l.row(ctx, l.read, `SELECT generation FROM partitions WHERE id = $1`, partition).Scan(&generation)
+	err := l.read.QueryRow(ctx, `SELECT generation FROM partitions WHERE id = $1`, partition).Scan(&generation)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Preview says what Plan would find in a batch of a listing, and writes nothing. work is called for each document
@@ -22,10 +24,10 @@ func (l *Ledger) Preview(ctx context.Context, sourceURL, profileHash string, for
 			uri, version string
 			state        DocumentState
 		}
-		rows, err := collect(ctx, l, l.read, func(rows *sql.Rows) (k known, err error) { return k, rows.Scan(&k.uri, &k.version, &k.state) },
+		rows, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (k known, err error) { return k, rows.Scan(&k.uri, &k.version, &k.state) },
 			`SELECT d.uri, res.version, res.state FROM documents d JOIN results res ON res.document_id = d.id
 			JOIN profiles p ON p.id = res.profile_id AND p.hash = $1
-			WHERE d.source_id = (SELECT id FROM sources WHERE url = $2) AND d.uri IN (`+placeholders(3, len(batch))+`)`, args...)
+			WHERE d.source_id = (SELECT id FROM sources WHERE url = $2) AND d.uri IN (`+sqldb.Placeholders(3, len(batch))+`)`, args...)
 		if err != nil {
 			return count, fmt.Errorf("compare with the ledger: %w", err)
 		}

@@ -2,9 +2,10 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Pruned says how much Prune took away.
@@ -21,12 +22,12 @@ type Pruned struct {
 // answers of calls as old as that. Documents, results, summaries and the newest run of each pair stay.
 func (l *Ledger) Prune(ctx context.Context, age time.Duration) (Pruned, error) {
 	var p Pruned
-	err := l.tx(ctx, func(tx *sql.Tx) (err error) {
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) (err error) {
 		if err := l.foldCounts(ctx, tx, prunedWorkers, age.Milliseconds()); err != nil {
 			return fmt.Errorf("counts: %w", err)
 		}
 		p, err = prune(func(from, where string) (int64, error) {
-			return l.exec(ctx, tx, `DELETE FROM `+from+` WHERE `+where, age.Milliseconds())
+			return tx.Exec(ctx, `DELETE FROM `+from+` WHERE `+where, age.Milliseconds())
 		})
 		return err
 	})
@@ -39,7 +40,7 @@ func (l *Ledger) Prune(ctx context.Context, age time.Duration) (Pruned, error) {
 // Prunable counts what Prune would take away.
 func (l *Ledger) Prunable(ctx context.Context, age time.Duration) (Pruned, error) {
 	p, err := prune(func(from, where string) (n int64, err error) {
-		return n, l.row(ctx, l.read, `SELECT COUNT(*) FROM `+from+` WHERE `+where, age.Milliseconds()).Scan(&n)
+		return n, l.read.QueryRow(ctx, `SELECT COUNT(*) FROM `+from+` WHERE `+where, age.Milliseconds()).Scan(&n)
 	})
 	if err != nil {
 		return p, fmt.Errorf("count what is to be pruned: %w", err)

@@ -23,11 +23,11 @@ type QueueMark struct {
 // QueueMark returns the mark of a queue, which is made when it is first asked for and then never changes.
 func (l *Ledger) QueueMark(ctx context.Context, queue string) (QueueMark, error) {
 	read := func() (m QueueMark, err error) {
-		return m, l.row(ctx, l.read, `SELECT mark, seen_at > @now - $1 FROM queues WHERE name = $2`, MarkLease.Milliseconds(), queue).Scan(&m.Mark, &m.Fresh)
+		return m, l.read.QueryRow(ctx, `SELECT mark, seen_at > @now - $1 FROM queues WHERE name = $2`, MarkLease.Milliseconds(), queue).Scan(&m.Mark, &m.Fresh)
 	}
 	m, err := read()
 	if errors.Is(err, sql.ErrNoRows) {
-		if _, err = l.exec(ctx, l.write, `INSERT INTO queues (name, mark, seen_at) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING`, queue, rand.Text()); err == nil {
+		if _, err = l.write.Exec(ctx, `INSERT INTO queues (name, mark, seen_at) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING`, queue, rand.Text()); err == nil {
 			m, err = read()
 		}
 	}
@@ -39,7 +39,7 @@ func (l *Ledger) QueueMark(ctx context.Context, queue string) (QueueMark, error)
 
 // SawQueue notes that the queue's mark was seen in Redis just now. Any number of processes may say so; few of them write.
 func (l *Ledger) SawQueue(ctx context.Context, queue string) error {
-	_, err := l.exec(ctx, l.write, `UPDATE queues SET seen_at = @now WHERE name = $1 AND seen_at < @now - $2`, queue, (MarkLease / 6).Milliseconds())
+	_, err := l.write.Exec(ctx, `UPDATE queues SET seen_at = @now WHERE name = $1 AND seen_at < @now - $2`, queue, (MarkLease / 6).Milliseconds())
 	if err != nil {
 		return fmt.Errorf("note that queue %s was seen: %w", queue, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Run is one pass over a source with a profile.
@@ -54,13 +56,13 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 // Run finds a run by its name, or by an unambiguous beginning of it; "" is the newest.
 func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	if name == "" {
-		run, err := scanRun(l.row(ctx, l.read, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
+		run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
 		if errors.Is(err, sql.ErrNoRows) {
 			return run, fmt.Errorf("there is no run yet: %w", ErrNotFound)
 		}
 		return run, err
 	}
-	found, err := collect(ctx, l, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) },
+	found, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) },
 		`SELECT `+runColumns+` WHERE r.name = $1 OR substr(r.name, 1, $2) = $3 ORDER BY CASE WHEN r.name = $4 THEN 0 ELSE 1 END LIMIT 2`,
 		name, len(name), name, name)
 	switch {
@@ -76,7 +78,7 @@ func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 
 // RunByID finds a run by its id.
 func (l *Ledger) RunByID(ctx context.Context, id RunID) (Run, error) {
-	run, err := scanRun(l.row(ctx, l.read, `SELECT `+runColumns+` WHERE r.num = $1`, id))
+	run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` WHERE r.num = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
@@ -89,12 +91,12 @@ func (l *Ledger) Runs(ctx context.Context, limit int) ([]Run, error) {
 	if limit > 0 {
 		statement += fmt.Sprintf(" LIMIT %d", limit)
 	}
-	return collect(ctx, l, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) }, statement)
+	return sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) }, statement)
 }
 
 // RunningRuns lists the runs that workers may work on.
 func (l *Ledger) RunningRuns(ctx context.Context) ([]Run, error) {
-	return collect(ctx, l, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) },
+	return sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) },
 		`SELECT `+runColumns+` WHERE r.state = 'running' ORDER BY r.num`)
 }
 
@@ -108,7 +110,7 @@ func (l *Ledger) PutProfile(ctx context.Context, hash, model, body string) (Prof
 // Profile returns the body of a profile by its hash.
 func (l *Ledger) Profile(ctx context.Context, hash string) (string, error) {
 	var body string
-	err := l.row(ctx, l.read, `SELECT body FROM profiles WHERE hash = $1`, hash).Scan(&body)
+	err := l.read.QueryRow(ctx, `SELECT body FROM profiles WHERE hash = $1`, hash).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("profile %.12s: %w", hash, ErrNotFound)
 	}
@@ -125,8 +127,8 @@ func (l *Ledger) ProfileInUse(ctx context.Context, sourceURL string, hashes ...s
 		args = append(args, h)
 	}
 	var hash string
-	err := l.row(ctx, l.read, `SELECT p.hash FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id
-		WHERE s.url = $1 AND p.hash IN (`+placeholders(2, len(hashes))+`) AND (`+unfinished("r")+` OR r.started_at IS NOT NULL AND EXISTS
+	err := l.read.QueryRow(ctx, `SELECT p.hash FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id
+		WHERE s.url = $1 AND p.hash IN (`+sqldb.Placeholders(2, len(hashes))+`) AND (`+unfinished("r")+` OR r.started_at IS NOT NULL AND EXISTS
 		(SELECT 1 FROM documents d JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id WHERE d.source_id = r.source_id))
 		ORDER BY CASE WHEN r.started_at IS NULL THEN 1 ELSE 0 END, r.num DESC LIMIT 1`, args...).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -145,14 +147,14 @@ func (l *Ledger) PutSource(ctx context.Context, url string) (SourceID, error) {
 // put inserts a row if its key, the first argument, is new, and returns its id.
 func (l *Ledger) put(ctx context.Context, insert, find string, args ...any) (int64, error) {
 	var id int64
-	err := l.row(ctx, l.read, find, args[0]).Scan(&id)
+	err := l.read.QueryRow(ctx, find, args[0]).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	if _, err := l.exec(ctx, l.write, insert, args...); err != nil {
+	if _, err := l.write.Exec(ctx, insert, args...); err != nil {
 		return 0, err
 	}
-	return id, l.row(ctx, l.read, find, args[0]).Scan(&id)
+	return id, l.read.QueryRow(ctx, find, args[0]).Scan(&id)
 }
 
 // unfinished is the condition under which the run that a statement calls so goes on: the one of the index runs_unfinished.
@@ -169,18 +171,18 @@ func superseded() string {
 // Call it under the planning lease. With force, a run that was not forced yet becomes so from now on:
 // summaries made before do not count for it. budgets, where not nil, replace those of the run.
 func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID ProfileID, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
-	err = l.tx(ctx, func(tx *sql.Tx) error {
+	err = l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
 			return err
 		}
 		find := func() (err error) {
-			run, err = scanRun(l.row(ctx, tx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished("r"), sourceID, profileID))
+			run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished("r"), sourceID, profileID))
 			return err
 		}
 		continued = false
 		err := find()
 		if errors.Is(err, sql.ErrNoRows) {
-			if _, err := l.exec(ctx, tx, `INSERT INTO runs (name, source_id, profile_id, state, created_at) VALUES ($1, $2, $3, 'planning', @now)`,
+			if _, err := tx.Exec(ctx, `INSERT INTO runs (name, source_id, profile_id, state, created_at) VALUES ($1, $2, $3, 'planning', @now)`,
 				runName(), sourceID, profileID); err != nil {
 				return err
 			}
@@ -193,14 +195,14 @@ func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID Profi
 			return err
 		}
 		if force && run.ForcedAt.IsZero() {
-			if _, err := l.exec(ctx, tx, `UPDATE runs SET forced_at = @now WHERE num = $1`, run.ID); err != nil {
+			if _, err := tx.Exec(ctx, `UPDATE runs SET forced_at = @now WHERE num = $1`, run.ID); err != nil {
 				return err
 			}
 		}
 		if err := l.setBudget(ctx, tx, run.ID, budgetNano, budgetTokens); err != nil {
 			return err
 		}
-		if _, err := l.exec(ctx, tx, `UPDATE runs SET scan = scan + 1 WHERE num = $1`, run.ID); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE runs SET scan = scan + 1 WHERE num = $1`, run.ID); err != nil {
 			return err
 		}
 		return find()
@@ -233,7 +235,7 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 	if reason == Cancelled {
 		states = `('planning', 'running', 'stopped')`
 	}
-	n, err := l.exec(ctx, l.write, `UPDATE runs SET state = 'stopped', reason = $1, message = $2
+	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = $1, message = $2
 		WHERE num = $3 AND state IN `+states+` AND COALESCE(reason, '') <> 'cancelled'`, string(reason), message, run)
 	if err != nil {
 		return false, fmt.Errorf("stop the run: %w", err)
@@ -241,15 +243,15 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 	return n == 1, nil
 }
 
-// Resume lets a stopped run go on, with new caps where given. A cancelled one is over, which it reports as ErrState. The
+// Resume lets a stopped run go on, with new caps where args. A cancelled one is over, which it reports as ErrState. The
 // open partitions get a new generation, since tasks of the old one may still be ending. A run with nothing open is
 // finished at once.
 func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens *int64) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
 			return err
 		}
-		n, err := l.exec(ctx, tx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = ''
+		n, err := tx.Exec(ctx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = ''
 			WHERE num = $1 AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), run)
 		if err != nil {
 			return err
@@ -260,7 +262,7 @@ func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens
 		if err := l.setBudget(ctx, tx, run, budgetNano, budgetTokens); err != nil {
 			return err
 		}
-		_, err = l.exec(ctx, tx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, run)
+		_, err = tx.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, run)
 		return err
 	})
 	if err != nil {
@@ -273,7 +275,7 @@ func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens
 // FinishRun makes a running run finished if no partition of it is open, and says whether it did.
 // Call it after the commit that closed a partition, so that of two that close at once one sees both.
 func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
-	n, err := l.exec(ctx, l.write, `UPDATE runs SET state = 'finished', reason = NULL, finished_at = @now WHERE num = $1 AND state = 'running'
+	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'finished', reason = NULL, finished_at = @now WHERE num = $1 AND state = 'running'
 		AND NOT EXISTS (SELECT 1 FROM partitions WHERE run_num = $2 AND state <> 'done')`, run, run)
 	if err != nil {
 		return false, fmt.Errorf("finish the run: %w", err)
@@ -305,7 +307,7 @@ func (l *Ledger) Totals(ctx context.Context, run RunID) (Totals, Account, error)
 	var t Totals
 	var a Account
 	var unknown int64
-	err := l.row(ctx, l.read, `SELECT d.*, c.* FROM (SELECT COUNT(*),
+	err := l.read.QueryRow(ctx, `SELECT d.*, c.* FROM (SELECT COUNT(*),
 		COUNT(*) FILTER (WHERE state = 'done'), COUNT(*) FILTER (WHERE state = 'dead'),
 		COUNT(*) FILTER (WHERE state = 'skipped'), COUNT(*) FILTER (WHERE state IN ('pending', 'claimed'))
 		FROM run_documents WHERE run_num = $1) d, (SELECT COUNT(*), CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT),

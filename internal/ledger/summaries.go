@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
 // Summary is what was made of a content under a profile.
@@ -68,18 +70,18 @@ func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Sum
 
 // keptSummary reads one summary and waits for no write.
 func (l *Ledger) keptSummary(ctx context.Context, name string) (s Summary, err error) {
-	return s, s.scan(l.row(ctx, l.read, `SELECT `+summaryColumns+` FROM summaries WHERE name = $1`, name))
+	return s, s.scan(l.read.QueryRow(ctx, `SELECT `+summaryColumns+` FROM summaries WHERE name = $1`, name))
 }
 
 // search finds the summaries that a batch looks for.
 func (l *Ledger) search(ctx context.Context, tx *batch) error {
-	for some := range inPowers(tx.sought) {
+	for some := range sqldb.Chunks(tx.sought) {
 		names := make([]any, len(some))
 		for i, s := range some {
 			names[i], s.found = s.name, nil
 		}
-		found, err := collect(ctx, l, tx, func(rows *sql.Rows) (s Summary, err error) { return s, s.scan(rows) },
-			`SELECT `+summaryColumns+` FROM summaries WHERE name IN (`+placeholders(1, len(names))+`)`, names...)
+		found, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (s Summary, err error) { return s, s.scan(rows) },
+			`SELECT `+summaryColumns+` FROM summaries WHERE name IN (`+sqldb.Placeholders(1, len(names))+`)`, names...)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package ledger
+package sqldb
 
 import (
 	"context"
@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// keeping opens a database of one connection, and looks at what that one keeps.
-func keeping(t *testing.T) (db *sql.DB, kept func() int) {
+// cachingDB opens a database with one connection; kept counts the statements that it keeps.
+func cachingDB(t *testing.T) (db *sql.DB, kept func() int) {
 	t.Helper()
-	db, err := openKeeping("file:" + filepath.Join(t.TempDir(), "x.db"))
+	db, err := openCaching("file:" + filepath.Join(t.TempDir(), "x.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func keeping(t *testing.T) (db *sql.DB, kept func() int) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if err := conn.Raw(func(c any) error { n = len(c.(*keepingConn).idle); return nil }); err != nil {
+		if err := conn.Raw(func(c any) error { n = len(c.(*cachingConn).idle); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -45,7 +45,7 @@ func mustExec(t *testing.T, db *sql.DB, statement string, args ...any) {
 
 func TestStatementsAreKept(t *testing.T) {
 	t.Parallel()
-	db, kept := keeping(t)
+	db, kept := cachingDB(t)
 	before := kept()
 	for n := range 10 {
 		var got int
@@ -62,7 +62,7 @@ func TestStatementsAreKept(t *testing.T) {
 // A statement whose rows are still being read does not run a second time.
 func TestStatementInUse(t *testing.T) {
 	t.Parallel()
-	db, _ := keeping(t)
+	db, _ := cachingDB(t)
 	conn, err := db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -98,26 +98,26 @@ func TestStatementInUse(t *testing.T) {
 
 func TestStatementsAreBounded(t *testing.T) {
 	t.Parallel()
-	db, kept := keeping(t)
-	for n := range 3 * keptStatements {
+	db, kept := cachingDB(t)
+	for n := range 3 * maxStatements {
 		var got int
 		if err := db.QueryRowContext(t.Context(), fmt.Sprintf(`SELECT %d`, n)).Scan(&got); err != nil || got != n {
 			t.Fatalf("got %d, %v", got, err)
 		}
-		if k := kept(); k > keptStatements {
+		if k := kept(); k > maxStatements {
 			t.Fatalf("%d statements are kept", k)
 		}
 	}
 }
 
-// After an error, and after a change of the tables by another connection, the same statement is right again.
-func TestStatementAfterTrouble(t *testing.T) {
+// A statement works again after an error, and after another connection changed the tables.
+func TestStatementAfterError(t *testing.T) {
 	t.Parallel()
 	path := "file:" + filepath.Join(t.TempDir(), "x.db")
 	var pools [2]*sql.DB
 	for i := range pools {
 		var err error
-		if pools[i], err = openKeeping(path); err != nil {
+		if pools[i], err = openCaching(path); err != nil {
 			t.Fatal(err)
 		}
 		defer pools[i].Close()

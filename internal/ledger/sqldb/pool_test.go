@@ -1,4 +1,4 @@
-package ledger
+package sqldb
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// stingy gives out so many connections and no more.
-type stingy struct {
+// fullServer gives out a number of connections and no more.
+type fullServer struct {
 	mu      sync.Mutex
 	left    int
 	refused int
 }
 
-func (s *stingy) Connect(context.Context) (driver.Conn, error) {
+func (s *fullServer) Connect(context.Context) (driver.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left == 0 {
@@ -30,7 +30,7 @@ func (s *stingy) Connect(context.Context) (driver.Conn, error) {
 	return idleConn{}, nil
 }
 
-func (s *stingy) Driver() driver.Driver { return nil }
+func (s *fullServer) Driver() driver.Driver { return nil }
 
 // idleConn answers pings.
 type idleConn struct{}
@@ -40,14 +40,14 @@ func (idleConn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUns
 func (idleConn) Close() error                        { return nil }
 func (idleConn) Begin() (driver.Tx, error)           { return nil, errors.ErrUnsupported }
 
-// A pool that is refused a connection works with those it has, and asks for more after a while.
-func TestPoolMakesDo(t *testing.T) {
+// A pool that is refused a connection works with those it has, and asks for more later.
+func TestPoolShrinksWhenRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := &stingy{left: 2}
-		pool := openSparing(server, 8)
+		server := &fullServer{left: 2}
+		pool := openAdaptive(server, 8)
 		defer pool.Close()
-		// at once takes so many connections, each for a second, and returns how many were refused.
+		// atOnce takes n connections, each for a second, and returns how many failed.
 		atOnce := func(n int) (failed int) {
 			var all sync.WaitGroup
 			var mu sync.Mutex
@@ -67,9 +67,9 @@ func TestPoolMakesDo(t *testing.T) {
 			all.Wait()
 			return failed
 		}
-		atOnce(8) // some of them learn it
+		atOnce(8) // some are refused, and the pool shrinks
 		if server.refused == 0 {
-			t.Fatal("no more than two were asked for")
+			t.Fatal("the pool asked for no more than two")
 		}
 		if n := atOnce(8); n != 0 {
 			t.Errorf("%d of 8 failed, with two connections for them", n)
@@ -77,10 +77,10 @@ func TestPoolMakesDo(t *testing.T) {
 		server.mu.Lock()
 		server.left, server.refused = 6, 0
 		server.mu.Unlock()
-		time.Sleep(askAgain)
-		begun := time.Now()
-		if n := atOnce(8); n != 0 || time.Since(begun) > 2*time.Second {
-			t.Errorf("with eight to be had %d of 8 failed, and the others took %s", n, time.Since(begun))
+		time.Sleep(growAfter)
+		start := time.Now()
+		if n := atOnce(8); n != 0 || time.Since(start) > 2*time.Second {
+			t.Errorf("with eight available %d of 8 failed, and the others took %s", n, time.Since(start))
 		}
 	})
 }

@@ -1,15 +1,15 @@
-package ledger_test
+package sqldb
 
 import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/gistmill/gistmill/internal/ledger"
 )
 
 func TestIsFull(t *testing.T) {
@@ -39,8 +39,28 @@ func TestIsFull(t *testing.T) {
 		{errors.New("database or disk is full"), false},
 		{nil, false},
 	} {
-		if got := ledger.IsFull(c.err); got != c.want {
+		if got := IsFull(c.err); got != c.want {
 			t.Errorf("%v: full is %v", c.err, got)
+		}
+	}
+}
+
+func TestIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, true},
+		{fmt.Errorf("reach the ledger: %w", &pgconn.PgError{Code: "57P03"}), true}, // cannot_connect_now
+		{&pgconn.PgError{Code: "53300"}, true},                                     // too_many_connections
+		{&pgconn.PgError{Code: "28P01"}, false},                                    // invalid_password
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, false},
+		{errors.New("no such table"), false},
+		{nil, false},
+	} {
+		if got := IsUnavailable(c.err); got != c.want {
+			t.Errorf("%v: unavailable is %v", c.err, got)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package ledger
+package sqldb
 
 import (
 	"context"
@@ -10,11 +10,13 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// beginBounded begins a transaction that the server ends by itself when its client is silent in it for 15 s: a frozen process and a machine
-// that lost its network or power otherwise hold their locks, for which every other process waits, until TCP gives up after hours
-// (https://www.postgresql.org/docs/current/runtime-config-client.html, idle_in_transaction_session_timeout). Half a
-// Lease: when it has lapsed, nothing of its worker is locked. LOCAL, as a pooler may hand the session on. A planner that is silent in the
-// middle of a COPY counts as active: the planners that wait for it do so until TCP gives up.
+// beginBounded begins a transaction that the server ends after 15 s of silence from the client. A
+// frozen process, or a machine without power or network, would otherwise hold its locks until TCP
+// gives up after hours, and every other process waits
+// (https://www.postgresql.org/docs/current/runtime-config-client.html,
+// idle_in_transaction_session_timeout). 15 s is half a lease of a worker: when the lease has lapsed,
+// the worker holds no lock. LOCAL, because a pooler may hand the session on. A planner that falls
+// silent in the middle of a COPY counts as active: other planners wait for it until TCP gives up.
 const beginBounded = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 15000"
 
 // boundedConnector opens PostgreSQL connections whose transactions begin with beginBounded.
@@ -28,7 +30,7 @@ func (b boundedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	pg, ok := c.(*stdlib.Conn)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("the driver's %T is no connection of pgx", c), c.Close())
+		return nil, errors.Join(fmt.Errorf("the driver's %T is not a connection of pgx", c), c.Close())
 	}
 	return boundedConn{pg}, nil
 }
@@ -36,13 +38,13 @@ func (b boundedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 type boundedConn struct{ *stdlib.Conn }
 
 // CheckNamedValue is driver.NamedValueChecker. It converts named types to those underneath, as
-// database/sql does for other drivers: pgx has no type of PostgreSQL for them.
+// database/sql does for other drivers: pgx knows no PostgreSQL type for them.
 func (boundedConn) CheckNamedValue(v *driver.NamedValue) (err error) {
 	v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value)
 	return err
 }
 
-// BeginTx is driver.ConnBeginTx. It knows no options: the ledger uses none.
+// BeginTx is driver.ConnBeginTx. It supports no options: this package uses none.
 func (c boundedConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
 	if options != (driver.TxOptions{}) {
 		return nil, fmt.Errorf("a transaction with options: %+v", options)
@@ -57,11 +59,15 @@ func (c boundedConn) BeginTx(ctx context.Context, options driver.TxOptions) (dri
 	return boundedTx{ctx, tx}, nil
 }
 
-// boundedTx ends a transaction under the context that it was begun with, which database/sql does not hand on.
+// boundedTx ends a transaction under the context that began it: database/sql passes none to Commit
+// and Rollback.
 type boundedTx struct {
 	ctx context.Context
 	tx  pgx.Tx
 }
 
-func (t boundedTx) Commit() error   { return t.tx.Commit(t.ctx) }
+// Commit is driver.Tx.
+func (t boundedTx) Commit() error { return t.tx.Commit(t.ctx) }
+
+// Rollback is driver.Tx.
 func (t boundedTx) Rollback() error { return t.tx.Rollback(t.ctx) }
