@@ -1,4 +1,5 @@
-// Package importtest owns the rules on which package may import which, and that
-// tests do not sleep, as tests over the source of the whole module. It has no
-// code to import, and leaves what needs types to the linter.
+// Package importtest holds rules over the source of the whole module, as tests: which package may
+// import which, how many files a package may have, that job and claim do not travel in a context,
+// and that tests do not sleep. It has no code to import. Rules that need types belong to the linter,
+// and rules about words to test/style.
 package importtest

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The module keeps the rules.
+// The module follows the rules.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	pkgs := read(t, filepath.Join("..", ".."))
@@ -23,9 +23,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// read takes the imports from the source of the whole module, whatever its
-// build tags. It reads the files itself and does not ask `go list`, since go test
-// would then not see that they have changed and repeat a cached pass.
+// read returns the imports of the whole module, regardless of build tags. It reads the files itself
+// instead of running `go list`, so that go test's cache notices changed files.
 func read(t *testing.T, root string) []pkg {
 	t.Helper()
 	byPath := make(map[string]*pkg)
@@ -60,7 +59,7 @@ func read(t *testing.T, root string) []pkg {
 	return pkgs
 }
 
-// walk calls visit with every Go file of the module, by name and relative to root.
+// walk calls visit for every Go file of the module, with its name and its path relative to root.
 func walk(t *testing.T, root string, visit func(name, rel string) error) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -89,35 +88,42 @@ func walk(t *testing.T, root string, visit func(name, rel string) error) {
 	}
 }
 
-// The rules find what they are there to find.
+// Each rule finds a violation and accepts its opposite.
 func TestViolations(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name string
 		pkg  pkg
-		want string // a part of the only complaint; "" for none
+		want string // part of the only violation; "" for none
 	}{
 		{"cmd wires all", pkg{Path: "cmd/gistmill", Imports: []string{module + "/worker", module + "/tasks", module + "/internal/llm"}}, ""},
 		{"worker uses internal and tasks", pkg{Path: "worker", Imports: []string{module + "/tasks", module + "/internal/ledger", "github.com/hibiken/asynq"}}, ""},
-		{"internal may use internal", pkg{Path: "internal/summarize", Imports: []string{module + "/internal/llm"}}, ""},
-		{"a package's own parts", pkg{Path: "worker", Imports: []string{module + "/worker/drain"}}, ""},
+		{"a row of the matrix", pkg{Path: "internal/summarize", Imports: []string{module + "/internal/llm"}}, ""},
+		{"a row allows subpackages", pkg{Path: "internal/telemetry", Imports: []string{module + "/internal/llm/limiter"}}, ""},
+		{"a subpackage has its parent's row", pkg{Path: "internal/ledger/sqldb", Imports: []string{module + "/internal/text", "modernc.org/sqlite"}}, ""},
+		{"own subpackages and parents", pkg{Path: "internal/ledger/report", Imports: []string{module + "/internal/ledger", module + "/internal/ledger/report/x"}}, ""},
+		{"own subpackages outside internal", pkg{Path: "worker", Imports: []string{module + "/worker/drain"}}, ""},
+		{"recovery knows the queue", pkg{Path: "internal/recovery", Imports: []string{module + "/tasks", "github.com/hibiken/asynq"}}, ""},
 		{"a test uses a fake server", pkg{Path: "internal/llm", Tests: []string{module + "/test/fakellm"}}, ""},
-		{"a name that only begins alike", pkg{Path: "internal/llm", Imports: []string{"github.com/hibiken/asynqmon"}}, ""},
-		{"sideways", pkg{Path: "worker", Imports: []string{module + "/enqueuer"}}, "worker imports enqueuer beside it"},
-		{"a test wires parts together", pkg{Path: "worker", Tests: []string{module + "/enqueuer"}}, ""},
-		{"up", pkg{Path: "internal/ledger", Imports: []string{module + "/worker"}}, "internal/ledger imports worker, which lies above it"},
-		{"up to cmd", pkg{Path: "keda", Imports: []string{module + "/cmd/gistmill"}}, "keda imports cmd/gistmill, which lies above it"},
-		{"tasks stands alone", pkg{Path: "tasks", Imports: []string{module + "/internal/ledger"}}, "tasks imports internal/ledger, which lies above it"},
-		{"internal knows no tasks", pkg{Path: "internal/extract", Imports: []string{module + "/tasks"}}, "knows nothing of the queue"},
-		{"recovery knows the queue", pkg{Path: "internal/recovery", Imports: []string{module + "/tasks", module + "/internal/ledger"}}, ""},
-		{"worker uses recovery", pkg{Path: "worker", Imports: []string{module + "/internal/recovery"}}, ""},
-		{"internal knows no recovery", pkg{Path: "internal/ledger", Imports: []string{module + "/internal/recovery"}}, "which lies above it"},
+		{"a test wires internal packages", pkg{Path: "internal/llm", Tests: []string{module + "/internal/ledger"}}, ""},
+		{"a name with the same beginning", pkg{Path: "internal/llm", Imports: []string{"github.com/hibiken/asynqmon"}}, ""},
+		{"sideways", pkg{Path: "worker", Imports: []string{module + "/enqueuer"}}, "worker imports enqueuer of the same layer"},
+		{"a test wires two of a layer", pkg{Path: "worker", Tests: []string{module + "/enqueuer"}}, ""},
+		{"up", pkg{Path: "internal/ledger", Imports: []string{module + "/worker"}}, "internal/ledger imports worker of a higher layer"},
+		{"up to cmd", pkg{Path: "keda", Imports: []string{module + "/cmd/gistmill"}}, "keda imports cmd/gistmill of a higher layer"},
+		{"tasks imports nothing of ours", pkg{Path: "tasks", Imports: []string{module + "/internal/ledger"}}, "tasks imports internal/ledger of a higher layer"},
+		{"internal knows no tasks", pkg{Path: "internal/source", Imports: []string{module + "/tasks"}}, "only recovery knows the queue"},
+		{"the ledger imports text alone", pkg{Path: "internal/ledger", Imports: []string{module + "/internal/llm"}}, "internal/ledger imports internal/llm: the matrix allows it internal/text"},
+		{"a subpackage of llm too", pkg{Path: "internal/llm/limiter", Imports: []string{module + "/internal/ledger"}}, "the matrix allows it internal/text"},
+		{"text imports nothing", pkg{Path: "internal/text", Imports: []string{module + "/internal/loop"}}, "the matrix allows it nothing"},
+		{"no row", pkg{Path: "internal/new", Imports: []string{module + "/internal/text"}}, "internal/new has no row"},
 		{"a fake server in the program", pkg{Path: "internal/llm", Imports: []string{module + "/test/fakellm"}}, "never part of the program"},
 		{"asynq in cmd", pkg{Path: "cmd/gistmill", Imports: []string{"github.com/hibiken/asynq"}}, "the queue is disposable"},
+		{"PostgreSQL elsewhere", pkg{Path: "worker", Imports: []string{"github.com/jackc/pgx/v5/pgconn"}}, "use internal/ledger"},
 		{"go-openai elsewhere", pkg{Path: "internal/summarize", Imports: []string{"github.com/sashabaranov/go-openai/jsonschema"}}, "only internal/llm may"},
-		{"kubernetes elsewhere", pkg{Path: "worker", Imports: []string{"k8s.io/client-go/rest"}}, "only internal/kube, keda, deploy, test may"},
-		{"cgo", pkg{Path: "internal/extract", Imports: []string{"C"}}, "no package may"},
-		{"a place that the design does not know", pkg{Path: "util"}, "has no place in the design"},
+		{"Kubernetes elsewhere", pkg{Path: "worker", Imports: []string{"k8s.io/client-go/rest"}}, "only keda, deploy, test may"},
+		{"cgo", pkg{Path: "internal/source", Imports: []string{"C"}}, "no package may"},
+		{"a folder without a layer", pkg{Path: "util"}, "has no layer"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package importtest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,36 +9,32 @@ import (
 
 const module = "github.com/gistmill/gistmill"
 
-// pkg is one package of the module with what it imports.
+// pkg is one package of the module with its imports.
 type pkg struct {
 	Path    string   // relative to the module: "internal/llm"
 	Imports []string // full paths
-	Tests   []string // full paths, of its _test files
+	Tests   []string // full paths, of its test files
 }
 
-// layer is a height in the design: a package imports only lower ones, and of
-// its own height only where sideways allows it.
+// layer is a level of the design. A package imports only lower levels, and packages of its own
+// level only where sideways allows it.
 type layer struct {
 	name     string
 	height   int
 	sideways bool
 }
 
-// layerOf places a package. The heights are those of the design: cmd, then
-// enqueuer, worker and keda, then internal/recovery, then internal, then tasks.
+// layerOf returns a package's layer: cmd, then enqueuer, worker and keda, then internal, then tasks.
 func layerOf(path string) (layer, bool) {
 	first, _, _ := strings.Cut(path, "/")
 	switch first {
 	case "test":
-		return layer{"test", 6, true}, true
+		return layer{"test", 5, true}, true
 	case "cmd", "deploy":
-		return layer{"cmd", 5, true}, true
+		return layer{"cmd", 4, true}, true
 	case "enqueuer", "worker", "keda":
-		return layer{first, 4, false}, true
+		return layer{first, 3, false}, true
 	case "internal":
-		if under(path, "internal/recovery") {
-			return layer{"recovery", 3, false}, true
-		}
 		return layer{"internal", 2, true}, true
 	case "tasks":
 		return layer{"tasks", 1, false}, true
@@ -45,10 +42,38 @@ func layerOf(path string) (layer, bool) {
 	return layer{}, false
 }
 
-// owner says which of our packages may know a dependency, and why no other.
+// matrix lists what each package of internal may import of ours. Subpackages share their parent's
+// row, and a package may import its own subpackages and parents. Tests are free to wire packages.
+func matrix() map[string][]string {
+	return map[string][]string{
+		"internal/checks":     {"internal/text"},
+		"internal/config":     {"internal/llm", "internal/text"},
+		"internal/console":    {"internal/text"},
+		"internal/export":     {"internal/checks", "internal/ledger", "internal/text"},
+		"internal/extract":    {"internal/source", "internal/text"},
+		"internal/extractive": {"internal/text"},
+		"internal/importtest": {},
+		"internal/ledger":     {"internal/text"},
+		"internal/llm":        {"internal/text"},
+		"internal/loop":       {},
+		"internal/recovery":   {"internal/ledger", "internal/loop", "internal/text", "tasks"},
+		"internal/source":     {"internal/text"},
+		"internal/summarize":  {"internal/checks", "internal/extractive", "internal/llm", "internal/text"},
+		"internal/telemetry":  {"internal/ledger", "internal/llm", "internal/text"},
+		"internal/text":       {},
+	}
+}
+
+// row returns the row of an internal package or subpackage, by its path.
+func row(path string) string {
+	parts := strings.SplitN(path, "/", 3)
+	return strings.Join(parts[:min(2, len(parts))], "/")
+}
+
+// owner lists the packages of ours that may import a dependency, and why no other.
 type owner struct {
 	prefixes []string
-	allowed  []string // relative paths, their subpackages included
+	allowed  []string // relative paths, subpackages included
 	why      string
 }
 
@@ -57,32 +82,37 @@ func owners() []owner {
 		{
 			prefixes: []string{"github.com/hibiken/asynq"},
 			allowed:  []string{"tasks", "enqueuer", "worker", "keda", "internal/recovery", "test"},
-			why:      "the ledger is the truth and the queue is disposable: what knows no asynq cannot come to depend on it",
+			why:      "the ledger is the truth and the queue is disposable: a package without asynq cannot come to depend on the queue",
+		},
+		{
+			prefixes: []string{"github.com/jackc/pgx", "github.com/jackc/pgconn", "modernc.org/sqlite"},
+			allowed:  []string{"internal/ledger", "cmd", "test"},
+			why:      "SQL, drivers and their error codes have one place; use internal/ledger",
 		},
 		{
 			prefixes: []string{"github.com/sashabaranov/go-openai"},
 			allowed:  []string{"internal/llm"},
-			why:      "error classes, limits and money are decided in one place; use internal/llm",
+			why:      "error classes, limits and prices are decided in one place; use internal/llm",
 		},
 		{
 			prefixes: []string{"k8s.io", "sigs.k8s.io", "github.com/kedacore"},
-			allowed:  []string{"internal/kube", "keda", "deploy", "test"},
+			allowed:  []string{"keda", "deploy", "test"},
 			why:      "gistmill runs without a cluster, and a worker's binary needs no Kubernetes client",
 		},
 		{
 			prefixes: []string{"C"},
-			why:      "the program is one static file; cgo would end that",
+			why:      "the program is one static file, which excludes cgo",
 		},
 	}
 }
 
-// violations checks all packages and explains each breach in one line.
+// violations returns all violations of the rules, one line each.
 func violations(pkgs []pkg) []string {
 	var found []string
 	for _, p := range pkgs {
 		from, ok := layerOf(p.Path)
 		if !ok {
-			found = append(found, fmt.Sprintf("%s: has no place in the design: put it under cmd, internal, deploy or test, or give it a layer in this test", p.Path))
+			found = append(found, fmt.Sprintf("%s: has no layer: put it under cmd, internal, deploy or test, or add it to layerOf", p.Path))
 			continue
 		}
 		for _, imported := range p.Imports {
@@ -103,7 +133,7 @@ func breach(path string, from layer, imported string, inTest bool) []string {
 	}
 	to, ok := layerOf(own)
 	if !ok || under(own, path) || under(path, own) {
-		return nil // a place of its own is complained of where it stands; a package's own subpackages are its business
+		return nil // a package without a layer is reported once; own subpackages are free
 	}
 	switch {
 	case to.name == "test":
@@ -111,13 +141,21 @@ func breach(path string, from layer, imported string, inTest bool) []string {
 		if from.name == "test" || inTest {
 			return nil
 		}
-		return []string{fmt.Sprintf("%s imports %s: what lies under test is never part of the program", path, own)}
+		return []string{fmt.Sprintf("%s imports %s: packages under test are never part of the program", path, own)}
 	case to.height > from.height:
-		return []string{fmt.Sprintf("%s imports %s, which lies above it: cmd → enqueuer | worker | keda → tasks, internal; take what is needed as an interface, and let cmd wire the two", path, own)}
+		return []string{fmt.Sprintf("%s imports %s of a higher layer: cmd → enqueuer | worker | keda → internal → tasks; declare an interface, and let cmd wire the two", path, own)}
 	case to.height == from.height && !from.sideways && !inTest: // a test may wire parts together, as cmd does
-		return []string{fmt.Sprintf("%s imports %s beside it: enqueuer, worker and keda know each other only through tasks and the ledger, so that each can run alone", path, own)}
-	case from.name == "internal" && to.name == "tasks":
-		return []string{fmt.Sprintf("%s imports tasks: what lies in internal knows nothing of the queue; pass plain values", path)}
+		return []string{fmt.Sprintf("%s imports %s of the same layer: enqueuer, worker and keda share only tasks and the ledger, so that each can run alone", path, own)}
+	case from.name == "internal" && to.name == "tasks" && row(path) != "internal/recovery":
+		return []string{fmt.Sprintf("%s imports tasks: of internal only recovery knows the queue; pass plain values", path)}
+	case from.name == "internal" && !inTest:
+		may, known := matrix()[row(path)]
+		if !known {
+			return []string{fmt.Sprintf("%s has no row in the matrix of this test: add what it may import", row(path))}
+		}
+		if !slices.ContainsFunc(may, func(allowed string) bool { return under(own, allowed) }) {
+			return []string{fmt.Sprintf("%s imports %s: the matrix allows it %s", path, own, cmp.Or(strings.Join(may, ", "), "nothing"))}
+		}
 	}
 	return nil
 }
@@ -138,7 +176,7 @@ func ownership(path, imported string) []string {
 	return found
 }
 
-// under tells whether path is root or lies below it.
+// under reports whether path is root or a path below it.
 func under(path, root string) bool {
 	return path == root || strings.HasPrefix(path, root+"/")
 }

@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// A test that sleeps is slow when it waits too long and flaky when it does not.
-// Only in a synctest bubble does a sleep take no time, so a test file that
-// sleeps has to import testing/synctest.
+// A test that sleeps is slow if it waits too long, and flaky if it does not. A sleep takes no time
+// only in a synctest bubble, so a test file that sleeps must import testing/synctest.
 func TestNoSleepOutsideBubbles(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -32,23 +31,14 @@ func TestNoSleepOutsideBubbles(t *testing.T) {
 	})
 }
 
-// sleeps finds calls of time.Sleep in a file that has no bubbles.
+// sleeps returns the calls of time.Sleep in a file without bubbles.
 func sleeps(f *ast.File) []token.Pos {
 	for _, spec := range f.Imports {
 		if path, err := strconv.Unquote(spec.Path.Value); err == nil && path == "testing/synctest" {
 			return nil
 		}
 	}
-	var found []token.Pos
-	ast.Inspect(f, func(n ast.Node) bool {
-		if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sleep" {
-			if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
-				found = append(found, sel.Pos())
-			}
-		}
-		return true
-	})
-	return found
+	return calls(f, "time", "Sleep")
 }
 
 func TestSleeps(t *testing.T) {
