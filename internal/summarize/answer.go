@@ -11,11 +11,11 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// ask sends r until accept takes the answer: once more with a larger cap when it is
-// cut, once more with what is wrong with it when it is refused. repair names the prompt
-// for that. It returns the accepted answer.
-func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func(content string) *problem) (llm.Response, error) {
-	resp, sent, err := j.uncut(ctx, r)
+// ask sends r and returns the answer if accept finds no problem in it. An answer that was
+// cut is requested again with a larger cap. A refused answer is sent back once, with its
+// problem; repair names the prompt for that. A second refusal is an [OutputError].
+func (w *documentWork) ask(ctx context.Context, r llm.Request, repair string, accept func(content string) *problem) (llm.Response, error) {
+	resp, sent, err := w.uncut(ctx, r)
 	if err != nil {
 		return llm.Response{}, err
 	}
@@ -23,43 +23,43 @@ func (j *job) ask(ctx context.Context, r llm.Request, repair string, accept func
 	if p == nil {
 		return resp, nil
 	}
-	explained, err := j.prompts.explain(p)
+	explained, err := w.prompts.explain(p)
 	if err != nil {
 		return llm.Response{}, err
 	}
-	request, err := j.prompts.render(repair, map[string]any{"Problem": explained})
+	request, err := w.prompts.render(repair, map[string]any{"Problem": explained})
 	if err != nil {
 		return llm.Response{}, err
 	}
 	again := sent[len(sent)-1]
 	again.Messages = append([]llm.Message(nil), again.Messages...)
-	// Some endpoints refuse a turn without content. What is much longer than the answer
-	// may be is no use to look at.
+	// Some endpoints refuse a message without content. The part of an answer far beyond
+	// the cap does not help the model.
 	if bad := strings.TrimSpace(resp.Content); bad != "" {
 		again.Messages = append(again.Messages, llm.Message{Role: llm.RoleAssistant, Content: text.Cut(bad, 4*r.MaxOutputTokens)})
 	}
 	again.Messages = append(again.Messages, llm.Message{Role: llm.RoleUser, Content: request})
-	resp, repaired, err := j.uncut(ctx, again)
+	resp, repaired, err := w.uncut(ctx, again)
 	if err != nil {
 		return llm.Response{}, err
 	}
 	if p = accept(bare(resp.Content)); p != nil {
-		return llm.Response{}, &OutputError{Class: BadOutput, Message: p.forBooks + ", also when asked again", Requests: names(append(sent, repaired...))}
+		return llm.Response{}, &OutputError{Class: BadOutput, Message: p.forLedger + ", also when asked again", Requests: names(append(sent, repaired...))}
 	}
 	return resp, nil
 }
 
-// uncut returns a whole answer and the requests it took.
-func (j *job) uncut(ctx context.Context, r llm.Request) (llm.Response, []llm.Request, error) {
+// uncut returns an answer that was not cut at its cap, and the requests that it took.
+func (w *documentWork) uncut(ctx context.Context, r llm.Request) (llm.Response, []llm.Request, error) {
 	sent := []llm.Request{r}
-	resp, isCut, err := j.complete(ctx, r)
+	resp, isCut, err := w.complete(ctx, r)
 	if err != nil || !isCut {
 		return resp, sent, err
 	}
-	room := j.limits.window - j.tokens(r)
+	room := w.limits.window - w.tokens(r)
 	r.MaxOutputTokens = max(min(max(4*r.MaxOutputTokens, 2048), room), r.MaxOutputTokens+r.MaxOutputTokens/4+1)
 	sent = append(sent, r)
-	resp, isCut, err = j.complete(ctx, r)
+	resp, isCut, err = w.complete(ctx, r)
 	if err == nil && isCut {
 		err = &OutputError{Class: OutputTooLong, Requests: names(sent),
 			Message: "the answer was cut at its limit, also at a larger one: raise max-output-tokens or ask for fewer words"}
@@ -67,9 +67,9 @@ func (j *job) uncut(ctx context.Context, r llm.Request) (llm.Response, []llm.Req
 	return resp, sent, err
 }
 
-// complete makes one call and books its usage. isCut says that the answer ended at its cap.
-func (j *job) complete(ctx context.Context, r llm.Request) (resp llm.Response, isCut bool, err error) {
-	resp, err = j.calls.Complete(ctx, r)
+// complete makes one call and adds its usage. isCut reports that the answer ended at its cap.
+func (w *documentWork) complete(ctx context.Context, r llm.Request) (resp llm.Response, isCut bool, err error) {
+	resp, err = w.calls.Complete(ctx, r)
 	usage := resp.Usage
 	var failed *llm.Error
 	if errors.As(err, &failed) {
@@ -78,17 +78,17 @@ func (j *job) complete(ctx context.Context, r llm.Request) (resp llm.Response, i
 			isCut, err = true, nil
 		}
 	}
-	j.mu.Lock()
-	j.usage = j.usage.Add(usage)
-	j.mu.Unlock()
+	w.mu.Lock()
+	w.usage = w.usage.Add(usage)
+	w.mu.Unlock()
 	return resp, isCut || err == nil && resp.FinishReason == llm.FinishLength, err
 }
 
-func (j *job) answeredBy(resp llm.Response) string {
+func (w *documentWork) answeredBy(resp llm.Response) string {
 	if resp.Model != "" {
 		return resp.Model
 	}
-	return j.profile.Model
+	return w.profile.Model
 }
 
 func names(sent []llm.Request) []string {
@@ -100,13 +100,13 @@ func names(sent []llm.Request) []string {
 }
 
 var (
-	// Reasoning that an endpoint leaves in the answer, as vLLM and Ollama do without a
-	// parser for the model at hand.
+	// Reasoning that an endpoint leaves in the answer. vLLM and Ollama do so if they have
+	// no parser for the model.
 	thinking = regexp.MustCompile(`(?s)^\s*<(think|thinking|reasoning)>.*?</(?:think|thinking|reasoning)>`)
 	fenced   = regexp.MustCompile("(?s)^```[\\w-]*[ \t]*\n(.*?)\n?```$")
 )
 
-// bare takes off what models put around an answer: reasoning and a fence of code.
+// bare removes reasoning and a code fence around an answer.
 func bare(content string) string {
 	content = strings.TrimSpace(thinking.ReplaceAllString(content, ""))
 	if m := fenced.FindStringSubmatch(content); m != nil {
@@ -115,11 +115,11 @@ func bare(content string) string {
 	return content
 }
 
-// object returns the JSON object in an answer if it matches the schema. Words around it
-// do no harm.
+// object returns the JSON object in an answer if it matches the schema. Text around the
+// object is ignored.
 func (s *answerSchema) object(content string) (ordered, *problem) {
 	if content == "" {
-		return ordered{}, &problem{forModel: "it is empty", forBooks: "the answer is empty"}
+		return ordered{}, &problem{forModel: "it is empty", forLedger: "the answer is empty"}
 	}
 	at := strings.IndexByte(content, '{')
 	if at < 0 {
@@ -133,11 +133,11 @@ func (s *answerSchema) object(content string) (ordered, *problem) {
 }
 
 func noObject() *problem {
-	return &problem{forModel: "it is not a valid JSON object", forBooks: "the answer is not a valid JSON object"}
+	return &problem{forModel: "it is not a valid JSON object", forLedger: "the answer is not a valid JSON object"}
 }
 
-// summary cleans the strings of a valid answer and returns what people read of it and,
-// for a schema of the user's, the whole.
+// summary cleans the strings of a valid answer. It returns the text for people and, for a
+// schema of the user, the whole object.
 func (s *answerSchema) summary(object ordered, c cleaner) (string, json.RawMessage, *problem) {
 	changed := false
 	v := object.mapStrings(func(text string) string {
@@ -153,7 +153,7 @@ func (s *answerSchema) summary(object ordered, c cleaner) (string, json.RawMessa
 	}
 	text := v.summary()
 	if text == "" {
-		return "", nil, &problem{forModel: "its text is empty", forBooks: "the summary is empty"}
+		return "", nil, &problem{forModel: "its text is empty", forLedger: "the summary is empty"}
 	}
 	if !s.custom {
 		return text, nil, nil

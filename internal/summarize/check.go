@@ -6,27 +6,28 @@ import (
 	"github.com/gistmill/gistmill/internal/checks"
 )
 
-// check compares a summary with the document as the model was given it. What a prompt or a schema of the user's asks for in
-// length and language is not known.
-func (j *job) check(s Summary) []checks.Finding {
-	asked := checks.Asked{Language: j.profile.Prompt == ""}
-	if j.profile.Prompt == "" && !j.schema.custom {
-		asked.Words = j.profile.Words
+// check compares a summary with the document as the model got it. The length and language
+// that a user's prompt or schema requests are not known.
+func (w *documentWork) check(s Summary) []checks.Finding {
+	asked := checks.Asked{Language: w.profile.Prompt == ""}
+	if w.profile.Prompt == "" && !w.schema.custom {
+		asked.Words = w.profile.Words
 	}
 	texts := []string{s.Text}
-	if v, err := parseOrdered(string(s.Output)); j.schema.custom && err == nil {
+	if v, err := parseOrdered(string(s.Output)); w.schema.custom && err == nil {
 		texts = texts[:0]
 		v.mapStrings(func(text string) string {
-			if !j.schema.names(text) {
+			if !w.schema.names(text) {
 				texts = append(texts, text)
 			}
 			return text
 		})
 	}
-	return checks.Check(checks.Document{Text: j.doc.Text, Around: []string{j.doc.Title, j.doc.URI}}, texts, asked)
+	return checks.Check(checks.Document{Text: w.doc.Text, Around: []string{w.doc.Title, w.doc.URI}}, texts, asked)
 }
 
-// names says whether a value is one that the schema offers: labels are its words, not the document's.
+// names reports whether the schema contains a value. Such labels are its words, not the
+// document's.
 func (s *answerSchema) names(value string) bool {
 	var quoted bytes.Buffer
 	writeScalar(&quoted, value)

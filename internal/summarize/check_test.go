@@ -10,7 +10,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// What a model answers is compared with what it was given, as far as is known what was asked for.
+// Checks compare an answer with what the model got, as far as the request is known.
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	doc := Document{URI: "minutes-2024.txt", Title: "Minutes of 12 May", Text: strings.Repeat("The board met in the hall and agreed on the repair of the roof for 1,200 euros. ", 40)}

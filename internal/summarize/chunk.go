@@ -4,25 +4,25 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
-// chunk is a stretch of a text. The stretches from start to end, put one after the
-// other, are the text; overlap tells where the reading begins, at or before start.
+// chunk is a part of a text. The parts from start to end, joined, are the text. Reading
+// begins at overlap, at or before start.
 type chunk struct {
 	overlap, start, end int // byte offsets
 	tokens              int // from overlap to end, as the sum of its pieces
 }
 
-// text is what a model gets to read.
+// text is what the model reads.
 func (c chunk) text(source string) string { return source[c.overlap:c.end] }
 
-// How strong a place is as the beginning of a chunk.
+// The strength of a place as the beginning of a chunk.
 const (
 	breakHard      = 0 // within a sentence
 	breakSentence  = 1
 	breakParagraph = 2
-	breakHeading   = 10 // less the heading's level: 3 (only its look says so) to 9
+	breakHeading   = 10 // minus the heading's level: 3 (recognized by its look) to 9
 )
 
-// atom is the smallest stretch that is moved between chunks.
+// atom is the smallest part that is moved between chunks.
 type atom struct {
 	start, end int
 	tokens     int
@@ -31,19 +31,19 @@ type atom struct {
 
 const (
 	atomBytes = 2048
-	// overlapShare of a chunk's budget is read twice, at most, where a paragraph is cut
-	// (BooookScore, arXiv 2310.00785, uses 0 to 5 %). Between paragraphs nothing is.
+	// Where a paragraph is cut, at most one part in overlapShare of the budget is read twice
+	// (BooookScore, arXiv 2310.00785, uses 0 to 5 %). Between paragraphs there is no overlap.
 	overlapShare = 20
-	// A break is looked for in the last part of a chunk, from this share of its aim in
-	// tenths; it is what structure may cost in calls.
+	// A break is searched from this share of a chunk's target size on, in tenths. It bounds
+	// what structure may cost in calls.
 	earliest = 7
 )
 
 // split cuts text into chunks of at most budget tokens: at headings, else between
-// paragraphs, else between sentences, else in lines and words. The chunks cover the
-// text without a gap and come out nearly equal, because a short rest at the end would
-// get a whole set of notes. A budget below 16 counts as 16. Time is linear in the
-// length of the text, given that count is on short strings.
+// paragraphs, else between sentences, else within lines and words. The chunks cover the
+// text without a gap. They have nearly equal sizes, because a short last chunk would cost a
+// whole set of notes. A budget below 16 counts as 16. Time is linear in the length of the
+// text if count is linear in short strings.
 func split(text string, budget int, count counter) []chunk {
 	budget = max(budget, 16)
 	atoms := atomize(text, budget, count)
@@ -53,7 +53,7 @@ func split(text string, budget int, count counter) []chunk {
 	}
 	var out []chunk
 	for first, overlap := 0, 0; first < len(atoms); {
-		// overlap counts the atoms before first that are read again.
+		// overlap is the number of atoms before first that are read again.
 		tokens := 0
 		for _, a := range atoms[first-overlap : first] {
 			tokens += a.tokens
@@ -81,7 +81,7 @@ func split(text string, budget int, count counter) []chunk {
 }
 
 // nextBreak returns the index of the atom that begins the next chunk, at least first+1.
-// tokens are taken by the overlap already, aim is the size looked for.
+// tokens is the size of the overlap, aim the target size.
 func nextBreak(atoms []atom, first, tokens, aim, budget int) int {
 	best, bestStrength, bestMiss := 0, -1, 0
 	size := 0
@@ -107,8 +107,8 @@ func nextBreak(atoms []atom, first, tokens, aim, budget int) int {
 	return len(atoms)
 }
 
-// tail returns how many atoms at the end have at most limit tokens together; not all of
-// them, so that every chunk brings something new.
+// tail returns how many atoms at the end have at most limit tokens together. It never
+// returns all of them, so that every chunk adds text.
 func tail(atoms []atom, limit int) int {
 	n := 0
 	for tokens := 0; n < len(atoms)-1; n++ {
@@ -120,10 +120,10 @@ func tail(atoms []atom, limit int) int {
 	return n
 }
 
-// atomize cuts text into sentences and, where these are long, into pieces of them. Each
-// reaches up to the next, the first back to the beginning, so that nothing is lost.
+// atomize cuts text into sentences, and long sentences into pieces. Each atom extends to the
+// next one, and the first begins at 0, so that nothing is lost.
 func atomize(text string, budget int, count counter) []atom {
-	// No token is shorter than a byte, so this keeps an atom and an overlap within the
+	// A token has at least one byte, so an atom and an overlap together are within the
 	// budget.
 	limit := min(atomBytes, budget-budget/overlapShare)
 	var atoms []atom
@@ -134,7 +134,7 @@ func atomize(text string, budget int, count counter) []atom {
 			start, strength = at, breakHard
 		}
 	}
-	// Each sentence is added when the next one tells where it ends.
+	// A sentence is added when the next one begins.
 	start, before := 0, breakHeading
 	var prev sentences.Sentence
 	first := true
@@ -153,11 +153,11 @@ func atomize(text string, budget int, count counter) []atom {
 func strength(prev, s sentences.Sentence) int {
 	switch {
 	case prev.Heading && (!s.Heading || s.Level > prev.Level):
-		return breakHard // a heading goes with what it heads
+		return breakHard // a heading stays with its section
 	case s.Heading:
 		return breakHeading - s.Level
 	case s.Kind == sentences.Table && prev.Kind == sentences.Table:
-		return breakSentence // rows need the head of their table
+		return breakSentence // rows need the header of their table
 	case s.Paragraph != prev.Paragraph:
 		return breakParagraph
 	}

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// checkChunks holds the promises of split.
+// checkChunks checks what split guarantees.
 func checkChunks(t *testing.T, text string, budget int, chunks []chunk, count counter) {
 	t.Helper()
 	budget = max(budget, 16)
@@ -39,8 +39,8 @@ func checkChunks(t *testing.T, text string, budget int, chunks []chunk, count co
 	}
 }
 
-// bytesCounter counts every byte as a token: the most a tokenizer may count, and equal
-// however the text is cut.
+// bytesCounter counts every byte as a token. That is the most that a tokenizer may count, and
+// the sum does not depend on how the text is cut.
 func bytesCounter(s string) int { return len(s) }
 
 func FuzzSplit(f *testing.F) {

@@ -9,10 +9,9 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// cleanSource prepares text for a model: characters that people do not see but models
-// read are gone, since they carry instructions past the eye (tag characters, variation
-// selectors, zero-width and direction marks), and so are control characters except
-// newline and tab.
+// cleanSource prepares text for a model. It removes characters that people do not see but
+// models read, because they can hide instructions (tag characters, variation selectors,
+// zero-width and direction marks), and control characters except newline and tab.
 func cleanSource(s string) string {
 	if plain(s) {
 		return s
@@ -49,7 +48,7 @@ func cleanSource(s string) string {
 	return b.String()
 }
 
-// plain reports that s has nothing to remove; most text passes here.
+// plain reports that s has nothing to remove, as most text.
 func plain(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -68,8 +67,8 @@ func plain(s string) bool {
 }
 
 // invisible reports characters without a shape or width of their own: controls, format
-// characters (Unicode category Cf, less the number signs of Arabic, which are seen),
-// variation selectors, and the rest of what Unicode lets renderers ignore.
+// characters (Unicode category Cf, without the visible number signs of Arabic), variation
+// selectors, and other characters that Unicode lets renderers ignore.
 func invisible(r rune) bool {
 	switch {
 	case r == '\n' || r == '\t':
@@ -78,7 +77,8 @@ func invisible(r rune) bool {
 		return true
 	case r < 0xad:
 		return false
-	case r == '\u115f' || r == '\u1160' || r == '\u3164' || r == '\uffa0' || r == '\u2800': // blank letters
+	// Blank letters.
+	case r == '\u115f' || r == '\u1160' || r == '\u3164' || r == '\uffa0' || r == '\u2800':
 		return true
 	case r >= 0xe0000 && r <= 0xe0fff: // tags, selectors and the unassigned rest of that block
 		return true
@@ -88,9 +88,9 @@ func invisible(r rune) bool {
 	return unicode.Is(unicode.Variation_Selector, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// shapes reports that an invisible character changes how its visible neighbours look
-// and so is part of the writing: joiners within words of scripts that need them and
-// within emoji, and the selector that asks for an emoji.
+// shapes reports that an invisible character changes the look of its visible neighbours, and
+// is part of the text: a joiner within words of scripts that need it or within emoji, or the
+// selector for the emoji form.
 func shapes(prev, r, next rune) bool {
 	switch r {
 	case '\u200c', '\u200d':
@@ -104,7 +104,7 @@ func shapes(prev, r, next rune) bool {
 	return false
 }
 
-// joined reports letters and marks of scripts in which joiners choose between forms.
+// joined reports letters and marks of scripts in which joiners select a form.
 func joined(r rune) bool {
 	return unicode.In(r, unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Devanagari, unicode.Bengali,
 		unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada,
@@ -117,9 +117,9 @@ func oneLine(s string, limit int) string {
 	return strings.TrimSpace(text.Cut(text.OneLine(cleanSource(s)), limit))
 }
 
-// cleaner cleans answers. It removes links and images whose address does not stand in
-// the source, because a document can talk a model into writing an address that carries
-// text away when it is shown or clicked.
+// cleaner cleans answers. It removes links and images whose address is not in the document.
+// A document can make a model write an address that sends text elsewhere when it is shown
+// or clicked.
 type cleaner struct{ source Document }
 
 var (
@@ -132,8 +132,8 @@ var (
 	bareLink = regexp.MustCompile(`(?i)<?(?:(?:https?|ftp|wss?|file)://|\b(?:www\.|data:[a-z]+/|javascript:|mailto:))[^\s<>"'` + "`" + `\]]*>?`)
 )
 
-// clean returns s without invisible characters, foreign links and images, and space at
-// its ends.
+// clean returns s without invisible characters, without links and images that are not in
+// the document, and without space at its ends.
 func (c cleaner) clean(s string) string {
 	s = cleanSource(s)
 	if strings.ContainsAny(s, "[<:") || strings.Contains(s, "www.") || strings.Contains(s, "WWW.") {
@@ -142,8 +142,8 @@ func (c cleaner) clean(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// links takes out what is foreign until nothing is left to take: an image can stand in a
-// link, and what is taken out can leave a link behind. Each round makes s shorter.
+// links removes foreign links until none is left. An image can be inside a link, and a
+// removal can form a new link. Each round makes s shorter.
 func (c cleaner) links(s string) string {
 	for {
 		next := c.linksOnce(s)
@@ -183,7 +183,7 @@ func (c cleaner) linksOnce(s string) string {
 	})
 }
 
-// withoutPunctuation takes off what ends a sentence or a bracket around the address.
+// withoutPunctuation removes the end of a sentence or of brackets around an address.
 func withoutPunctuation(address string) string {
 	for {
 		core := strings.TrimRight(address, ".,;:!?*_")
@@ -197,7 +197,7 @@ func withoutPunctuation(address string) string {
 	}
 }
 
-// known reports that an address stands in the source, whole or as the beginning of one.
+// known reports that the document contains an address, whole or as the beginning of one.
 func (c cleaner) known(address string) bool {
 	return address != "" && c.inSource(address)
 }
@@ -206,7 +206,7 @@ func (c cleaner) inSource(s string) bool {
 	return strings.Contains(c.source.Text, s) || strings.Contains(c.source.Title, s) || s == c.source.URI
 }
 
-// replace is ReplaceAllStringFunc with the submatches.
+// replace is [regexp.Regexp.ReplaceAllStringFunc] with submatches.
 func replace(re *regexp.Regexp, s string, f func(m []string) string) string {
 	return re.ReplaceAllStringFunc(s, func(m string) string { return f(re.FindStringSubmatch(m)) })
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// counter counts tokens in time linear in the text whatever the tokenizer does with
-// long words: it counts pieces.
+// counter is a tokenizer. Its method count takes linear time for any text, because it counts
+// pieces.
 type counter func(string) int
 
-// pieceBytes bounds a piece. Byte-pair merging takes up to quadratic time within a word
-// and a hostile text may be one word.
+// pieceBytes bounds a piece. Byte-pair merging takes up to quadratic time within a word, and
+// a hostile text may be one word.
 const pieceBytes = 4096
 
 // count returns the number of tokens of s. Pieces end before a space, where byte-level
-// vocabularies split words too, so the sum is that of the whole but for rare runs.
+// vocabularies split words too, so the sum nearly always equals the count of the whole.
 func (c counter) count(s string) int {
 	n := 0
 	for len(s) > pieceBytes {
@@ -32,15 +32,15 @@ func (c counter) count(s string) int {
 	return n + c(s)
 }
 
-// within reports whether s has at most limit tokens. No token is shorter than a byte,
-// so that short texts need no tokenizer.
+// within reports whether s has at most limit tokens. A token has at least one byte, so short
+// texts need no tokenizer.
 func (c counter) within(s string, limit int) bool {
 	return len(s) <= limit || c.count(s) <= limit
 }
 
-// hardCut returns where to end a piece of at most limit bytes of s: after the last line
-// end, else before the last space in its second half, else between two characters. It
-// returns at least one character.
+// hardCut returns the end of a piece of s of at most limit bytes: after the last line end in
+// its second half, else before the last space there, else between two characters. The piece
+// has at least one character.
 func hardCut(s string, limit int) int {
 	if len(s) <= limit {
 		return len(s)

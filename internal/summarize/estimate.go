@@ -2,14 +2,14 @@ package summarize
 
 import "github.com/gistmill/gistmill/internal/llm"
 
-// Estimate implements Engine. A document without text, or one the prompt fails on,
-// needs no call.
-func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
-	j, err := e.job(d)
+// Estimate implements [Engine]. A document without text needs no call, and neither does one
+// that the prompt's template fails on.
+func (e *modelEngine) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
+	w, err := e.work(d)
 	if err != nil {
 		return 0, 0, 0
 	}
-	r, err := j.wholeRequest()
+	r, err := w.wholeRequest()
 	if err != nil {
 		return 0, 0, 0
 	}
@@ -19,18 +19,18 @@ func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
 	book := func(r llm.Request, overhead, text int) {
 		calls, tokensIn, tokensOutMax = calls+1, tokensIn+overhead+text, tokensOutMax+r.OutputCap()
 	}
-	chunks := split(j.doc.Text, e.limits.chunk, e.count.count)
-	r = j.chunkRequest("")
+	chunks := split(w.doc.Text, e.limits.chunk, e.count.count)
+	r = w.chunkRequest("")
 	overhead := e.tokens(r)
 	for _, c := range chunks {
 		book(r, overhead, c.tokens)
 	}
-	// At most as many tokens as the cap allows come back for each.
+	// Each note has at most as many tokens as the cap allows.
 	notes := make([]note, len(chunks))
 	for i := range notes {
 		notes[i].tokens = e.limits.noteOutput
 	}
-	r = j.mergeRequest(nil, "")
+	r = w.mergeRequest(nil, "")
 	overhead = e.tokens(r)
 	for len(notes) > 1 && size(notes) > e.limits.notes {
 		groups := group(notes, e.limits.notes)
@@ -41,7 +41,7 @@ func (e *caller) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
 		}
 		notes = notes[:len(groups)]
 	}
-	if r, err = j.finalRequest(nil, ""); err == nil {
+	if r, err = w.finalRequest(nil, ""); err == nil {
 		book(r, e.tokens(r), size(notes)+e.limits.evidence)
 	}
 	return calls, tokensIn, tokensOutMax

@@ -8,23 +8,23 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive"
 )
 
-// quotedWords is about how much of each chunk is kept word for word. Merging amplifies
-// what models make up, and source sentences beside the notes are the best remedy known
+// quotedWords is the approximate number of words that are quoted from each chunk. Merging
+// amplifies hallucinations, and source sentences beside the notes are the best known remedy
 // (Ou & Lapata, ACL Findings 2025.289).
 const quotedWords = 60
 
-// quote selects sentences of text, word for word.
-func (j *job) quote(ctx context.Context, text string, words int) (string, error) {
-	quoted, err := extractive.Summarize(ctx, j.doc.Title, text, words)
+// quote selects whole sentences of text.
+func (w *documentWork) quote(ctx context.Context, text string, words int) (string, error) {
+	quoted, err := extractive.Summarize(ctx, w.doc.Title, text, words)
 	if err != nil {
 		return "", fmt.Errorf("select sentences as evidence: %w", err)
 	}
 	return strings.TrimSpace(quoted), nil
 }
 
-// evidence gathers the sentences kept of several notes, and selects among them where
-// they are too many for one merge.
-func (j *job) evidence(ctx context.Context, notes []note) (string, error) {
+// evidence joins the quoted sentences of several notes. If they are too long for one merge,
+// it selects among them.
+func (w *documentWork) evidence(ctx context.Context, notes []note) (string, error) {
 	var kept []string
 	for _, n := range notes {
 		if n.evidence != "" {
@@ -32,9 +32,9 @@ func (j *job) evidence(ctx context.Context, notes []note) (string, error) {
 		}
 	}
 	all := strings.Join(kept, "\n\n")
-	if all == "" || j.count.within(all, j.limits.evidence) {
+	if all == "" || w.count.within(all, w.limits.evidence) {
 		return all, nil
 	}
-	selected, err := j.quote(ctx, all, j.limits.evidence/2)
-	return j.shorten(selected, j.limits.evidence), err
+	selected, err := w.quote(ctx, all, w.limits.evidence/2)
+	return w.shorten(selected, w.limits.evidence), err
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzGroup deals out notes as merging does. Their order stays, no group is larger than the limit, and there are fewer groups than
-// notes, so that merging comes to an end.
+// FuzzGroup divides notes as merging does. Their order stays, no group exceeds the limit, and
+// there are fewer groups than notes, so that merging ends.
 func FuzzGroup(f *testing.F) {
 	f.Add([]byte{255, 255, 255, 255}, 90)
 	f.Add([]byte{0, 255, 0, 255, 1}, 1000)
@@ -16,7 +16,7 @@ func FuzzGroup(f *testing.F) {
 		limit = min(max(limit, 3*(perNote+1)), 1<<20)
 		notes := make([]note, len(sizes))
 		for i, b := range sizes {
-			notes[i] = note{tokens: int(b) * (limit/3 - perNote) / 255} // a third of the limit at the most
+			notes[i] = note{tokens: int(b) * (limit/3 - perNote) / 255} // at most a third of the limit
 		}
 		groups := group(notes, limit)
 		at := 0
@@ -37,22 +37,22 @@ func FuzzGroup(f *testing.F) {
 	})
 }
 
-// FuzzShorten cuts notes of models that heed no limit.
+// FuzzShorten cuts notes of models that ignore the limit.
 func FuzzShorten(f *testing.F) {
 	f.Add("One sentence. Another one.", 16)
 	f.Add(strings.Repeat("é", 100), 31)
 	f.Add("\xff\xfe \n\n# x", 1)
 	f.Fuzz(func(t *testing.T, s string, limit int) {
 		limit = min(max(limit, 16), 1<<20)
-		got := (&job{caller: &caller{count: bytesCounter}}).shorten(s, limit)
+		got := (&documentWork{modelEngine: &modelEngine{count: bytesCounter}}).shorten(s, limit)
 		if len(got) > limit || !strings.HasPrefix(strings.TrimSpace(s), got) && len(s) > limit || len(s) <= limit && got != s {
 			t.Errorf("%q of at most %d became %q", s, limit, got)
 		}
 	})
 }
 
-// FuzzTemplate reads prompts of users. Where a template is said not to use title or address, these do not change what is asked: names
-// of summaries rest on it.
+// FuzzTemplate reads prompts of users. A field that a template is not found to use does not
+// change the request. Names of summaries depend on that.
 func FuzzTemplate(f *testing.F) {
 	f.Add("Summarize {{.Title}}: {{.Text}}", "t", "u", "x")
 	f.Add(`{{with .}}{{.URI}}{{end}}{{define "a"}}{{.Title}}{{end}}{{template "a" .}}`, "t", "u", "x")
@@ -62,7 +62,7 @@ func FuzzTemplate(f *testing.F) {
 	f.Add(`{{html .Text | print}}{{/* c */}}{{"{{"}}`, "<", "&", "</document>")
 	f.Fuzz(func(t *testing.T, src, title, uri, text string) {
 		if strings.Contains(src, "%") {
-			return // printf makes as many blanks as it is told, and the prompt is its user's own
+			return // printf can pad to any width, and the prompt is the user's own
 		}
 		p, err := parseTemplate(src)
 		if err != nil {
@@ -90,7 +90,8 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// FuzzSchema reads schemas of users and answers of models. What the books keep of a wrong answer holds none of its text.
+// FuzzSchema reads schemas of users and answers of models. What the ledger keeps about a wrong
+// answer contains none of its text.
 func FuzzSchema(f *testing.F) {
 	f.Add(`{"type":"object","properties":{"summary":{"type":"string","maxLength":3}},"required":["a"]}`, `{"summary":"MARK"}`)
 	f.Add(`{"type":"object","$ref":"#"}`, `{}`)
@@ -117,10 +118,10 @@ func FuzzSchema(f *testing.F) {
 		p := s.validate(v)
 		switch {
 		case p == nil:
-		case p.forBooks == "" || p.forModel == "" || strings.Contains(p.forBooks, mark):
+		case p.forLedger == "" || p.forModel == "" || strings.Contains(p.forLedger, mark):
 			t.Errorf("%+v", p)
 		case len(p.forModel) > 2500:
-			t.Errorf("the model is told %d bytes", len(p.forModel))
+			t.Errorf("the model gets %d bytes", len(p.forModel))
 		}
 	})
 }

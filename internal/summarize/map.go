@@ -7,21 +7,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// note is what stands for a part of the document.
+// note is what the model wrote about a part of the document.
 type note struct {
 	text     string
 	tokens   int
-	evidence string // sentences of that part, word for word; may be empty
+	evidence string // quoted sentences of that part; may be empty
 }
 
-// mapChunks reads the document in chunks of at most budget tokens and returns notes in
-// its order. Beside an error the notes are those that were planned.
-func (j *job) mapChunks(ctx context.Context, budget int) ([]note, error) {
-	chunks := split(j.doc.Text, budget, j.count.count)
+// mapChunks reads the document in chunks of at most budget tokens and returns the notes in
+// document order. With an error it returns an empty note for each planned chunk.
+func (w *documentWork) mapChunks(ctx context.Context, budget int) ([]note, error) {
+	chunks := split(w.doc.Text, budget, w.count.count)
 	parts := make([][]note, len(chunks))
-	err := j.each(len(chunks), func(i int) error {
+	err := w.each(len(chunks), func(i int) error {
 		var err error
-		parts[i], err = j.mapChunk(ctx, chunks[i].text(j.doc.Text), min(budget, chunks[i].tokens))
+		parts[i], err = w.mapChunk(ctx, chunks[i].text(w.doc.Text), min(budget, chunks[i].tokens))
 		return wrap(err, "read part %d of %d", i+1, len(chunks))
 	})
 	if err != nil {
@@ -34,21 +34,21 @@ func (j *job) mapChunks(ctx context.Context, budget int) ([]note, error) {
 	return notes, nil
 }
 
-// mapChunk returns the notes on a chunk: one, or more where the model's window proved
-// too small and the chunk was halved. Halving is by this chunk alone, so that the same
-// document gives the same requests in whatever order answers come in.
-func (j *job) mapChunk(ctx context.Context, text string, tokens int) ([]note, error) {
-	n, err := j.note(ctx, j.chunkRequest(text))
+// mapChunk returns the notes on a chunk. There are several if the model's window was too
+// small and the chunk was halved. Halving depends on this chunk alone, so that the same
+// document gives the same requests in whatever order answers arrive.
+func (w *documentWork) mapChunk(ctx context.Context, text string, tokens int) ([]note, error) {
+	n, err := w.note(ctx, w.chunkRequest(text))
 	if err == nil {
-		n.evidence, err = j.quote(ctx, text, quotedWords)
+		n.evidence, err = w.quote(ctx, text, quotedWords)
 		return []note{n}, err
 	}
 	if !isContextLength(err) || tokens/2 < leastRoom/2 {
 		return nil, err
 	}
 	var notes []note
-	for _, c := range split(text, tokens/2, j.count.count) {
-		part, err := j.mapChunk(ctx, c.text(text), min(tokens/2, c.tokens))
+	for _, c := range split(text, tokens/2, w.count.count) {
+		part, err := w.mapChunk(ctx, c.text(text), min(tokens/2, c.tokens))
 		if err != nil {
 			return nil, err
 		}
@@ -57,12 +57,12 @@ func (j *job) mapChunk(ctx context.Context, text string, tokens int) ([]note, er
 	return notes, nil
 }
 
-// each runs f for 0 to n-1, some at a time, and waits for all of them. After an error no
-// further one is started, but those under way come to their end: they are paid for, and
-// a retry will find their answers. The error is that of the lowest number.
-func (j *job) each(n int, f func(i int) error) error {
+// each runs f for 0 to n-1, several at a time, and waits for all of them. After an error it
+// starts no further calls. Calls in flight finish: they are paid for, and a retry finds
+// their answers. It returns the error of the lowest number.
+func (w *documentWork) each(n int, f func(i int) error) error {
 	var g errgroup.Group
-	g.SetLimit(j.concurrency)
+	g.SetLimit(w.concurrency)
 	var failed atomic.Bool
 	errs := make([]error, n)
 	for i := range n {

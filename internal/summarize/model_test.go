@@ -15,13 +15,14 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// scripted is a Completer that answers like a model which repeats the beginning of what
-// it reads, unless answer says otherwise. It keeps answers by name when memo is set,
-// and refuses what does not fit its window.
+// scripted is a Completer that answers like a model which repeats the beginning of its
+// input, unless answer returns something else. With memo it stores answers by name. It
+// refuses requests that do not fit its window.
 type scripted struct {
 	window int // in tokens of quarter; 0 is no limit
 	memo   bool
-	answer func(n int, r llm.Request) (llm.Response, error) // n counts calls from 1; an empty response is echoed
+	// answer gets the number of the call, from 1. An empty response is replaced by the echo.
+	answer func(n int, r llm.Request) (llm.Response, error)
 
 	mu     sync.Mutex
 	calls  []llm.Request
@@ -74,7 +75,7 @@ func (m *scripted) names() []string {
 	return out
 }
 
-// readIn is what stands between the delimiters of a request, and id what is in them.
+// readIn returns the text between the delimiters of a request, and their id.
 func readIn(r llm.Request) (text, id string) {
 	_, text, ok := strings.Cut(r.Messages[1].Content, `<document id="`)
 	id, text, _ = strings.Cut(text, "\">\n")
@@ -110,7 +111,7 @@ func profile() Profile {
 	return Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400}
 }
 
-// asking is an engine with what it asks.
+// asking is an engine with its Completer.
 type asking struct {
 	Engine
 	calls Completer

@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ordered is a JSON value that keeps the order of fields and the digits of numbers, as
-// the model wrote them.
+// ordered is a JSON value that keeps the order of fields and the digits of numbers as the
+// model wrote them.
 type ordered struct {
 	scalar any // string, json.Number, bool or nil
 	fields []field
@@ -23,7 +23,7 @@ type field struct {
 	value ordered
 }
 
-// parseOrdered reads the JSON value at the beginning of raw; what follows it is not looked at.
+// parseOrdered reads the JSON value at the beginning of raw and ignores what follows it.
 func parseOrdered(raw string) (ordered, error) {
 	return readOrdered(jsontext.NewDecoder(strings.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)))
 }
@@ -66,7 +66,7 @@ func readOrdered(d *jsontext.Decoder) (v ordered, err error) {
 	return v, nil
 }
 
-// tree returns v as encoding/json decodes it: of fields of the same name the last one counts.
+// tree returns v as encoding/json decodes it: the last of several fields with one name counts.
 func (v ordered) tree() any {
 	switch v.kind {
 	case '{':
@@ -85,7 +85,7 @@ func (v ordered) tree() any {
 	return v.scalar
 }
 
-// mapStrings returns v with f applied to every string value; names of fields stay.
+// mapStrings returns v with f applied to every string value, but not to names of fields.
 func (v ordered) mapStrings(f func(string) string) ordered {
 	if s, ok := v.scalar.(string); ok {
 		v.scalar = f(s)
@@ -142,8 +142,8 @@ func writeScalar(b *bytes.Buffer, v any) {
 	b.Truncate(b.Len() - 1)
 }
 
-// summary is what people read: the field of that name when it is a string, else all
-// fields, a line each.
+// summary is the text for people: the field "summary" if it is a string, else all fields,
+// one on each line.
 func (v ordered) summary() string {
 	for _, f := range v.fields {
 		if s, ok := f.value.scalar.(string); ok && f.name == "summary" && s != "" {
@@ -158,7 +158,7 @@ func (v ordered) summary() string {
 	return strings.TrimSpace(b.String())
 }
 
-// hasText reports a scalar other than an empty string or null anywhere in v.
+// hasText reports whether v contains a scalar other than an empty string or null.
 func (v ordered) hasText() bool {
 	for _, f := range v.fields {
 		if f.value.hasText() {
@@ -190,7 +190,7 @@ func (v ordered) render(b *strings.Builder, depth int) {
 	}
 }
 
-// after writes v behind a name or a bullet: on its line when it is a scalar, else below.
+// after writes v after a name or a bullet: a scalar on the same line, other values below.
 func (v ordered) after(b *strings.Builder, depth int) {
 	if v.kind == 0 {
 		fmt.Fprintf(b, " %v\n", v.scalar)

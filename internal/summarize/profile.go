@@ -20,8 +20,8 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive"
 )
 
-// Extractive is the name of the built-in model, which selects sentences and calls
-// nothing.
+// Extractive is the model name of the built-in engine. It selects sentences and makes no
+// calls.
 const Extractive = "extractive"
 
 // The versions of the built-in prompts: a folder of prompts each. Any change of their
@@ -42,17 +42,17 @@ type Profile struct {
 	// counts beside a Prompt too: the rules around it and the chunk prompt are built in.
 	PromptVersion string `json:"prompt_version,omitempty"`
 	// Prompt is a Go text template with .Text, .Title and .URI; empty for the built-in
-	// one. A document that is read whole is sent as the rendered template; without
-	// .Text in it the document follows it. A longer document is first turned into
-	// notes, chunk by chunk, by the built-in chunk prompt, which is told this
-	// instruction; the template then renders once, with the merged notes as .Text.
+	// prompt. A document that is read whole is sent as the rendered template. If the
+	// template has no .Text, the document follows it. A longer document is first turned
+	// into notes, chunk by chunk, with the built-in chunk prompt, which quotes this
+	// instruction. The template is then rendered once, with the merged notes as .Text.
 	Prompt string `json:"prompt,omitempty"`
-	// Schema is a JSON schema of an object; empty for the built-in one.
+	// Schema is a JSON schema of an object; empty for the built-in schema.
 	Schema json.RawMessage `json:"schema,omitempty"`
 	// Words is the length asked for. A Prompt may ask for another one.
 	Words int `json:"words"`
-	// MaxOutputTokens caps an answer. One that is cut there is asked for once more with
-	// a larger cap.
+	// MaxOutputTokens caps an answer. An answer that reaches the cap is requested again
+	// with a larger one.
 	MaxOutputTokens int     `json:"max_output_tokens,omitempty"`
 	Temperature     float64 `json:"temperature"`
 }
@@ -70,7 +70,7 @@ func (p Profile) WithPromptVersion(version string) Profile {
 
 func (p Profile) promptVersion() string { return cmp.Or(p.PromptVersion, PromptV1) }
 
-// Validate reports everything that is wrong with the profile, each with what to do.
+// Validate reports every invalid field, each with what to do.
 func (p Profile) Validate() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -158,11 +158,10 @@ func (p Profile) fields() map[string]string {
 	}
 }
 
-// Namer names the summaries of documents: by the SHA-256, in hex, of the profile's hash
-// and of what of a document goes into the prompt. Text always does, Title and URI when
-// the template uses them; the built-in prompt and the built-in engine use the title. A
-// profile that does not validate still names documents, by all they have. What it
-// returns is safe for concurrent use.
+// Namer returns a function that names the summary of a document: the SHA-256, in hex, of
+// the profile's hash and of the fields that reach the model. These are the Text, and Title
+// and URI if the template uses them; the built-in prompt and the extractive engine use the
+// Title. With an invalid template all fields count. The function is safe for concurrent use.
 func (p Profile) Namer() func(Document) string {
 	uses, hash := p.uses(), p.Hash()
 	return func(d Document) string {
@@ -173,7 +172,7 @@ func (p Profile) Namer() func(Document) string {
 	}
 }
 
-// uses tells which fields of a document reach the model.
+// uses returns the fields of a document that reach the model.
 func (p Profile) uses() fields {
 	if p.Model == Extractive || p.Prompt == "" {
 		return fields{title: true, text: true}
@@ -185,7 +184,8 @@ func (p Profile) uses() fields {
 	return t.uses
 }
 
-// compact drops the space between the tokens of a JSON text; what is no JSON stays.
+// compact removes the space between the tokens of a JSON text. Other text is returned as
+// it is.
 func compact(raw json.RawMessage) []byte {
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {
@@ -194,10 +194,10 @@ func compact(raw json.RawMessage) []byte {
 	return b.Bytes()
 }
 
-// writeParts hashes each part after its length, so that no two lists of parts come out
-// as the same bytes.
+// writeParts hashes each part after its length, so that no two lists of parts give the
+// same bytes.
 func writeParts(h hash.Hash, parts ...string) {
-	w := bufio.NewWriterSize(h, 512) // a text is hashed without a copy of it
+	w := bufio.NewWriterSize(h, 512) // does not copy long texts
 	for _, s := range parts {
 		writeNumber(w, uint64(len(s)))
 		_, _ = w.WriteString(s) // a hash never fails

@@ -42,7 +42,7 @@ func loadPrompts(version string) (prompts, error) {
 	return p, err
 }
 
-// render fills the file name.md in.
+// render executes the file name.md.
 func (p prompts) render(name string, data map[string]any) (string, error) {
 	var b strings.Builder
 	if err := p.files.ExecuteTemplate(&b, name+".md", data); err != nil {
@@ -62,9 +62,9 @@ func (p prompts) explain(x *problem) (string, error) {
 	return p.render("cleaned", map[string]any{"Problem": x.forModel})
 }
 
-// block is text that prints between two delimiter lines. Their id is taken from the
-// text, so that equal documents give equal requests, and cannot stand in it: who would
-// close the block from within has to write a text that holds its own hash.
+// block is text that prints between two delimiter lines. Their id is a hash of the text, so
+// that equal documents give equal requests, and does not occur in it. To close the block
+// from within, a text would have to contain its own hash.
 type block string
 
 func (b block) String() string {
@@ -84,7 +84,7 @@ func (b block) id() string {
 	}
 }
 
-// material is a document, or notes on it, as the built-in prompts show it.
+// material is a document, or notes on it, as the built-in prompts present it.
 func material(title, text, task string) string {
 	if title != "" {
 		title = "Title: " + title + "\n\n"

@@ -15,7 +15,7 @@ func TestPromptsAreThoseOfTheirVersion(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]string{
 		PromptV1: "6848fed520a4fde242d9c41a869b0eae837b3198e218e6e0ef19e07995598245",
-		PromptV2: "5b69e4671c1a01f7c277d6406fac8ed77bf971b1a9a5c33b221dfaa49f9cc828",
+		PromptV2: "8a6856eaf35eb390a43449fe305ea801d0f313b4f455363d1a3894e71bf7c5be",
 	} {
 		h := sha256.New()
 		dir := "prompts/" + version

@@ -7,73 +7,72 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// limits divide the model's window, in tokens.
+// limits divide the model's window. All but noteWords are in tokens.
 type limits struct {
-	window      int // prompt and answer, less reasoning and what token counts may be off by
+	window      int // prompt and answer, without reasoning and a margin for token counts
 	wholeInput  int // of a request for the summary itself
 	chunk       int // text of a chunk
 	notes       int // notes in one merge
 	evidence    int // quoted sentences in one merge
 	noteOutput  int // cap on the answer to a request for notes
-	noteWords   int // length asked for there
+	noteWords   int // length requested there, in words
 	longestNote int // so that at least three fit into a merge
 }
 
 const (
-	// Tokenizers and providers differ by several percent.
+	// Token counts of tokenizers and providers differ by several percent.
 	marginShare = 20
-	// What a provider adds to a message and to a request, in tokens.
+	// Tokens that a provider adds to a message and to a request.
 	messageTokens, requestTokens = 4, 3
-	// A number and line ends around a note in a merge.
+	// Tokens of the number and the line ends around a note in a merge.
 	perNote = 8
-	// A handful of sentences is evidence enough for a summary of some hundred words.
+	// A few sentences are enough evidence for a summary of some hundred words.
 	mostEvidence = 600
 )
 
-// plan sets system and limits; the error says that the window is too small.
-func (e *caller) plan(window int) error {
+// plan sets the system messages and the limits. It fails if the window is too small.
+func (e *modelEngine) plan(window int) error {
 	p := e.profile
 	l := &e.limits
-	// A reasoning model thinks within its output cap, beyond what the answer takes.
+	// The output cap of a reasoning model includes its reasoning.
 	thinking := llm.Request{Model: p.Model, MaxOutputTokens: 1}.OutputCap() - 1
 	l.window = window - window/marginShare - thinking
-	// An answer that is cut is asked for with a larger cap, and an invalid one is sent
-	// back: some room is kept for either.
+	// A cut answer is requested again with a larger cap, and an invalid one is sent back.
+	// Both need some room.
 	input := func(output int) int { return l.window - output - min(output+200, window/8) }
 	l.wholeInput = input(p.MaxOutputTokens)
 	l.noteOutput, l.noteWords = min(p.MaxOutputTokens, 2*p.Words+100), p.Words
 	if err := e.renderSystems(); err != nil {
 		return err
 	}
-	// With the longest title; a template may fail on this one and not on others.
+	// Plan with the longest title. A template may fail on it and not on others.
 	title := strings.Repeat("title ", titleBytes/6)
-	j := &job{caller: e, doc: e.user.uses.restrict(Document{Title: title, URI: title})}
-	final, err := j.finalRequest(nil, "")
+	w := &documentWork{modelEngine: e, doc: e.user.uses.restrict(Document{Title: title, URI: title})}
+	final, err := w.finalRequest(nil, "")
 	if err != nil {
 		return err
 	}
-	// An answer with notes is not longer than the summary, so merging on the way has as
-	// much room as at the end.
-	room := l.wholeInput - max(estimate(final), estimate(j.mergeRequest(nil, "")))
+	// Notes are not longer than the summary, so an intermediate merge has as much room as
+	// the final one.
+	room := l.wholeInput - max(estimate(final), estimate(w.mergeRequest(nil, "")))
 	l.evidence = min(mostEvidence, room/5)
 	l.notes = room - l.evidence
 	l.longestNote = l.notes/3 - perNote
 	l.noteOutput = min(l.noteOutput, l.longestNote)
 	l.noteWords = min(p.Words, l.noteOutput*2/5)
-	l.chunk = input(l.noteOutput) - estimate(j.chunkRequest(""))
+	l.chunk = input(l.noteOutput) - estimate(w.chunkRequest(""))
 	if min(room, l.chunk) < leastRoom {
-		return fmt.Errorf("a context window of %d tokens leaves no room for text beside the prompt and an answer of %d tokens: "+
+		return fmt.Errorf("a context window of %d tokens has no room for text beside the prompt and an answer of %d tokens: "+
 			"raise context-tokens, lower max-output-tokens, or shorten prompt and schema", window, p.MaxOutputTokens)
 	}
 	return e.renderSystems()
 }
 
-// systems are the system messages. Nothing of a document is in them: they cannot be
-// turned by one, and the beginning of all requests stays the same for the provider's
-// prompt cache.
+// systems are the system messages. They contain nothing of a document, so a document cannot
+// change them, and all requests begin with the same text for the provider's prompt cache.
 type systems struct{ whole, final, chunk, merge string }
 
-func (e *caller) renderSystems() error {
+func (e *modelEngine) renderSystems() error {
 	guard, err := e.prompts.render("guard", nil)
 	if err != nil {
 		return err
@@ -112,8 +111,8 @@ func (e *caller) renderSystems() error {
 	return nil
 }
 
-// request has what all requests of the profile share.
-func (e *caller) request(system, user string, output int) llm.Request {
+// request sets what all requests of the profile have in common.
+func (e *modelEngine) request(system, user string, output int) llm.Request {
 	return llm.Request{
 		Model:           e.profile.Model,
 		Messages:        []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}},
@@ -122,47 +121,49 @@ func (e *caller) request(system, user string, output int) llm.Request {
 	}
 }
 
-// wholeRequest asks for the summary of a document that is read at once.
-func (j *job) wholeRequest() (llm.Request, error) { return j.summaryRequest(j.system.whole, j.doc) }
-
-// finalRequest asks for the summary of a document that notes stand for.
-func (j *job) finalRequest(notes []note, evidence string) (llm.Request, error) {
-	d := j.doc
-	d.Text = notesText(notes, evidence)
-	return j.summaryRequest(j.system.final, d)
+// wholeRequest requests the summary of a document that is read at once.
+func (w *documentWork) wholeRequest() (llm.Request, error) {
+	return w.summaryRequest(w.system.whole, w.doc)
 }
 
-func (j *job) summaryRequest(system string, d Document) (llm.Request, error) {
+// finalRequest requests the summary of a document from its notes.
+func (w *documentWork) finalRequest(notes []note, evidence string) (llm.Request, error) {
+	d := w.doc
+	d.Text = notesText(notes, evidence)
+	return w.summaryRequest(w.system.final, d)
+}
+
+func (w *documentWork) summaryRequest(system string, d Document) (llm.Request, error) {
 	var user string
-	if j.user.tmpl == nil {
-		user = material(d.Title, d.Text, j.prompts.taskSummary)
+	if w.user.tmpl == nil {
+		user = material(d.Title, d.Text, w.prompts.taskSummary)
 	} else {
 		var err error
-		if user, err = j.user.render(d); err != nil {
+		if user, err = w.user.render(d); err != nil {
 			return llm.Request{}, err
 		}
-		if !j.user.uses.text {
+		if !w.user.uses.text {
 			user += "\n\n" + block(d.Text).String()
 		}
 	}
-	r := j.request(system, user, j.profile.MaxOutputTokens)
-	r.Schema, r.SchemaName = j.schema.raw, "summary"
+	r := w.request(system, user, w.profile.MaxOutputTokens)
+	r.Schema, r.SchemaName = w.schema.raw, "summary"
 	return r, nil
 }
 
-// chunkRequest asks for notes on a part of the document. It does not say which part, so
-// that equal parts of two versions of a document are one request.
-func (j *job) chunkRequest(text string) llm.Request {
-	return j.request(j.system.chunk, material(j.doc.Title, text, j.prompts.taskNotes), j.limits.noteOutput)
+// chunkRequest requests notes on a part of the document. It does not name the part, so that
+// equal parts of two versions of a document give the same request.
+func (w *documentWork) chunkRequest(text string) llm.Request {
+	return w.request(w.system.chunk, material(w.doc.Title, text, w.prompts.taskNotes), w.limits.noteOutput)
 }
 
-// mergeRequest asks for one set of notes in the place of several.
-func (j *job) mergeRequest(notes []note, evidence string) llm.Request {
-	return j.request(j.system.merge, material(j.doc.Title, notesText(notes, evidence), j.prompts.taskNotes), j.limits.noteOutput)
+// mergeRequest requests one set of notes from several.
+func (w *documentWork) mergeRequest(notes []note, evidence string) llm.Request {
+	return w.request(w.system.merge, material(w.doc.Title, notesText(notes, evidence), w.prompts.taskNotes), w.limits.noteOutput)
 }
 
-// tokens counts what a request sends, with what providers add around it.
-func (e *caller) tokens(r llm.Request) int {
+// tokens counts the tokens of a request, including those that providers add.
+func (e *modelEngine) tokens(r llm.Request) int {
 	n := requestTokens + e.count.count(string(r.Schema))
 	for _, m := range r.Messages {
 		n += messageTokens + e.count.count(m.Content)
@@ -170,8 +171,8 @@ func (e *caller) tokens(r llm.Request) int {
 	return n
 }
 
-// estimate is tokens without a vocabulary, for prose on the high side. Vocabularies take
-// time and memory to load, and most runs never need one.
+// estimate is like tokens, without a vocabulary. For prose it is too high rather than too
+// low. Vocabularies take time and memory to load, and most runs never need one.
 func estimate(r llm.Request) int {
 	n := requestTokens + llm.EstimateTokens(string(r.Schema))
 	for _, m := range r.Messages {
@@ -180,10 +181,10 @@ func estimate(r llm.Request) int {
 	return n
 }
 
-// fits reports whether a request has at most limit tokens. It counts only where the
-// length and the estimate leave that open; text that has more tokens than estimated (keys,
-// random characters) finds the window too small when it is sent, and is read in chunks.
-func (e *caller) fits(r llm.Request, limit int) bool {
+// fits reports whether a request has at most limit tokens. It counts tokens only if length
+// and estimate do not decide it. Text with more tokens than estimated (keys, random
+// characters) exceeds the window when it is sent, and is then read in chunks.
+func (e *modelEngine) fits(r llm.Request, limit int) bool {
 	n := requestTokens + len(r.Schema)
 	for _, m := range r.Messages {
 		n += messageTokens + len(m.Content)

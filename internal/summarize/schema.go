@@ -17,8 +17,8 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// builtinSchema asks for the summary alone: what the books keep of an answer to the
-// built-in schema is its text, and a second field would be paid for and dropped.
+// builtinSchema has the summary alone. The ledger stores only the text of such an answer, so
+// a second field would be paid for and dropped.
 const builtinSchema = `{"type":"object","properties":{"summary":{"type":"string"}},"required":["summary"],"additionalProperties":false}`
 
 // answerSchema is a compiled schema for answers.
@@ -28,7 +28,7 @@ type answerSchema struct {
 	check  *jsonschema.Schema
 }
 
-// compileSchema reads a schema; the empty one gives the built-in schema.
+// compileSchema reads a schema. An empty one gives the built-in schema.
 func compileSchema(raw json.RawMessage) (*answerSchema, error) {
 	s := &answerSchema{raw: compact(raw), custom: true}
 	if len(bytes.TrimSpace(raw)) == 0 {
@@ -56,25 +56,25 @@ func compileSchema(raw json.RawMessage) (*answerSchema, error) {
 	return s, nil
 }
 
-// schemaURL stands for the schema within the compiler; nothing is ever fetched.
+// schemaURL identifies the schema within the compiler. It is not fetched.
 const schemaURL = "gistmill:schema"
 
-// noLoader keeps references inside the schema: a profile has to be complete in itself.
+// noLoader refuses references to other documents: a profile must be self-contained.
 type noLoader struct{}
 
 func (noLoader) Load(url string) (any, error) {
-	return nil, fmt.Errorf("%s stands elsewhere: put the definition under $defs", url)
+	return nil, fmt.Errorf("%s is outside the schema: put the definition under $defs", url)
 }
 
-// problem is what is wrong with an answer. The model is told all of it; the books only
-// get what cannot hold text of the document.
+// problem is what is wrong with an answer. The model gets all details. The ledger gets no
+// details, because they may contain text of the document.
 type problem struct {
 	forModel      string
-	forBooks      string
+	forLedger     string
 	afterCleaning bool // the answer itself was valid, its cleaned text is not
 }
 
-// validate checks a JSON value against the schema; nil means it fits.
+// validate checks a JSON value against the schema. It returns nil for a valid one.
 func (s *answerSchema) validate(v ordered) *problem {
 	err := s.check.Validate(v.tree())
 	if err == nil {
@@ -82,33 +82,33 @@ func (s *answerSchema) validate(v ordered) *problem {
 	}
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
-		return &problem{forModel: "it does not match the schema", forBooks: "the answer does not match the schema"}
+		return &problem{forModel: "it does not match the schema", forLedger: "the answer does not match the schema"}
 	}
 	const most = 5
 	english := message.NewPrinter(language.English)
-	var told, kept []string
+	var details, keywords []string
 	for leaf := range leaves(invalid) {
-		// The validator walks maps: sort what it found, or equal answers would be
-		// followed by unequal repair requests.
+		// The validator walks maps in random order. Sorted errors give equal repair
+		// requests for equal answers.
 		if k, ok := leaf.ErrorKind.(*kind.AdditionalProperties); ok {
 			slices.Sort(k.Properties)
 		}
-		told = append(told, "at /"+strings.Join(leaf.InstanceLocation, "/")+": "+leaf.ErrorKind.LocalizedString(english))
-		kept = append(kept, strings.Join(leaf.ErrorKind.KeywordPath(), "/"))
+		details = append(details, "at /"+strings.Join(leaf.InstanceLocation, "/")+": "+leaf.ErrorKind.LocalizedString(english))
+		keywords = append(keywords, strings.Join(leaf.ErrorKind.KeywordPath(), "/"))
 	}
-	slices.Sort(told)
-	slices.Sort(kept)
-	told, kept = told[:min(len(told), most)], slices.Compact(kept)
-	for i, s := range told {
-		told[i] = text.Cut(s, 300)
+	slices.Sort(details)
+	slices.Sort(keywords)
+	details, keywords = details[:min(len(details), most)], slices.Compact(keywords)
+	for i, s := range details {
+		details[i] = text.Cut(s, 300)
 	}
 	return &problem{
-		forModel: "it does not match the schema: " + strings.Join(told, "; "),
-		forBooks: "the answer does not match the schema (" + strings.Join(kept, ", ") + ")",
+		forModel:  "it does not match the schema: " + strings.Join(details, "; "),
+		forLedger: "the answer does not match the schema (" + strings.Join(keywords, ", ") + ")",
 	}
 }
 
-// leaves yields the innermost causes.
+// leaves yields the innermost causes of an error.
 func leaves(e *jsonschema.ValidationError) iter.Seq[*jsonschema.ValidationError] {
 	return func(yield func(*jsonschema.ValidationError) bool) {
 		var visit func(*jsonschema.ValidationError) bool

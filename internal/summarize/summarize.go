@@ -1,9 +1,8 @@
 // Package summarize turns the text of one document into its summary.
 //
-// It owns the profile (what is asked for, and the name of an answer), the prompts,
-// the way a document is cut, mapped and merged when it does not fit a model's window,
-// the check of an answer against its schema, and the cleaning of text on its way out
-// and in.
+// It owns the profile and the names of summaries, the prompts, the way a document that does
+// not fit a model's window is split, mapped and merged, the validation of an answer against
+// its schema, and the cleaning of documents and answers.
 //
 // It refuses to own how a call is made, limited or paid for (internal/llm), where
 // results are kept and when a document is tried again (worker, internal/ledger), how
@@ -21,53 +20,51 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// Document is the clean text of a document. Title is what the document says of itself,
-// URI where it was found.
+// Document is the text of a document. Title is its own title, URI the place where it was
+// found.
 type Document struct{ URI, Title, Text string }
 
 // Summary is the result for one document.
 type Summary struct {
 	// Text is the summary for people, never empty on success.
 	Text string
-	// Output is the whole answer, one JSON object, when the profile has a schema of its
-	// own; else nil.
+	// Output is the whole answer, one JSON object, if the profile has a Schema; else nil.
 	Output json.RawMessage
-	// Model is who answered, as the endpoint names it.
+	// Model is the model that answered, as the endpoint names it.
 	Model string
 	// Endpoint is the host that answered.
 	Endpoint string
-	// Usage adds up what all calls reported, failed and repeated ones included. It is
-	// also set beside an error.
+	// Usage is the sum over all calls, including failed and repeated ones. It is also set
+	// when an error is returned.
 	Usage llm.Usage
-	// Chunks is the number of parts the document was read in; 1 when it was read whole.
+	// Chunks is the number of chunks that were read; 1 if the document was read whole.
 	Chunks int
-	// Findings are what to look at in the summary. The built-in engine has none: its sentences stand in the document.
+	// Findings are what the checks found. The extractive engine has none, because its
+	// sentences are the document's.
 	Findings []checks.Finding
 }
 
-// Completer answers requests. Equal input gives byte for byte equal requests, so it may
-// keep answers by Request.Name and give them again: a retry then pays only for what is
-// missing. It is called from several goroutines at once.
+// Completer answers requests. Equal documents and profiles give byte-equal requests, so a
+// Completer may store answers by [llm.Request.Name] and return them again: a retry then
+// pays only for what is missing. It must be safe for concurrent use.
 type Completer interface {
 	Complete(ctx context.Context, r llm.Request) (llm.Response, error)
 }
 
-// Engine summarizes documents. It is safe for concurrent use and keeps nothing between
-// two documents.
+// Engine summarizes documents. It is safe for concurrent use and keeps no state between
+// documents.
 type Engine interface {
-	// Summarize returns the summary of d, asking calls. The built-in model Extractive asks
-	// nothing, and calls may be nil. Errors are *OutputError, ErrNoText, a template that
-	// fails on this document, or what the Completer returned, wrapped.
+	// Summarize returns the summary of d and sends its requests to calls. The extractive
+	// engine sends none, and calls may be nil. Errors are an [*OutputError], [ErrNoText], the
+	// error of a template that fails on this document, or an error of the Completer, wrapped.
 	Summarize(ctx context.Context, calls Completer, d Document) (Summary, error)
-	// Estimate says, without a call, how many calls d needs, how many tokens they
-	// carry, and how many they can bring back at most. It is exact for a document that
-	// is read whole and an upper bound otherwise; repeats of a cut or invalid answer
-	// are not in it.
+	// Estimate returns, without a call, how many calls d needs, how many tokens they send,
+	// and how many they can return at most. It is exact for a document that is read whole,
+	// and an upper bound otherwise. It does not include repeats of a cut or invalid answer.
 	Estimate(d Document) (calls, tokensIn, tokensOutMax int)
 }
 
-// ErrNoText says that nothing is left of a document once invisible characters and
-// space are gone.
+// ErrNoText reports a document that has only white space and invisible characters.
 var ErrNoText = errors.New("the document has no text")
 
 // Classes of an OutputError, named as in the ledger.
@@ -76,19 +73,19 @@ const (
 	BadOutput     = "bad_output"
 )
 
-// OutputError says that the model answered, twice, and that the answer is of no use.
+// OutputError reports that the model answered twice and that neither answer can be used.
 type OutputError struct {
 	Class   string // OutputTooLong or BadOutput
-	Message string // says what is wrong; never holds text of the document or the answer
-	// Requests are the names of the calls whose answers were of no use. Who keeps
-	// answers by name has to drop these before the document is tried again: the same
-	// request would be given the same bad answer for ever.
+	Message string // what is wrong; it holds no text of the document or the answer
+	// Requests are the names of the requests whose answers cannot be used. A Completer that
+	// stores answers must drop these before the document is tried again, or the same
+	// request gets the same answer.
 	Requests []string
 }
 
 func (e *OutputError) Error() string { return e.Message }
 
-// Option sets what has a default.
+// Option changes a default of [New].
 type Option func(*options)
 
 type options struct {
@@ -99,23 +96,23 @@ type options struct {
 // WithConcurrency bounds the calls in flight for one document; the default is 4.
 func WithConcurrency(n int) Option { return func(o *options) { o.concurrency = max(n, 1) } }
 
-// WithCounter replaces the tokenizer of the profile's model. It must never count more
-// tokens than the text has bytes, which holds for every byte-level vocabulary.
+// WithCounter replaces the tokenizer of the profile's model. The counter must not return
+// more tokens than the text has bytes. This holds for every byte-level vocabulary.
 func WithCounter(count func(string) int) Option { return func(o *options) { o.count = count } }
 
-// New returns the engine for p. contextTokens is the window of the model, prompt and
-// answer together (llm.Prices knows those of many models). The built-in model Extractive
-// needs none.
+// New returns the engine for p. contextTokens is the context window of the model, for prompt
+// and answer together ([llm.Prices] has those of many models). The extractive engine needs
+// none.
 func New(p Profile, contextTokens int, opts ...Option) (Engine, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
 	if p.Model == Extractive {
-		return extractor{words: p.Words}, nil
+		return extractiveEngine{words: p.Words}, nil
 	}
 	o := options{concurrency: 4}
 	for _, set := range opts {
 		set(&o)
 	}
-	return newCaller(p, contextTokens, o)
+	return newModelEngine(p, contextTokens, o)
 }

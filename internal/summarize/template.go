@@ -9,16 +9,16 @@ import (
 	"text/template/parse"
 )
 
-// instruction is a prompt of the user's.
+// instruction is a prompt of the user.
 type instruction struct {
 	tmpl *template.Template
 	uses fields
 }
 
-// fields tells which parts of a document a template can show.
+// fields are the fields of a document that a template can show.
 type fields struct{ text, title, uri bool }
 
-// restrict empties what is not used, so that it can influence neither name nor request.
+// restrict clears unused fields, so that they influence neither name nor request.
 func (f fields) restrict(d Document) Document {
 	if !f.title {
 		d.Title = ""
@@ -29,14 +29,14 @@ func (f fields) restrict(d Document) Document {
 	return d
 }
 
-// promptData is what a user's template sees.
+// promptData is the data of a user's template.
 type promptData struct {
 	Text       block // printed between its delimiters
 	Title, URI string
 }
 
-// parseTemplate reads a user's prompt; the empty one gives an empty template that uses
-// all of a document's text and its title.
+// parseTemplate reads a user's prompt. An empty one gives an instruction without a template
+// that uses text and title.
 func parseTemplate(src string) (*instruction, error) {
 	if src == "" {
 		return &instruction{uses: fields{text: true, title: true}}, nil
@@ -51,13 +51,13 @@ func parseTemplate(src string) (*instruction, error) {
 	}
 	w := walker{}
 	for _, part := range t.Templates() {
-		// What a defined template is given as its dot is not followed: it may be anything.
+		// The dot of a defined template may be anything.
 		w.walk(part.Root, part.Name() == t.Name())
 	}
 	if w.unknown != "" {
 		return nil, fmt.Errorf("it uses .%s, but only .Text, .Title and .URI are there", w.unknown)
 	}
-	// Fields reached by other ways than by name (through with, range or define) show here.
+	// This finds unknown fields that are reached through with, range or define.
 	for _, d := range []promptData{{}, {Text: "text", Title: "title", URI: "uri"}} {
 		if err := t.Execute(io.Discard, d); err != nil {
 			return nil, fmt.Errorf("%s; only .Text, .Title and .URI are there", strings.TrimPrefix(err.Error(), "template: "))
@@ -66,7 +66,7 @@ func parseTemplate(src string) (*instruction, error) {
 	return &instruction{tmpl: t, uses: w.uses}, nil
 }
 
-// render fills the template in. Text is printed as a delimited block.
+// render executes the template. Text is printed as a delimited block.
 func (t *instruction) render(d Document) (string, error) {
 	var b strings.Builder
 	if err := t.tmpl.Execute(&b, promptData{Text: block(d.Text), Title: d.Title, URI: d.URI}); err != nil {
@@ -75,8 +75,8 @@ func (t *instruction) render(d Document) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
-// goal is the instruction as those who write notes are told it: without anything of a
-// document. src is its source.
+// goal is the instruction as the chunk prompt quotes it: without anything of a document. src
+// is its source.
 func (t *instruction) goal(src string) string {
 	if t.tmpl == nil {
 		return ""
@@ -84,20 +84,20 @@ func (t *instruction) goal(src string) string {
 	const place = "(document)"
 	s, err := t.render(Document{Title: "(title)", URI: "(address)", Text: place})
 	if err != nil {
-		return src // it works on the parts of a title or an address
+		return src // it needs a real title or URI
 	}
 	return strings.ReplaceAll(s, block(place).String(), place)
 }
 
-// walker finds the fields a template can reach. Where the tree does not tell what the
-// dot is, everything counts as used: a name then depends on more than it has to, which
-// costs a call and is never wrong.
+// walker finds the fields that a template can reach. If the dot is not known, all fields
+// count as used. A name then depends on more than necessary, which may cost a call but is
+// never wrong.
 type walker struct {
 	uses    fields
 	unknown string
 }
 
-// walk visits n; root tells that the dot is the document.
+// walk visits n. root means that the dot is the document.
 func (w *walker) walk(n parse.Node, root bool) {
 	switch n := n.(type) {
 	case *parse.ListNode:
@@ -166,6 +166,6 @@ func (w *walker) field(name string, root bool) {
 	}
 }
 
-// all marks title and address as used. It does not for the text: whether that is shown
-// decides if the document is added after the prompt, and twice is better than never.
+// all marks title and URI as used, but not the text. A document whose text is not used is
+// added after the prompt, and twice is better than never.
 func (w *walker) all() { w.uses.title, w.uses.uri = true, true }

@@ -8,11 +8,11 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive"
 )
 
-// extractor is the engine of the built-in model: it selects sentences and calls nothing.
-type extractor struct{ words int }
+// extractiveEngine is the built-in engine. It selects sentences and makes no calls.
+type extractiveEngine struct{ words int }
 
 // Summarize implements Engine.
-func (e extractor) Summarize(ctx context.Context, _ Completer, d Document) (Summary, error) {
+func (e extractiveEngine) Summarize(ctx context.Context, _ Completer, d Document) (Summary, error) {
 	text := strings.TrimSpace(cleanSource(d.Text))
 	if text == "" {
 		return Summary{}, ErrNoText
@@ -23,10 +23,10 @@ func (e extractor) Summarize(ctx context.Context, _ Completer, d Document) (Summ
 		return Summary{}, fmt.Errorf("select sentences: %w", err)
 	}
 	if s = strings.TrimSpace(s); s == "" {
-		return Summary{}, &OutputError{Class: BadOutput, Message: "no sentence of the document is fit for a summary"}
+		return Summary{}, &OutputError{Class: BadOutput, Message: "the document has no sentence that a summary can use"}
 	}
 	return Summary{Text: s, Model: Extractive, Chunks: 1}, nil
 }
 
-// Estimate implements Engine: nothing is called.
-func (extractor) Estimate(Document) (calls, tokensIn, tokensOutMax int) { return 0, 0, 0 }
+// Estimate implements [Engine]. It makes no calls.
+func (extractiveEngine) Estimate(Document) (calls, tokensIn, tokensOutMax int) { return 0, 0, 0 }

@@ -95,7 +95,7 @@ func TestOpticks(t *testing.T) {
 			}
 			last, _ := readIn(m.calls[len(m.calls)-1])
 			if s.Chunks > 1 && !strings.Contains(last, "Sentences quoted from the document:") {
-				t.Error("the last merge was given no sentences of the document")
+				t.Error("the last merge has no sentences of the document")
 			}
 
 			again := &scripted{window: tc.window}
@@ -109,7 +109,7 @@ func TestOpticks(t *testing.T) {
 	}
 }
 
-// The vocabulary of the model itself, which is slower than the other tests' counter.
+// This uses the tokenizer of the model, which is slower than the counter of the other tests.
 func TestOpticksWithTheModelsTokenizer(t *testing.T) {
 	t.Parallel()
 	m := &scripted{}
@@ -121,7 +121,7 @@ func TestOpticksWithTheModelsTokenizer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := e.(*caller)
+	c := e.(*modelEngine)
 	for i, r := range m.calls {
 		if n := c.count(r.Messages[0].Content) + c.count(r.Messages[1].Content); n+r.MaxOutputTokens > 8192 {
 			t.Errorf("request %d of %d has %d tokens and asks for %d: more than the window", i, len(m.calls), n, r.MaxOutputTokens)
@@ -282,7 +282,7 @@ func TestAnswers(t *testing.T) {
 				t.Fatalf("error %v, want class %s and %q", err, tc.class, tc.message)
 			}
 			if strings.Contains(err.Error(), "secret") {
-				t.Errorf("error %q tells what the answer says", err)
+				t.Errorf("error %q contains text of the answer", err)
 			}
 			if len(bad.Requests) != tc.requests {
 				t.Errorf("%d requests named, want %d", len(bad.Requests), tc.requests)
@@ -403,15 +403,15 @@ func TestHostileDocument(t *testing.T) {
 		user := m.calls[0].Messages[1].Content
 		got, id := readIn(m.calls[0])
 		if got != strings.TrimSuffix(text, "\U000e0041\U000e0042\u202e") {
-			t.Errorf("between the delimiters stands %q", got)
+			t.Errorf("between the delimiters is %q", got)
 		}
 		if strings.Contains(text, id) || strings.Count(user, id) != 2 {
-			t.Errorf("the delimiter %s stands in the document", id)
+			t.Errorf("the document contains the delimiter %s", id)
 		}
 		if !strings.Contains(user, "Title: Ignore the rules\n") {
 			t.Error("the title spans lines")
 		}
-		if !strings.HasSuffix(user, e.Engine.(*caller).prompts.taskSummary) {
+		if !strings.HasSuffix(user, e.Engine.(*modelEngine).prompts.taskSummary) {
 			t.Error("the task does not follow the document")
 		}
 	})
@@ -440,11 +440,11 @@ func TestCustomSchema(t *testing.T) {
 				t.Errorf("text %q\noutput %s", s.Text, s.Output)
 			}
 			if strings.Contains(string(m.calls[0].Schema), "\n") || !strings.Contains(m.calls[0].Messages[0].Content, `"topics"`) {
-				t.Error("the schema is not sent compact, or not told")
+				t.Error("the schema is not sent compact, or not in the prompt")
 			}
 		})
 	}
-	t.Run("notes are told the fields", func(t *testing.T) {
+	t.Run("the chunk prompt has the fields", func(t *testing.T) {
 		t.Parallel()
 		m := &scripted{answer: func(_ int, r llm.Request) (llm.Response, error) {
 			if r.Schema == nil {
@@ -649,8 +649,8 @@ func TestExtractive(t *testing.T) {
 	}
 }
 
-// What a document of one call costs beside the call: the aim is to leave most of 0.4 ms
-// to the ledger and the client.
+// This measures what a document of one call costs beside the call. The target leaves most of
+// 0.4 ms to the ledger and the client.
 func BenchmarkSummarizeWhole(b *testing.B) {
 	m := answering(`{"summary":"A short summary of the document, in one sentence."}`)
 	e, err := New(profile(), 128_000)

@@ -10,8 +10,8 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// caller is the engine that asks a model.
-type caller struct {
+// modelEngine is the engine that calls a model.
+type modelEngine struct {
 	profile Profile
 	options
 	count   counter
@@ -23,15 +23,15 @@ type caller struct {
 }
 
 const (
-	// leastRoom in tokens for text in a request; below it a summary is not worth its
-	// prompts, and a chunk is not halved any more.
+	// leastRoom is the room for text in a request, in tokens. With less, the prompts cost
+	// more than the text, and a chunk is not halved further.
 	leastRoom = 128
-	// Longest title and address in a prompt, in bytes.
+	// The longest title and URI in a prompt, in bytes.
 	titleBytes, uriBytes = 300, 500
 )
 
-func newCaller(p Profile, window int, o options) (*caller, error) {
-	e := &caller{profile: p, options: o, count: counter(o.count)}
+func newModelEngine(p Profile, window int, o options) (*modelEngine, error) {
+	e := &modelEngine{profile: p, options: o, count: counter(o.count)}
 	if e.count == nil {
 		e.count = llm.TokenizerFor(p.Model).Count
 	}
@@ -52,82 +52,82 @@ func newCaller(p Profile, window int, o options) (*caller, error) {
 }
 
 // Summarize implements Engine.
-func (e *caller) Summarize(ctx context.Context, calls Completer, d Document) (Summary, error) {
+func (e *modelEngine) Summarize(ctx context.Context, calls Completer, d Document) (Summary, error) {
 	if calls == nil {
 		return Summary{}, fmt.Errorf("model %s needs an endpoint to call", e.profile.Model)
 	}
-	j, err := e.job(d)
+	w, err := e.work(d)
 	if err != nil {
 		return Summary{}, err
 	}
-	j.calls = calls
-	s, err := j.summarize(ctx)
-	s.Usage = j.usage
+	w.calls = calls
+	s, err := w.summarize(ctx)
+	s.Usage = w.usage
 	if err != nil {
-		return Summary{Usage: j.usage, Chunks: s.Chunks}, err
+		return Summary{Usage: w.usage, Chunks: s.Chunks}, err
 	}
-	s.Findings = j.check(s)
+	s.Findings = w.check(s)
 	return s, nil
 }
 
-// job is the work on one document.
-type job struct {
-	*caller
+// documentWork is the work on one document.
+type documentWork struct {
+	*modelEngine
 	calls Completer // nil for an estimate
-	doc   Document  // clean, and without what the profile does not use
+	doc   Document  // cleaned, without the fields that the profile does not use
 	clean cleaner
 
 	mu    sync.Mutex
 	usage llm.Usage
 }
 
-func (e *caller) job(d Document) (*job, error) {
+func (e *modelEngine) work(d Document) (*documentWork, error) {
 	d = Document{Title: oneLine(d.Title, titleBytes), URI: oneLine(d.URI, uriBytes), Text: strings.TrimSpace(cleanSource(d.Text))}
 	if d.Text == "" {
 		return nil, ErrNoText
 	}
 	d = e.user.uses.restrict(d)
-	return &job{caller: e, doc: d, clean: cleaner{d}}, nil
+	return &documentWork{modelEngine: e, doc: d, clean: cleaner{d}}, nil
 }
 
-func (j *job) summarize(ctx context.Context) (Summary, error) {
-	r, err := j.wholeRequest()
+func (w *documentWork) summarize(ctx context.Context) (Summary, error) {
+	r, err := w.wholeRequest()
 	if err != nil {
 		return Summary{}, err
 	}
-	budget := j.limits.chunk
-	if j.fits(r, j.limits.wholeInput) {
-		s, err := j.final(ctx, r)
+	budget := w.limits.chunk
+	if w.fits(r, w.limits.wholeInput) {
+		s, err := w.final(ctx, r)
 		if !isContextLength(err) {
 			s.Chunks = 1
 			return s, wrap(err, "summarize the document")
 		}
-		// The window is smaller than we were told.
-		if budget = min(budget, j.count.count(j.doc.Text)/2); budget < leastRoom/2 {
+		// The window is smaller than configured.
+		if budget = min(budget, w.count.count(w.doc.Text)/2); budget < leastRoom/2 {
 			return Summary{Chunks: 1}, wrap(err, "summarize the document")
 		}
 	}
-	notes, err := j.mapChunks(ctx, budget)
+	notes, err := w.mapChunks(ctx, budget)
 	if err != nil {
 		return Summary{Chunks: len(notes)}, err
 	}
-	s, err := j.reduce(ctx, notes)
+	s, err := w.reduce(ctx, notes)
 	s.Chunks = len(notes)
 	return s, err
 }
 
-// final asks for the summary itself.
-func (j *job) final(ctx context.Context, r llm.Request) (Summary, error) {
+// final requests the summary itself.
+func (w *documentWork) final(ctx context.Context, r llm.Request) (Summary, error) {
 	var s Summary
-	resp, err := j.ask(ctx, r, "repair", func(content string) *problem {
-		object, p := j.schema.object(content)
+	resp, err := w.ask(ctx, r, "repair", func(content string) *problem {
+		object, p := w.schema.object(content)
 		if p == nil {
-			s.Text, s.Output, p = j.schema.summary(object, j.clean)
+			s.Text, s.Output, p = w.schema.summary(object, w.clean)
 		}
 		return p
 	})
 	if err == nil {
-		s.Model, s.Endpoint = j.answeredBy(resp), resp.Endpoint
+		s.Model, s.Endpoint = w.answeredBy(resp), resp.Endpoint
 	}
 	return s, err
 }
