@@ -17,7 +17,7 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// zipKind tells the types apart that are zip archives.
+// zipKind distinguishes the types that are zip archives.
 func zipKind(raw *source.Raw, ext string) kind {
 	k := kind{mediaType: "application/zip"}
 	head := raw.Data[:min(len(raw.Data), 4096)]
@@ -51,9 +51,9 @@ func zipKind(raw *source.Raw, ext string) kind {
 	return k
 }
 
-// archive is a zip file whose parts are read within bounds.
+// archive is a zip file. Reading its parts is limited.
 type archive struct {
-	ctx    context.Context //nolint:containedctx // lives as long as one Extract
+	ctx    context.Context //nolint:containedctx // lives as long as one call of Extract
 	what   string          // "DOCX", for messages
 	files  map[string]*zip.File
 	limits Limits
@@ -61,7 +61,8 @@ type archive struct {
 }
 
 func (x *Extractor) openArchive(ctx context.Context, data []byte, what string) (*archive, error) {
-	// Before the list is read, which takes ten times its size in memory; the number that stands at its end may be a lie.
+	// Counted before zip.NewReader, which needs ten times the size of the directory in memory. The
+	// number at the end of the archive may be wrong.
 	if n := bytes.Count(data, []byte("PK\x01\x02")); n > x.limits.ZipEntries {
 		return nil, inputError("zip bomb: %d entries, the limit is %d", n, x.limits.ZipEntries)
 	}
@@ -101,7 +102,7 @@ func (a *archive) hasFolder(name string) bool {
 	return false
 }
 
-// open reads one part, within the bounds on what is inflated.
+// open reads one part, within the limits on what is inflated.
 func (a *archive) open(name string) (io.ReadCloser, error) {
 	f := a.files[path.Clean(strings.TrimPrefix(name, "/"))]
 	if f == nil {
@@ -141,7 +142,8 @@ func (a *archive) broken(err error) error {
 	return inputError("broken %s: a part is damaged", a.what)
 }
 
-// partReader counts what is inflated: what an archive declares may be a lie.
+// partReader counts the inflated bytes, because the sizes that an archive declares may be
+// wrong.
 type partReader struct {
 	archive *archive
 	r       io.ReadCloser

@@ -2,15 +2,15 @@ package extract
 
 import "unicode/utf8"
 
-// blocks builds text out of what a marked-up document gives in turn: words, line breaks,
-// paragraphs, headings. White space is collapsed as a browser does.
+// blocks builds text from the parts of a marked-up document: words, line breaks, paragraphs,
+// headings. It collapses white space as a browser does.
 type blocks struct {
 	out  []byte
 	max  int64
-	full bool // text was dropped because max was reached
+	full bool // max was reached and text dropped
 	pre  int  // depth of preformatted elements
 	gap  int  // line ends to write before the next text
-	soft bool // a space to write before the next text
+	soft bool // whether to write a space before the next text
 	mark string
 }
 
@@ -42,7 +42,7 @@ func (b *blocks) preformatted(s []byte) {
 	b.write(s)
 }
 
-// word writes what is pending and then w.
+// word writes pending line ends, marks and spaces, and then w.
 func (b *blocks) word(w []byte) {
 	switch {
 	case b.gap > 0:
@@ -66,11 +66,11 @@ func (b *blocks) write(s []byte) {
 	b.out = append(b.out, s...)
 }
 
-// newline ends the line, block ends the paragraph.
+// newline ends the line. block ends the paragraph.
 func (b *blocks) newline() { b.gap, b.soft = max(b.gap, 1), false }
 func (b *blocks) block()   { b.gap, b.soft, b.mark = 2, false, "" }
 
-// begin starts a paragraph with a mark, such as "## " or "- ", that is written with its first word.
+// begin starts a paragraph with a mark such as "## " or "- ". Its first word writes the mark.
 func (b *blocks) begin(mark string) {
 	b.block()
 	b.mark = mark
@@ -82,7 +82,7 @@ func (b *blocks) item(mark string) {
 	b.mark = mark
 }
 
-// cell separates what follows from the cell before it in the same row.
+// cell separates the following text from the previous cell of the row.
 func (b *blocks) cell() {
 	if b.gap == 0 && len(b.out) > 0 {
 		b.soft = true

@@ -14,8 +14,8 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// overlapping builds an archive after Fifield (A better zip bomb, WOOT 2019) in its simplest form: so many names of one and the
-// same compressed file. extra are ordinary parts.
+// overlapping builds an archive after Fifield (A better zip bomb, WOOT 2019) in its simplest
+// form: all names refer to the same compressed file. extra are ordinary parts.
 func overlapping(tb testing.TB, names []string, packed []byte, declared uint32, extra ...part) []byte {
 	tb.Helper()
 	var b, directory bytes.Buffer
@@ -52,7 +52,7 @@ func overlapping(tb testing.TB, names []string, packed []byte, declared uint32, 
 	}
 	start := b.Len()
 	b.Write(directory.Bytes())
-	count := uint16(len(names) + len(extra)) // modulo 65536, as readers compare it
+	count := uint16(len(names) + len(extra)) // modulo 65536, as readers compute it
 	end := append(order.AppendUint32(nil, 0x06054b50), 0, 0, 0, 0)
 	end = order.AppendUint16(order.AppendUint16(end, count), count)
 	end = order.AppendUint32(order.AppendUint32(end, uint32(directory.Len())), uint32(start))
@@ -60,7 +60,7 @@ func overlapping(tb testing.TB, names []string, packed []byte, declared uint32, 
 	return b.Bytes()
 }
 
-// thickBook is an EPUB of so many chapters that are all one compressed file.
+// thickBook is an EPUB whose chapters are all the same compressed file.
 func thickBook(tb testing.TB, chapters int, packed []byte, declared uint32) []byte {
 	tb.Helper()
 	var names []string
@@ -87,8 +87,8 @@ func pdfWith(box, dictionary string, content []byte) []byte {
 
 const flateOnce, flateTwice = "/Filter /FlateDecode", "/Filter [/FlateDecode /FlateDecode]"
 
-// TestBombs reads what would grow a thousandfold and more, or takes a reader into the depth, with the limits that are in force: it
-// is refused for the right reason or read as what it is, and little memory is asked for on the way.
+// Documents that grow a thousandfold, or nest deeply, are refused for the right reason or read
+// correctly within the default limits. Either way little memory is allocated.
 func TestBombs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
@@ -104,8 +104,9 @@ func TestBombs(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		data func() []byte
-		want string // stands in the reason or the text; what begins with "=" begins the text
-		most int64  // MiB that may be asked for in all, besides the data; default 64
+		// want is a part of the reason or the text. After "=" it is the beginning of the text.
+		want string
+		most int64 // MiB that may be allocated in addition to the data; default 64
 	}{
 		{name: "1000-to-1.docx", data: func() []byte { return makeBomb(t, "word/document.xml", 128<<20, 0) }, want: "zip bomb: 134 MB in a file of"},
 		{name: "1000-to-1-lying.docx", data: func() []byte { return makeBomb(t, "word/document.xml", 128<<20, 100) }, want: "broken DOCX: a part is damaged"},
@@ -192,7 +193,7 @@ func TestBombs(t *testing.T) {
 		if most == 0 {
 			most = 64
 		}
-		// A fresh one, as PDFium is started when it is first needed.
+		// A new Extractor for each case. The first PDF starts PDFium, which is not measured.
 		x := New(Limits{})
 		if strings.HasSuffix(tc.name, ".pdf") {
 			if _, err := extract(t, x, "first.pdf", makePDF(pdfOptions{}, "first")); err != nil {
@@ -218,12 +219,12 @@ func TestBombs(t *testing.T) {
 				t.Errorf("%s: title of %d bytes, text %.100q", tc.name, len(doc.Title), doc.Text)
 			}
 		}
-		t.Logf("%-22s %9d bytes %6.2fs %5d MiB asked for  %.70q", tc.name, len(data), took.Seconds(), asked>>20, got)
+		t.Logf("%-22s %9d bytes %6.2fs %5d MiB allocated  %.70q", tc.name, len(data), took.Seconds(), asked>>20, got)
 		if strings.HasPrefix(tc.want, "=") && !strings.HasPrefix(got, tc.want) || !strings.Contains(got, strings.TrimPrefix(tc.want, "=")) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 		if asked > most<<20 {
-			t.Errorf("%s asked for %d MiB, want at most %d", tc.name, asked>>20, most)
+			t.Errorf("%s allocated %d MiB, want at most %d", tc.name, asked>>20, most)
 		}
 		if err := x.Close(); err != nil {
 			t.Error(err)

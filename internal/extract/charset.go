@@ -15,10 +15,10 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// headBytes is how much of a document its type is judged by.
+// headBytes is how much of a document its type is detected from.
 const headBytes = 8 << 10
 
-// decodedHead gives the start of a text as UTF-8, to look at.
+// decodedHead returns the start of a text as UTF-8.
 func decodedHead(data []byte) []byte {
 	head := data[:min(len(data), headBytes)]
 	if name, enc := sniffUnicode(data); name != "" {
@@ -32,7 +32,8 @@ func decodedHead(data []byte) []byte {
 	return head
 }
 
-// sniffUnicode finds a byte order mark, or UTF-16 without one. The encoding is nil for UTF-8.
+// sniffUnicode recognizes a byte order mark, and UTF-16 without one. The encoding is nil for
+// UTF-8.
 func sniffUnicode(data []byte) (string, encoding.Encoding) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
@@ -49,9 +50,9 @@ func sniffUnicode(data []byte) (string, encoding.Encoding) {
 	return bareUTF16(data)
 }
 
-// bareUTF16 recognizes UTF-16 without a mark by its spaces and line ends: text holds U+0020 or
-// U+000A often, and of the two orders only the right one shows them; characters that are
-// unassigned or controls speak against it.
+// bareUTF16 recognizes UTF-16 without a byte order mark by its spaces and line ends. Text has
+// U+0020 or U+000A often, and only the right byte order shows them. Control characters and
+// unassigned ones rule an order out.
 func bareUTF16(data []byte) (string, encoding.Encoding) {
 	head := data[:min(len(data)&^1, headBytes)]
 	if len(head) < 8 || bytes.IndexByte(head, 0) < 0 {
@@ -86,8 +87,8 @@ func bareUTF16(data []byte) (string, encoding.Encoding) {
 	return "", nil
 }
 
-// decode gives a text as UTF-8. declared is the character set the document names, if any. The
-// result may be data itself. Invalid sequences are left for clean to replace.
+// decode returns a text as UTF-8. declared is the character set that the document names, if
+// any. The result may be data itself. Invalid sequences remain, and [text.Clean] replaces them.
 func decode(data []byte, declared string) []byte {
 	if name, enc := sniffUnicode(data); name != "" {
 		if enc == nil {
@@ -104,8 +105,8 @@ func decode(data []byte, declared string) []byte {
 	return mustDecode(guess(data), data)
 }
 
-// mostlyUTF8 says whether a text is UTF-8 with some damage: other encodings hardly ever give
-// ten valid sequences for each invalid one.
+// mostlyUTF8 reports whether a text is UTF-8 with some damage. Other encodings rarely have ten
+// valid sequences for each invalid one.
 func mostlyUTF8(data []byte) bool {
 	good, bad := 0, 0
 	for i := 0; i < len(data); {
@@ -124,13 +125,13 @@ func mostlyUTF8(data []byte) bool {
 	return good > 10*bad
 }
 
-// guess finds the encoding of a text that is not Unicode by its byte statistics. Where they
-// say little it is windows-1252, which has a character for nearly every byte and is what
-// browsers take for an undeclared western page.
+// guess finds the encoding of a text that is not Unicode from its byte statistics. If these are
+// not clear it returns windows-1252, which has a character for nearly every byte, and which
+// browsers use for undeclared western pages.
 func guess(data []byte) encoding.Encoding {
 	sample := data
 	if len(sample) > 64<<10 {
-		// Long documents often begin in ASCII: look from the first byte that is not.
+		// Long documents often begin in ASCII, so sample from the first byte that is not.
 		i := bytes.IndexFunc(data, func(r rune) bool { return r >= utf8.RuneSelf })
 		i = max(0, min(i-1024, len(data)-64<<10))
 		sample = data[i : i+64<<10]
@@ -144,8 +145,8 @@ func guess(data []byte) encoding.Encoding {
 	return charmap.Windows1252
 }
 
-// mustDecode decodes what can be: the decoders of x/text replace what is invalid. The result
-// grows in small steps, for the document may be large.
+// mustDecode decodes a text; the decoders of x/text replace invalid bytes. The result grows in
+// small steps, because the document may be large.
 func mustDecode(enc encoding.Encoding, data []byte) []byte {
 	d := enc.NewDecoder()
 	out := make([]byte, 0, len(data)+len(data)/8+64)
@@ -158,7 +159,7 @@ func mustDecode(enc encoding.Encoding, data []byte) []byte {
 		case errors.Is(err, transform.ErrShortDst):
 			out = append(make([]byte, 0, cap(out)+cap(out)/4+64), out...)
 		default:
-			return append(out, data...) // clean replaces what is left
+			return append(out, data...) // text.Clean replaces the rest
 		}
 	}
 }

@@ -17,25 +17,26 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// CrashError says that the process that was to read a document died of it.
+// CrashError means that the child process that read a document died.
 type CrashError struct {
-	// Reason is "out of memory", "killed after 1m15s", "signal: segmentation fault" and the like.
+	// Reason is for example "out of memory", "killed after 1m15s" or "signal: segmentation fault".
 	Reason string
 }
 
 func (e *CrashError) Error() string { return "the reading process died: " + e.Reason }
 
-// childGrace is what a child gets beyond Limits.Time before it is killed: it starts, it may
-// compile PDFium, and it should say itself that a document takes too long.
+// childGrace is the time that a child gets beyond Limits.Time before it is killed. It has to
+// start, perhaps to compile PDFium, and to report that a document takes too long.
 const childGrace = 15 * time.Second
 
-// maxChildStack is far more than any reader needs, in bytes: the deepest recursion, of JSON, takes 2 MB.
+// maxChildStack is the stack limit of a child in bytes. It is far more than any reader needs:
+// the deepest recursion, of JSON, takes 2 MB.
 const maxChildStack = 64 << 20
 
-// maxChildHeader bounds the JSON line at the head of either direction.
+// maxChildHeader limits the JSON line at the start of a request or a reply, in bytes.
 const maxChildHeader = 1 << 20
 
-// childRequest is what the parent writes as a line of JSON before the document's bytes.
+// childRequest is the line of JSON that the parent writes before the bytes of the document.
 type childRequest struct {
 	Name      string `json:"name"`
 	PlainText bool   `json:"plain_text,omitempty"`
@@ -43,20 +44,20 @@ type childRequest struct {
 	Limits    Limits `json:"limits"`
 }
 
-// childReply is what the child writes as a line of JSON before the text.
+// childReply is the line of JSON that the child writes before the text.
 type childReply struct {
-	Input     string `json:"input,omitempty"` // the reason of an InputError
+	Input     string `json:"input,omitempty"` // InputError.Reason
 	Error     string `json:"error,omitempty"`
 	Title     string `json:"title,omitempty"`
 	MediaType string `json:"media_type,omitempty"`
 	Size      int64  `json:"size"`
 }
 
-// inChild is Extract in a process of its own, for a document that may kill its reader.
-// argv is the command that calls Serve. The process gets Limits.Time and some seconds,
-// and Limits.ChildMemory; it sees none of the parent's environment but what finding its files
-// takes. The error is a *CrashError when it died, an *InputError as with Extract, and ctx's
-// error when ctx ended first.
+// inChild is [Extractor.Extract] in a child process, for a document that may kill its reader.
+// argv is the command line of a process that calls [Serve]. The process gets Limits.Time plus
+// childGrace, Limits.ChildMemory, and only those variables of the environment that it needs to
+// find its files. The error is a [*CrashError] if the process died, a [*source.InputError] as
+// with Extract, and that of ctx if ctx ended first.
 func inChild(ctx context.Context, argv []string, raw *source.Raw, l Limits) (*Document, error) {
 	l = l.withDefaults()
 	doc, err := runChild(ctx, argv, raw, l)
@@ -81,9 +82,9 @@ func runChild(ctx context.Context, argv []string, raw *source.Raw, l Limits) (*D
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the command is the program's own binary
-	out, complaint := &boundedBuffer{max: l.Text + maxChildHeader, stop: cancel}, &headBuffer{max: 8 << 10}
+	out, stderr := &boundedBuffer{max: l.Text + maxChildHeader, stop: cancel}, &headBuffer{max: 8 << 10}
 	cmd.Stdin = io.MultiReader(bytes.NewReader(append(head, '\n')), bytes.NewReader(raw.Data))
-	cmd.Stdout, cmd.Stderr = out, complaint
+	cmd.Stdout, cmd.Stderr = out, stderr
 	cmd.Env = childEnvironment(os.Environ()) //nolint:forbidigo // the child gets this process's environment, filtered
 	cmd.WaitDelay = 5 * time.Second
 	dieWithParent(cmd)
@@ -96,14 +97,14 @@ func runChild(ctx context.Context, argv []string, raw *source.Raw, l Limits) (*D
 	case err != nil:
 		exit := (*exec.ExitError)(nil)
 		if errors.As(err, &exit) {
-			return nil, &CrashError{Reason: deathOf(exit, complaint.bytes)}
+			return nil, &CrashError{Reason: deathOf(exit, stderr.bytes)}
 		}
 		if cmd.Process == nil {
 			return nil, fmt.Errorf("start %s: %w", argv[0], err)
 		}
-		// The child may have ended before it took all of its input.
+		// The child may have ended before it read all of its input.
 		if len(out.bytes) == 0 {
-			return nil, fmt.Errorf("talk to the child process: %w", err)
+			return nil, fmt.Errorf("exchange with the child process: %w", err)
 		}
 	}
 	return parseReply(out.bytes)
@@ -126,8 +127,8 @@ func parseReply(b []byte) (*Document, error) {
 	return &Document{Title: r.Title, Text: string(text), MediaType: r.MediaType}, nil
 }
 
-// deathOf puts the end of a process into words. What Go writes when it dies names the cause in
-// its first line and holds no text of the document.
+// deathOf describes the end of a process. The first line that the Go runtime writes when it
+// dies names the cause. It contains no text of the document.
 func deathOf(exit *exec.ExitError, stderr []byte) string {
 	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to reserve", "address space collisions"} {
 		if bytes.Contains(stderr, []byte(sign)) {
@@ -158,8 +159,9 @@ func childEnvironment(all []string) []string {
 	return kept
 }
 
-// Serve is the whole work of the child: it reads one document from in and writes its
-// text, or why there is none, to out. It bounds the memory of the process it runs in.
+// Serve is the main function of a child process. It reads one document from in, and writes to
+// out its text, or the reason why there is none. It limits the memory of the process that it
+// runs in.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	head, err := readHeader(r)
@@ -172,14 +174,14 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	l := q.Limits.withDefaults()
 	if q.Size < 0 || q.Size > l.Bytes {
-		return fmt.Errorf("read the request: %d bytes were announced", q.Size)
+		return fmt.Errorf("read the request: it announces %d bytes", q.Size)
 	}
 	memory := childMemory(l.ChildMemory, memoryLimit(os.DirFS("/")))
 	if err := limitAddressSpace(memory); err != nil {
 		return fmt.Errorf("limit the memory: %w", err)
 	}
 	dieFirst()
-	debug.SetMaxStack(maxChildStack) // before it takes all of the memory and looks like another fault
+	debug.SetMaxStack(maxChildStack) // so that a deep recursion is not reported as out of memory
 	debug.SetMemoryLimit(memory / 4 * 3)
 	data := make([]byte, q.Size)
 	if _, err := io.ReadFull(r, data); err != nil {
@@ -192,7 +194,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if bad := (*source.InputError)(nil); errors.As(err, &bad) {
 		reply.Input = bad.Reason
 	} else if stuck := (*StuckError)(nil); errors.As(err, &stuck) {
-		// Alone, with nothing beside it that could have held it up: reading it again would be no better.
+		// No other document was read in this process, so a second attempt would get stuck too.
 		reply.Input = stuck.Error()
 	} else if err != nil {
 		reply.Error = err.Error()
@@ -227,7 +229,7 @@ func readHeader(r *bufio.Reader) ([]byte, error) {
 	return nil, errors.New("it is too long")
 }
 
-// boundedBuffer takes at most max bytes and then stops the process that writes.
+// boundedBuffer takes at most max bytes, and calls stop if it receives more.
 type boundedBuffer struct {
 	bytes []byte
 	max   int64
@@ -245,7 +247,8 @@ func (b *boundedBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// headBuffer keeps the first max bytes and drops the rest: what Go says of its death comes first.
+// headBuffer keeps the first max bytes and drops the rest. The Go runtime writes the cause of
+// its death first.
 type headBuffer struct {
 	bytes []byte
 	max   int

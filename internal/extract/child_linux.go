@@ -11,37 +11,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent has the kernel kill the child when its parent is killed.
+// dieWithParent makes the kernel kill the child when its parent dies.
 func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// limitAddressSpace lets the process map so many bytes more than it has mapped now: the Go
-// runtime reserves over a gigabyte at its start without using it.
+// limitAddressSpace lets the process map more bytes than it has mapped now. The limit is
+// relative because the Go runtime reserves over a gigabyte at its start without using it.
 func limitAddressSpace(more int64) error {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
-		return fmt.Errorf("find out how much is mapped: %w", err)
+		return fmt.Errorf("read the size of the address space: %w", err)
 	}
 	first, _, _ := bytes.Cut(b, []byte{' '})
 	pages, err := strconv.ParseUint(string(first), 10, 64)
 	if err != nil {
-		return fmt.Errorf("find out how much is mapped: %w", err)
+		return fmt.Errorf("read the size of the address space: %w", err)
 	}
 	limit := pages*uint64(os.Getpagesize()) + uint64(more)
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &old); err != nil {
-		return fmt.Errorf("get the limit: %w", err)
+		return fmt.Errorf("get RLIMIT_AS: %w", err)
 	}
 	if old.Cur <= limit {
 		return nil
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: limit, Max: old.Max}); err != nil {
-		return fmt.Errorf("set the limit: %w", err)
+		return fmt.Errorf("set RLIMIT_AS: %w", err)
 	}
 	return nil
 }
 
-// dieFirst has the kernel choose this process when memory is short, and not the one that started it. Where it may not be asked
-// for, the kernel chooses by size.
+// dieFirst makes the kernel choose this process when memory is short, and not its parent. If
+// the kernel does not permit that, it chooses by size.
 func dieFirst() { _ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600) }

@@ -13,15 +13,15 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// kind is a type of document: how to read it, or why that cannot be done.
+// kind is a type of document: how to read it, or why it cannot be read.
 type kind struct {
 	mediaType string
 	read      func(context.Context, *Extractor, *source.Raw) (extracted, error)
-	// factor estimates memory: so many bytes for each byte of the document, beside the document.
+	// factor estimates the memory for each byte of the document, in addition to the document.
 	factor int64
-	// cost, when set, estimates it instead.
+	// cost, if not nil, estimates that memory instead.
 	cost func(data []byte, l Limits) int64
-	// reason says why the type cannot be read; empty says why one has no text.
+	// reason says why the type cannot be read. empty says why a document of it has no text.
 	reason, empty string
 }
 
@@ -32,7 +32,7 @@ func (k kind) weight(data []byte, l Limits) int64 {
 	}
 	factor := k.factor
 	if !utf8.Valid(data) {
-		factor += 2 // it is decoded first
+		factor += 2 // for decoding
 	}
 	return base + factor*int64(len(data))
 }
@@ -48,7 +48,7 @@ func unsupported(mediaType, hint string) kind {
 	return kind{mediaType: mediaType, reason: fmt.Sprintf("unsupported type %s (%s)", mediaType, hint)}
 }
 
-// detect finds the type of a document from its content; its name decides only between types
+// detect finds the type of a document from its content. The name decides only between types
 // that are all text.
 func detect(raw *source.Raw) kind {
 	if k, ok := stagedKind(raw); ok {
@@ -98,7 +98,7 @@ func detect(raw *source.Raw) kind {
 	return unsupported(base, "binary")
 }
 
-// readPlain reads text without any markup.
+// readPlain reads text without markup.
 func readPlain(_ context.Context, _ *Extractor, raw *source.Raw) (extracted, error) {
 	if raw.PlainText {
 		return extracted{text: raw.Data}, nil
@@ -106,8 +106,8 @@ func readPlain(_ context.Context, _ *Extractor, raw *source.Raw) (extracted, err
 	return extracted{text: decode(raw.Data, "")}, nil
 }
 
-// nearlyText forgives a text some control characters: what was printed to a terminal, or a
-// stray form of an old program. mimetype takes a single one for binary data.
+// nearlyText accepts a text with a few control characters, such as terminal output or a form
+// feed of an old program. mimetype takes a text with a single one for binary data.
 func nearlyText(data []byte) bool {
 	head := data[:min(len(data), headBytes)]
 	controls := 0
@@ -122,11 +122,11 @@ func nearlyText(data []byte) bool {
 	return controls*50 <= len(head) || controls == 1
 }
 
-// isPDF looks for the header where PDFium looks for it, too: within the first 1024 bytes.
+// isPDF looks for the header in the first 1024 bytes, as PDFium does.
 func isPDF(data []byte) bool { return bytes.Contains(data[:min(len(data), 1024)], []byte("%PDF-")) }
 
-// oldOfficeKind tells an encrypted DOCX, which is wrapped in the container of the old Office
-// formats (MS-OFFCRYPTO 2.3.1), from those formats.
+// oldOfficeKind distinguishes an encrypted DOCX from the old Office formats. It is wrapped in
+// the container of those formats (MS-OFFCRYPTO 2.3.1).
 func oldOfficeKind(data []byte, mediaType string) kind {
 	if bytes.Contains(data, []byte("E\x00n\x00c\x00r\x00y\x00p\x00t\x00e\x00d\x00P\x00a\x00c\x00k\x00a\x00g\x00e\x00")) {
 		return kind{mediaType: "application/x-ole-storage", reason: "encrypted DOCX: it opens only with a password"}
@@ -134,7 +134,7 @@ func oldOfficeKind(data []byte, mediaType string) kind {
 	return unsupported(mediaType, "an old Office format: save it as DOCX or PDF")
 }
 
-// textKind tells the types apart that are text.
+// textKind distinguishes the types that are text.
 func textKind(raw *source.Raw, ext string, text kind) kind {
 	head := decodedHead(raw.Data)
 	switch {
@@ -155,8 +155,8 @@ func textKind(raw *source.Raw, ext string, text kind) kind {
 	return text
 }
 
-// looksLikeHTML follows the idea of the WHATWG sniffing standard, 7.1: a known tag at the
-// very start, comments and white space aside.
+// looksLikeHTML follows the WHATWG sniffing standard, 7.1: a known tag at the start, after
+// comments and white space.
 func looksLikeHTML(head []byte) bool {
 	rest := bytes.TrimLeft(head, " \t\r\n\f")
 	for bytes.HasPrefix(rest, []byte("<!--")) || bytes.HasPrefix(rest, []byte("<?xml")) {
@@ -185,7 +185,7 @@ func looksLikeHTML(head []byte) bool {
 	return false
 }
 
-// looksLikeMarkdown wants a heading at the start, or two different signs of Markdown.
+// looksLikeMarkdown requires a heading at the start, or two different signs of Markdown.
 func looksLikeMarkdown(head []byte) bool {
 	signs, first, fence := 0, true, false
 	var heading, list, link, code bool
@@ -224,7 +224,7 @@ func looksLikeMarkdown(head []byte) bool {
 	return signs >= 2 || heading && list
 }
 
-// headingLevel is the level of an ATX heading (CommonMark 0.31, 4.2), 0 when it is none.
+// headingLevel is the level of an ATX heading (CommonMark 0.31, 4.2), 0 for other lines.
 func headingLevel(line []byte) int {
 	n := 0
 	for n < len(line) && line[n] == '#' {

@@ -11,13 +11,14 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// This file is no part of the program that is shipped. Tests build one with it (-tags hostile) to see what becomes of documents
-// that do to their reader what no known document does.
+// This file is not part of the released program. Tests build a program with it (-tags hostile) to
+// see how it handles documents that do to their reader what no known document does.
 
-// readTime is short, so that a test need not wait a minute for each of many readers that hang.
+// readTime is short, so that a test does not wait a minute for each of many readers that hang.
 const readTime = 3 * time.Second
 
-// stagedKind gives documents that begin with "hostile: " a reader that fails in the way they name.
+// stagedKind returns a reader that fails, for documents that begin with "hostile: " and a way
+// to fail.
 func stagedKind(raw *source.Raw) (kind, bool) {
 	way, ok := bytes.CutPrefix(raw.Data, []byte("hostile: "))
 	if !ok {
@@ -43,7 +44,7 @@ func panicking(_ context.Context, _ *Extractor, raw *source.Raw) (extracted, err
 	return extracted{text: raw.Data[len(raw.Data)+1:]}, nil
 }
 
-// hanging keeps a processor busy and looks at no context.
+// hanging keeps a processor busy and ignores its context.
 func hanging(_ context.Context, _ *Extractor, raw *source.Raw) (extracted, error) {
 	sum := byte(0)
 	for i := 0; ; i = (i + 1) % len(raw.Data) {
@@ -53,7 +54,7 @@ func hanging(_ context.Context, _ *Extractor, raw *source.Raw) (extracted, error
 	}
 }
 
-// hoarding takes memory until there is none.
+// hoarding allocates memory until there is none.
 func hoarding(context.Context, *Extractor, *source.Raw) (extracted, error) {
 	var all [][]byte
 	for {

@@ -11,5 +11,5 @@ import (
 // readTime is the default of Limits.Time.
 const readTime = time.Minute
 
-// stagedKind knows no document in the program that is shipped; see detect_hostile.go.
+// stagedKind knows no documents in the released program, see detect_hostile.go.
 func stagedKind(*source.Raw) (kind, bool) { return kind{}, false }

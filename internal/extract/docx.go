@@ -21,9 +21,10 @@ type xmlEvent struct {
 	text  []byte // valid during the call
 }
 
-// readXML steps through XML with the tokenizer of x/net/html: unlike encoding/xml it can
-// bound the size of a token, and so the memory a hostile document takes. It does not check
-// that the document is well-formed. An element that closes itself gives a start and an end.
+// readXML steps through XML with the tokenizer of x/net/html. Unlike encoding/xml it can limit
+// the size of a token, and so the memory for a hostile document. It does not check that the
+// document is well-formed. An element that closes itself gives one event that is both start and
+// end.
 func (x *Extractor) readXML(r io.Reader, what string, handle func(xmlEvent) error) error {
 	z := html.NewTokenizer(r)
 	z.SetMaxBuf(maxToken)
@@ -74,8 +75,8 @@ func (x *Extractor) readXML(r io.Reader, what string, handle func(xmlEvent) erro
 	}
 }
 
-// localName strips the namespace's prefix. A name that x/net/html would treat as raw text
-// always carries one in the formats read here.
+// localName removes the namespace prefix. In the formats read here, names that x/net/html would
+// treat as raw text always have a prefix.
 func localName(name []byte) string {
 	s := string(name)
 	return s[strings.LastIndexByte(s, ':')+1:]
@@ -128,12 +129,12 @@ func (x *Extractor) readPart(a *archive, name string, handle func(xmlEvent) erro
 	if err := x.readXML(r, a.what, handle); err != nil {
 		return err
 	}
-	// The tokenizer may stop short of the end, where the checksum is compared.
+	// The checksum is compared at the end, and the tokenizer may stop before it.
 	_, err = io.Copy(io.Discard, r)
 	return err
 }
 
-// docxMain finds the main part by the package's relationships.
+// docxMain finds the main part through the relationships of the package.
 func (x *Extractor) docxMain(a *archive) (string, error) {
 	main := "word/document.xml"
 	if a.has("_rels/.rels") {
@@ -155,8 +156,8 @@ func (x *Extractor) docxMain(a *archive) (string, error) {
 	return main, nil
 }
 
-// docxHeadings gives the outline level (from 1) of each paragraph style that has one, styles
-// that inherit it included. Level 0 marks the title's style.
+// docxHeadings returns the outline level (from 1) of each paragraph style that has or inherits
+// one. Level 0 marks the style of the title.
 func (x *Extractor) docxHeadings(a *archive, part string) (map[string]int, error) {
 	levels, based := map[string]int{}, map[string]string{}
 	var id string
@@ -187,7 +188,7 @@ func (x *Extractor) docxHeadings(a *archive, part string) (map[string]int, error
 	}
 	for style := range based {
 		at := style
-		for range 10 { // longer chains do not occur, circles might
+		for range 10 { // longer chains do not occur, but cycles may
 			if level, ok := levels[at]; ok {
 				if level > 0 {
 					levels[style] = level
@@ -230,7 +231,8 @@ func (x *Extractor) docxTitle(a *archive) (string, error) {
 	return usableTitle(title), err
 }
 
-// maxTitle bounds a title in bytes: what is longer is none, and putting a million pieces together would take quadratic time.
+// maxTitle limits a title in bytes. A longer text is not a title, and joining a million pieces
+// would take quadratic time.
 const maxTitle = 1024
 
 func extendTitle(title string, more []byte) string {
@@ -241,7 +243,7 @@ func extendTitle(title string, more []byte) string {
 	return title + string(more[:n])
 }
 
-// docxText builds the text of a document's body.
+// docxText builds the text of the body.
 type docxText struct {
 	blocks
 	headings map[string]int
@@ -289,12 +291,13 @@ func (d *docxText) event(e xmlEvent) error {
 	return nil
 }
 
-// errTextFull ends the walk; the caller looks at blocks.full.
+// errTextFull ends the walk. The caller checks blocks.full.
 var errTextFull = inputError("too much text")
 
 func (d *docxText) open(e xmlEvent) {
 	switch e.name {
-	case "fallback", "del", "movefrom", "instrtext", "deltext": // the other form of what stands before it; deleted text; field codes
+	// A second form of the preceding element, deleted text, field codes.
+	case "fallback", "del", "movefrom", "instrtext", "deltext":
 		if !e.end {
 			d.skip, d.skipDepth = e.name, 1
 		}

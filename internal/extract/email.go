@@ -20,15 +20,15 @@ const (
 	maxMailParts = 1000
 )
 
-// looksLikeEmail wants a block of header fields that ends in an empty line and holds a sender
-// and something else that mail has.
+// looksLikeEmail requires a block of header fields that ends in an empty line, with a sender
+// and other fields of e-mail.
 func looksLikeEmail(head []byte, ext string) bool {
 	signs := 0
 	sender := false
 	first := true
 	for line := range bytes.SplitSeq(head, []byte{'\n'}) {
 		line = bytes.TrimSuffix(line, []byte{'\r'})
-		if first && bytes.HasPrefix(line, []byte("From ")) { // an mbox's separator
+		if first && bytes.HasPrefix(line, []byte("From ")) { // separator of an mbox
 			first = false
 			continue
 		}
@@ -54,7 +54,7 @@ func looksLikeEmail(head []byte, ext string) bool {
 }
 
 // readEmail gives a message as sender, date, body and the names of its attachments. The title
-// is the subject. Of alternatives the plain text is taken, else the HTML.
+// is the subject. It prefers plain text to HTML.
 func readEmail(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, error) {
 	data := raw.Data
 	if bytes.HasPrefix(data, []byte("From ")) {
@@ -99,7 +99,7 @@ func readEmail(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, e
 	return out, nil
 }
 
-// headerText decodes a field; one that is malformed is given as it stands.
+// headerText decodes a field. A malformed one is returned unchanged.
 func headerText(h mail.Header, name string) string {
 	v, err := h.Text(name)
 	if err != nil {
@@ -110,7 +110,7 @@ func headerText(h mail.Header, name string) string {
 
 // mailWalk collects the bodies of a message.
 type mailWalk struct {
-	ctx         context.Context //nolint:containedctx // lives as long as one Extract
+	ctx         context.Context //nolint:containedctx // lives as long as one call of Extract
 	x           *Extractor
 	plain, html []byte
 	attachments []string
@@ -150,7 +150,7 @@ func (w *mailWalk) entity(e *message.Entity, depth int) error {
 	switch {
 	case attached, kind != "text/plain" && kind != "text/html" && kind != "message/rfc822":
 		if name == "" && !attached {
-			return nil // a picture in the text, a signature
+			return nil // an inline picture, a signature
 		}
 		if len(w.attachments) < 100 {
 			w.attachments = append(w.attachments, strings.Join(strings.Fields(name), " "))
@@ -159,7 +159,7 @@ func (w *mailWalk) entity(e *message.Entity, depth int) error {
 	case kind == "message/rfc822":
 		inner, err := message.Read(e.Body)
 		if err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err) {
-			return nil // a forwarded message that is broken is left out
+			return nil // omit a broken forwarded message
 		}
 		if s := headerText(mail.Header{Header: inner.Header}, "Subject"); s != "" {
 			w.plain = append(append(append(w.plain, "\n\nForwarded: "...), s...), '\n')
@@ -177,13 +177,13 @@ func (w *mailWalk) multipart(parts message.MultipartReader, depth int) error {
 	for {
 		part, err := parts.NextPart()
 		switch {
-		case err == io.EOF: //nolint:errorlint // a wrapped one means that the message is cut off
+		case err == io.EOF: //nolint:errorlint // a wrapped io.EOF means a truncated message
 			return nil
 		case err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err):
 			if len(w.plain)+len(w.html) > 0 {
-				return nil // cut off within the attachments: the text is there
+				return nil // cut off within the attachments; the text is complete
 			}
-			return inputError("broken e-mail: its parts cannot be told apart (it may be truncated)")
+			return inputError("broken e-mail: its parts cannot be separated (it may be truncated)")
 		}
 		if err := w.entity(part, depth+1); err != nil {
 			return err
@@ -191,7 +191,7 @@ func (w *mailWalk) multipart(parts message.MultipartReader, depth int) error {
 	}
 }
 
-// body appends a body, which go-message has decoded already.
+// body appends a body, which go-message has decoded.
 func (w *mailWalk) body(to []byte, r io.Reader) ([]byte, error) {
 	if len(to) > 0 {
 		to = append(to, "\n\n"...)
@@ -206,9 +206,9 @@ func (w *mailWalk) body(to []byte, r io.Reader) ([]byte, error) {
 			return to, w.x.tooMuchText()
 		}
 		to = append(to, chunk...)
-		_, _ = buf.Discard(len(chunk)) // they were just peeked
+		_, _ = buf.Discard(len(chunk)) // peeked above, so it cannot fail
 		if err != nil {
-			return to, nil //nolint:nilerr // a body that is cut off or badly encoded counts as far as it goes
+			return to, nil //nolint:nilerr // keep what can be read of a truncated or badly encoded body
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (x *Extractor) epub(ctx context.Context, a *archive) (extracted, error) {
 	for _, id := range book.spine {
 		file := book.files[id]
 		if file == "" || !a.has(file) {
-			continue // a book with a missing chapter is still a book
+			continue // read the chapters that exist
 		}
 		r, err := a.open(file)
 		if err != nil {
@@ -56,12 +56,12 @@ func (x *Extractor) epub(ctx context.Context, a *archive) (extracted, error) {
 		read++
 	}
 	if read == 0 {
-		return extracted{}, inputError("broken EPUB: none of its chapters is there")
+		return extracted{}, inputError("broken EPUB: all of its chapters are missing")
 	}
 	return extracted{title: book.title, text: h.out}, nil
 }
 
-// epubLocked refuses books whose content is encrypted; obfuscated fonts do not matter.
+// epubLocked refuses books with encrypted chapters. Obfuscated fonts do not matter.
 func (x *Extractor) epubLocked(a *archive) error {
 	const list = "META-INF/encryption.xml"
 	if !a.has(list) {
@@ -83,10 +83,10 @@ func (x *Extractor) epubLocked(a *archive) error {
 	})
 }
 
-// epubBook is what a package document says.
+// epubBook is the content of a package document.
 type epubBook struct {
 	title string
-	files map[string]string // of the manifest, by id
+	files map[string]string // manifest, by id
 	spine []string
 }
 

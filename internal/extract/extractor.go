@@ -23,31 +23,31 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// stopGrace is how long a reader may take to notice that its time is over: some steps of other people's code, such as building
-// a tree of 8 MiB of HTML, cannot be interrupted.
+// stopGrace is how long a reader may take to notice that its time is over. Some steps of
+// libraries, such as building a tree of 8 MiB of HTML, cannot be interrupted.
 const stopGrace = 5 * time.Second
 
-// StuckError says that a document's reader went on after its time was over, whatever it was told.
+// StuckError means that the reader of a document continued after its time was over.
 type StuckError struct {
 	After time.Duration
 }
 
 func (e *StuckError) Error() string { return fmt.Sprintf("its reader did not stop after %s", e.After) }
 
-// Document is the text of a document.
+// Document is the extracted text of a document.
 type Document struct {
-	// Title is the one the format carries, else empty; never the file's name.
+	// Title is the one in the document, else empty. It is never the name of the file.
 	Title string
-	// Text is valid UTF-8 with \n line ends, paragraphs separated by an empty line, headings
-	// marked with # as in Markdown, and neither control nor invisible characters.
+	// Text is valid UTF-8 with \n line ends. An empty line separates paragraphs, and # marks
+	// headings as in Markdown. It has no control or invisible characters.
 	Text string
-	// MediaType is the type that was found, such as "application/pdf".
+	// MediaType is the detected type, such as "application/pdf".
 	MediaType string
 }
 
-// Extractor turns bytes into text. One is meant for the whole process: it holds the memory
-// budget that all documents share, and the PDF engine, which is started by the first PDF. Its
-// methods may be used from several goroutines at once.
+// Extractor extracts text in this process. A process needs one: it holds the memory budget that
+// all documents share, and the PDF engine, which the first PDF starts. Its methods may be used
+// from several goroutines at once.
 type Extractor struct {
 	limits Limits
 	memory *semaphore.Weighted
@@ -56,22 +56,23 @@ type Extractor struct {
 	stuck  atomic.Int64
 }
 
-// New makes an Extractor; nothing is started.
+// New returns an Extractor. It starts nothing.
 func New(l Limits) *Extractor {
 	l = l.withDefaults()
 	return &Extractor{limits: l, memory: semaphore.NewWeighted(l.Memory), raw: semaphore.NewWeighted(l.RawMemory)}
 }
 
-// Close stops the PDF engine. No Extract may be under way.
+// Close stops the PDF engine. No Extract may be in progress.
 func (x *Extractor) Close() error { return x.pdf.close() }
 
-// Stuck is how many readers in this process did not stop when their time was over, and have not since. Nothing can end them but
-// the end of the process: they keep a processor busy, or memory in use.
+// Stuck returns how many readers in this process have not stopped since their time was over.
+// They occupy a processor, or memory, until the process ends.
 func (x *Extractor) Stuck() int64 { return x.stuck.Load() }
 
-// Read fetches a document and extracts its text. However many documents are read at once,
-// their bytes stay within Limits.RawMemory: further ones wait before they are fetched. The Raw
-// that comes back has no Data; it is given together with an error of Extract, too.
+// Read fetches a document and extracts its text. The bytes of all documents that are read at
+// once stay within Limits.RawMemory; further documents wait before they are fetched. The
+// returned Raw has no Data. It is also returned if extraction fails. Errors are those of
+// [source.Source.Fetch] and [Extractor.Extract].
 func (x *Extractor) Read(ctx context.Context, s *source.Source, ref source.Ref) (*source.Raw, *Document, error) {
 	size, err := s.Size(ctx, ref)
 	if err != nil {
@@ -91,9 +92,9 @@ func (x *Extractor) Read(ctx context.Context, s *source.Source, ref source.Ref) 
 	return raw, doc, err
 }
 
-// Extract gives the text of a document. Where the document is at fault (broken, encrypted,
-// empty, of an unsupported type, beyond a limit) the error is an *InputError; it is a *StuckError
-// when its reader had to be left to itself, and ctx's error when ctx ended first.
+// Extract returns the text of a document. The error is a [*source.InputError] if the document
+// is the reason (broken, encrypted, empty, of an unsupported type, beyond a limit), a
+// [*StuckError] if its reader did not stop in time, and that of ctx if ctx ended first.
 func (x *Extractor) Extract(ctx context.Context, raw *source.Raw) (*Document, error) {
 	doc, err := x.extract(ctx, raw)
 	if err == nil {
@@ -103,7 +104,7 @@ func (x *Extractor) Extract(ctx context.Context, raw *source.Raw) (*Document, er
 		return nil, fmt.Errorf("extract %s: %w", raw.Name, ctx.Err())
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = inputError("it took more than %s to read", x.limits.Time)
+		err = inputError("reading it took more than %s", x.limits.Time)
 	}
 	return nil, fmt.Errorf("extract %s: %w", raw.Name, err)
 }
@@ -112,7 +113,7 @@ func (x *Extractor) extract(ctx context.Context, raw *source.Raw) (*Document, er
 	if size := int64(len(raw.Data)); size > x.limits.Bytes {
 		return nil, source.TooLarge(size, x.limits.Bytes)
 	}
-	own := *raw // a reader that is left to itself keeps it, and the caller's may change
+	own := *raw // a stuck reader keeps it, and the caller may change raw
 	kind, err := x.look(ctx, &own)
 	if err != nil {
 		return nil, err
@@ -124,11 +125,11 @@ func (x *Extractor) extract(ctx context.Context, raw *source.Raw) (*Document, er
 		if err := x.pdf.start(ctx, x.limits, x.memory); err != nil {
 			return nil, err
 		}
-		// Before the memory, which a PDF that waits for its turn must not hold.
-		if err := x.pdf.places.Acquire(ctx, 1); err != nil {
+		// Acquired before the memory, which a waiting PDF must not hold.
+		if err := x.pdf.slots.Acquire(ctx, 1); err != nil {
 			return nil, err
 		}
-		defer x.pdf.places.Release(1)
+		defer x.pdf.slots.Release(1)
 	}
 	weight := min(kind.weight(raw.Data, x.limits), x.limits.Memory)
 	if err := x.memory.Acquire(ctx, weight); err != nil {
@@ -138,28 +139,28 @@ func (x *Extractor) extract(ctx context.Context, raw *source.Raw) (*Document, er
 	return watch(ctx, x, "the reader of "+kind.mediaType, func(ctx context.Context) (*Document, error) { return x.read(ctx, kind, &own) })
 }
 
-// look finds the type of a document; that of text by declaration needs no watch.
+// look finds the type of a document. Text by declaration needs no watch.
 func (x *Extractor) look(ctx context.Context, raw *source.Raw) (kind, error) {
 	if raw.PlainText {
 		return detect(raw), nil
 	}
-	return watch(ctx, x, "the look at its type", func(context.Context) (kind, error) { return detect(raw), nil })
+	return watch(ctx, x, "the detection of its type", func(context.Context) (kind, error) { return detect(raw), nil })
 }
 
-// watch has a step done within the time of a document. One that does not end then is left to itself, and one that trips over a
-// document does not take the process down.
+// watch runs a step within Limits.Time. It abandons a step that has not ended stopGrace later,
+// with a [*StuckError]. A panic of the step becomes an error.
 func watch[T any](ctx context.Context, x *Extractor, what string, step func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, x.limits.Time)
 	defer cancel()
 	var done T
 	var err error
-	var over atomic.Bool // whoever comes first: the step's end, or the end of patience
+	var over atomic.Bool // set first by the end of the step, or by the end of its time
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		defer func() {
 			if p := recover(); p != nil {
-				// The stack names code only, never text.
+				// The stack has names of functions and no text of the document.
 				err = inputError("%s failed: %s", what, panicPlace(debug.Stack()))
 			}
 			if !over.CompareAndSwap(false, true) {
@@ -190,7 +191,7 @@ func watch[T any](ctx context.Context, x *Extractor, what string, step func(cont
 	return done, err
 }
 
-// read has a reader do its work and cleans what it gives.
+// read runs the reader of a format and cleans its result.
 func (x *Extractor) read(ctx context.Context, kind kind, raw *source.Raw) (*Document, error) {
 	got, err := kind.read(ctx, x, raw)
 	if err != nil {
@@ -210,8 +211,8 @@ func (x *Extractor) read(ctx context.Context, kind kind, raw *source.Raw) (*Docu
 	return &Document{Title: extendTitle("", []byte(title)), Text: cleaned, MediaType: kind.mediaType}, nil
 }
 
-// release gives memory back that was estimated for a document. After a large one the garbage
-// is collected at once: otherwise the next ones would come on top of what it left.
+// release returns the memory that was estimated for a document. After a large one it collects
+// the garbage. Otherwise that would add to the memory of the next documents.
 func (x *Extractor) release(weight int64) {
 	if weight >= 32<<20 {
 		runtime.GC()
@@ -234,14 +235,13 @@ func panicPlace(stack []byte) string {
 	return "panic in " + strings.TrimSpace(name)
 }
 
-// extracted is what the reader of a format gives: the text as it stands in the document, not
-// yet cleaned.
+// extracted is what the reader of a format returns: the text of the document before cleaning.
 type extracted struct {
 	title string
 	text  []byte
 }
 
-// inputError says why a document cannot be read, in plain words and without text of it.
+// inputError returns an error that says why a document cannot be read, without text of it.
 func inputError(format string, args ...any) error {
 	return &source.InputError{Reason: fmt.Sprintf(format, args...)}
 }

@@ -17,7 +17,7 @@ import (
 // pdfOptions say what kind of PDF makePDF builds.
 type pdfOptions struct {
 	title    string
-	password string // encrypted with 40-bit RC4 (ISO 32000-1, 7.6.3) when not empty
+	password string // encrypted with 40-bit RC4 (ISO 32000-1, 7.6.3) if not empty
 }
 
 // makePDF builds a PDF with one page for each text, one printed line for each line of it.
@@ -25,7 +25,7 @@ func makePDF(o pdfOptions, pages ...string) []byte {
 	var objects []string
 	add := func(s string) int { objects = append(objects, s); return len(objects) }
 	add("<< /Type /Catalog /Pages 2 0 R >>")
-	add("") // the pages, filled in below
+	add("") // the pages, set below
 	add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
 	var kids []string
 	for _, text := range pages {
@@ -67,7 +67,7 @@ func makePDF(o pdfOptions, pages ...string) []byte {
 	return assemblePDF(objects, trailer)
 }
 
-// assemblePDF puts objects, the first of which is the catalog, into a file.
+// assemblePDF writes objects to a file. The first object is the catalog.
 func assemblePDF(objects []string, trailer string) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.4\n")
@@ -112,7 +112,8 @@ const (
 	wordSpace    = `xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"`
 )
 
-// makeDOCX builds a DOCX with this body and, unless empty, styles and title.
+// makeDOCX builds a DOCX with this body and, unless they are empty, these styles and this
+// title.
 func makeDOCX(tb testing.TB, body, styles, title string) []byte {
 	tb.Helper()
 	parts := []part{
@@ -131,7 +132,7 @@ func makeDOCX(tb testing.TB, body, styles, title string) []byte {
 
 func wordParagraph(text string) string { return "<w:p><w:r><w:t>" + text + "</w:t></w:r></w:p>" }
 
-// deflated packs a text that is repeated as one DEFLATE stream.
+// deflated returns a repeated text as one DEFLATE stream.
 func deflated(tb testing.TB, unit []byte, times int64) []byte {
 	tb.Helper()
 	var packed bytes.Buffer
@@ -148,7 +149,7 @@ func deflated(tb testing.TB, unit []byte, times int64) []byte {
 	return packed.Bytes()
 }
 
-// zlibbed is deflated in the wrapping that PDF wants (RFC 1950).
+// zlibbed is deflated in the zlib format of PDF streams (RFC 1950).
 func zlibbed(tb testing.TB, unit []byte, times int64) []byte {
 	tb.Helper()
 	var packed bytes.Buffer
@@ -164,8 +165,8 @@ func zlibbed(tb testing.TB, unit []byte, times int64) []byte {
 	return packed.Bytes()
 }
 
-// makeBomb builds an archive whose one part inflates to so many zero bytes. The size that the
-// archive declares for it is a lie when declared is not zero.
+// makeBomb builds an archive whose only part inflates to this number of zero bytes. If declared
+// is not 0, it is the wrong size that the archive declares for the part.
 func makeBomb(tb testing.TB, name string, inflated int64, declared uint64) []byte {
 	tb.Helper()
 	packed := deflated(tb, bytes.Repeat([]byte{0}, 1<<10), inflated>>10)
@@ -192,8 +193,8 @@ func makeBomb(tb testing.TB, name string, inflated int64, declared uint64) []byt
 	return b.Bytes()
 }
 
-// makeEPUB builds a book of chapters named c0.xhtml, c1.xhtml, …, whose spine is in that order
-// while the archive holds them the other way round.
+// makeEPUB builds a book of chapters named c0.xhtml, c1.xhtml, …. The spine has them in this
+// order and the archive in the opposite one.
 func makeEPUB(tb testing.TB, title string, extra []part, chapters ...string) []byte {
 	tb.Helper()
 	parts := []part{

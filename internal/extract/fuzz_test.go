@@ -10,14 +10,14 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// checkExtract wants clean text or a reason, whatever the bytes.
+// checkExtract requires clean text or a reason for any bytes.
 func checkExtract(t *testing.T, x *Extractor, name string, data []byte) {
 	t.Helper()
 	doc, err := x.Extract(t.Context(), &source.Raw{Name: name, Data: data})
 	if err != nil {
 		bad := (*source.InputError)(nil)
 		if !errors.As(err, &bad) || bad.Reason == "" {
-			t.Fatalf("%q: an error of another kind: %v", name, err)
+			t.Fatalf("%q: another type of error: %v", name, err)
 		}
 		if strings.Contains(bad.Reason, "panic") {
 			t.Fatalf("%q: %s", name, bad.Reason)
@@ -27,7 +27,8 @@ func checkExtract(t *testing.T, x *Extractor, name string, data []byte) {
 	if !utf8.ValidString(doc.Text) || !utf8.ValidString(doc.Title) || doc.Text == "" || strings.Contains(doc.Title, "\n") {
 		t.Fatalf("title %q text %q", doc.Title, doc.Text)
 	}
-	seen := map[rune]bool{'\u200c': true, '\u200d': true} // joiners are kept or dropped by their neighbours
+	// Whether Clean keeps a joiner depends on its neighbours.
+	seen := map[rune]bool{'\u200c': true, '\u200d': true}
 	for _, r := range doc.Text + doc.Title {
 		if seen[r] {
 			continue
@@ -42,7 +43,7 @@ func checkExtract(t *testing.T, x *Extractor, name string, data []byte) {
 	}
 }
 
-// fuzzFormat runs one reader by its extension.
+// fuzzFormat fuzzes the reader of an extension.
 func fuzzFormat(f *testing.F, ext string, limits Limits, seeds ...[]byte) {
 	f.Helper()
 	for _, s := range seeds {
@@ -87,7 +88,7 @@ func FuzzDOCX(f *testing.F) {
 	fuzzFormat(f, ".docx", smallLimits, makeDOCX(f, wordParagraph("x")+"<w:tbl><w:tr><w:tc>"+wordParagraph("y")+"</w:tc></w:tr></w:tbl>", wordStyles, "T"))
 }
 
-// FuzzDOCXBody fuzzes what is within the archive, which mutating the archive seldom reaches.
+// FuzzDOCXBody fuzzes the content of the archive, which mutations of the archive rarely reach.
 func FuzzDOCXBody(f *testing.F) {
 	f.Add(`<w:p><w:pPr><w:pStyle w:val="Titel"/></w:pPr><w:r><w:t>x</w:t></w:r></w:p>`)
 	x := New(smallLimits)

@@ -1,7 +1,6 @@
 package extract
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,9 +16,8 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// TestABadFolder is the folder of the second point: every good document is read, every
-// bad one has a reason that names its problem.
-func TestABadFolder(t *testing.T) {
+// Every good document of a folder is read. Every bad one has a reason that names its problem.
+func TestFolderWithBadDocuments(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	docx := makeDOCX(t, wordParagraph(strings.Repeat("Words. ", 900)), "", "")
@@ -112,9 +110,8 @@ func nestedMultipart(depth int) string {
 	return b.String() + "\nx"
 }
 
-// TestHostileDocumentsStayWithinMemory reads them all, sixteen at once, and looks at what the
-// process took. The documents are made one at a time where they are read, so that what the
-// test holds itself does not count.
+// Sixteen hostile documents at a time are read within a memory bound. They are written to files
+// first, so that the test does not hold them in memory.
 func TestHostileDocumentsStayWithinMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
@@ -171,46 +168,4 @@ func TestHostileDocumentsStayWithinMemory(t *testing.T) {
 	if most > 400<<20 {
 		t.Errorf("the heap reached %d MiB", most>>20)
 	}
-}
-
-func child(mode string) []string { return []string{os.Args[0], mode} }
-
-func TestExtractInChild(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	raw := &source.Raw{Name: "a.docx", Data: makeDOCX(t, wordParagraph("In a child."), "", "T")}
-	doc, err := inChild(ctx, child("child-serve"), raw, Limits{})
-	if err != nil || doc.Text != "In a child." || doc.Title != "T" {
-		t.Errorf("%v %v", doc, err)
-	}
-	if doc, err := inChild(ctx, child("child-serve"), &source.Raw{Name: "a.pdf", Data: makePDF(pdfOptions{}, "PDF in a child.")}, Limits{}); err != nil || doc.Text != "PDF in a child." {
-		t.Errorf("%v %v", doc, err)
-	}
-	if doc, err := inChild(ctx, child("child-serve"), &source.Raw{Name: "l.jsonl#1", Data: []byte("{} & <text>"), PlainText: true}, Limits{}); err != nil || doc.Text != "{} & <text>" {
-		t.Errorf("%v %v", doc, err)
-	}
-	bad := (*source.InputError)(nil)
-	if _, err := inChild(ctx, child("child-serve"), &source.Raw{Name: "a.pdf", Data: makePDF(pdfOptions{password: "x"}, "x")}, Limits{}); !errors.As(err, &bad) || !strings.Contains(bad.Reason, "encrypted") {
-		t.Errorf("%v", err)
-	}
-	for mode, reason := range map[string]string{"child-hog": "out of memory", "child-signal": "signal: killed", "child-silent": "without an answer"} {
-		crash := (*CrashError)(nil)
-		if _, err := inChild(ctx, child(mode), raw, Limits{}); !errors.As(err, &crash) || !strings.Contains(crash.Reason, reason) {
-			t.Errorf("%s: %v", mode, err)
-		}
-	}
-	short, cancel := context.WithCancel(ctx)
-	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := inChild(short, child("child-hang"), raw, Limits{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-	if _, err := inChild(ctx, []string{"/nonexistent"}, raw, Limits{}); err == nil || errors.As(err, &bad) {
-		t.Errorf("no such program: %v", err)
-	}
-}
-
-func TestChildSeesNoSecrets(t *testing.T) {
-	t.Parallel()
-	got := childEnvironment([]string{"PATH=/bin", "OPENAI_API_KEY=sk", "HOME=/root", "AWS_SECRET_ACCESS_KEY=x", "GISTMILL_STORE=postgres://u:p@h/d"})
-	same(t, got, []string{"PATH=/bin", "HOME=/root"})
 }

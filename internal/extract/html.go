@@ -16,14 +16,13 @@ import (
 )
 
 const (
-	// A tree and readability's copies of it cost some hundred bytes an element; pages beyond
-	// these bounds are read as a stream, without choosing the main content.
+	// A tree and the copies that readability makes of it take a few hundred bytes per element.
+	// Larger pages are read as a stream, without choosing the main content.
 	maxTreeBytes = 8 << 20
 	maxTreeNodes = 60_000
 )
 
-// readHTML gives the main content of a page, and all of its visible text where no main
-// content stands out.
+// readHTML returns the main content of a page, or all of its visible text if it finds none.
 func readHTML(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, error) {
 	declared := ""
 	if _, name, certain := charset.DetermineEncoding(raw.Data[:min(len(raw.Data), 1024)], ""); certain || name != "windows-1252" {
@@ -39,14 +38,14 @@ func (x *Extractor) html(ctx context.Context, page []byte) (extracted, error) {
 		return extracted{}, err
 	}
 	if len(page) <= maxTreeBytes && nodes <= maxTreeNodes {
-		// The parser refuses nesting beyond 512 elements; a stream has no such limit.
+		// The parser refuses more than 512 nested elements. A stream has no such limit.
 		if root, err := html.Parse(bytes.NewReader(page)); err == nil {
 			return x.htmlTree(ctx, root)
 		}
 	}
 	h := htmlText{blocks: blocks{max: x.limits.Text}, chrome: true}
 	title, err := h.stream(bytes.NewReader(page), ctx.Err)
-	if err == nil && len(h.out) == 0 { // all of it within navigation, or an end tag is missing
+	if err == nil && len(h.out) == 0 { // all text is inside navigation, or an end tag is missing
 		h = htmlText{blocks: blocks{max: x.limits.Text}}
 		title, err = h.stream(bytes.NewReader(page), ctx.Err)
 	}
@@ -56,7 +55,7 @@ func (x *Extractor) html(ctx context.Context, page []byte) (extracted, error) {
 	return extracted{title: title, text: h.out}, err
 }
 
-// countNodes counts elements, texts and attributes before a tree is built of them.
+// countNodes counts elements, texts and attributes before a tree is built from them.
 func countNodes(ctx context.Context, page []byte) (int, error) {
 	z := html.NewTokenizer(bytes.NewReader(page))
 	z.SetMaxBuf(maxToken)
@@ -70,7 +69,7 @@ func countNodes(ctx context.Context, page []byte) (int, error) {
 			if errors.Is(z.Err(), io.EOF) {
 				return n, nil
 			}
-			return maxTreeNodes + 1, nil // the stream will say what is wrong
+			return maxTreeNodes + 1, nil // the stream reports the error
 		case html.StartTagToken, html.SelfClosingTagToken:
 			for _, more := z.TagName(); more; n++ {
 				_, _, more = z.TagAttr()
@@ -104,7 +103,7 @@ func (x *Extractor) htmlTree(ctx context.Context, root *html.Node) (extracted, e
 	if enough(main.length(), whole.length()) {
 		chosen = main
 	}
-	if chosen.length() == 0 { // everything stands in what we take for navigation
+	if chosen.length() == 0 { // all text is inside elements taken for navigation
 		chosen = htmlText{blocks: blocks{max: x.limits.Text}}
 		chosen.walk(root)
 	}
@@ -115,13 +114,13 @@ func (x *Extractor) htmlTree(ctx context.Context, root *html.Node) (extracted, e
 	return out, nil
 }
 
-// enough says whether the main content that was found can be all there is: an article has
-// some length, and does not leave nine tenths of a page behind.
+// enough reports whether the main content that was found can be complete. An article has some
+// length, and is at least a tenth of its page.
 func enough(main, whole int) bool {
 	return main >= 250 && main*10 >= whole || main*2 >= whole
 }
 
-// treeTitle is the title of a page as its head gives it.
+// treeTitle is the title in the head of a page.
 func treeTitle(root *html.Node) string {
 	var title, og string
 	for n := range root.Descendants() {

@@ -10,20 +10,21 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// maxToken bounds one tag, comment or script of a page, in bytes: the tokenizer keeps it whole.
+// maxToken limits one tag, comment or script of a page, in bytes. The tokenizer holds it in
+// memory.
 const maxToken = 4 << 20
 
-// htmlText turns elements and text, in document order, into blocks. The same rules serve a
-// tree and a bare stream of tokens, where end tags may be missing.
+// htmlText turns elements and text, in document order, into blocks. The same rules apply to a
+// tree and to a stream of tokens, in which end tags may be missing.
 type htmlText struct {
 	blocks
-	// skip is the element whose content is being dropped, and how deep it is nested in itself.
+	// skip is the element whose content is dropped, skipDepth how deep it is nested in itself.
 	skip      atom.Atom
 	skipDepth int
-	// chrome drops navigation and the like, too.
+	// chrome also drops navigation and the like.
 	chrome bool
 	xml    bool
-	cells  int // of the row so far
+	cells  int // in the current row
 }
 
 func (h *htmlText) start(a atom.Atom, hidden bool) {
@@ -60,7 +61,7 @@ func (h *htmlText) start(a atom.Atom, hidden bool) {
 		h.newline()
 	default:
 		if isBlock(a) {
-			// The paragraph in a list item or a cell goes on with its mark.
+			// A paragraph in a list item or a cell continues after the mark.
 			if h.mark == "" && !(a == atom.P && h.cells > 0 && h.gap == 0) {
 				h.block()
 			}
@@ -102,7 +103,7 @@ func (h *htmlText) words(s []byte) {
 	}
 }
 
-// walk renders a tree. It does not recurse: the depth of a page is not ours to trust.
+// walk renders a tree. It does not recurse, because a hostile page may be nested deeply.
 func (h *htmlText) walk(root *html.Node) {
 	n := root
 	for {
@@ -132,8 +133,8 @@ func (h *htmlText) walk(root *html.Node) {
 	}
 }
 
-// stream renders tokens as they come, without a tree: for pages too large for one, and for
-// XHTML. It gives the title, too.
+// stream renders tokens without a tree, for XHTML and for pages too large for a tree. It also
+// returns the title.
 func (h *htmlText) stream(r io.Reader, more func() error) (title string, err error) {
 	z := html.NewTokenizer(r)
 	z.SetMaxBuf(maxToken)
@@ -170,10 +171,10 @@ func (h *htmlText) stream(r io.Reader, more func() error) (title string, err err
 				inTitle = true
 				continue
 			}
-			h.start(a, attrs && !endsByItself(a) && tokenHidden(z))
+			h.start(a, attrs && !endsWithoutTag(a) && tokenHidden(z))
 		case html.SelfClosingTagToken:
 			name, _ := z.TagName()
-			if h.xml { // where <script/> and <title/> really are closed
+			if h.xml { // in XHTML <script/> and <title/> are closed
 				z.NextIsNotRawText()
 			}
 			if a := atom.Lookup(name); isVoid(a) {
@@ -210,7 +211,7 @@ func isHidden(attrs []html.Attribute) bool {
 	return false
 }
 
-// hides says whether an attribute makes its element invisible.
+// hides reports whether an attribute makes its element invisible.
 func hides(key, value string) bool {
 	switch key {
 	case "hidden":
@@ -231,7 +232,7 @@ func dropped(a atom.Atom) bool {
 	return false
 }
 
-// isChrome names what surrounds the content of a page.
+// isChrome reports whether an element surrounds the content of a page.
 func isChrome(a atom.Atom) bool {
 	switch a {
 	case atom.Nav, atom.Aside, atom.Footer, atom.Button, atom.Menu, atom.Dialog:
@@ -240,9 +241,9 @@ func isChrome(a atom.Atom) bool {
 	return false
 }
 
-// endsByItself names elements whose end tag may be left out (HTML standard, 13.1.2.4): in a
-// stream the end of what they hide would not be seen.
-func endsByItself(a atom.Atom) bool {
+// endsWithoutTag reports whether the end tag of an element may be omitted (HTML standard,
+// 13.1.2.4). In a stream the end of what such an element hides cannot be seen.
+func endsWithoutTag(a atom.Atom) bool {
 	switch a {
 	case atom.P, atom.Li, atom.Dt, atom.Dd, atom.Tr, atom.Td, atom.Th, atom.Thead, atom.Tbody, atom.Tfoot, atom.Option, atom.Optgroup,
 		atom.Html, atom.Body, atom.Head, atom.Colgroup, atom.Caption, atom.Rt:
@@ -269,8 +270,8 @@ func isBlock(a atom.Atom) bool {
 	return false
 }
 
-// dropBase64 removes long base64 runs, such as pictures within a page, which no reader needs
-// and which would make tokens of many megabytes. It returns data itself where there are none.
+// dropBase64 removes long runs of base64, such as inline pictures. They are useless as text and
+// would be tokens of many megabytes. It returns data itself if there are none.
 func dropBase64(data []byte) []byte {
 	const sign = "base64,"
 	i := bytes.Index(data, []byte(sign))
@@ -299,8 +300,8 @@ func isBase64(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '=' || c == '%'
 }
 
-// divideText puts a <wbr>, which changes nothing, into text that runs on for megabytes without
-// any tag, so that it does not exceed maxToken. It returns page itself where there is none.
+// divideText inserts <wbr>, which has no effect on the text, into megabytes of text without a
+// tag, so that no token exceeds maxToken. It returns page itself if there is no such text.
 func divideText(page []byte) []byte {
 	const run, mark = maxToken / 4, "<wbr>"
 	var out []byte
@@ -317,7 +318,7 @@ func divideText(page []byte) []byte {
 		}
 		i := bytes.LastIndexByte(rest[:run], ' ')
 		if i < 0 {
-			i = run - 1 // no words to be divided
+			i = run - 1 // no space to divide at
 		}
 		if out == nil {
 			out = append(make([]byte, 0, len(page)+len(page)/run*2*len(mark)), page[:len(page)-len(rest)]...)

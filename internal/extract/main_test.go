@@ -8,7 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain makes the test binary its own child process for inChild.
+// TestMain makes the test binary its own child process. The first argument chooses what the
+// child does.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {

@@ -7,8 +7,8 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// readMarkdown leaves Markdown as it is, but for a block of front matter. The title is that of
-// the front matter, else the first heading of level one.
+// readMarkdown keeps Markdown as it is, except for a block of front matter. The title is that
+// of the front matter, else the first heading of level one.
 func readMarkdown(_ context.Context, _ *Extractor, raw *source.Raw) (extracted, error) {
 	text := decode(raw.Data, "")
 	title, body := frontMatter(text)
@@ -18,8 +18,8 @@ func readMarkdown(_ context.Context, _ *Extractor, raw *source.Raw) (extracted, 
 	return extracted{title: title, text: body}, nil
 }
 
-// frontMatter splits off a block between two lines of three dashes (Jekyll's convention, which
-// Hugo, Pandoc and others share) and gives the title in it.
+// frontMatter removes a block between two lines of three dashes, and returns the title in it.
+// Jekyll, Hugo, Pandoc and others use this form.
 func frontMatter(text []byte) (string, []byte) {
 	rest, ok := cutLine(text, "---")
 	if !ok {
@@ -35,7 +35,7 @@ func frontMatter(text []byte) (string, []byte) {
 		key, value, hasColon := bytes.Cut(line, []byte{':'})
 		indented := len(line) > 0 && (line[0] == ' ' || line[0] == '\t' || line[0] == '-' || line[0] == '#')
 		if len(line) > 0 && !hasColon && !indented || len(text)-len(rest) > 64<<10 {
-			return "", text // a rule between paragraphs
+			return "", text // three dashes as a thematic break
 		}
 		if string(key) == "title" {
 			title = bytes.Trim(bytes.TrimSpace(value), `"'`)
@@ -45,13 +45,13 @@ func frontMatter(text []byte) (string, []byte) {
 	return "", text
 }
 
-// cutLine removes the first line when it is want.
+// cutLine removes the first line if it is want.
 func cutLine(text []byte, want string) ([]byte, bool) {
 	line, rest, _ := bytes.Cut(text, []byte{'\n'})
 	return rest, string(bytes.TrimRight(line, "\r \t")) == want
 }
 
-// firstHeading finds a heading of level one, ATX or Setext, outside of code fences.
+// firstHeading returns the first heading of level one, ATX or Setext, outside of code fences.
 func firstHeading(text []byte) string {
 	var before []byte
 	fence := false

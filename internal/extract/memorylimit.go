@@ -7,12 +7,14 @@ import (
 	"strings"
 )
 
-// noLimit is more than any machine has: version 1 of cgroups writes such a number where there is no limit.
+// noLimit is more than any machine has. Version 1 of cgroups reports such a number for no
+// limit.
 const noLimit = 1 << 60
 
-// memoryLimit is how much memory this process and those beside it in its container may have together, in bytes: the least limit of
-// the memory cgroups that it is in, of version 1 or 2 (cgroups(7)). 0 means no limit, or none that can be read. root is the
-// root of the file system.
+// memoryLimit is the common memory limit of this process and the other processes in its
+// container, in bytes: the smallest limit of its memory cgroups, of version 1 or 2
+// (cgroups(7)). 0 means that there is none, or that it cannot be read. root is the root of the
+// file system.
 func memoryLimit(root fs.FS) int64 {
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -32,7 +34,7 @@ func memoryLimit(root fs.FS) int64 {
 		default:
 			continue
 		}
-		// Within a container the path may be the host's, of which only the root is mounted.
+		// In a container the path may be that of the host, while only its root is mounted.
 		for at := path.Clean("/" + parts[2]); ; at = path.Dir(at) {
 			if b, err := fs.ReadFile(root, path.Join(base, at, file)); err == nil {
 				if n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && n > 0 {

@@ -2,5 +2,5 @@
 
 package extract
 
-// hostileScale is 1: the documents have the sizes that would do harm.
+// hostileScale is 1: hostile documents have sizes that would do harm.
 const hostileScale = 1

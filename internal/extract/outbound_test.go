@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// visits gives the address of a server that nobody has business with, and counts its connections.
+// visits returns the address of a server and the count of its connections. Nothing should
+// connect to it.
 func visits(t *testing.T) (string, *atomic.Int64) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -38,8 +39,8 @@ func visits(t *testing.T) (string, *atomic.Int64) {
 	return listener.Addr().String(), count
 }
 
-// luring are documents of every format that name an address, or a file, in all the ways in which readers of such formats have been
-// made to go there.
+// luring are documents of every format that name an address or a file in every way known to
+// make readers of the format go there.
 func luring(t *testing.T, url, file string) map[string][]byte {
 	t.Helper()
 	doctype := `<!DOCTYPE x [<!ENTITY far SYSTEM "` + url + `/entity"><!ENTITY near SYSTEM "file://` + file + `"><!ENTITY % all SYSTEM "` + url + `/dtd"> %all;]>`
@@ -89,7 +90,8 @@ func luring(t *testing.T, url, file string) map[string][]byte {
 	}
 }
 
-// No reader goes where a document says: not to an address, which could be that of a metadata service or of a neighbour, and not to a file.
+// No reader follows an address or a file name in a document. An address could be that of a
+// metadata service or of another tenant.
 func TestDocumentsLeadNowhere(t *testing.T) {
 	t.Parallel()
 	address, count := visits(t)
@@ -105,7 +107,7 @@ func TestDocumentsLeadNowhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Contains(data, []byte(address)) && !strings.Contains(name, ".docx") && !strings.Contains(name, ".epub") {
-			t.Errorf("%s does not lure", name)
+			t.Errorf("%s names no address", name)
 		}
 	}
 	s := openFolder(t, dir)
@@ -114,26 +116,27 @@ func TestDocumentsLeadNowhere(t *testing.T) {
 	for _, e := range list(t, s) {
 		_, doc, err := x.Read(t.Context(), s, e.Ref)
 		if err != nil {
-			t.Logf("%s: %v", e.URI, err) // a refusal is as good
+			t.Logf("%s: %v", e.URI, err) // a refusal is fine too
 			continue
 		}
 		read++
 		if strings.Contains(doc.Text+doc.Title, inside) {
-			t.Errorf("%s has brought in a file: %s", e.URI, doc.Text)
+			t.Errorf("%s contains another file: %s", e.URI, doc.Text)
 		}
 	}
 	if read < 8 {
-		t.Errorf("only %d documents of %d were read: this shows little", read, len(all))
+		t.Errorf("only %d of %d documents were read, which proves little", read, len(all))
 	}
 	if n := count.Load(); n != 0 {
-		t.Errorf("documents have led to %d connections", n)
+		t.Errorf("documents caused %d connections", n)
 	}
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := conn.Read(make([]byte, 1)); err == nil || count.Load() != 1 { // it counts, and closes then
+	// The server counts a connection before it closes it.
+	if _, err := conn.Read(make([]byte, 1)); err == nil || count.Load() != 1 {
 		t.Errorf("a visit is not counted: %d, %v", count.Load(), err)
 	}
 }

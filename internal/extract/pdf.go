@@ -24,23 +24,23 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// pdfEngine runs PDFium in WebAssembly. Each document gets an instance of its own, with
-// bounded memory and no access to files, so that no document can harm the next.
+// pdfEngine runs PDFium in WebAssembly. Each document gets a separate instance, with limited
+// memory and no access to files, so that no document can harm the next.
 //
-// Compiling PDFium takes some 4 s of processor time and 340 MB, once on a machine: the result
-// is kept in the user's cache folder (XDG_CACHE_HOME is heeded), from where it is loaded in
-// 0.15 s and 45 MB. Measured with wazero 1.12 on amd64.
+// Compiling PDFium takes about 4 s of processor time and 340 MB. This happens once on a
+// machine: the result is kept in the user's cache folder (see os.UserCacheDir), and loading it
+// takes 0.15 s and 45 MB. Measured with wazero 1.12 on amd64.
 type pdfEngine struct {
 	mu      sync.Mutex
 	pool    pdfium.Pool
 	cache   wazero.CompilationCache
 	memory  *wasmMemory
-	places  *semaphore.Weighted // one for each document being read
+	slots   *semaphore.Weighted // one for each document that is read
 	failure error
 }
 
-// start compiles or loads PDFium before the first PDF. budget is the memory of the Extractor,
-// all of which is held meanwhile.
+// start compiles or loads PDFium before the first PDF. budget is the memory of the Extractor;
+// start holds all of it meanwhile.
 func (e *pdfEngine) start(ctx context.Context, l Limits, budget *semaphore.Weighted) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -54,14 +54,16 @@ func (e *pdfEngine) start(ctx context.Context, l Limits, budget *semaphore.Weigh
 	began := time.Now()
 	e.cache = compilationCache()
 	e.memory = &wasmMemory{limit: uint64(l.PDFMemory)}
-	e.places = semaphore.NewWeighted(int64(l.PDFInstances))
+	e.slots = semaphore.NewWeighted(int64(l.PDFInstances))
 	const page = 64 << 10
+	// PDFium is built with setjmp, which needs exception handling. Without CloseOnContextDone, Kill
+	// does not end a loop.
 	config := wazero.NewRuntimeConfig().
-		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExceptionHandling). // PDFium is built with setjmp
-		WithCloseOnContextDone(true).                                                      // else Kill would not end a loop
+		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExceptionHandling).
+		WithCloseOnContextDone(true).
 		WithMemoryLimitPages(uint32(l.PDFMemory / page)).
 		WithCompilationCache(e.cache)
-	// The engine outlives the document that starts it, so that document's end must not end it.
+	// The engine outlives the document that starts it, and so does its context.
 	base := experimental.WithMemoryAllocator(context.WithoutCancel(ctx), e.memory)
 	e.pool, e.failure = webassembly.Init(webassembly.Config{
 		Context: base, RuntimeConfig: config, MaxTotal: l.PDFInstances, MaxIdle: 1,
@@ -71,13 +73,13 @@ func (e *pdfEngine) start(ctx context.Context, l Limits, budget *semaphore.Weigh
 		e.failure = fmt.Errorf("start the PDF engine: %w", e.failure)
 	}
 	if time.Since(began) > time.Second {
-		debug.FreeOSMemory() // it was compiled: that much is not needed again
+		debug.FreeOSMemory() // it was compiled, and that memory is not needed again
 	}
 	return e.failure
 }
 
-// compilationCache falls back to memory where there is no folder to write to. The folder is
-// the user's own: what lies in it is run.
+// compilationCache is in memory if there is no folder to write to. The folder is accessible
+// only to the user, because its content is executed.
 func compilationCache() wazero.CompilationCache {
 	if dir, err := os.UserCacheDir(); err == nil {
 		dir = filepath.Join(dir, "gistmill", "pdfium")
@@ -96,18 +98,19 @@ func (e *pdfEngine) close() error {
 	if e.pool == nil {
 		return nil
 	}
-	err := errors.Join(e.pool.Close(), e.cache.Close(context.Background())) //nolint:forbidigo // closing must happen whatever has ended
+	err := errors.Join(e.pool.Close(), e.cache.Close(context.Background())) //nolint:forbidigo // closing does not depend on any context
 	e.pool, e.failure = nil, errors.New("the PDF engine is closed")
 	return err
 }
 
-// with runs do on a fresh instance. When ctx ends the instance is killed and ctx's error comes back.
+// with calls do with a fresh instance. When ctx ends, it kills the instance and returns the
+// error of ctx.
 func (e *pdfEngine) with(ctx context.Context, do func(pdfium.Pdfium) error) (err error) {
 	e.mu.Lock()
 	instance, err := e.pool.GetInstanceWithContext(ctx)
 	memory := e.memory.taken()
 	e.mu.Unlock()
-	// Freed only here: while a killed instance still runs its last steps it may touch it.
+	// Freed only here, because a killed instance may use it until it has ended.
 	defer func() { err = errors.Join(err, memory.unmap()) }()
 	if err != nil {
 		return fmt.Errorf("start a PDF engine: %w", err)
@@ -116,7 +119,7 @@ func (e *pdfEngine) with(ctx context.Context, do func(pdfium.Pdfium) error) (err
 	go func() {
 		select {
 		case <-ctx.Done():
-			_ = instance.Kill() // whatever it says, the instance is not used again
+			_ = instance.Kill() // after an error too, the instance is not used again
 			killed <- true
 		case <-done:
 			killed <- false
@@ -129,7 +132,7 @@ func (e *pdfEngine) with(ctx context.Context, do func(pdfium.Pdfium) error) (err
 			err = ctx.Err()
 			return
 		}
-		_ = instance.Close() // of a crashed instance it fails, and the memory is dropped all the same
+		_ = instance.Close() // fails for a crashed instance; its memory is freed anyway
 		if p != nil {
 			err = inputError("broken PDF: it crashed the PDF engine")
 		}
@@ -137,7 +140,7 @@ func (e *pdfEngine) with(ctx context.Context, do func(pdfium.Pdfium) error) (err
 	return do(instance)
 }
 
-// readPDF gives the text layer of a PDF.
+// readPDF returns the text layer of a PDF.
 func readPDF(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, error) {
 	var out extracted
 	err := x.pdf.with(ctx, func(p pdfium.Pdfium) error {
@@ -198,7 +201,7 @@ func pageText(p pdfium.Pdfium, doc references.FPDF_DOCUMENT, index int) (string,
 	return text.Text, nil
 }
 
-// pdfProblem puts PDFium's error into words.
+// pdfProblem describes an error of PDFium.
 func pdfProblem(data []byte, err error) error {
 	switch {
 	case errors.Is(err, pdferrors.ErrPassword):

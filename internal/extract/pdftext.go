@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// pdfPages holds the text of a PDF's pages, line by line as printed.
+// pdfPages holds the text of the pages of a PDF, with the lines as printed.
 type pdfPages []string
 
-// join makes running text of pages: what stands at the head or foot of most pages is left
-// out, words divided at a line's end are put together, and a sentence that runs on over a page
-// is not broken up.
+// join makes running text of the pages. It leaves out lines that repeat at the head or foot of
+// most pages, joins words that were divided at the end of a line, and keeps a sentence that
+// continues on the next page in one paragraph.
 func (p pdfPages) join() []byte {
 	lines := make([][]string, len(p))
 	for i, page := range p {
-		for line := range strings.SplitSeq(mendHyphens(strings.ReplaceAll(page, "\r\n", "\n")), "\n") {
+		for line := range strings.SplitSeq(joinHyphens(strings.ReplaceAll(page, "\r\n", "\n")), "\n") {
 			if line = strings.TrimSpace(line); line != "" {
 				lines[i] = append(lines[i], line)
 			}
@@ -39,8 +39,8 @@ func (p pdfPages) join() []byte {
 	return out.Bytes()
 }
 
-// writeLine appends a line. A word that was divided at the end of the line before is put
-// together: its hyphen goes where a lower-case letter stands on both sides.
+// writeLine appends a line. It joins a word that was divided at the end of the previous line,
+// and removes its hyphen between two lower-case letters.
 func writeLine(out *bytes.Buffer, line string) {
 	if b := out.Bytes(); len(b) > 1 && b[len(b)-1] == '\n' {
 		word, ok := bytes.CutSuffix(bytes.TrimRight(b, " \n"), []byte{'-'})
@@ -53,9 +53,9 @@ func writeLine(out *bytes.Buffer, line string) {
 	out.WriteString(line)
 }
 
-// mendHyphens treats the marks that PDFium puts where it joined two lines at a hyphen, U+0002
-// or U+FFFE, in the same way.
-func mendHyphens(page string) string {
+// joinHyphens does the same for the marks, U+0002 or U+FFFE, that PDFium writes where it joined
+// two lines at a hyphen.
+func joinHyphens(page string) string {
 	if !strings.ContainsAny(page, "\x02\ufffe") {
 		return page
 	}
@@ -81,8 +81,9 @@ func endsSentence(b []byte) bool {
 	return strings.ContainsRune(".!?:…。！？", r)
 }
 
-// dropRepeated removes the two outermost lines at either end of a page where more than half
-// of the pages (at least three) carry the same, digits aside: running titles and page numbers.
+// dropRepeated removes running titles and page numbers. These are the two outermost lines at
+// either end of a page if more than half of the pages, and at least three, have the same, apart
+// from digits.
 func dropRepeated(pages [][]string) {
 	const depth = 2
 	seen := map[string]int{}
@@ -98,7 +99,7 @@ func dropRepeated(pages [][]string) {
 	}
 	repeated := func(end, line string) bool { n := seen[end+shape(line)]; return n >= 3 && 2*n > full }
 	for p, lines := range pages {
-		if len(lines) <= 2*depth { // a page of nothing else is left alone
+		if len(lines) <= 2*depth { // a page with no other lines keeps them
 			continue
 		}
 		from, to := 0, len(lines)
@@ -114,7 +115,7 @@ func dropRepeated(pages [][]string) {
 	}
 }
 
-// shape is a line with every number as one #.
+// shape is a line with each number replaced by #.
 func shape(line string) string {
 	var b strings.Builder
 	digits := false
@@ -132,7 +133,7 @@ func shape(line string) string {
 	return b.String()
 }
 
-// usableTitle drops what programs write into the title of a file when nobody gave one.
+// usableTitle drops titles that programs write if the user set none.
 func usableTitle(title string) string {
 	low := strings.ToLower(strings.TrimSpace(title))
 	for _, prefix := range []string{"microsoft word - ", "untitled", "layout 1", "slide 1"} {

@@ -2,6 +2,6 @@
 
 package extract
 
-// hostileScale makes hostile documents smaller where the race detector makes everything ten
-// times slower: what is looked for then are races, not sizes.
+// hostileScale makes hostile documents smaller. The race detector slows tests down tenfold, and
+// these runs look for races only.
 const hostileScale = 32

@@ -9,8 +9,8 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// Reader fetches documents and extracts their text for a process that must survive them. It chooses
-// where each one is read: in this process, or in a child process. Its methods may be used from
+// Reader fetches documents and extracts their text for a process that must survive them. It
+// reads each document in this process or in a child process. Its methods may be used from
 // several goroutines at once.
 type Reader struct {
 	extractor *Extractor
@@ -22,8 +22,8 @@ type Reader struct {
 	isolatedSlots, childSlots chan struct{}
 }
 
-// NewReader prepares a Reader and starts nothing. command is the command line of a child process,
-// which calls [Serve].
+// NewReader returns a Reader and starts nothing. command is the command line of a child
+// process, which calls [Serve].
 func NewReader(l Limits, command ...string) *Reader {
 	return &Reader{
 		extractor: New(l), command: command, limits: l,
@@ -37,9 +37,9 @@ func (r *Reader) Close() error { return r.extractor.Close() }
 // Stuck returns how many readers are stuck in this process, see [Extractor.Stuck].
 func (r *Reader) Stuck() int64 { return r.extractor.Stuck() }
 
-// Read reads a document in this process. It reads it in a child process while a reader is stuck in
-// this process, so that no second one gets stuck, and while suspects are read. Results and errors are
-// those of [Extractor.Read]; the error is a [*CrashError] if a child process died.
+// Read reads a document in this process. It uses a child process while a reader is stuck in
+// this process, so that no second one gets stuck, and while suspects are read. Results and
+// errors are those of [Extractor.Read]; the error is a [*CrashError] if a child process died.
 func (r *Reader) Read(ctx context.Context, s *source.Source, ref source.Ref) (*source.Raw, *Document, error) {
 	if r.extractor.Stuck() > 0 || !r.gate.tryEnter() {
 		return r.readInChild(ctx, s, ref)
@@ -59,14 +59,15 @@ func (r *Reader) readInChild(ctx context.Context, s *source.Source, ref source.R
 	return raw, doc, err
 }
 
-// ReadIsolated reads a suspect in a child process. No document is read in this process meanwhile.
-// Results and errors are those of [Reader.Read].
+// ReadIsolated reads a suspect in a child process. No document is read in this process
+// meanwhile. Results and errors are those of [Reader.Read].
 //
-// It calls countCrash with +1 before the child starts and with -1 after the child has ended. If this
-// process dies together with the child, the count remains: a kernel that is short of memory may kill
-// both. It does not count while the document is fetched, or while a reader is stuck in this process,
-// since that reader could be what kills the process. An error of countCrash(+1) is returned and nothing
-// is read; an error of countCrash(-1) is joined to the error of the read.
+// It calls countCrash with +1 before the child starts and with -1 after the child has ended. If
+// this process dies together with the child, the count remains: a kernel that is short of
+// memory may kill both. ReadIsolated does not count while it fetches the document, nor while a
+// reader is stuck in this process, because that reader may be what kills the process. If
+// countCrash(+1) fails, nothing is read. An error of countCrash(-1) is joined to that of the
+// read.
 func (r *Reader) ReadIsolated(
 	ctx context.Context, s *source.Source, ref source.Ref, countCrash func(delta int64) error,
 ) (raw *source.Raw, doc *Document, err error) {
@@ -110,9 +111,10 @@ func inSlot(ctx context.Context, slots chan struct{}, do func() error) error {
 	}
 }
 
-// gate separates in time the documents read in this process and the suspects read by children. So if
-// this process dies while a suspect is read, no other document is the cause. Each side admits any number.
-// Its methods may be used from several goroutines at once. The zero value is open.
+// gate keeps documents that are read in this process and suspects that children read apart in
+// time. So if this process dies while a suspect is read, no other document is the cause. Each
+// side admits any number. Its methods may be used from several goroutines at once. The zero
+// value is open.
 type gate struct {
 	mu       sync.Mutex
 	inside   int           // documents that are read in this process
@@ -120,7 +122,8 @@ type gate struct {
 	idle     chan struct{} // closed when inside becomes 0; nil if no suspect waits for that
 }
 
-// tryEnter admits a document to this process until leave. It returns false while the gate is closed.
+// tryEnter admits a document to this process until leave. It returns false while the gate is
+// closed.
 func (g *gate) tryEnter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -141,8 +144,8 @@ func (g *gate) leave() {
 	}
 }
 
-// close keeps documents out of this process until open, and returns when none is inside. After an error,
-// which is that of ctx, the caller must not call open.
+// close admits no further document until open, and returns when none is inside. It fails with
+// the error of ctx; then the caller must not call open.
 func (g *gate) close(ctx context.Context) error {
 	idle := g.beginClosing()
 	if idle == nil {

@@ -79,8 +79,8 @@ func TestGateOpensWhenASuspectGivesUp(t *testing.T) {
 	})
 }
 
-// newReader returns a Reader with a folder that holds a.txt. Its child process works in the given mode,
-// see TestMain.
+// newReader returns a Reader, and a folder with a.txt. The child processes of the Reader run in the
+// given mode, see TestMain.
 func newReader(t *testing.T, mode string) (*Reader, *source.Source) {
 	t.Helper()
 	r := NewReader(Limits{}, os.Args[0], mode)

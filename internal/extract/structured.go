@@ -15,7 +15,8 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// looksLikeJSON wants an object or an array that is valid, or that is named .json.
+// looksLikeJSON requires a valid object or array, or the name of a JSON file and the start of
+// one.
 func looksLikeJSON(data, head []byte, ext string) bool {
 	rest := bytes.TrimLeft(head, " \t\r\n")
 	if len(rest) == 0 || rest[0] != '{' && rest[0] != '[' {
@@ -24,13 +25,13 @@ func looksLikeJSON(data, head []byte, ext string) bool {
 	if ext == ".json" || ext == ".geojson" || ext == ".ipynb" {
 		return true
 	}
-	// What encoding/json accepts. The decoder reads a bytes.Buffer in place, without a copy.
+	// With these options it accepts what encoding/json accepts. A bytes.Buffer is read in place.
 	d := jsontext.NewDecoder(bytes.NewBuffer(decode(data, "")), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return d.SkipValue() == nil
 }
 
-// readJSON writes a JSON document, or several after another, as indented lines of keys and
-// values: what a reader needs of it, without quotes and braces.
+// readJSON writes one JSON document, or several in sequence, as indented lines of keys and
+// values, without quotes and braces.
 func readJSON(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, error) {
 	d := json.NewDecoder(bytes.NewReader(decode(raw.Data, "")))
 	d.UseNumber()
@@ -71,8 +72,8 @@ type jsonLevel struct {
 	key    bool // the next token of an object is a key
 }
 
-// maxIndent keeps deep documents from growing by their white space: text has at most six times
-// the size of the JSON.
+// maxIndent keeps deep documents from growing by their white space. The text has at most six
+// times the size of the JSON.
 const maxIndent = 4
 
 func (w *jsonText) token(t json.Token) {
@@ -140,8 +141,8 @@ func jsonScalar(t json.Token) string {
 	return "null"
 }
 
-// looksLikeCSV wants rows of the same number of fields; where the name does not say so, many
-// of them and short ones, since prose has commas too.
+// looksLikeCSV requires rows with the same number of fields. If the name does not say CSV, it
+// requires many rows and short fields, because prose has commas too.
 func looksLikeCSV(head []byte, cut bool, ext string) bool {
 	named := ext == ".csv" || ext == ".tsv"
 	if cut {
@@ -180,7 +181,7 @@ func looksLikeCSV(head []byte, cut bool, ext string) bool {
 	}
 }
 
-// csvComma finds the separator that occurs most in the first line; 0 when none does.
+// csvComma returns the most frequent separator of the first line, 0 if there is none.
 func csvComma(head []byte, ext string) rune {
 	first, _, _ := bytes.Cut(bytes.TrimLeft(head, "\r\n"), []byte{'\n'})
 	best, most := rune(0), 0
@@ -192,8 +193,8 @@ func csvComma(head []byte, ext string) rune {
 	return best
 }
 
-// readCSV writes each row as a line of "name: value" pairs, by the names in the first row;
-// without such names as values divided by bars.
+// readCSV writes each row as a line of "name: value" pairs, with the names in the first row.
+// Without names it separates the values by bars.
 func readCSV(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, error) {
 	text := decode(raw.Data, "")
 	r := csv.NewReader(bytes.NewReader(text))
@@ -256,7 +257,7 @@ func appendRow(out []byte, names, record []string) []byte {
 	return out
 }
 
-// namesColumns says whether a row can be a head: short, different, and no numbers.
+// namesColumns reports whether a row can name the columns: short, different, and no numbers.
 func namesColumns(record []string) bool {
 	if len(record) < 2 {
 		return false
@@ -270,18 +271,18 @@ func namesColumns(record []string) bool {
 		seen[f] = true
 		size += len(f)
 	}
-	return size <= maxColumnName*len(record) // they are repeated with every row
+	return size <= maxColumnName*len(record) // the names are repeated in every row
 }
 
-// maxColumnName is how long the names of columns may be on the average, in bytes.
+// maxColumnName limits the average length of column names, in bytes.
 const maxColumnName = 24
 
-// looksLikeXML wants the declaration; HTML was ruled out before.
+// looksLikeXML requires the declaration. HTML has been ruled out before.
 func looksLikeXML(head []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("<?xml"))
 }
 
-// readXMLText gives the text of an XML document, an element a line.
+// readXMLText returns the text of an XML document, with a line for each element.
 func readXMLText(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, error) {
 	b := blocks{max: x.limits.Text}
 	count := 0
@@ -302,7 +303,7 @@ func readXMLText(ctx context.Context, x *Extractor, raw *source.Raw) (extracted,
 	return extracted{text: b.out}, err
 }
 
-// xmlCharset reads the encoding out of an XML declaration.
+// xmlCharset reads the encoding from an XML declaration.
 func xmlCharset(data []byte) string {
 	head := data[:min(len(data), 256)]
 	if i := bytes.IndexByte(head, '>'); i > 0 {

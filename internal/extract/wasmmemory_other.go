@@ -4,7 +4,7 @@ package extract
 
 import "github.com/tetratelabs/wazero/experimental"
 
-// wasmMemory lets instances grow on the Go heap.
+// wasmMemory allocates the memory of instances on the Go heap.
 type wasmMemory struct{ limit uint64 }
 
 // Allocate implements experimental.MemoryAllocator.

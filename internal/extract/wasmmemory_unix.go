@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wasmMemory gives instances their linear memory outside of the Go heap: growing it then
-// copies nothing, its size does not drive the garbage collector, and it returns to the system
-// at once. It is used under pdfEngine.mu.
+// wasmMemory allocates the linear memory of instances outside of the Go heap. So growing it
+// copies nothing, it does not drive the garbage collector, and it returns to the system at
+// once. The caller holds pdfEngine.mu.
 type wasmMemory struct {
 	limit uint64
 	last  *mapping
@@ -24,17 +24,17 @@ func (m *wasmMemory) Allocate(_, _ uint64) experimental.LinearMemory {
 	if err == nil {
 		m.last.bytes = b
 	}
-	return m.last // without bytes the module cannot be instantiated, which is an error there
+	return m.last // without bytes, instantiating the module fails
 }
 
-// taken hands over the mapping that was made last.
+// taken returns the last mapping, once.
 func (m *wasmMemory) taken() *mapping {
 	t := m.last
 	m.last = nil
 	return t
 }
 
-// mapping is one reserved range, of which wazero uses the front.
+// mapping is one reserved range. wazero uses its front.
 type mapping struct{ bytes []byte }
 
 // Reallocate implements experimental.LinearMemory.
@@ -45,7 +45,7 @@ func (m *mapping) Reallocate(size uint64) []byte {
 	return m.bytes[:size]
 }
 
-// Free does nothing: see pdfEngine.with.
+// Free does nothing, see pdfEngine.with.
 func (m *mapping) Free() {}
 
 func (m *mapping) unmap() error {

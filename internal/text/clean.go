@@ -6,27 +6,27 @@ import (
 	"unicode/utf8"
 )
 
-// Stats says what [Clean] found in its input.
+// Stats describes the input of [Clean].
 type Stats struct {
 	// Runes counts the characters of the input.
 	Runes int
-	// Bad counts control characters and invalid bytes, which text does not hold.
+	// Bad counts control characters and invalid bytes, which text does not have.
 	Bad int
-	// Visible says whether a letter, digit, mark or symbol is left.
+	// Visible reports whether a letter, digit, mark or symbol is left.
 	Visible bool
 }
 
-// Binary reports whether the input cannot have been text: more than one character in ten is bad. A
-// damaged text has far fewer, compressed or executable data far more.
+// Binary reports whether the input cannot have been text: more than one character in ten is
+// bad. A damaged text has far fewer, compressed or executable data far more.
 func (s Stats) Binary() bool { return s.Bad*10 > s.Runes }
 
-// Clean makes text fit to be read and compared: valid UTF-8, \n for every kind of line end, no
-// control and no invisible characters (which hide instructions from people), no-break and
-// typographic spaces as plain ones, no white space at line ends, no more than one empty line
-// in a row.
+// Clean makes text fit to be read and compared. The result is valid UTF-8 with \n line ends. It
+// has no control characters and no invisible ones, which can hide instructions from people.
+// No-break and typographic spaces become plain ones. White space at line ends is removed, and
+// at most one empty line remains in a row. Cleaning a result again does not change it.
 func Clean(data []byte) (string, Stats) { return clean(data, false) }
 
-// CleanLine is [Clean] for one line: white space of any kind and length becomes one space.
+// CleanLine is [Clean] for one line: each run of white space becomes one space.
 func CleanLine(s string) string {
 	line, _ := clean([]byte(s), true)
 	return line
@@ -36,7 +36,7 @@ func clean(data []byte, oneLine bool) (string, Stats) {
 	var st Stats
 	var b strings.Builder
 	b.Grow(len(data))
-	lines, spaces := 0, 0 // waiting to be written
+	lines, spaces := 0, 0 // not written yet
 	var tabs bool
 	var last rune
 	flush := func() {
@@ -67,7 +67,7 @@ func clean(data []byte, oneLine bool) (string, Stats) {
 	}
 	for i := 0; i < len(data); {
 		c := data[i]
-		if printed(c) { // the common case: words in ASCII, with a space between two of them
+		if printed(c) { // the common case: ASCII words with one space between them
 			j := i + 1
 			for j < len(data) && (printed(data[j]) || data[j] == ' ' && j+1 < len(data) && printed(data[j+1])) {
 				j++
@@ -112,8 +112,8 @@ func clean(data []byte, oneLine bool) (string, Stats) {
 			b.WriteRune(utf8.RuneError)
 			last = utf8.RuneError
 		case runeJoiner:
-			// Persian, the Indic scripts and emoji need them between two of their own
-			// characters; elsewhere they only hide.
+			// Persian, Indic scripts and emoji need joiners between two of their own characters.
+			// Elsewhere joiners are invisible.
 			after, _ := utf8.DecodeRune(data[next:])
 			if last >= 0x600 && after >= 0x600 && classify(after, 3) == runeVisible {
 				flush()
@@ -143,12 +143,12 @@ const (
 	runeLine
 	runeJoiner  // zero-width (non-)joiner
 	runeHidden  // dropped
-	runeBad     // dropped, and a sign that this is no text
+	runeBad     // dropped; a sign that the input is not text
 	runeInvalid // not UTF-8
 )
 
-// classify sorts a character. What is hidden follows Unicode's Default_Ignorable_Code_Point
-// and Bidi_Control (PropList 16.0), and the fillers that show as blank.
+// classify sorts a character. Hidden are those in Default_Ignorable_Code_Point and Bidi_Control
+// of Unicode (PropList 16.0), and the fillers that show as blank.
 func classify(r rune, size int) runeClass {
 	switch {
 	case r == ' ' || r == '\t':
@@ -172,7 +172,7 @@ func classify(r rune, size int) runeClass {
 		}
 		return runeVisible
 	case r == 0x200b || r == 0x200e || r == 0x200f, // zero width, marks
-		r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f, // overrides, isolates, invisible operators
+		r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f, // overrides, isolates, operators
 		r == 0x3164, r == 0xffa0, r == 0x2800, // fillers
 		r >= 0xfe00 && r <= 0xfe0f, r == 0xfeff, // variation selectors, byte order mark
 		r >= 0xfff0 && r <= 0xfffb,
