@@ -1,5 +1,5 @@
 # Everything that is done with gistmill. CI calls these targets and nothing else.
-# build, run and test need Go, gcc and make; each other target says what it needs.
+# build, run and test need Go, gcc and make. Each other target says what it needs.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -65,8 +65,8 @@ image-docker: ## Build the same with the Dockerfile (needs Docker)
 test: ## Run all tests that need nothing but this machine, with the race detector
 	$(GO) test -race $(TESTFLAGS) ./...
 
-# Packages with tests for real servers say so by their build tag. Each is run
-# whole, one after the other, as they share the servers.
+# Packages with tests for real servers have a build tag. Each is run whole, one after
+# another, because they share the servers.
 .PHONY: integration
 integration: ## Run the tests against a real Redis and PostgreSQL (make services starts them)
 	@servers=$$(.ci/services env); eval "$$servers"; \
@@ -74,8 +74,8 @@ integration: ## Run the tests against a real Redis and PostgreSQL (make services
 	test -n "$$packages" || { echo 'no test has the build tag integration' >&2; exit 1; }; \
 	set -x; $(GO) test -race -count=1 -p 1 -timeout 20m -tags integration $(TESTFLAGS) $$packages
 
-# Redis is away for a minute, PostgreSQL for longer than leases last, a worker is frozen for two minutes, and clocks are
-# minutes apart, for which the program is compiled a second time.
+# Redis is away for a minute, PostgreSQL for longer than a lease, a worker is frozen for two
+# minutes, and clocks are minutes apart, for which the program is compiled a second time.
 .PHONY: integration-long
 integration-long: ## Run the outages of test/integration at full length, and workers with wrong clocks (make services)
 	@servers=$$(.ci/services env); eval "$$servers"; \
@@ -85,14 +85,14 @@ integration-long: ## Run the outages of test/integration at full length, and wor
 chart: $(BIN)/tools/helm3 $(BIN)/tools/helm4 $(BIN)/tools/promtool ## Check the Helm chart with Helm 3 and 4: lint, real types, Pod Security, KEDA's settings, alerts
 	$(GO) test -count=1 -tags chart $(TESTFLAGS) ./deploy/...
 
-# Binaries of Kubernetes and KEDA are built once, about 20 minutes on two cores, and kept in GISTMILL_CLUSTER_CACHE,
-# else in the user's cache folder. Without the race detector, which would look at the tests and not at what runs in pods.
+# Builds Kubernetes and KEDA once, about 20 minutes on two cores, and keeps them in GISTMILL_CLUSTER_CACHE,
+# else in the user's cache folder. Without the race detector, which would watch the tests and not the pods.
 .PHONY: e2e
 e2e: $(BIN)/tools/helm4 ## Run the chart on a whole real Kubernetes with KEDA (as root; test/e2e/README.md)
 	$(GO) run ./test/e2e/cluster/command build
 	$(GO) test -count=1 -timeout 20m -tags e2e $(TESTFLAGS) ./test/e2e
 
-# In the bubbles' time hours pass in seconds of processor time; the race detector would make minutes of them.
+# In simulated time hours take seconds of processor time; with the race detector they would take minutes.
 .PHONY: simulate
 simulate: ## Run the limiter against every kind of limit, minutes of it in simulated time
 	$(GO) test -count=1 -tags simulation -run 'More|TenMinutes' $(TESTFLAGS) ./internal/llm/limiter
@@ -145,7 +145,7 @@ bench-enqueue: ## Measure enqueue of a .jsonl file with LINES documents (make se
 
 ##@ Release it
 
-# The chart has the version of the program, and by that the image of the same release.
+# The chart has the version of the program, and with it uses the image of the same release.
 .PHONY: publish
 publish: $(BIN)/tools/helm4 ## Push image and chart of VERSION to REGISTRY, and their digests to bin/published
 	@mkdir -p $(BIN)
@@ -187,12 +187,12 @@ $(BIN)/tools/govulncheck: tools/go.mod tools/go.sum
 	@mkdir -p $(@D)
 	cd tools && $(GO) build -o ../$@ golang.org/x/vuln/cmd/govulncheck
 
-# Both Helms, for the chart is to work with each.
+# Both Helms, because the chart must work with each.
 $(BIN)/tools/helm3 $(BIN)/tools/helm4: $(BIN)/tools/helm%: tools/helm/go.mod tools/helm/go.sum
 	@mkdir -p $(@D)
 	cd tools/helm && CGO_ENABLED=0 $(GO) build -o ../../$@ helm.sh/helm/v$*/cmd/helm
 
-# Without the service discoveries, which are most of it and no matter of rules.
+# Without the service discoveries: they are most of the program, and rules do not use them.
 $(BIN)/tools/promtool: tools/promtool/go.mod tools/promtool/go.sum
 	@mkdir -p $(@D)
 	cd tools/promtool && CGO_ENABLED=0 $(GO) build -tags remove_all_sd -o ../../$@ github.com/prometheus/prometheus/cmd/promtool

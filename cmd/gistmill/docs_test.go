@@ -213,3 +213,38 @@ func TestOutagesQuoteMessages(t *testing.T) {
 		t.Errorf("docs/outages.md quotes %d messages", quoted)
 	}
 }
+
+// TestArchitectureNamesFiles requires that every path in docs/architecture.md exists.
+func TestArchitectureNamesFiles(t *testing.T) {
+	t.Parallel()
+	named := 0
+	for _, span := range codeSpan.FindAllString(readFile(t, filepath.Join(repository, "docs/architecture.md")), -1) {
+		path := strings.Trim(span, "`")
+		if first, _, ok := strings.Cut(path, "/"); !ok || strings.ContainsAny(path, " *") || strings.Contains(path, "NAME") || !slices.Contains([]string{"cmd", "deploy", "docs", "internal", "test", "worker"}, first) {
+			continue
+		}
+		named++
+		if _, err := os.Stat(filepath.Join(repository, path)); err != nil {
+			t.Errorf("docs/architecture.md names %s: %v", path, err)
+		}
+	}
+	if named < 20 {
+		t.Errorf("docs/architecture.md names %d files and folders", named)
+	}
+}
+
+// TestDecisionsAreIndexed requires that docs/decisions/README.md lists every note.
+func TestDecisionsAreIndexed(t *testing.T) {
+	t.Parallel()
+	index := readFile(t, filepath.Join(repository, "docs/decisions/README.md"))
+	notes, err := filepath.Glob(filepath.Join(repository, "docs/decisions/2*.md"))
+	if err != nil || len(notes) == 0 {
+		t.Fatal(err, "no notes")
+	}
+	for _, note := range notes {
+		title, _, _ := strings.Cut(strings.TrimPrefix(readFile(t, note), "# "), "\n")
+		if entry := "[" + title + "](" + filepath.Base(note) + ")"; !strings.Contains(index, entry) {
+			t.Errorf("docs/decisions/README.md lacks %s", entry)
+		}
+	}
+}
