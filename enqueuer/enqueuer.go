@@ -116,7 +116,7 @@ func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
 	if p.Enqueued, err = e.recovery.EnqueueMissing(ctx, p.Run, p.Continued); err != nil {
 		return p, err
 	}
-	return p, e.ledger.Planned(ctx, source)
+	return p, e.ledger.RecordPlan(ctx, source)
 }
 
 func (e *Enqueuer) plan(ctx context.Context, r Request, source ledger.SourceID, profile ledger.ProfileID, holder string, p *Plan) (err error) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/tasks"
 )
@@ -112,7 +113,7 @@ func TestPlansAreNoted(t *testing.T) {
 	b := setUp(t, 1)
 	last := func() time.Time {
 		t.Helper()
-		f, err := b.ledger.Figures(t.Context())
+		f, err := report.New(b.ledger).Stats(t.Context())
 		b.ok(err)
 		if len(f.Planned) > 1 {
 			t.Fatalf("planned %v", f.Planned)

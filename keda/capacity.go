@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 )
 
@@ -128,7 +129,7 @@ func (l *Limits) read(ctx context.Context) (callCapacity, error) {
 			return unlimited(), nil
 		}
 		budget := unlimited()
-		if n, limited, err := l.config.Ledger.CallsLeft(ctx, run.ID, l.config.DayCapNano); err != nil {
+		if n, limited, err := report.New(l.config.Ledger).CallsLeft(ctx, run.ID, l.config.DayCapNano); err != nil {
 			return callCapacity{}, err
 		} else if limited {
 			budget = callCapacity{n, "the budget", true}

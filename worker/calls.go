@@ -50,7 +50,7 @@ func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Endpoi
 	name := r.Name()
 	r.Model = cmp.Or(endpoint.Model, r.Model)
 	in, out := c.bound(r)
-	reservation := ledger.Intent{
+	reservation := ledger.Reservation{
 		Run: c.open.run.ID, Document: c.claim.Document, Worker: w.id, Name: name, Model: r.Model, Token: 1 + rand.Int64N(math.MaxInt64),
 		ReservedTokens: int64(in + out), ReservedNano: nano(w.config.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.config.DayCapNano,
 		Since: c.open.run.ForcedAt,
@@ -117,7 +117,7 @@ func (c *recordedCalls) bound(r llm.Request) (in, out int) {
 
 // begin reserves the call. It waits while the ledger is away, because an unrecorded call must
 // not be made.
-func (c *recordedCalls) begin(ctx context.Context, in ledger.Intent) (call ledger.CallID, known *ledger.Answer, err error) {
+func (c *recordedCalls) begin(ctx context.Context, in ledger.Reservation) (call ledger.CallID, known *ledger.Answer, err error) {
 	err = c.worker.persist(ctx, "begin a call", func() error {
 		call, known, err = c.worker.ledger.BeginCall(ctx, in)
 		return err
@@ -135,7 +135,7 @@ func (c *recordedCalls) end(ctx context.Context, book func(context.Context) erro
 // usedBy returns the tokens and cost of a failed call. A call that was cut off (timeout,
 // reset, cancelled) may be billed in full, so its reservation counts. A refused call costs
 // what the endpoint reported.
-func (c *recordedCalls) usedBy(r llm.Request, in ledger.Intent, err error) ledger.Answer {
+func (c *recordedCalls) usedBy(r llm.Request, in ledger.Reservation, err error) ledger.Answer {
 	var e *llm.Error
 	if errors.As(err, &e) && !e.MayBeBilled {
 		return ledger.Answer{

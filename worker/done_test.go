@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
@@ -36,7 +37,7 @@ func TestDoneDocumentsAreShown(t *testing.T) {
 	}
 	run := b.workAs(b.workerOf(c), b.plan())
 	var exported []ledger.Exported
-	b.ok(b.ledger.Summaries(t.Context(), ledger.ExportFilter{Run: run.ID}, func(e ledger.Exported) error {
+	b.ok(report.New(b.ledger).Summaries(t.Context(), report.SummaryFilter{Run: run.ID}, func(e ledger.Exported) error {
 		exported = append(exported, e)
 		return nil
 	}))

@@ -173,7 +173,7 @@ func (w *Worker) takeSlot(ctx context.Context, r *openRun, slots chan struct{}) 
 // noneClaimed decides what to do with a partition that has nothing to claim now. done means
 // that its task is done.
 func (w *Worker) noneClaimed(ctx context.Context, p tasks.Partition) (done bool, err error) {
-	view, err := w.ledger.Look(ctx, ledger.PartitionID(p.ID))
+	view, err := w.ledger.PartitionStatus(ctx, ledger.PartitionID(p.ID))
 	switch {
 	case err != nil:
 		return false, err

@@ -44,7 +44,7 @@ func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 func (b *bench) claimed(run ledger.Run) (n int64) {
 	if err := b.ledger.OpenPartitions(b.Context(), run.ID, func(page []ledger.Partition) error {
 		for _, p := range page {
-			view, err := b.ledger.Look(b.Context(), p.ID)
+			view, err := b.ledger.PartitionStatus(b.Context(), p.ID)
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/source"
@@ -503,7 +504,7 @@ func TestStopHandsBackWithoutAnAttempt(t *testing.T) {
 	b.model.answer = nil
 	b.work(run)
 	b.totals(run, ledger.Totals{Total: 12, Done: 12})
-	views, err := b.ledger.Documents(t.Context(), "doc00.txt", 1)
+	views, err := report.New(b.ledger).Documents(t.Context(), "doc00.txt", 1)
 	b.ok(err)
 	if views[0].Attempts != 1 || len(views[0].History) != 0 {
 		t.Errorf("the hand-back left a trace: %+v", views[0])

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
 // completeFlag offers values of a flag to the shell.
@@ -24,7 +24,7 @@ func (c *cli) runNames(command *cobra.Command, _ []string, typed string) ([]stri
 }
 
 // pairValues are what the ledger's sources and profiles have of something.
-func (c *cli) pairValues(of func(ledger.Pair) string) cobra.CompletionFunc {
+func (c *cli) pairValues(of func(report.SourceProfile) string) cobra.CompletionFunc {
 	return func(command *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		a, err := c.settingsOf(command)
 		if err != nil {
@@ -34,7 +34,7 @@ func (c *cli) pairValues(of func(ledger.Pair) string) cobra.CompletionFunc {
 		if err := a.open(command.Context(), queueNone); err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		pairs, err := a.ledger.Pairs(command.Context())
+		pairs, err := report.New(a.ledger).SourceProfiles(command.Context())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
@@ -208,7 +209,7 @@ func (c *cli) deadShowCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		dead := slices.DeleteFunc(slices.Clone(views), func(v ledger.DocumentView) bool { return v.State != ledger.DocumentDead })
+		dead := slices.DeleteFunc(slices.Clone(views), func(v report.Document) bool { return v.State != ledger.DocumentDead })
 		if len(dead) == 0 {
 			return fmt.Errorf("document %q is not dead but %s; `gistmill show` has the rest", views[0].URI, views[0].State)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
@@ -87,9 +88,9 @@ func (f *exportFlags) add(c *cli, command *cobra.Command) {
 	flags.BoolVar(&f.gone, "gone", false, "documents that are gone from their source, too")
 	completeFlag(command, "format", fixed(formatJSONL, formatParquet, formatMarkdown))
 	completeFlag(command, "run", c.runNames)
-	completeFlag(command, "source", c.pairValues(func(p ledger.Pair) string { return p.Source }))
-	completeFlag(command, "profile", c.pairValues(func(p ledger.Pair) string { return p.Profile + "\t" + p.Model }))
-	completeFlag(command, "model", c.pairValues(func(p ledger.Pair) string { return p.Model }))
+	completeFlag(command, "source", c.pairValues(func(p report.SourceProfile) string { return p.Source }))
+	completeFlag(command, "profile", c.pairValues(func(p report.SourceProfile) string { return p.Profile + "\t" + p.Model }))
+	completeFlag(command, "model", c.pairValues(func(p report.SourceProfile) string { return p.Model }))
 }
 
 // check decides the format and refuses what does not go together.
@@ -129,7 +130,7 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 	}
 	each := func(yield func(ledger.Exported) error) error {
 		for _, filter := range filters {
-			if err := a.ledger.Summaries(ctx, filter, yield); err != nil {
+			if err := report.New(a.ledger).Summaries(ctx, filter, yield); err != nil {
 				return err
 			}
 		}
@@ -165,12 +166,12 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 }
 
 // choose turns the flags into filters, and counts the profiles that are left out because a newer one stands for the source.
-func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []ledger.ExportFilter, left int, err error) {
+func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []report.SummaryFilter, left int, err error) {
 	if f.run != "" {
 		run, err := l.Run(ctx, f.run)
-		return []ledger.ExportFilter{{SourceID: run.SourceID, ProfileID: run.ProfileID, Run: run.ID, Gone: f.gone}}, 0, err
+		return []report.SummaryFilter{{SourceID: run.SourceID, ProfileID: run.ProfileID, Run: run.ID, Gone: f.gone}}, 0, err
 	}
-	all, err := l.Pairs(ctx)
+	all, err := report.New(l).SourceProfiles(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -180,34 +181,34 @@ func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []l
 	}
 	if !f.allProfiles {
 		before := len(pairs)
-		pairs = slices.CompactFunc(pairs, func(a, b ledger.Pair) bool { return a.SourceID == b.SourceID })
+		pairs = slices.CompactFunc(pairs, func(a, b report.SourceProfile) bool { return a.SourceID == b.SourceID })
 		left = before - len(pairs)
 	}
-	slices.SortFunc(pairs, func(a, b ledger.Pair) int {
+	slices.SortFunc(pairs, func(a, b report.SourceProfile) int {
 		return cmp.Or(cmp.Compare(a.SourceID, b.SourceID), cmp.Compare(a.ProfileID, b.ProfileID))
 	})
 	for _, p := range pairs {
-		filters = append(filters, ledger.ExportFilter{SourceID: p.SourceID, ProfileID: p.ProfileID, Gone: f.gone})
+		filters = append(filters, report.SummaryFilter{SourceID: p.SourceID, ProfileID: p.ProfileID, Gone: f.gone})
 	}
 	return filters, left, nil
 }
 
 // match applies the flags one by one, to say which of them lets nothing through.
-func (f *exportFlags) match(pairs []ledger.Pair) ([]ledger.Pair, error) {
+func (f *exportFlags) match(pairs []report.SourceProfile) ([]report.SourceProfile, error) {
 	for _, flag := range []struct {
 		name, value string
-		of          func(ledger.Pair) string
+		of          func(report.SourceProfile) string
 		match       func(have, want string) bool
 	}{
-		{"source", f.source, func(p ledger.Pair) string { return p.Source }, isSource},
-		{"profile", f.profile, func(p ledger.Pair) string { return p.Profile }, strings.HasPrefix},
-		{"model", f.model, func(p ledger.Pair) string { return p.Model }, func(have, want string) bool { return have == want }},
+		{"source", f.source, func(p report.SourceProfile) string { return p.Source }, isSource},
+		{"profile", f.profile, func(p report.SourceProfile) string { return p.Profile }, strings.HasPrefix},
+		{"model", f.model, func(p report.SourceProfile) string { return p.Model }, func(have, want string) bool { return have == want }},
 	} {
 		if flag.value == "" {
 			continue
 		}
 		var known []string
-		var kept []ledger.Pair
+		var kept []report.SourceProfile
 		for _, p := range pairs {
 			known = append(known, flag.of(p))
 			if flag.match(flag.of(p), flag.value) {

@@ -19,6 +19,7 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
@@ -272,7 +273,7 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, ahead *expor
 	ctx := context.WithoutCancel(a.stop)
 	each := func(yield func(ledger.Exported) error) error {
 		for _, r := range runs {
-			if err := a.ledger.Summaries(ctx, ledger.ExportFilter{SourceID: r.SourceID, ProfileID: r.ProfileID}, yield); err != nil {
+			if err := report.New(a.ledger).Summaries(ctx, report.SummaryFilter{SourceID: r.SourceID, ProfileID: r.ProfileID}, yield); err != nil {
 				return err
 			}
 		}

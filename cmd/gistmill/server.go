@@ -12,6 +12,7 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/console"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/telemetry"
@@ -103,7 +104,7 @@ func (a *app) serverMetrics(demand *keda.Meter) http.Handler {
 			return telemetry.Demand{Queue: a.queue.Name(), Demand: d.Demand, Uncapped: d.Uncapped}, err
 		},
 		Limiters:   func(ctx context.Context) ([]limiter.State, error) { return limiter.List(ctx, a.queue.Redis()) },
-		Ledger:     a.ledger.Figures,
+		Ledger:     report.New(a.ledger).Stats,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay), DeadClasses: ledger.DeadClasses(), Version: versionText(), Log: a.log,
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
@@ -70,7 +71,7 @@ func oneDocument(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) showAll(views []ledger.DocumentView, output outputFlag) error {
+func (a *app) showAll(views []report.Document, output outputFlag) error {
 	rows := make([]documentView, len(views))
 	for i, v := range views {
 		rows[i] = documentViewOf(v)
@@ -91,8 +92,8 @@ func (a *app) showAll(views []ledger.DocumentView, output outputFlag) error {
 }
 
 // documents finds what a user names; there is at least one, or an error with a hint.
-func (a *app) documents(ctx context.Context, name string) ([]ledger.DocumentView, error) {
-	views, err := a.ledger.Documents(ctx, name, viewsMost)
+func (a *app) documents(ctx context.Context, name string) ([]report.Document, error) {
+	views, err := report.New(a.ledger).Documents(ctx, name, viewsMost)
 	if err != nil || len(views) > 0 {
 		return views, err
 	}
@@ -101,7 +102,7 @@ func (a *app) documents(ctx context.Context, name string) ([]ledger.DocumentView
 		if err != nil {
 			return nil, fmt.Errorf("find %s: %w", name, err)
 		}
-		if views, err = a.ledger.Documents(ctx, filepath.ToSlash(path), viewsMost); err != nil || len(views) > 0 {
+		if views, err = report.New(a.ledger).Documents(ctx, filepath.ToSlash(path), viewsMost); err != nil || len(views) > 0 {
 			return views, err
 		}
 	}
@@ -115,7 +116,7 @@ func (a *app) near(ctx context.Context, name string) string {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	last := name[strings.LastIndexByte(strings.TrimRight(name, "/"), '/')+1:]
-	found, err := a.ledger.Near(ctx, last, most)
+	found, err := report.New(a.ledger).SimilarURIs(ctx, last, most)
 	if err != nil || len(found) == 0 {
 		return ""
 	}
@@ -147,7 +148,7 @@ type documentView struct {
 	TokensOut     int64                `json:"tokens_out"`
 	CostUSD       *float64             `json:"cost_usd"`
 	Chunks        int64                `json:"chunks"`
-	History       []ledger.Event       `json:"history"`
+	History       []report.Event       `json:"history"`
 }
 
 // answeredBy is who made a summary.
@@ -163,14 +164,14 @@ func (a answeredBy) String() string {
 	return a.Model + " at " + a.Endpoint
 }
 
-func documentViewOf(v ledger.DocumentView) documentView {
+func documentViewOf(v report.Document) documentView {
 	d := documentView{
 		URI: v.URI, Source: v.Source, Run: v.Run, State: v.State, Gone: v.Gone, Profile: v.Profile, Model: v.Model, ContentSHA256: v.ContentSHA256,
 		Size: v.Size, Modified: notZero(v.Modified), At: notZero(v.At), Attempts: v.Attempts, Class: string(v.Class), Message: v.Message,
 		Checks: json.RawMessage("[]"), History: v.History,
 	}
 	if d.History == nil {
-		d.History = []ledger.Event{}
+		d.History = []report.Event{}
 	}
 	if s := v.Summary; s != nil {
 		d.Title, d.Summary, d.Output, d.TokensIn, d.TokensOut, d.Chunks = s.Title, &s.Text, s.Output, s.TokensIn, s.TokensOut, s.Chunks
@@ -184,7 +185,7 @@ func documentViewOf(v ledger.DocumentView) documentView {
 }
 
 // describeDocument shows a document to people.
-func describeDocument(stdout io.Writer, v ledger.DocumentView) error {
+func describeDocument(stdout io.Writer, v report.Document) error {
 	state := string(v.State)
 	if v.Gone {
 		state += ", gone from its source"
@@ -216,7 +217,7 @@ func describeDocument(stdout io.Writer, v ledger.DocumentView) error {
 	return describeHistory(stdout, v.History)
 }
 
-func describeSummary(stdout io.Writer, v ledger.DocumentView) error {
+func describeSummary(stdout io.Writer, v report.Document) error {
 	s := v.Summary
 	if s == nil {
 		return nil
@@ -253,7 +254,7 @@ func indented(s string) string {
 	return "  " + strings.ReplaceAll(s, "\n", "\n  ") + "\n"
 }
 
-func describeHistory(stdout io.Writer, history []ledger.Event) error {
+func describeHistory(stdout io.Writer, history []report.Event) error {
 	if len(history) == 0 {
 		return nil
 	}

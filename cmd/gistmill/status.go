@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
 // statusView is a run as `status` shows it. Its JSON fields are relied on.
@@ -65,7 +66,7 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 		budget := float64(*run.BudgetNano) / 1e9
 		v.BudgetUSD = &budget
 	}
-	if v.Flagged, err = a.ledger.Flagged(ctx, run.ID); err != nil {
+	if v.Flagged, err = report.New(a.ledger).Flagged(ctx, run.ID); err != nil {
 		return v, err
 	}
 	if v.Workers, err = a.ledger.LiveWorkers(ctx); err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// beginning is the intent of a call on its way into the ledger, and what became of it.
-type beginning struct {
-	Intent
+// callStart is the intent of a call on its way into the ledger, and what became of it.
+type callStart struct {
+	Reservation
 	call     CallID // 0: a call of that name is open already
 	day      int64  // on which it was begun, since 1970
 	reserved bool   // counted against the caps
@@ -23,9 +23,9 @@ type beginning struct {
 // beginCalls records the intents of a batch. Of equal ones the first comes first, and the next when it is decided about that.
 func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
 	// Transactions that begin equal calls wait for each other, and in the order of the names never in a circle.
-	slices.SortStableFunc(tx.begun, func(a, b *beginning) int { return strings.Compare(a.Name, b.Name) })
-	var left []*beginning
-	for _, b := range tx.begun {
+	slices.SortStableFunc(tx.starts, func(a, b *callStart) int { return strings.Compare(a.Name, b.Name) })
+	var left []*callStart
+	for _, b := range tx.starts {
 		b.call, b.known, b.refusal = 0, nil, nil
 		if tx.leases[b.Worker] {
 			left = append(left, b)
@@ -34,7 +34,7 @@ func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
 		}
 	}
 	for len(left) > 0 {
-		var first, equal []*beginning
+		var first, equal []*callStart
 		for i, b := range left {
 			if i > 0 && b.Name == left[i-1].Name {
 				equal = append(equal, b)
@@ -53,13 +53,13 @@ func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
 }
 
 // beginSome begins calls of different names.
-func (l *Ledger) beginSome(ctx context.Context, tx *batch, some []*beginning) error {
-	if err := l.putIntents(ctx, tx, some); err != nil {
+func (l *Ledger) beginSome(ctx context.Context, tx *batch, some []*callStart) error {
+	if err := l.insertReservations(ctx, tx, some); err != nil {
 		return err
 	}
 	for _, b := range some {
 		if b.call == 0 {
-			if err := l.findIntent(ctx, tx, b); err != nil {
+			if err := l.findReservation(ctx, tx, b); err != nil {
 				return err
 			}
 		}
@@ -100,8 +100,8 @@ func (l *Ledger) beginSome(ctx context.Context, tx *batch, some []*beginning) er
 	return err
 }
 
-func (l *Ledger) putIntents(ctx context.Context, tx *batch, some []*beginning) error {
-	byName := make(map[string]*beginning, len(some))
+func (l *Ledger) insertReservations(ctx context.Context, tx *batch, some []*callStart) error {
+	byName := make(map[string]*callStart, len(some))
 	args := make([]any, 0, 8*len(some))
 	for _, b := range some {
 		b.day, b.reserved = 0, false
@@ -124,8 +124,8 @@ func (l *Ledger) putIntents(ctx context.Context, tx *batch, some []*beginning) e
 	return err
 }
 
-// findIntent finds the row of a call that was recorded and reserved before, and nobody heard of it.
-func (l *Ledger) findIntent(ctx context.Context, tx *batch, b *beginning) error {
+// findReservation finds the row of a call that was recorded and reserved before, and nobody heard of it.
+func (l *Ledger) findReservation(ctx context.Context, tx *batch, b *callStart) error {
 	err := tx.QueryRow(ctx, `SELECT id FROM calls WHERE name = $1 AND finished_at IS NULL AND token = $2 AND token <> 0`, b.Name, b.Token).Scan(&b.call)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -135,8 +135,8 @@ func (l *Ledger) findIntent(ctx context.Context, tx *batch, b *beginning) error 
 }
 
 // findAnswers finds those that are kept under the names of calls that are about to be made.
-func (l *Ledger) findAnswers(ctx context.Context, tx *batch, some []*beginning) error {
-	byName := make(map[string]*beginning, len(some))
+func (l *Ledger) findAnswers(ctx context.Context, tx *batch, some []*callStart) error {
+	byName := make(map[string]*callStart, len(some))
 	names := make([]any, len(some))
 	for i, b := range some {
 		byName[b.Name], names[i] = b, b.Name
@@ -166,7 +166,7 @@ func (l *Ledger) findAnswers(ctx context.Context, tx *batch, some []*beginning) 
 }
 
 // unreserved are the calls among some whose rows are there and whose reservations are not counted.
-func unreserved(some []*beginning) []any {
+func unreserved(some []*callStart) []any {
 	var calls []any
 	for _, b := range some {
 		if b.call != 0 && !b.reserved {

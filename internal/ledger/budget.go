@@ -11,7 +11,7 @@ import (
 )
 
 // A cap holds what is settled and what is reserved by calls in flight together, so that no number of workers can exceed it. A
-// run's figure stands in its row, a day's in the row that openDay makes; where there is no cap none is kept.
+// run's figure current in its row, a day's in the row that openDay makes; where there is no cap none is kept.
 
 var (
 	// ErrReserved says that a call's reservation does not fit until calls in flight are settled: try again soon.
@@ -68,7 +68,7 @@ func (l *Ledger) caps(ctx context.Context, tx *batch, run RunID, day int64) (cap
 // reserve takes a call's tokens and money out of what is left of the caps. A run without a cap is not touched: its row would
 // be the one that all workers wait for. The day comes first everywhere, so that two transactions that book calls of several
 // runs can't wait for each other's rows. Some are all whose rows were written with this one's.
-func (l *Ledger) reserve(ctx context.Context, tx *batch, in *beginning, some []*beginning) (refusal, err error) {
+func (l *Ledger) reserve(ctx context.Context, tx *batch, in *callStart, some []*callStart) (refusal, err error) {
 	day := in.day
 	c, err := l.caps(ctx, tx, in.Run, day)
 	switch {
@@ -109,7 +109,7 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, in *beginning, some []*
 
 // runRefusal tells a run whose cap is used up from one that only has to wait for calls in flight. One statement reads both
 // figures, of one moment. uncounted are open calls that are not in what is spent.
-func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in *beginning) (refusal, err error) {
+func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in *callStart) (refusal, err error) {
 	var capNano, capTokens sql.NullInt64
 	var nano, tokens int64 // settled
 	n := len(uncounted)
@@ -142,8 +142,8 @@ func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day
 	return ErrReserved, nil
 }
 
-// settleBudget replaces what a call of a day was booked with by what it cost.
-func (l *Ledger) settleBudget(ctx context.Context, tx *batch, run RunID, day, nano, tokens int64) error {
+// adjustBudget replaces what a call of a day was booked with by what it cost.
+func (l *Ledger) adjustBudget(ctx context.Context, tx *batch, run RunID, day, nano, tokens int64) error {
 	c, err := l.caps(ctx, tx, run, day)
 	if err != nil {
 		return err

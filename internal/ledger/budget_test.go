@@ -18,8 +18,8 @@ func testBudget(t *testing.T, db database) {
 	_, _, err := f.OpenRun(ctx, f.source, f.profile, false, &budget, nil)
 	f.ok(err)
 	reserve, cost := int64(600), int64(300)
-	intent := func(name string) ledger.Intent {
-		return ledger.Intent{Run: run.ID, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
+	intent := func(name string) ledger.Reservation {
+		return ledger.Reservation{Run: run.ID, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
 	}
 	call, _, err := f.BeginCall(ctx, intent("a"))
 	f.ok(err)
@@ -46,8 +46,8 @@ type spender struct {
 	dayCap        *int64
 }
 
-func (s *spender) intent(name string) ledger.Intent {
-	return ledger.Intent{
+func (s *spender) intent(name string) ledger.Reservation {
+	return ledger.Reservation{
 		Run: s.run.ID, Document: 1, Worker: s.worker, Name: name, ReservedNano: &s.reserve, ReservedTokens: 1, DayCapNano: s.dayCap,
 	}
 }
@@ -180,7 +180,7 @@ func (s *spender) whileCalling(set func(process int)) int64 {
 					if g == 0 && i == rounds/2 {
 						set(p)
 					}
-					in := ledger.Intent{
+					in := ledger.Reservation{
 						Run: s.run.ID, Document: 1, Worker: s.worker, Name: fmt.Sprintf("%d %d %d", p, g, i), ReservedNano: &s.reserve, ReservedTokens: 1,
 					}
 					call, _, err := l.BeginCall(s.t.Context(), in)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Intent is a call that is about to be made.
-type Intent struct {
+// Reservation is a call that is about to be made.
+type Reservation struct {
 	Run            RunID
 	Document       DocumentID
 	Worker         WorkerID
@@ -34,10 +34,10 @@ type Answer struct {
 // call of that name is open, with ErrLapsed when the worker was taken for dead, with ErrReserved when the reservation has to wait for calls
 // in flight, with ErrBudget (for the day's cap a *DayBudgetError) when it does not fit, and with ErrUnpriced when there is no price to
 // reserve.
-func (l *Ledger) BeginCall(ctx context.Context, in Intent) (call CallID, known *Answer, err error) {
-	b := &beginning{Intent: in}
+func (l *Ledger) BeginCall(ctx context.Context, in Reservation) (call CallID, known *Answer, err error) {
+	b := &callStart{Reservation: in}
 	for {
-		if err := l.group.add(ctx, func(tx *batch) { tx.takers, tx.begun = append(tx.takers, b.Worker), append(tx.begun, b) }); err != nil {
+		if err := l.commits.add(ctx, func(tx *batch) { tx.claimers, tx.starts = append(tx.claimers, b.Worker), append(tx.starts, b) }); err != nil {
 			return 0, nil, fmt.Errorf("record a call: %w", err)
 		}
 		if !errors.Is(b.refusal, errDayClosed) {
@@ -58,25 +58,25 @@ func orZero(p *int64) int64 {
 
 // EndCall books a call that brought an answer; the answer is kept under the request's name, whatever becomes of the
 // document.
-func (l *Ledger) EndCall(ctx context.Context, call CallID, in Intent, a Answer) error {
-	return l.endCall(ctx, &ending{Intent: in, Answer: a, call: call, class: ClassOK})
+func (l *Ledger) EndCall(ctx context.Context, call CallID, in Reservation, a Answer) error {
+	return l.endCall(ctx, &callEnd{Reservation: in, Answer: a, call: call, class: ClassOK})
 }
 
 // FailCall books a call that brought no answer. used is what it is known or, after a timeout, assumed to have cost.
-func (l *Ledger) FailCall(ctx context.Context, call CallID, in Intent, class Class, used Answer) error {
-	return l.endCall(ctx, &ending{Intent: in, Answer: used, call: call, class: class})
+func (l *Ledger) FailCall(ctx context.Context, call CallID, in Reservation, class Class, used Answer) error {
+	return l.endCall(ctx, &callEnd{Reservation: in, Answer: used, call: call, class: class})
 }
 
-func (l *Ledger) endCall(ctx context.Context, e *ending) error {
-	if err := l.group.add(ctx, func(tx *batch) { tx.ended = append(tx.ended, e) }); err != nil {
+func (l *Ledger) endCall(ctx context.Context, e *callEnd) error {
+	if err := l.commits.add(ctx, func(tx *batch) { tx.ends = append(tx.ends, e) }); err != nil {
 		return fmt.Errorf("book a call: %w", err)
 	}
 	return nil
 }
 
 // DropCall takes back the intent of a call that is not made after all.
-func (l *Ledger) DropCall(ctx context.Context, call CallID, in Intent) error {
-	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
+func (l *Ledger) DropCall(ctx context.Context, call CallID, in Reservation) error {
+	err := l.commits.do(ctx, func(ctx context.Context, tx *batch) error {
 		var day int64
 		err := tx.QueryRow(ctx, `DELETE FROM calls WHERE id = $1 AND finished_at IS NULL RETURNING started_at / 86400000`, call).Scan(&day)
 		if errors.Is(err, sql.ErrNoRows) { // a lapsed worker's, which counts
@@ -85,7 +85,7 @@ func (l *Ledger) DropCall(ctx context.Context, call CallID, in Intent) error {
 		if err != nil {
 			return err
 		}
-		return l.settleBudget(ctx, tx, in.Run, day, -orZero(in.ReservedNano), -in.ReservedTokens)
+		return l.adjustBudget(ctx, tx, in.Run, day, -orZero(in.ReservedNano), -in.ReservedTokens)
 	})
 	if err != nil {
 		return fmt.Errorf("take a call back: %w", err)

@@ -47,7 +47,7 @@ func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) erro
 		if err := l.putCounts(ctx, tx, worker, counts); err != nil {
 			return err
 		}
-		if err := l.loseCalls(ctx, tx, worker); err != nil {
+		if err := l.endLostCalls(ctx, tx, worker); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', worker_id = NULL WHERE worker_id = $1 AND state = 'claimed'`, worker)
@@ -78,8 +78,8 @@ type Claimed struct {
 	Suspect               bool // its last worker died: read it in a child process
 }
 
-// PartitionView is where a partition stands.
-type PartitionView struct {
+// PartitionStatus is where a partition current.
+type PartitionStatus struct {
 	RunState   State
 	Generation int64
 	Open       int64     // documents pending or claimed
@@ -88,9 +88,9 @@ type PartitionView struct {
 	Closed     bool      // all done, or no such partition
 }
 
-// Look says where a partition stands.
-func (l *Ledger) Look(ctx context.Context, partition PartitionID) (PartitionView, error) {
-	var v PartitionView
+// Look says where a partition current.
+func (l *Ledger) PartitionStatus(ctx context.Context, partition PartitionID) (PartitionStatus, error) {
+	var v PartitionStatus
 	var due sql.NullInt64
 	var state partitionState
 	err := l.read.QueryRow(ctx, `SELECT r.state, p.generation, p.state,
@@ -100,12 +100,12 @@ func (l *Ledger) Look(ctx context.Context, partition PartitionID) (PartitionView
 		FROM partitions p JOIN runs r ON r.num = p.run_num WHERE p.id = $1`, partition).
 		Scan(&v.RunState, &v.Generation, &state, &v.Open, &v.Claimed, &due)
 	if errors.Is(err, sql.ErrNoRows) {
-		return PartitionView{Closed: true}, nil
+		return PartitionStatus{Closed: true}, nil
 	}
 	if err != nil {
 		return v, fmt.Errorf("look at partition %d: %w", partition, err)
 	}
-	v.NextDue = fromMillis(due)
+	v.NextDue = sqldb.Time(due)
 	v.Closed = state == partitionDone
 	return v, nil
 }
@@ -113,8 +113,8 @@ func (l *Ledger) Look(ctx context.Context, partition PartitionID) (PartitionView
 // checkLeases says of those who would take something in a batch whether they may: nobody has freed what they held. No one can before the
 // transaction ends, or would not see what is taken in it, and never look again.
 func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
-	slices.Sort(tx.takers)
-	for _, worker := range slices.Compact(tx.takers) {
+	slices.Sort(tx.claimers)
+	for _, worker := range slices.Compact(tx.claimers) {
 		var holds bool
 		err := tx.QueryRow(ctx, `SELECT CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END FROM workers WHERE id = $1 @share`, worker).Scan(&holds)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -146,9 +146,9 @@ func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition Partition
 		if err != nil {
 			return err
 		}
-		return l.locate(ctx, tx, claimed)
+		return l.addLocations(ctx, tx, claimed)
 	}
-	err := l.group.add(ctx, func(b *batch) { b.takers, b.others = append(b.takers, worker), append(b.others, claim) })
+	err := l.commits.add(ctx, func(b *batch) { b.claimers, b.others = append(b.claimers, worker), append(b.others, claim) })
 	if err == nil && !leased {
 		err = ErrLapsed
 	}
@@ -170,7 +170,7 @@ func (l *Ledger) Claims(ctx context.Context, worker WorkerID, partition Partitio
 }
 
 // locate adds to claims where their documents are, and puts them into the order of the listing.
-func (l *Ledger) locate(ctx context.Context, tx sqldb.Reader, claimed []Claimed) error {
+func (l *Ledger) addLocations(ctx context.Context, tx sqldb.Reader, claimed []Claimed) error {
 	if len(claimed) == 0 {
 		return nil
 	}
@@ -197,7 +197,7 @@ func (l *Ledger) locate(ctx context.Context, tx sqldb.Reader, claimed []Claimed)
 
 // Release hands a claimed document back: no attempt is spent, and it is not tried before after has passed.
 func (l *Ledger) Release(ctx context.Context, worker WorkerID, c Claimed, after time.Duration) error {
-	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
+	err := l.commits.do(ctx, func(ctx context.Context, tx *batch) error {
 		_, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
 			after.Milliseconds(), c.Run, c.Document, c.Epoch, worker)
 		return err
@@ -252,7 +252,7 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 			if err != nil || n == 0 {
 				return err
 			}
-			if err := l.loseCalls(ctx, tx, worker); err != nil {
+			if err := l.endLostCalls(ctx, tx, worker); err != nil {
 				return err
 			}
 			if freed, err = sqldb.Collect(ctx, tx, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p JOIN runs r ON r.num = p.run_num
@@ -263,7 +263,7 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 			if err != nil {
 				return err
 			}
-			return l.countKilled(ctx, tx, worker, held > 0)
+			return l.countDeadWorker(ctx, tx, worker, held > 0)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("recover worker %d: %w", worker, err)
@@ -273,8 +273,8 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 	return partitions, nil
 }
 
-// loseCalls ends a worker's open calls: nobody knows what the provider charged, so the full reservation counts.
-func (l *Ledger) loseCalls(ctx context.Context, tx sqldb.Handle, worker WorkerID) error {
+// endLostCalls ends a worker's open calls: nobody knows what the provider charged, so the full reservation counts.
+func (l *Ledger) endLostCalls(ctx context.Context, tx sqldb.Handle, worker WorkerID) error {
 	type lost struct{ nano, tokens int64 }
 	calls, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c lost, err error) { return c, rows.Scan(&c.nano, &c.tokens) },
 		`UPDATE calls SET finished_at = @now, class = 'lost', cost_nano = reserved_nano, tokens_in = reserved_tokens

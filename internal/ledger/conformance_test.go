@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
 // clock is ledger time that a test moves by hand.
@@ -124,6 +125,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 // fixture is a ledger with a source, a profile and a worker.
 type fixture struct {
 	*ledger.Ledger
+	report.Reports
 	t       *testing.T
 	db      database
 	source  ledger.SourceID
@@ -133,7 +135,8 @@ type fixture struct {
 
 func setUp(t *testing.T, db database) *fixture {
 	t.Helper()
-	f := &fixture{Ledger: db.open(t), t: t, db: db}
+	l := db.open(t)
+	f := &fixture{Ledger: l, Reports: report.New(l), t: t, db: db}
 	f.source = must(f.PutSource(t.Context(), "file:///docs"))(t)
 	f.profile = must(f.PutProfile(t.Context(), "hash", "model", "{}"))(t)
 	f.worker = must(f.Register(t.Context(), "host-1"))(t)
@@ -293,7 +296,7 @@ func testPlanThenWork(t *testing.T, db database) {
 	f.totals(run, ledger.Totals{Total: 10, Done: 10})
 	f.state(run, ledger.Finished)
 	var uris []string
-	f.ok(f.Summaries(t.Context(), ledger.ExportFilter{Run: run.ID}, func(e ledger.Exported) error {
+	f.ok(f.Summaries(t.Context(), report.SummaryFilter{Run: run.ID}, func(e ledger.Exported) error {
 		uris = append(uris, e.URI+" "+e.ContentSHA256)
 		return nil
 	}))
@@ -451,7 +454,7 @@ func testGoneAndBack(t *testing.T, db database) {
 	f.work(run)
 	f.plan(false, all[:2])
 	count := func(gone bool) (n int) {
-		f.ok(f.Summaries(t.Context(), ledger.ExportFilter{Gone: gone}, func(ledger.Exported) error { n++; return nil }))
+		f.ok(f.Summaries(t.Context(), report.SummaryFilter{Gone: gone}, func(ledger.Exported) error { n++; return nil }))
 		return n
 	}
 	if count(false) != 2 || count(true) != 3 {
@@ -574,7 +577,7 @@ func testLapsedWorkerTakesNothing(t *testing.T, db database) {
 	must(f.RecoverLapsed(t.Context(), dead))(t)
 	_, err := f.Claim(t.Context(), f.worker, partition, 1)
 	f.refused(err, ledger.ErrLapsed)
-	in := ledger.Intent{Run: run.ID, Document: claimed[0].Document, Worker: f.worker, Name: "n", Model: "m"}
+	in := ledger.Reservation{Run: run.ID, Document: claimed[0].Document, Worker: f.worker, Name: "n", Model: "m"}
 	_, _, err = f.BeginCall(t.Context(), in)
 	f.refused(err, ledger.ErrLapsed)
 	f.ok(f.Renew(t.Context(), f.worker, nil))
@@ -629,7 +632,7 @@ func testRetryIsNotDueAtOnce(t *testing.T, db database) {
 	if c := f.claimAll(run); len(c) != 0 {
 		t.Errorf("claimed before it was due: %+v", c)
 	}
-	view := must(f.Look(t.Context(), f.partitions(run)[0].ID))(t)
+	view := must(f.PartitionStatus(t.Context(), f.partitions(run)[0].ID))(t)
 	if view.Open != 1 || view.Claimed != 0 || !view.NextDue.Equal(db.clock.now().Add(10*time.Second)) {
 		t.Errorf("view %+v", view)
 	}
@@ -697,7 +700,7 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	ctx := t.Context()
 	run, _ := f.plan(false, entries(2))
 	c := f.claimAll(run)
-	in := ledger.Intent{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "request", Model: "m", ReservedTokens: 100}
+	in := ledger.Reservation{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "request", Model: "m", ReservedTokens: 100}
 	call, known, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	if known != nil {
@@ -737,7 +740,7 @@ func testCallIsRecordedOnce(t *testing.T, db database) {
 	must(f.Ledger.Plan(ctx, run, "planner", entries(2), size, nil))(t)
 	f.ok(f.Publish(ctx, run.ID))
 	c := f.claimAll(run)
-	in := ledger.Intent{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "n", Model: "m", ReservedTokens: 100, Token: 7}
+	in := ledger.Reservation{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "n", Model: "m", ReservedTokens: 100, Token: 7}
 	call, _, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	again, known, err := f.BeginCall(ctx, in)
@@ -755,7 +758,7 @@ func testCallIsRecordedOnce(t *testing.T, db database) {
 	f.ok(f.EndCall(ctx, call, in, ledger.Answer{Content: "words", TokensIn: 40}))
 	_, _, err = f.BeginCall(ctx, other)
 	f.ok(err)
-	untold := ledger.Intent{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "untold", Model: "m"}
+	untold := ledger.Reservation{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "untold", Model: "m"}
 	_, _, err = f.BeginCall(ctx, untold)
 	f.ok(err)
 	_, _, err = f.BeginCall(ctx, untold)
@@ -768,7 +771,7 @@ func testLostCallCountsInFull(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(1))
 	c := f.claimAll(run)[0]
 	reserve := int64(700)
-	in := ledger.Intent{Run: run.ID, Document: c.Document, Worker: f.worker, Name: "n", ReservedNano: &reserve, ReservedTokens: 50}
+	in := ledger.Reservation{Run: run.ID, Document: c.Document, Worker: f.worker, Name: "n", ReservedNano: &reserve, ReservedTokens: 50}
 	call, _, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	db.clock.advance(ledger.Lease + time.Second)
@@ -959,7 +962,7 @@ func testPrune(t *testing.T, db database) {
 	}
 	f.totals(second, ledger.Totals{Total: 3, Skipped: 3})
 	var n int
-	f.ok(f.Summaries(t.Context(), ledger.ExportFilter{}, func(ledger.Exported) error { n++; return nil }))
+	f.ok(f.Summaries(t.Context(), report.SummaryFilter{}, func(ledger.Exported) error { n++; return nil }))
 	if n != 3 {
 		t.Errorf("%d summaries are left", n)
 	}

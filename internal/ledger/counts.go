@@ -62,8 +62,8 @@ func (l *Ledger) addCounts(ctx context.Context, tx sqldb.Handle, holder int64, c
 	return nil
 }
 
-// countKilled adds the end of a worker that can't do so itself. held says that it held claims when it died.
-func (l *Ledger) countKilled(ctx context.Context, tx sqldb.Handle, worker WorkerID, held bool) error {
+// countDeadWorker adds the end of a worker that can't do so itself. held says that it held claims when it died.
+func (l *Ledger) countDeadWorker(ctx context.Context, tx sqldb.Handle, worker WorkerID, held bool) error {
 	if !held {
 		if err := tx.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM counts WHERE holder = $1) THEN 1 ELSE 0 END`, worker).Scan(&held); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
 func (f *fixture) counts(want ledger.Counts) {
@@ -38,7 +39,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(1))
 	claimed := f.claimAll(run)[0]
 	reserve := int64(700)
-	_, _, err := f.BeginCall(ctx, ledger.Intent{Run: run.ID, Document: claimed.Document, Worker: f.worker, Name: "n", ReservedNano: &reserve, ReservedTokens: 50})
+	_, _, err := f.BeginCall(ctx, ledger.Reservation{Run: run.ID, Document: claimed.Document, Worker: f.worker, Name: "n", ReservedNano: &reserve, ReservedTokens: 50})
 	f.ok(err)
 	must(f.Register(ctx, "killed before it had anything"))(t)
 	db.clock.advance(ledger.Lease + time.Second)
@@ -112,14 +113,14 @@ func testFigures(t *testing.T, db database) {
 	must(f.Plan(ctx, cancelled, "planner", entries(7), size, nil))(t)
 	f.ok(f.Publish(ctx, cancelled.ID))
 	must(f.Stop(ctx, cancelled.ID, ledger.Cancelled, ""))(t)
-	f.ok(f.Planned(ctx, f.source))
+	f.ok(f.RecordPlan(ctx, f.source))
 
-	got := must(f.Figures(ctx))(t)
-	want := ledger.Figures{
+	got := must(f.Stats(ctx))(t)
+	want := report.Stats{
 		Counts: ledger.Counts{}, Remaining: 5, DeadLetters: map[ledger.Class]int64{"input": 2, "exhausted": 1},
 		Runs: map[ledger.State]int64{ledger.Running: 1, ledger.Stopped: 1}, Workers: 1,
 		Planned:        map[string]time.Time{"file:///docs": db.clock.now().UTC()},
-		Budgets:        []ledger.BudgetFigure{{Run: run.Name, CapNano: &budget, CapTokens: &tokens, SpentNano: 500, SpentTokens: 2}},
+		Budgets:        []report.RunBudget{{Run: run.Name, CapNano: &budget, CapTokens: &tokens, SpentNano: 500, SpentTokens: 2}},
 		SpentTodayNano: 500,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -64,7 +64,7 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 		page, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (k keyed, err error) {
 			var at sql.NullInt64
 			err = rows.Scan(&k.Document, &k.profile, &k.RunID, &k.URI, &k.Run, &k.Class, &k.Message, &k.Attempts, &at, &k.Source, &k.Model)
-			k.At = fromMillis(at)
+			k.At = sqldb.Time(at)
 			return k, err
 		}, statement+fmt.Sprintf(` ORDER BY res.document_id, res.profile_id LIMIT %d`, deadPage), args...)
 		if err != nil {
@@ -155,7 +155,7 @@ func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, in stri
 		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
 		return err
 	}
-	work, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (n toPlan, err error) { return n, rows.Scan(&n.document, &n.size) },
+	work, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (n stagedDocument, err error) { return n, rows.Scan(&n.document, &n.size) },
 		`SELECT d.id, d.size FROM run_documents x JOIN documents d ON d.id = x.document_id
 		WHERE x.run_num = $1 AND x.state = 'pending' AND x.partition_id IS NULL AND x.document_id IN (`+in+`) ORDER BY d.id`, args...)
 	if err != nil || len(work) == 0 {

@@ -111,7 +111,7 @@ func oneCall(ctx context.Context, l *ledger.Ledger, worker ledger.WorkerID, c le
 	if _, err := l.Summary(ctx, name("summary"), time.Time{}); err == nil {
 		return fmt.Errorf("document %d has a summary", c.Document)
 	}
-	in := ledger.Intent{Run: c.Run, Document: c.Document, Worker: worker, Name: name("call"), Model: "gpt-4o-mini", ReservedNano: &cost, ReservedTokens: 1000, Token: int64(c.Document)}
+	in := ledger.Reservation{Run: c.Run, Document: c.Document, Worker: worker, Name: name("call"), Model: "gpt-4o-mini", ReservedNano: &cost, ReservedTokens: 1000, Token: int64(c.Document)}
 	call, _, err := l.BeginCall(ctx, in)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
 // with is the fixture for another source and profile of the same ledger.
@@ -54,10 +55,10 @@ func testDocumentsAreFound(t *testing.T, db database) {
 	if len(waiting) != 1 || waiting[0].State != "pending" || waiting[0].Run != lines.Name || waiting[0].Summary != nil {
 		t.Errorf("before its first outcome: %+v", waiting)
 	}
-	if diff := cmp.Diff([]string{"many lines.jsonl#7"}, must(f.Near(ctx, "LINES.jsonl", 5))(t)); diff != "" {
+	if diff := cmp.Diff([]string{"many lines.jsonl#7"}, must(f.SimilarURIs(ctx, "LINES.jsonl", 5))(t)); diff != "" {
 		t.Error(diff)
 	}
-	if got := must(f.Near(ctx, "doc%1", 5))(t); len(got) != 0 {
+	if got := must(f.SimilarURIs(ctx, "doc%1", 5))(t); len(got) != 0 {
 		t.Errorf("a wildcard matched %v", got)
 	}
 }
@@ -108,7 +109,7 @@ func testPairsNewestFinishedFirst(t *testing.T, db database) {
 	open.plan(false, entries(1))
 	work(elsewhere)
 	var got []string
-	for _, p := range must(f.Pairs(t.Context()))(t) {
+	for _, p := range must(f.SourceProfiles(t.Context()))(t) {
 		got = append(got, p.Source+" "+p.Profile+" "+p.Model)
 	}
 	want := []string{"file:///docs newer model of newer", "file:///docs old model of old", "file:///docs open model of open", "s3://bucket/ open model of open"}
@@ -126,13 +127,13 @@ func testSummariesByFilter(t *testing.T, db database) {
 	second, _ := other.plan(false, entries(2)) // the third is gone
 	f.work(second)
 	for name, c := range map[string]struct {
-		filter ledger.ExportFilter
+		filter report.SummaryFilter
 		want   []string
 	}{
-		"all":           {ledger.ExportFilter{}, []string{"doc000.txt hash", "doc000.txt hash2", "doc001.txt hash", "doc001.txt hash2"}},
-		"with the gone": {ledger.ExportFilter{ProfileID: f.profile, Gone: true}, []string{"doc000.txt hash", "doc001.txt hash", "doc002.txt hash"}},
-		"of a run":      {ledger.ExportFilter{Run: second.ID}, []string{"doc000.txt hash2", "doc001.txt hash2"}},
-		"elsewhere":     {ledger.ExportFilter{SourceID: f.source + 1000}, nil},
+		"all":           {report.SummaryFilter{}, []string{"doc000.txt hash", "doc000.txt hash2", "doc001.txt hash", "doc001.txt hash2"}},
+		"with the gone": {report.SummaryFilter{ProfileID: f.profile, Gone: true}, []string{"doc000.txt hash", "doc001.txt hash", "doc002.txt hash"}},
+		"of a run":      {report.SummaryFilter{Run: second.ID}, []string{"doc000.txt hash2", "doc001.txt hash2"}},
+		"elsewhere":     {report.SummaryFilter{SourceID: f.source + 1000}, nil},
 	} {
 		var got []string
 		f.ok(f.Summaries(ctx, c.filter, func(e ledger.Exported) error {
@@ -143,7 +144,7 @@ func testSummariesByFilter(t *testing.T, db database) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	if err := f.Summaries(ctx, ledger.ExportFilter{}, func(ledger.Exported) error { return context.Canceled }); err != context.Canceled { //nolint:errorlint // it must come back as it is
+	if err := f.Summaries(ctx, report.SummaryFilter{}, func(ledger.Exported) error { return context.Canceled }); err != context.Canceled { //nolint:errorlint // it must come back as it is
 		t.Errorf("the error of the caller came back as %v", err)
 	}
 }

@@ -25,7 +25,7 @@ type completion struct {
 // A summary with zero Created is new and is stored.
 func (l *Ledger) Done(ctx context.Context, worker WorkerID, c Claimed, read Read, s Summary) error {
 	d := &completion{Claimed: c, Read: read, summary: s, worker: worker}
-	if err := l.group.add(ctx, func(tx *batch) { tx.done = append(tx.done, d) }); err != nil {
+	if err := l.commits.add(ctx, func(tx *batch) { tx.completions = append(tx.completions, d) }); err != nil {
 		return fmt.Errorf("book the outcome: %w", err)
 	}
 	if d.stale {
@@ -36,11 +36,11 @@ func (l *Ledger) Done(ctx context.Context, worker WorkerID, c Claimed, read Read
 
 // complete books the done documents of a batch: first what is kept in any case, then, under the fence, the documents' rows and the rest,
 // in the order of the documents, as planners do.
-func (l *Ledger) complete(ctx context.Context, tx *batch) error {
+func (l *Ledger) completeDocuments(ctx context.Context, tx *batch) error {
 	// Transactions that keep equal summaries wait for each other, and in the order of the names never in a circle.
-	slices.SortStableFunc(tx.done, func(a, b *completion) int { return strings.Compare(a.summary.Name, b.summary.Name) })
+	slices.SortStableFunc(tx.completions, func(a, b *completion) int { return strings.Compare(a.summary.Name, b.summary.Name) })
 	var fresh []*completion
-	for _, d := range tx.done {
+	for _, d := range tx.completions {
 		if !d.summary.Created.IsZero() {
 			continue
 		}
@@ -54,11 +54,11 @@ func (l *Ledger) complete(ctx context.Context, tx *batch) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(tx.done, func(a, b *completion) int {
+	slices.SortStableFunc(tx.completions, func(a, b *completion) int {
 		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Document, b.Document))
 	})
 	var fenced []*completion
-	for some := range sqldb.Chunks(tx.done) {
+	for some := range sqldb.Chunks(tx.completions) {
 		if err := l.markDone(ctx, tx, some); err != nil {
 			return err
 		}
@@ -77,14 +77,14 @@ func (l *Ledger) complete(ctx context.Context, tx *batch) error {
 		if d.Attempts == 0 { // only a history that has begun is ended: most documents have none
 			continue
 		}
-		if err := l.remember(ctx, tx, d.Claimed, "done", d.Attempts+1, "", ""); err != nil {
+		if err := l.addHistory(ctx, tx, d.Claimed, "done", d.Attempts+1, "", ""); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// putSummaries keeps summaries of different names. CROSS JOIN keeps SQLite from beginning with the runs.
+// putSummaries keeps summaries of different names. CROSS JOIN keeps SQLite from callStart with the runs.
 func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion) error {
 	args := make([]any, 0, 12*len(some))
 	for _, d := range some {
@@ -123,7 +123,7 @@ func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) er
 	for _, d := range some {
 		d.stale = true
 		claims[claim{d.Run, d.Document, d.Epoch, d.worker}] = d
-		args = append(args, d.Run, d.Document, d.Epoch, d.worker, d.summary.flag())
+		args = append(args, d.Run, d.Document, d.Epoch, d.worker, d.summary.flagged())
 	}
 	marked, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c claim, err error) {
 		return c, rows.Scan(&c.run, &c.document, &c.epoch, &c.worker)

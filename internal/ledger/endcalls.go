@@ -10,9 +10,9 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// ending is the end of a call on its way into the ledger. Only an answer is kept.
-type ending struct {
-	Intent
+// callEnd is the end of a call on its way into the ledger. Only an answer is kept.
+type callEnd struct {
+	Reservation
 	Answer
 	call  CallID
 	class Class
@@ -21,8 +21,8 @@ type ending struct {
 // endCalls books the ends of a batch.
 func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 	// Transactions that keep equal answers wait for each other, and in the order of the names never in a circle.
-	slices.SortStableFunc(tx.ended, func(a, b *ending) int { return strings.Compare(a.Name, b.Name) })
-	for some := range sqldb.Chunks(tx.ended) {
+	slices.SortStableFunc(tx.ends, func(a, b *callEnd) int { return strings.Compare(a.Name, b.Name) })
+	for some := range sqldb.Chunks(tx.ends) {
 		open, err := l.closeCalls(ctx, tx, some)
 		if err != nil {
 			return err
@@ -39,13 +39,13 @@ func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 			key := capsKey{e.Run, day}
 			settled[key] = settled[key].plus(orZero(e.CostNano)-booked.nano, e.TokensIn+e.TokensOut-booked.tokens)
 		}
-		if err := l.settleAll(ctx, tx, settled); err != nil {
+		if err := l.adjustBudgets(ctx, tx, settled); err != nil {
 			return err
 		}
 	}
-	var answered []*ending
-	for i, e := range tx.ended {
-		again := i+1 < len(tx.ended) && tx.ended[i+1].Name == e.Name && tx.ended[i+1].class == ClassOK // the last one is kept
+	var answered []*callEnd
+	for i, e := range tx.ends {
+		again := i+1 < len(tx.ends) && tx.ends[i+1].Name == e.Name && tx.ends[i+1].class == ClassOK // the last one is kept
 		if e.class == ClassOK && !again {
 			answered = append(answered, e)
 		}
@@ -63,15 +63,15 @@ type amount struct{ nano, tokens int64 }
 
 func (a amount) plus(nano, tokens int64) amount { return amount{a.nano + nano, a.tokens + tokens} }
 
-// settleAll books amounts on their days and runs.
-func (l *Ledger) settleAll(ctx context.Context, tx *batch, settled map[capsKey]amount) error {
+// adjustBudgets books amounts on their days and runs.
+func (l *Ledger) adjustBudgets(ctx context.Context, tx *batch, settled map[capsKey]amount) error {
 	keys := make([]capsKey, 0, len(settled))
 	for key := range settled {
 		keys = append(keys, key)
 	}
 	slices.SortFunc(keys, func(a, b capsKey) int { return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.run, b.run)) })
 	for _, key := range keys {
-		if err := l.settleBudget(ctx, tx, key.run, key.day, settled[key].nano, settled[key].tokens); err != nil {
+		if err := l.adjustBudget(ctx, tx, key.run, key.day, settled[key].nano, settled[key].tokens); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func (l *Ledger) settleAll(ctx context.Context, tx *batch, settled map[capsKey]a
 }
 
 // closeCalls ends calls that are open, and returns the days on which they were begun.
-func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (days map[CallID]int64, err error) {
+func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*callEnd) (days map[CallID]int64, err error) {
 	args := make([]any, 0, 7*len(some))
 	for _, e := range some {
 		args = append(args, e.call, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
@@ -102,7 +102,7 @@ func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*ending) (day
 
 // correctCall books the end of a call that has one. A lapsed worker's call was closed at its reservation; the true figures replace that
 // when they come after all.
-func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *ending) (day int64, booked amount, err error) {
+func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *callEnd) (day int64, booked amount, err error) {
 	var cost sql.NullInt64
 	if err := tx.QueryRow(ctx, `SELECT cost_nano, tokens_in + tokens_out FROM calls WHERE id = $1`, e.call).Scan(&cost, &booked.tokens); err != nil {
 		return 0, booked, err
@@ -114,7 +114,7 @@ func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *ending) (day int
 }
 
 // keepAnswers keeps answers of different names.
-func (l *Ledger) keepAnswers(ctx context.Context, tx *batch, some []*ending) error {
+func (l *Ledger) keepAnswers(ctx context.Context, tx *batch, some []*callEnd) error {
 	args := make([]any, 0, 9*len(some))
 	for _, e := range some {
 		args = append(args, e.Name, e.Content, e.FinishReason, e.Answer.Model, e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))

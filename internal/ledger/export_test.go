@@ -2,17 +2,18 @@ package ledger
 
 import "sync"
 
-// Together has the writes that functions make, one each, share a transaction. Nothing else may be written meanwhile.
-func (l *Ledger) Together(functions ...func()) {
-	kept := l.group
-	defer func() { l.group = kept }()
-	l.group = &group{ledger: l, writes: make(chan *groupedWrite), quit: make(chan struct{}), ended: make(chan struct{})}
+// CommitTogether runs functions that write once each, so that all writes share one transaction. Nothing
+// else may write meanwhile.
+func (l *Ledger) CommitTogether(functions ...func()) {
+	kept := l.commits
+	defer func() { l.commits = kept }()
+	l.commits = &groupCommit{ledger: l, queue: make(chan *write), quit: make(chan struct{}), ended: make(chan struct{})}
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
-	var all []*groupedWrite
+	var all []*write
 	for _, f := range functions {
 		waiting.Go(f)
-		all = append(all, <-l.group.writes)
+		all = append(all, <-l.commits.queue)
 	}
-	l.group.commit(all)
+	l.commits.commit(all)
 }

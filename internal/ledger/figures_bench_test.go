@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
 // BenchmarkFigures reads the figures of a ledger with a million documents that are to be done, a thousand workers that are gone, and
@@ -29,7 +30,7 @@ func BenchmarkFigures(b *testing.B) {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				f, err := l.Figures(b.Context())
+				f, err := report.New(l).Stats(b.Context())
 				if err != nil || f.Remaining != 990_000 || f.DeadLetters["input"] != 10_000 {
 					b.Fatal(f.Remaining, f.DeadLetters, err)
 				}

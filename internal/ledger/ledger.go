@@ -12,7 +12,6 @@ package ledger
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -62,7 +61,7 @@ type Options struct {
 type Ledger struct {
 	db          *sqldb.DB
 	read, write sqldb.Handle // of db
-	group       *group
+	commits     *groupCommit
 	log         *slog.Logger
 }
 
@@ -86,7 +85,7 @@ func Open(ctx context.Context, url string, o Options) (*Ledger, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	l := &Ledger{db: db, read: db.Reads(), write: db.Writes(), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
-	l.group = newGroup(l)
+	l.commits = newGroupCommit(l)
 	return l, nil
 }
 
@@ -99,7 +98,7 @@ func IsUnavailable(err error) bool { return sqldb.IsUnavailable(err) }
 
 // Close waits for writes in progress and closes the connections.
 func (l *Ledger) Close() error {
-	l.group.close()
+	l.commits.close()
 	return l.db.Close()
 }
 
@@ -115,9 +114,5 @@ func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-func fromMillis(ms sql.NullInt64) time.Time {
-	if !ms.Valid {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms.Int64).UTC()
-}
+// Reader returns a handle that reads the database, for internal/ledger/report.
+func (l *Ledger) Reader() sqldb.Reader { return l.read }

@@ -14,29 +14,29 @@ type Read struct {
 // Failed books an attempt that a later one may mend: the document is pending again, not to be tried before after
 // has passed.
 func (l *Ledger) Failed(ctx context.Context, worker WorkerID, c Claimed, class Class, message string, after time.Duration) error {
-	return l.settle(ctx, worker, c, fmt.Sprintf(`state = 'pending', worker_id = NULL, tries = tries + 1, attempts = attempts + 1,
+	return l.bookOutcome(ctx, worker, c, fmt.Sprintf(`state = 'pending', worker_id = NULL, tries = tries + 1, attempts = attempts + 1,
 		due_at = @now + %d`, after.Milliseconds()), func(ctx context.Context, tx *batch) error {
-		return l.remember(ctx, tx, c, "failed", c.Attempts+1, class, message)
+		return l.addHistory(ctx, tx, c, "failed", c.Attempts+1, class, message)
 	})
 }
 
 // Crashed books that the document's reader died. It will be read in a child process again.
 func (l *Ledger) Crashed(ctx context.Context, worker WorkerID, c Claimed, message string) error {
-	return l.settle(ctx, worker, c, `state = 'pending', worker_id = NULL, suspect = 1, crashes = crashes + 1, due_at = 0`,
+	return l.bookOutcome(ctx, worker, c, `state = 'pending', worker_id = NULL, suspect = 1, crashes = crashes + 1, due_at = 0`,
 		func(ctx context.Context, tx *batch) error {
-			return l.remember(ctx, tx, c, "crashed", c.Attempts, ClassCrashing, message)
+			return l.addHistory(ctx, tx, c, "crashed", c.Attempts, ClassCrashing, message)
 		})
 }
 
 // CountCrash adds to the crashes of a claimed document: 1 before it is read in a way that may take the worker down with it, and -1
 // when it did not.
 func (l *Ledger) CountCrash(ctx context.Context, worker WorkerID, c Claimed, by int64) error {
-	return l.settle(ctx, worker, c, fmt.Sprintf("crashes = crashes + %d", by), nil)
+	return l.bookOutcome(ctx, worker, c, fmt.Sprintf("crashes = crashes + %d", by), nil)
 }
 
 // Dead books a document as dead with the class and the reason. The attempt counts.
 func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read, class Class, message string) error {
-	return l.settle(ctx, worker, c, `state = 'dead', tries = tries + 1, attempts = attempts + 1`, func(ctx context.Context, tx *batch) error {
+	return l.bookOutcome(ctx, worker, c, `state = 'dead', tries = tries + 1, attempts = attempts + 1`, func(ctx context.Context, tx *batch) error {
 		if read.Version == "" {
 			read.Version = c.Version
 		}
@@ -45,14 +45,14 @@ func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read
 			c.Document, read.Version, read.SHA256, string(class), message, c.Attempts+1, c.Run); err != nil {
 			return err
 		}
-		return l.remember(ctx, tx, c, "dead", c.Attempts+1, class, message)
+		return l.addHistory(ctx, tx, c, "dead", c.Attempts+1, class, message)
 	})
 }
 
 // settle writes one outcome that brings no summary: under the fence, the document's row and the rest.
-func (l *Ledger) settle(ctx context.Context, worker WorkerID, c Claimed, set string, fenced func(context.Context, *batch) error) error {
+func (l *Ledger) bookOutcome(ctx context.Context, worker WorkerID, c Claimed, set string, fenced func(context.Context, *batch) error) error {
 	stale := false
-	err := l.group.do(ctx, func(ctx context.Context, tx *batch) error {
+	err := l.commits.do(ctx, func(ctx context.Context, tx *batch) error {
 		stale = false
 		n, err := tx.Exec(ctx, `UPDATE run_documents SET `+set+` `+whereClaimed(1), c.Run, c.Document, c.Epoch, worker)
 		if err != nil {
@@ -81,7 +81,7 @@ const replaceResult = `ON CONFLICT (document_id, profile_id) DO UPDATE SET run_n
 	content_sha256 = excluded.content_sha256, summary = excluded.summary, class = excluded.class, message = excluded.message,
 	attempts = excluded.attempts, at = excluded.at`
 
-func (l *Ledger) remember(ctx context.Context, tx *batch, c Claimed, event string, attempt int64, class Class, message string) error {
+func (l *Ledger) addHistory(ctx context.Context, tx *batch, c Claimed, event string, attempt int64, class Class, message string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event, attempt, class, message) VALUES ($1, $2, @now, $3, $4, $5, $6)`,
 		c.Document, c.Run, event, attempt, string(class), message)
 	return err

@@ -70,7 +70,7 @@ func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID SourceID, profileI
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the planning lease: %w", err)
 	}
-	return fromMillis(until), nil
+	return sqldb.Time(until), nil
 }
 
 // UnlockPlan gives the lease back, if the holder still has it.
@@ -79,13 +79,13 @@ func (l *Ledger) UnlockPlan(ctx context.Context, sourceID SourceID, profileID Pr
 	return err
 }
 
-// resultCounts is the condition under which what became of a document still stands for run r: same version, and
+// resultIsCurrent is the condition under which what became of a document still current for run r: same version, and
 // not older than a forced run.
-const resultCounts = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
+const resultIsCurrent = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
 
-// notSeen is the condition that a document was not met in this scan of run r. It is a scalar look-up, which no planner
+// notListed is the condition that a document was not met in this scan of run r. It is a scalar look-up, which no planner
 // turns into a join: for a run that has just begun there are no statistics, and a join would be planned for one row.
-func notSeen(document string) string {
+func notListed(document string) string {
 	return `COALESCE((SELECT x.scan FROM run_documents x WHERE x.run_num = r.num AND x.document_id = ` + document + `), -1) <> r.scan`
 }
 
@@ -133,14 +133,14 @@ type planBatch struct {
 	entries []Entry
 	size    PartitionSize
 	count   PlanCount
-	work    []toPlan
+	work    []stagedDocument
 
-	met        []DocumentID // documents that were in the run before
-	unreadable int64        // can't be read, and are not dead for that already
+	alreadyInRun []DocumentID // documents that were in the run before
+	unreadable   int64        // can't be read, and are not dead for that already
 }
 
-// toPlan is a staged document that the set statement for unchanged ones did not settle.
-type toPlan struct {
+// stagedDocument is a staged document that the set statement for unchanged ones did not settle.
+type stagedDocument struct {
 	ord      int
 	document DocumentID
 	size     int64
@@ -157,7 +157,7 @@ func (p *planBatch) write(ctx context.Context, holder string) error {
 	if err := p.upsertDocuments(ctx); err != nil {
 		return err
 	}
-	if err := p.carryOver(ctx); err != nil {
+	if err := p.carryUnchanged(ctx); err != nil {
 		return err
 	}
 	if p.count.Listed < int64(len(p.entries)) {
@@ -217,15 +217,15 @@ func (p *planBatch) findDocuments(ctx context.Context) error {
 	return err
 }
 
-// carryOver puts unchanged documents into the run, done ones as skipped and dead ones as dead. It is one set
-// statement, for they are nearly all there is on most days. CROSS JOIN keeps SQLite from beginning with the results and
+// carryUnchanged puts unchanged documents into the run, done ones as skipped and dead ones as dead. It is one set
+// statement, for they are nearly all there is on most days. CROSS JOIN keeps SQLite from callStart with the results and
 // scanning the stage for each.
-func (p *planBatch) carryOver(ctx context.Context) error {
+func (p *planBatch) carryUnchanged(ctx context.Context) error {
 	carried, err := p.tx.Exec(ctx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
 		SELECT r.num, s.document_id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
 		FROM runs r CROSS JOIN stage s CROSS JOIN results res
 		WHERE r.num = $1 AND res.document_id = s.document_id AND res.profile_id = $2
-		AND `+resultCounts+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.ID, p.run.ProfileID)
+		AND `+resultIsCurrent+` ON CONFLICT (run_num, document_id) DO NOTHING`, p.run.ID, p.run.ProfileID)
 	if err != nil {
 		return err
 	}
@@ -243,16 +243,16 @@ func (p *planBatch) carryOver(ctx context.Context) error {
 
 // addRest adds documents that are new to the run, and works again on those of it that have changed.
 func (p *planBatch) addRest(ctx context.Context) error {
-	fresh, again, err := p.sort(ctx)
+	fresh, again, err := p.classifyStaged(ctx)
 	if err != nil {
 		return err
 	}
 	if p.unreadable > 0 {
-		if err := p.bury(ctx); err != nil {
+		if err := p.markUnreadable(ctx); err != nil {
 			return err
 		}
 	}
-	if err := p.markSeen(ctx); err != nil {
+	if err := p.markListed(ctx); err != nil {
 		return err
 	}
 	p.work = append(append(p.work, fresh...), again...)
@@ -278,37 +278,37 @@ func (p *planBatch) addRest(ctx context.Context) error {
 	return nil
 }
 
-// sort reads the staged documents that carryOver did not settle, and tells those that are new to the run from those
+// sort reads the staged documents that carryUnchanged did not settle, and tells those that are new to the run from those
 // to be worked on again. Those that can't be read are only counted: bury settles them.
-func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error) {
+func (p *planBatch) classifyStaged(ctx context.Context) (fresh, again []stagedDocument, err error) {
 	rows, err := p.tx.Query(ctx, `SELECT s.ord, s.document_id, s.size,
 		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = s.document_id), ''),
-		CASE WHEN `+resultCounts+` THEN 1 ELSE 0 END
+		CASE WHEN `+resultIsCurrent+` THEN 1 ELSE 0 END
 		FROM runs r CROSS JOIN stage s LEFT JOIN results res ON res.document_id = s.document_id AND res.profile_id = $1
-		WHERE r.num = $2 AND `+notSeen("s.document_id")+` ORDER BY s.ord`, p.run.ProfileID, p.run.ID)
+		WHERE r.num = $2 AND `+notListed("s.document_id")+` ORDER BY s.ord`, p.run.ProfileID, p.run.ID)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer rows.Close()
 	p.count.Repeated += int64(len(p.entries)) - p.count.Listed
 	for rows.Next() {
-		var n toPlan
-		var stands bool
-		if err := rows.Scan(&n.ord, &n.document, &n.size, &n.state, &stands); err != nil {
+		var n stagedDocument
+		var current bool
+		if err := rows.Scan(&n.ord, &n.document, &n.size, &n.state, &current); err != nil {
 			return nil, nil, err
 		}
 		p.count.Listed++
 		p.count.Repeated--
 		if n.state != "" {
-			p.met = append(p.met, n.document)
+			p.alreadyInRun = append(p.alreadyInRun, n.document)
 		}
 		switch {
-		case p.entries[n.ord].Problem != "" && !stands:
+		case p.entries[n.ord].Problem != "" && !current:
 			p.unreadable++
 			p.count.Dead++
 		case n.state == "":
 			fresh = append(fresh, n)
-		case n.state == DocumentPending, n.state == DocumentClaimed, stands:
+		case n.state == DocumentPending, n.state == DocumentClaimed, current:
 			p.count.Unfinished++
 		default:
 			again = append(again, n)
@@ -317,11 +317,11 @@ func (p *planBatch) sort(ctx context.Context) (fresh, again []toPlan, err error)
 	return fresh, again, rows.Err()
 }
 
-// markSeen notes that documents that were in the run before are still in the source. Workers book outcomes of them meanwhile: both lock
+// markListed notes that documents that were in the run before are still in the source. Workers book outcomes of them meanwhile: both lock
 // their rows in the order of the documents.
-func (p *planBatch) markSeen(ctx context.Context) error {
-	slices.Sort(p.met)
-	for some := range slices.Chunk(p.met, 1000) {
+func (p *planBatch) markListed(ctx context.Context) error {
+	slices.Sort(p.alreadyInRun)
+	for some := range slices.Chunk(p.alreadyInRun, 1000) {
 		args := []any{p.run.Scan, p.run.ID}
 		for _, document := range some {
 			args = append(args, document)
@@ -340,10 +340,10 @@ func (p *planBatch) markSeen(ctx context.Context) error {
 }
 
 // bury makes staged documents dead that the listing found unreadable.
-func (p *planBatch) bury(ctx context.Context) error {
+func (p *planBatch) markUnreadable(ctx context.Context) error {
 	if _, err := p.tx.Exec(ctx, `INSERT INTO results (document_id, profile_id, run_num, version, state, class, message, at)
 		SELECT s.document_id, r.profile_id, r.num, s.version, 'dead', 'input', s.problem, @now
-		FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> '' AND `+notSeen("s.document_id")+`
+		FROM runs r CROSS JOIN stage s WHERE r.num = $1 AND s.problem <> '' AND `+notListed("s.document_id")+`
 		ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = 'dead',
 		summary = NULL, content_sha256 = '', class = 'input', message = excluded.message, at = excluded.at`, p.run.ID); err != nil {
 		return err
@@ -356,7 +356,7 @@ func (p *planBatch) bury(ctx context.Context) error {
 }
 
 // addPartitions cuts documents, in their order, into partitions balanced by count and bytes, and returns each one's.
-func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, state partitionState, size PartitionSize, work []toPlan) ([]PartitionID, error) {
+func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, state partitionState, size PartitionSize, work []stagedDocument) ([]PartitionID, error) {
 	type partition struct{ documents, bytes int64 }
 	type numbered struct {
 		id  PartitionID
@@ -419,7 +419,7 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 		}
 		batch, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (m missing, err error) { return m, rows.Scan(&m.id, &m.uri, &m.modified) },
 			`SELECT d.id, d.uri, d.modified_at FROM documents d JOIN runs r ON r.num = $1 WHERE d.source_id = $2 AND d.id > $3 AND d.gone_at IS NULL
-			AND `+notSeen("d.id")+` ORDER BY d.id LIMIT 1000`, run.ID, run.SourceID, after)
+			AND `+notListed("d.id")+` ORDER BY d.id LIMIT 1000`, run.ID, run.SourceID, after)
 		if err != nil {
 			return total, fmt.Errorf("find documents that are gone: %w", err)
 		}
@@ -461,6 +461,15 @@ func (l *Ledger) Publish(ctx context.Context, run RunID) error {
 	})
 	if err != nil {
 		return fmt.Errorf("publish the plan: %w", err)
+	}
+	return nil
+}
+
+// RecordPlan notes that a plan of a source succeeded: its run is published and its tasks are in the
+// queue.
+func (l *Ledger) RecordPlan(ctx context.Context, source SourceID) error {
+	if _, err := l.write.Exec(ctx, `UPDATE sources SET planned_at = @now WHERE id = $1`, source); err != nil {
+		return fmt.Errorf("record the plan: %w", err)
 	}
 	return nil
 }

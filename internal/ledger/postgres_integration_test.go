@@ -100,7 +100,7 @@ func TestPostgresEqualCallIsBeingBooked(t *testing.T) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(2))
 	claimed := f.claimAll(run)
-	in := ledger.Intent{Run: run.ID, Document: claimed[0].Document, Worker: f.worker, Name: "equal", Model: "model", ReservedTokens: 10}
+	in := ledger.Reservation{Run: run.ID, Document: claimed[0].Document, Worker: f.worker, Name: "equal", Model: "model", ReservedTokens: 10}
 	if _, _, err := f.BeginCall(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}

@@ -38,11 +38,11 @@ func (l *Ledger) Preview(ctx context.Context, sourceURL, profileHash string, for
 		for _, e := range batch {
 			count.Listed++
 			k := states[e.URI]
-			stands := k.version == e.Version && k.state != DocumentRetry && k.state != "" && !force
+			current := k.version == e.Version && k.state != DocumentRetry && k.state != "" && !force
 			switch {
-			case stands && k.state == DocumentDead, e.Problem != "":
+			case current && k.state == DocumentDead, e.Problem != "":
 				count.Dead++
-			case stands:
+			case current:
 				count.Skipped++
 			default:
 				count.Pending++

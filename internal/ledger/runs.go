@@ -43,7 +43,7 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	var forced, budget, tokens, created, started, finished sql.NullInt64
 	err := row.Scan(&r.ID, &r.Name, &r.Source, &r.SourceID, &r.Profile, &r.ProfileID, &r.Model, &r.State, &r.Reason, &r.Message, &r.Scan,
 		&forced, &budget, &tokens, &created, &started, &finished)
-	r.ForcedAt, r.Created, r.Started, r.Finished = fromMillis(forced), fromMillis(created), fromMillis(started), fromMillis(finished)
+	r.ForcedAt, r.Created, r.Started, r.Finished = sqldb.Time(forced), sqldb.Time(created), sqldb.Time(started), sqldb.Time(finished)
 	if budget.Valid {
 		r.BudgetNano = &budget.Int64
 	}
@@ -53,7 +53,7 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	return r, err
 }
 
-// Run finds a run by its name, or by an unambiguous beginning of it; "" is the newest.
+// Run finds a run by its name, or by an unambiguous callStart of it; "" is the newest.
 func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	if name == "" {
 		run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
@@ -128,7 +128,7 @@ func (l *Ledger) ProfileInUse(ctx context.Context, sourceURL string, hashes ...s
 	}
 	var hash string
 	err := l.read.QueryRow(ctx, `SELECT p.hash FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id
-		WHERE s.url = $1 AND p.hash IN (`+sqldb.Placeholders(2, len(hashes))+`) AND (`+unfinished("r")+` OR r.started_at IS NOT NULL AND EXISTS
+		WHERE s.url = $1 AND p.hash IN (`+sqldb.Placeholders(2, len(hashes))+`) AND (`+UnfinishedRun("r")+` OR r.started_at IS NOT NULL AND EXISTS
 		(SELECT 1 FROM documents d JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id WHERE d.source_id = r.source_id))
 		ORDER BY CASE WHEN r.started_at IS NULL THEN 1 ELSE 0 END, r.num DESC LIMIT 1`, args...).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -157,14 +157,15 @@ func (l *Ledger) put(ctx context.Context, insert, find string, args ...any) (int
 	return id, l.read.QueryRow(ctx, find, args[0]).Scan(&id)
 }
 
-// unfinished is the condition under which the run that a statement calls so goes on: the one of the index runs_unfinished.
-func unfinished(run string) string {
+// UnfinishedRun is the SQL condition that a run, by its name in the statement, is not over. It is the
+// condition of the index runs_unfinished.
+func UnfinishedRun(run string) string {
 	return run + `.state <> 'finished' AND (` + run + `.reason IS NULL OR ` + run + `.reason <> 'cancelled')`
 }
 
 // superseded is the condition that another run of the pair of the one in runs goes on.
 func superseded() string {
-	return `EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num AND ` + unfinished("o") + `)`
+	return `EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num AND ` + UnfinishedRun("o") + `)`
 }
 
 // OpenRun returns the unfinished run of a pair, or begins one in state planning; continued says which.
@@ -176,7 +177,7 @@ func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID Profi
 			return err
 		}
 		find := func() (err error) {
-			run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+unfinished("r"), sourceID, profileID))
+			run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+UnfinishedRun("r"), sourceID, profileID))
 			return err
 		}
 		continued = false
@@ -220,7 +221,7 @@ func nullable(p *int64) any {
 	return *p
 }
 
-// runName is short enough to type the beginning of, and sorts by day: 20261123-k7m2qd.
+// runName is short enough to type the callStart of, and sorts by day: 20261123-k7m2qd.
 func runName() string {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
@@ -244,7 +245,7 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 }
 
 // Resume lets a stopped run go on, with new caps where args. A cancelled one is over, which it reports as ErrState. The
-// open partitions get a new generation, since tasks of the old one may still be ending. A run with nothing open is
+// open partitions get a new generation, since tasks of the old one may still be callEnd. A run with nothing open is
 // finished at once.
 func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens *int64) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {

@@ -26,18 +26,25 @@ type Summary struct {
 	Created   time.Time
 }
 
-const summaryColumns = `name, title, text, output, model, endpoint, tokens_in, tokens_out, cost_nano, chunks, checks, created_at`
+// Exported is a document with its summary.
+type Exported struct {
+	Source        string // URL
+	URI           string
+	ContentSHA256 string
+	Profile       string // hash
+	Run           string // name
+	Summary       Summary
+}
 
-func (s *Summary) scan(row interface{ Scan(...any) error }) error {
+// SummaryColumns lists what [Summary.Scan] reads of the table summaries under the name m.
+const SummaryColumns = `m.name, m.title, m.text, m.output, m.model, m.endpoint, m.tokens_in, m.tokens_out, m.cost_nano, m.chunks, m.checks, m.created_at`
+
+// Scan reads a row of [SummaryColumns]. before are the places for columns that come before them.
+func (s *Summary) Scan(row interface{ Scan(...any) error }, before ...any) error {
 	var cost, created sql.NullInt64
 	var output sql.NullString
 	var checks string
-	err := row.Scan(&s.Name, &s.Title, &s.Text, &output, &s.Model, &s.Endpoint, &s.TokensIn, &s.TokensOut, &cost, &s.Chunks, &checks, &created)
-	s.fill(output, cost, created, checks)
-	return err
-}
-
-func (s *Summary) fill(output sql.NullString, cost, created sql.NullInt64, checks string) {
+	err := row.Scan(append(before, &s.Name, &s.Title, &s.Text, &output, &s.Model, &s.Endpoint, &s.TokensIn, &s.TokensOut, &cost, &s.Chunks, &checks, &created)...)
 	if output.Valid {
 		s.Output = json.RawMessage(output.String)
 	}
@@ -45,11 +52,20 @@ func (s *Summary) fill(output sql.NullString, cost, created sql.NullInt64, check
 		s.CostNano = &cost.Int64
 	}
 	s.Checks = json.RawMessage(checks)
-	s.Created = fromMillis(created)
+	s.Created = sqldb.Time(created)
+	return err
+}
+
+// flagged is 1 for a summary with findings, else 0.
+func (s *Summary) flagged() int {
+	if len(s.Checks) > 0 && string(s.Checks) != "[]" {
+		return 1
+	}
+	return 0
 }
 
 // search is a look for a summary that waits for others.
-type search struct {
+type lookup struct {
 	name  string
 	since int64
 	found *Summary
@@ -58,8 +74,8 @@ type search struct {
 // Summary finds a summary by its name, if it was not made before since (zero: any). It is for workers: searches of many documents, and
 // their writes, share a transaction.
 func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Summary, error) {
-	s := &search{name: name, since: sinceMillis(since)}
-	if err := l.group.add(ctx, func(tx *batch) { tx.sought = append(tx.sought, s) }); err != nil {
+	s := &lookup{name: name, since: sinceMillis(since)}
+	if err := l.commits.add(ctx, func(tx *batch) { tx.lookups = append(tx.lookups, s) }); err != nil {
 		return Summary{Name: name}, fmt.Errorf("find a summary: %w", err)
 	}
 	if s.found == nil {
@@ -68,20 +84,15 @@ func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Sum
 	return *s.found, nil
 }
 
-// keptSummary reads one summary and waits for no write.
-func (l *Ledger) keptSummary(ctx context.Context, name string) (s Summary, err error) {
-	return s, s.scan(l.read.QueryRow(ctx, `SELECT `+summaryColumns+` FROM summaries WHERE name = $1`, name))
-}
-
 // search finds the summaries that a batch looks for.
-func (l *Ledger) search(ctx context.Context, tx *batch) error {
-	for some := range sqldb.Chunks(tx.sought) {
+func (l *Ledger) findSummaries(ctx context.Context, tx *batch) error {
+	for some := range sqldb.Chunks(tx.lookups) {
 		names := make([]any, len(some))
 		for i, s := range some {
 			names[i], s.found = s.name, nil
 		}
-		found, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (s Summary, err error) { return s, s.scan(rows) },
-			`SELECT `+summaryColumns+` FROM summaries WHERE name IN (`+sqldb.Placeholders(1, len(names))+`)`, names...)
+		found, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (s Summary, err error) { return s, s.Scan(rows) },
+			`SELECT `+SummaryColumns+` FROM summaries m WHERE m.name IN (`+sqldb.Placeholders(1, len(names))+`)`, names...)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
 // Each of the writes that share a transaction has the outcome that it would have in one of its own.
@@ -27,7 +28,7 @@ func (s *spender) beginTogether(names ...string) []begun {
 	for i, name := range names {
 		functions = append(functions, func() { all[i].call, all[i].known, all[i].err = s.BeginCall(s.t.Context(), s.intent(name)) })
 	}
-	s.Together(functions...)
+	s.CommitTogether(functions...)
 	return all
 }
 
@@ -46,7 +47,7 @@ func testEqualCallsTogether(t *testing.T, db database) {
 		t.Fatalf("calls %d and %d", got[0].call, got[1].call)
 	}
 	var next begun
-	s.Together(
+	s.CommitTogether(
 		func() { next.call, next.known, next.err = s.BeginCall(t.Context(), s.intent("b")) },
 		func() { s.end("a", got[1].call, "answer of a") },
 		func() { s.end("b", got[0].call, "answer of b") },
@@ -69,7 +70,7 @@ func testAnswersBeforeAForcedRunTogether(t *testing.T, db database) {
 	forced := s.intent("a")
 	forced.Since = db.clock.now()
 	var a, b begun
-	s.Together(
+	s.CommitTogether(
 		func() { a.call, a.known, a.err = s.BeginCall(t.Context(), forced) },
 		func() { b.call, b.known, b.err = s.BeginCall(t.Context(), s.intent("b")) },
 	)
@@ -104,7 +105,7 @@ func (s *spender) spendTogether() {
 	s.refused(got[2].err, ledger.ErrReserved)
 	s.refused(got[3].err, ledger.ErrReserved)
 	s.cost = s.reserve
-	s.Together(func() { s.end("a", got[0].call, "") }, func() { s.end("b", got[1].call, "") })
+	s.CommitTogether(func() { s.end("a", got[0].call, "") }, func() { s.end("b", got[1].call, "") })
 	for _, b := range s.beginTogether("e", "f", "g") { // 400 each, and 200 are left
 		s.refused(b.err, ledger.ErrBudget)
 	}
@@ -134,8 +135,8 @@ func testEndsTogether(t *testing.T, db database) {
 			functions = append(functions, func() { s.end(names[i], b.call, "answer "+names[i]) })
 		}
 	}
-	s.Together(functions...)
-	s.Together( // one of which fails
+	s.CommitTogether(functions...)
+	s.CommitTogether( // one of which fails
 		func() { s.end(names[2], got[2].call, "answer "+names[2]) },
 		func() {
 			if s.EndCall(t.Context(), 1<<40, s.intent("x"), ledger.Answer{}) == nil {
@@ -194,13 +195,13 @@ func testDoneTogether(t *testing.T, db database) {
 			f.ok(f.Done(t.Context(), f.worker, c, ledger.Read{Version: c.Version, SHA256: "sha-" + c.URI}, s))
 		})
 	}
-	f.Together(functions...)
+	f.CommitTogether(functions...)
 	f.totals(run, ledger.Totals{Total: 40, Done: 39, Remaining: 1})
 	if n := must(f.Flagged(t.Context(), run.ID))(t); n != 13 {
 		t.Errorf("%d are flagged, want 13", n)
 	}
 	var got []string
-	f.ok(f.Summaries(t.Context(), ledger.ExportFilter{Run: run.ID}, func(e ledger.Exported) error {
+	f.ok(f.Summaries(t.Context(), report.SummaryFilter{Run: run.ID}, func(e ledger.Exported) error {
 		got = append(got, e.URI+" "+e.ContentSHA256+" "+e.Summary.Name)
 		return nil
 	}))

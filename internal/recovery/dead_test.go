@@ -43,7 +43,7 @@ func TestLiveWorkersRenewAfterAnOutage(t *testing.T) {
 		workers = append(workers, worker)
 	}
 	claimed := func(partition ledger.PartitionID) int64 {
-		v, err := l.Look(t.Context(), partition)
+		v, err := l.PartitionStatus(t.Context(), partition)
 		ok(err)
 		return v.Claimed
 	}

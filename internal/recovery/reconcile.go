@@ -127,7 +127,7 @@ func (r *Recovery) enqueue(ctx context.Context, run ledger.Run, lost []lostTask,
 	var all []tasks.Partition
 	for _, l := range lost {
 		if mayBeClaimed {
-			view, err := r.ledger.Look(ctx, l.partition.ID)
+			view, err := r.ledger.PartitionStatus(ctx, l.partition.ID)
 			if err != nil {
 				return 0, err
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 )
@@ -43,7 +44,7 @@ type ServerConfig struct {
 	Queue    func(context.Context) (Queue, error)
 	Demand   func(context.Context) (Demand, error)
 	Limiters func(context.Context) ([]limiter.State, error)
-	Ledger   func(context.Context) (ledger.Figures, error)
+	Ledger   func(context.Context) (report.Stats, error)
 	// DayCapNano caps what all runs spend on a UTC day, in nano-USD; nil: no cap.
 	DayCapNano *int64
 	// DeadClasses are shown also where no document is dead of them.
@@ -285,7 +286,7 @@ func (s *server) counts(all ledger.Counts, out *sample) {
 	}
 }
 
-func (s *server) budgets(f ledger.Figures, out *sample) {
+func (s *server) budgets(f report.Stats, out *sample) {
 	for _, b := range f.Budgets {
 		used := 0.0
 		if b.CapNano != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/telemetry"
@@ -92,7 +93,7 @@ func fixed() telemetry.ServerConfig {
 			return telemetry.Demand{Queue: "documents", Demand: 4, Uncapped: 40}, nil
 		},
 		Limiters: func(context.Context) ([]limiter.State, error) { return nil, nil },
-		Ledger:   func(context.Context) (ledger.Figures, error) { return ledger.Figures{}, nil },
+		Ledger:   func(context.Context) (report.Stats, error) { return report.Stats{}, nil },
 		Version:  "v1.2.3", DeadClasses: []ledger.Class{"input", "exhausted"}, Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -165,7 +166,7 @@ func TestLedgerAndLimiters(t *testing.T) {
 	_, err = l.Plan(ctx, run, "planner", entries, ledger.PartitionSize{Documents: 10, Bytes: 1 << 20}, nil)
 	ok(err)
 	ok(l.Publish(ctx, run.ID))
-	ok(l.Planned(ctx, source))
+	ok(l.RecordPlan(ctx, source))
 	worker, err := l.Register(ctx, "canary")
 	ok(err)
 	ok(l.Renew(ctx, worker, ledger.Counts{
@@ -174,7 +175,7 @@ func TestLedgerAndLimiters(t *testing.T) {
 	}))
 	reserve := int64(5e8)
 	day := int64(4e9)
-	_, _, err = l.BeginCall(ctx, ledger.Intent{Run: run.ID, Document: 1, Worker: worker, Name: "canary", Model: "model", ReservedNano: &reserve, DayCapNano: &day})
+	_, _, err = l.BeginCall(ctx, ledger.Reservation{Run: run.ID, Document: 1, Worker: worker, Name: "canary", Model: "model", ReservedNano: &reserve, DayCapNano: &day})
 	ok(err)
 
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), DisableIdentity: true})
@@ -187,7 +188,7 @@ func TestLedgerAndLimiters(t *testing.T) {
 	permit.Done(llm.Outcome{})
 
 	c := fixed()
-	c.Ledger, c.DayCapNano = l.Figures, &day
+	c.Ledger, c.DayCapNano = report.New(l).Stats, &day
 	c.Limiters = func(ctx context.Context) ([]limiter.State, error) { return limiter.List(ctx, client) }
 	s := scrape(t, telemetry.ServerMetrics(c))
 	if strings.Contains(s.text, "canary") {
@@ -240,7 +241,7 @@ func TestPartThatIsAway(t *testing.T) {
 		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		c := fixed()
 		c.Queue = func(context.Context) (telemetry.Queue, error) { return telemetry.Queue{}, down }
-		c.Ledger = func(ctx context.Context) (ledger.Figures, error) { return ledger.Figures{}, hang(ctx) }
+		c.Ledger = func(ctx context.Context) (report.Stats, error) { return report.Stats{}, hang(ctx) }
 		h := telemetry.ServerMetrics(c)
 		start := time.Now()
 		scrape(t, h)

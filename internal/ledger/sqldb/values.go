@@ -1,9 +1,11 @@
 package sqldb
 
 import (
+	"database/sql"
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // maxChunk is the largest number of rows in one statement of [Chunks]. On SQLite a row costs the same
@@ -63,4 +65,12 @@ func Rows(from, rows, columns int) string {
 		b.WriteByte(')')
 	}
 	return b.String()
+}
+
+// Time converts a column of Unix milliseconds. NULL is the zero time.
+func Time(ms sql.NullInt64) time.Time {
+	if !ms.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms.Int64).UTC()
 }

@@ -1,0 +1,96 @@
+package report
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
+)
+
+// SummaryFilter selects summaries; a zero field selects all.
+type SummaryFilter struct {
+	SourceID  ledger.SourceID
+	ProfileID ledger.ProfileID
+	Run       ledger.RunID // documents of this run
+	Gone      bool         // also documents that are gone from their source
+}
+
+// Summaries streams the summaries of documents, ordered by source, URI and profile. A document that
+// has changed keeps the summary of its old version until the new one is done; a dead letter has none.
+// An error of each ends the stream and is returned.
+func (r Reports) Summaries(ctx context.Context, f SummaryFilter, each func(ledger.Exported) error) error {
+	var where strings.Builder
+	var args []any
+	add := func(condition string, arg int64) {
+		args = append(args, arg)
+		fmt.Fprintf(&where, condition, len(args))
+	}
+	if f.SourceID != 0 {
+		add(` AND d.source_id = $%d`, int64(f.SourceID))
+	}
+	if f.ProfileID != 0 {
+		add(` AND res.profile_id = $%d`, int64(f.ProfileID))
+	}
+	if f.Run != 0 {
+		add(` AND EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $%[1]d AND x.document_id = d.id)
+			AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $%[1]d)`, int64(f.Run))
+	}
+	if !f.Gone {
+		where.WriteString(` AND d.gone_at IS NULL`)
+	}
+	rows, err := r.read.Query(ctx, `SELECT s.url, d.uri, res.content_sha256, p.hash, r.name, `+ledger.SummaryColumns+`
+		FROM results res JOIN summaries m ON m.name = res.summary JOIN documents d ON d.id = res.document_id
+		JOIN sources s ON s.id = d.source_id JOIN profiles p ON p.id = res.profile_id JOIN runs r ON r.num = res.run_num
+		WHERE res.state = 'done'`+where.String()+` ORDER BY d.source_id, d.uri, res.profile_id`, args...)
+	if err != nil {
+		return fmt.Errorf("read summaries: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e ledger.Exported
+		if err := e.Summary.Scan(rows, &e.Source, &e.URI, &e.ContentSHA256, &e.Profile, &e.Run); err != nil {
+			return fmt.Errorf("read summaries: %w", err)
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read summaries: %w", err)
+	}
+	return nil
+}
+
+// SourceProfile is a source and a profile that it was summarized with.
+type SourceProfile struct {
+	SourceID  ledger.SourceID
+	ProfileID ledger.ProfileID
+	Source    string // URL
+	Profile   string // hash
+	Model     string
+}
+
+// SourceProfiles lists every source with each profile that a run of it had. Sources come in the order
+// of [Reports.Summaries]. The profile of a source's newest finished run comes first, and profiles
+// without a finished run come last.
+func (r Reports) SourceProfiles(ctx context.Context) ([]SourceProfile, error) {
+	runs, err := sqldb.Collect(ctx, r.read, func(rows *sql.Rows) (p SourceProfile, err error) {
+		return p, rows.Scan(&p.SourceID, &p.ProfileID, &p.Source, &p.Profile, &p.Model)
+	}, `SELECT r.source_id, r.profile_id, s.url, p.hash, p.model FROM runs r JOIN sources s ON s.id = r.source_id
+		JOIN profiles p ON p.id = r.profile_id ORDER BY r.source_id, CASE WHEN r.state = 'finished' THEN 0 ELSE 1 END, r.num DESC`)
+	if err != nil {
+		return nil, fmt.Errorf("list sources and profiles: %w", err)
+	}
+	seen := map[SourceProfile]bool{}
+	all := runs[:0]
+	for _, p := range runs {
+		if !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
