@@ -10,19 +10,20 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// callStart is the intent of a call on its way into the ledger, and what became of it.
+// callStart is a reservation that waits for its transaction, with the outcome.
 type callStart struct {
 	Reservation
-	call     CallID // 0: a call of that name is open already
-	day      int64  // on which it was begun, since 1970
-	reserved bool   // counted against the caps
+	call     CallID // 0: a call of this name is open
+	day      int64  // on which it started, since 1970
+	reserved bool   // counted against the budgets
 	known    *Answer
 	refusal  error
 }
 
-// beginCalls records the intents of a batch. Of equal ones the first comes first, and the next when it is decided about that.
+// beginCalls records the calls of a batch. Calls of the same name are handled one after the other, each
+// after the previous one was granted or refused.
 func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
-	// Transactions that begin equal calls wait for each other, and in the order of the names never in a circle.
+	// Transactions that start equal calls wait for each other. In the order of names they never deadlock.
 	slices.SortStableFunc(tx.starts, func(a, b *callStart) int { return strings.Compare(a.Name, b.Name) })
 	var left []*callStart
 	for _, b := range tx.starts {
@@ -52,7 +53,7 @@ func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
 	return nil
 }
 
-// beginSome begins calls of different names.
+// beginSome records calls of different names.
 func (l *Ledger) beginSome(ctx context.Context, tx *batch, some []*callStart) error {
 	if err := l.insertReservations(ctx, tx, some); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (l *Ledger) beginSome(ctx context.Context, tx *batch, some []*callStart) er
 			}
 		}
 	}
-	// After the insert, which waits for the end of an equal call that is just being booked.
+	// After the insert: it waits for a transaction that is ending an equal call.
 	if err := l.findAnswers(ctx, tx, some); err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (l *Ledger) insertReservations(ctx context.Context, tx *batch, some []*call
 	return err
 }
 
-// findReservation finds the row of a call that was recorded and reserved before, and nobody heard of it.
+// findReservation finds a call that an earlier try recorded and reserved, and whose reply was lost.
 func (l *Ledger) findReservation(ctx context.Context, tx *batch, b *callStart) error {
 	err := tx.QueryRow(ctx, `SELECT id FROM calls WHERE name = $1 AND finished_at IS NULL AND token = $2 AND token <> 0`, b.Name, b.Token).Scan(&b.call)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -134,7 +135,7 @@ func (l *Ledger) findReservation(ctx context.Context, tx *batch, b *callStart) e
 	return err
 }
 
-// findAnswers finds those that are kept under the names of calls that are about to be made.
+// findAnswers finds the answers that the ledger has under the names of calls.
 func (l *Ledger) findAnswers(ctx context.Context, tx *batch, some []*callStart) error {
 	byName := make(map[string]*callStart, len(some))
 	names := make([]any, len(some))
@@ -165,7 +166,7 @@ func (l *Ledger) findAnswers(ctx context.Context, tx *batch, some []*callStart) 
 	return rows.Err()
 }
 
-// unreserved are the calls among some whose rows are there and whose reservations are not counted.
+// unreserved lists the calls that have a row and whose reservation is not counted yet.
 func unreserved(some []*callStart) []any {
 	var calls []any
 	for _, b := range some {

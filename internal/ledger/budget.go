@@ -10,25 +10,28 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// A cap holds what is settled and what is reserved by calls in flight together, so that no number of workers can exceed it. A
-// run's figure current in its row, a day's in the row that openDay makes; where there is no cap none is kept.
+// A cap limits what is spent plus what calls in flight have reserved, so that no number of workers can
+// exceed it. A run keeps this sum in its row, a day in the row that openDay makes. Where there is no cap
+// the sum is not kept.
 
 var (
-	// ErrReserved says that a call's reservation does not fit until calls in flight are settled: try again soon.
-	ErrReserved = errors.New("what is left of the budget is reserved by calls in flight")
-	// ErrUnpriced refuses a call of an unknown price under a cap in USD.
-	ErrUnpriced = errors.New("the price of the call is unknown and its run or day has a budget in USD")
+	// ErrReserved refuses a call whose reservation does not fit until calls in flight have ended: try again
+	// soon.
+	ErrReserved = errors.New("calls in flight have reserved the rest of the budget")
+	// ErrUnpriced refuses a call without a known price under a cap in USD.
+	ErrUnpriced = errors.New("the call has no known price, and its run or day has a budget in USD")
 
 	errDayClosed = errors.New("the day has no row yet")
 )
 
-// DayBudgetError says that a call's reservation does not fit into what is settled of the cap on a UTC day. It is an ErrBudget.
+// DayBudgetError refuses a call whose reservation does not fit into the cap on a UTC day. It is an
+// [ErrBudget].
 type DayBudgetError struct {
-	Ends time.Time // of the day, in ledger time
+	Ends time.Time // end of the day, in ledger time
 }
 
 func (e *DayBudgetError) Error() string {
-	return "the budget of the day is reached; it ends at " + e.Ends.Format(time.RFC3339)
+	return "the budget of the day is used up; the day ends at " + e.Ends.Format(time.RFC3339)
 }
 
 // Is makes the error an ErrBudget.
@@ -36,9 +39,9 @@ func (e *DayBudgetError) Is(target error) bool { return target == ErrBudget }
 
 const dayMillis = 24 * 60 * 60 * 1000
 
-// caps says which figures a call goes into.
+// caps says which sums a call counts in.
 type caps struct {
-	ofDay bool // the day on which it was begun has a row
+	ofDay bool // the day on which it started has a row
 	ofRun bool // the run has a cap
 	inUSD bool // … in USD
 }
@@ -48,8 +51,9 @@ type capsKey struct {
 	day int64
 }
 
-// caps must come after a call's row was written in the same transaction: openDay and setBudget lock the table, so that
-// either this sees what they made or they see the call. It holds to the transaction's end.
+// caps reads the caps for a call. It must come after the call's row was written in the same transaction:
+// openDay and setBudget lock the table, so that either this sees their change or they see the call. The
+// result holds to the end of the transaction.
 func (l *Ledger) caps(ctx context.Context, tx *batch, run RunID, day int64) (caps, error) {
 	key := capsKey{run, day}
 	if c, ok := tx.caps[key]; ok {
@@ -65,9 +69,10 @@ func (l *Ledger) caps(ctx context.Context, tx *batch, run RunID, day int64) (cap
 	return c, err
 }
 
-// reserve takes a call's tokens and money out of what is left of the caps. A run without a cap is not touched: its row would
-// be the one that all workers wait for. The day comes first everywhere, so that two transactions that book calls of several
-// runs can't wait for each other's rows. Some are all whose rows were written with this one's.
+// reserve adds a call's tokens and cost to the sums of its caps, or returns why they do not fit. It does
+// not touch a run without a cap: all workers would wait for its row. The day always comes first, so that
+// two transactions with calls of several runs do not deadlock. some are the calls whose rows were
+// written together with this one.
 func (l *Ledger) reserve(ctx context.Context, tx *batch, in *callStart, some []*callStart) (refusal, err error) {
 	day := in.day
 	c, err := l.caps(ctx, tx, in.Run, day)
@@ -107,11 +112,11 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, in *callStart, some []*
 	return l.runRefusal(ctx, tx, unreserved(some), in)
 }
 
-// runRefusal tells a run whose cap is used up from one that only has to wait for calls in flight. One statement reads both
-// figures, of one moment. uncounted are open calls that are not in what is spent.
+// runRefusal distinguishes a run whose budget is used up from one that must wait for calls in flight. One
+// statement reads both sums at one moment. uncounted are open calls that are not in the sums yet.
 func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in *callStart) (refusal, err error) {
 	var capNano, capTokens sql.NullInt64
-	var nano, tokens int64 // settled
+	var nano, tokens int64 // spent by ended calls
 	n := len(uncounted)
 	err = tx.QueryRow(ctx, `SELECT r.budget_nano, r.budget_tokens, r.spent_nano - o.nano, r.spent_tokens - o.tokens FROM runs r,
 		(SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) AS nano, CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) AS tokens
@@ -126,9 +131,9 @@ func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in 
 	return ErrReserved, nil
 }
 
-// dayRefusal is runRefusal for a day's cap.
-func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day, money, most int64) (refusal, err error) {
-	var settled int64
+// dayRefusal is runRefusal for the cap on a day.
+func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day, money, limit int64) (refusal, err error) {
+	var settled int64 // spent by ended calls
 	n := len(uncounted)
 	err = tx.QueryRow(ctx, `SELECT d.spent_nano - (SELECT CAST(COALESCE(SUM(reserved_nano), 0) AS BIGINT) FROM calls `+l.read.IndexedBy("calls_open")+`
 		WHERE finished_at IS NULL AND id NOT IN (`+sqldb.Placeholders(1, n)+fmt.Sprintf(`) AND started_at / 86400000 = $%d) FROM days d WHERE d.day = $%d`, n+1, n+2),
@@ -136,13 +141,14 @@ func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day
 	if err != nil {
 		return nil, err
 	}
-	if settled+money > most {
+	if settled+money > limit {
 		return &DayBudgetError{Ends: time.UnixMilli((day + 1) * dayMillis).UTC()}, nil
 	}
 	return ErrReserved, nil
 }
 
-// adjustBudget replaces what a call of a day was booked with by what it cost.
+// adjustBudget adds to what a run and a day have spent: the difference between a call's cost and its
+// reservation.
 func (l *Ledger) adjustBudget(ctx context.Context, tx *batch, run RunID, day, nano, tokens int64) error {
 	c, err := l.caps(ctx, tx, run, day)
 	if err != nil {
@@ -159,8 +165,9 @@ func (l *Ledger) adjustBudget(ctx context.Context, tx *batch, run RunID, day, na
 	return err
 }
 
-// openDay makes the row of the current day, with what its calls have cost and reserved so far. It has a transaction of its
-// own: one that has booked calls and then waits for all others that have would wait for one that waits for it.
+// openDay makes the row of the current day, with the cost and the reservations of its calls so far. It
+// runs in a transaction of its own: one that has booked calls, and then waits for all others that have,
+// would deadlock.
 func (l *Ledger) openDay(ctx context.Context) error {
 	var there bool
 	if err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days WHERE day = @now / 86400000) THEN 1 ELSE 0 END`).Scan(&there); err != nil || there {
@@ -176,29 +183,30 @@ func (l *Ledger) openDay(ctx context.Context) error {
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO days (day, spent_nano) SELECT CAST($1 AS BIGINT),
 			CAST(COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) AS BIGINT)
-			FROM calls WHERE `+begunOn(day)+` ON CONFLICT DO NOTHING`, day)
+			FROM calls WHERE `+startedOn(day)+` ON CONFLICT DO NOTHING`, day)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("begin to count a day: %w", err)
+		return fmt.Errorf("open the budget of the day: %w", err)
 	}
 	return nil
 }
 
-// begunOn is the condition that a call was begun on a day. Calls get ids in the order of their time, but for the moments that
-// transactions overlap; looking back from the newest costs no more than reading the day, and no index on time is needed.
-func begunOn(day int64) string {
+// startedOn is the SQL condition that a call started on a day. Ids grow with time, except while
+// transactions overlap. So a search from the newest call back costs no more than reading the day, and
+// needs no index on time.
+func startedOn(day int64) string {
 	const overlap = 10 * time.Minute // transactions end within writeTimeout
 	begin := day * dayMillis
 	return fmt.Sprintf(`started_at >= %d AND started_at < %d AND id > COALESCE((SELECT id FROM calls WHERE started_at < %d ORDER BY id DESC LIMIT 1), 0)`,
 		begin, begin+dayMillis, begin-overlap.Milliseconds())
 }
 
-// DayAccount is what the calls that were begun on a UTC day have cost so far, all runs together; those in flight are not in it.
+// DayAccount is the cost of the calls that started on a UTC day and have ended, all runs together.
 type DayAccount struct {
 	Begin     time.Time
 	CostNano  int64
-	CostKnown bool // false when a paid call's price is unknown
+	CostKnown bool // false when the price of a call is unknown
 }
 
 // Today reads the account of the current day, in ledger time.
@@ -211,16 +219,17 @@ func (l *Ledger) Today(ctx context.Context) (DayAccount, error) {
 	a := DayAccount{Begin: time.UnixMilli(day * dayMillis).UTC()}
 	var unknown int64
 	err = l.read.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), COUNT(*) FILTER (WHERE cost_nano IS NULL AND tokens_in + tokens_out > 0)
-		FROM calls WHERE finished_at IS NOT NULL AND `+begunOn(day)).Scan(&a.CostNano, &unknown)
+		FROM calls WHERE finished_at IS NOT NULL AND `+startedOn(day)).Scan(&a.CostNano, &unknown)
 	if err != nil {
-		return a, fmt.Errorf("count the day: %w", err)
+		return a, fmt.Errorf("add up the day: %w", err)
 	}
 	a.CostKnown = unknown == 0
 	return a, nil
 }
 
-// setBudget replaces the caps of a run that are given and counts what is spent and reserved from the calls, since a run without a cap
-// does not keep that count. lockCalls comes before it, and before the transaction touches the run.
+// setBudget replaces caps that are not nil, and computes the run's sums from its calls, because a run
+// without a cap does not keep them. lockForBudget must come first, before the transaction touches the
+// run.
 func (l *Ledger) setBudget(ctx context.Context, tx sqldb.Handle, run RunID, nano, tokens *int64) error {
 	if nano == nil && tokens == nil {
 		return nil

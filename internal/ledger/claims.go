@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Register adds a worker with a lease, and returns its id. name is for people: host and process.
+// Register adds a worker with a lease of [Lease], and returns its id. name is for people: host and process.
 func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
 	var id WorkerID
 	err := l.write.QueryRow(ctx, `INSERT INTO workers (name, started_at, lease_until) VALUES ($1, @now, @now + $2) RETURNING id`,
@@ -23,8 +23,8 @@ func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
 	return id, nil
 }
 
-// Renew extends a worker's lease, and with it all its claims that nobody has taken over. counts are those that have changed since the
-// last renewal, in all that the worker has counted.
+// Renew extends a worker's lease to [Lease] from now, and with it its claims, unless they were released.
+// counts are the worker's totals that changed since the last renewal.
 func (l *Ledger) Renew(ctx context.Context, worker WorkerID, counts Counts) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if _, err := tx.Exec(ctx, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker); err != nil {
@@ -38,7 +38,8 @@ func (l *Ledger) Renew(ctx context.Context, worker WorkerID, counts Counts) erro
 	return nil
 }
 
-// Leave hands back whatever the worker still holds, without an attempt, and ends its lease. counts are those of Renew.
+// Leave ends a worker's lease. It releases the claims that the worker still holds, which uses no
+// attempts, and ends its open calls at their reservations. counts are those of [Ledger.Renew].
 func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if _, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker); err != nil {
@@ -54,41 +55,41 @@ func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) erro
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("sign the worker off: %w", err)
+		return fmt.Errorf("end the worker's lease: %w", err)
 	}
 	return nil
 }
 
-// LiveWorkers counts workers whose lease holds.
+// LiveWorkers counts the workers with a valid lease.
 func (l *Ledger) LiveWorkers(ctx context.Context) (int64, error) {
 	var n int64
 	return n, l.read.QueryRow(ctx, `SELECT COUNT(*) FROM workers WHERE ended_at IS NULL AND lease_until >= @now`).Scan(&n)
 }
 
-// Claimed is a document that a worker holds.
+// Claimed is a document with the claim that a worker has on it.
 type Claimed struct {
 	Run                   RunID
 	Document              DocumentID
 	Epoch                 int64
 	URI, Locator, Version string
 	Size                  int64
-	Attempts              int64 // spent so far in this run, before a re-drive too
-	Tries                 int64 // spent since it was last (re-)driven; these count against the limit
-	Crashes               int64
-	Suspect               bool // its last worker died: read it in a child process
+	Attempts              int64 // used in this run, also before a redrive
+	Tries                 int64 // used since the last redrive; these count against the limit
+	Crashes               int64 // of its reader, since the last redrive
+	Suspect               bool  // its last worker died: read it in isolation
 }
 
-// PartitionStatus is where a partition current.
+// PartitionStatus is the state of a partition and its documents.
 type PartitionStatus struct {
 	RunState   State
 	Generation int64
-	Open       int64     // documents pending or claimed
-	Claimed    int64     // of them, held by workers
-	NextDue    time.Time // when the first pending one may be tried; zero when none is pending
-	Closed     bool      // all done, or no such partition
+	Open       int64     // documents that are pending or claimed
+	Claimed    int64     // of the open ones
+	NextDue    time.Time // when the first pending one is due; zero when none is pending
+	Closed     bool      // done, or there is no such partition
 }
 
-// Look says where a partition current.
+// PartitionStatus returns the state of a partition. A partition that does not exist is closed.
 func (l *Ledger) PartitionStatus(ctx context.Context, partition PartitionID) (PartitionStatus, error) {
 	var v PartitionStatus
 	var due sql.NullInt64
@@ -103,15 +104,16 @@ func (l *Ledger) PartitionStatus(ctx context.Context, partition PartitionID) (Pa
 		return PartitionStatus{Closed: true}, nil
 	}
 	if err != nil {
-		return v, fmt.Errorf("look at partition %d: %w", partition, err)
+		return v, fmt.Errorf("read partition %d: %w", partition, err)
 	}
 	v.NextDue = sqldb.Time(due)
 	v.Closed = state == partitionDone
 	return v, nil
 }
 
-// checkLeases says of those who would take something in a batch whether they may: nobody has freed what they held. No one can before the
-// transaction ends, or would not see what is taken in it, and never look again.
+// checkLeases reads which claimers of a batch still have a lease. It share-locks their rows, so that
+// recovery cannot release a worker's claims until this transaction commits: it would miss the claims
+// made here, and never look again.
 func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
 	slices.Sort(tx.claimers)
 	for _, worker := range slices.Compact(tx.claimers) {
@@ -125,8 +127,9 @@ func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
 	return nil
 }
 
-// Claim takes up to limit due documents of a partition of a running run for a worker, each under a new epoch. It fails with
-// ErrLapsed when the worker was taken for dead.
+// Claim claims up to limit due documents of a partition for a worker, each under a new epoch, in the
+// order of the listing. It claims none when the run is not running or the partition is not open. It
+// fails with [ErrLapsed] when the worker's claims were released because its lease had lapsed.
 func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition PartitionID, limit int) ([]Claimed, error) {
 	var claimed []Claimed
 	var leased bool
@@ -158,7 +161,7 @@ func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition Partition
 	return claimed, nil
 }
 
-// Claims lists what a worker holds in a partition: run, document and epoch of each.
+// Claims lists what a worker holds in a partition: only run, document and epoch are set.
 func (l *Ledger) Claims(ctx context.Context, worker WorkerID, partition PartitionID) ([]Claimed, error) {
 	claims, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (c Claimed, err error) { return c, rows.Scan(&c.Run, &c.Document, &c.Epoch) },
 		`SELECT run_num, document_id, epoch FROM run_documents x WHERE x.partition_id = $1 AND x.state IN ('pending', 'claimed') AND x.state = 'claimed'
@@ -169,7 +172,8 @@ func (l *Ledger) Claims(ctx context.Context, worker WorkerID, partition Partitio
 	return claims, nil
 }
 
-// locate adds to claims where their documents are, and puts them into the order of the listing.
+// addLocations adds URI, locator, version and size to claims, and sorts them by document, which is the
+// order of the listing.
 func (l *Ledger) addLocations(ctx context.Context, tx sqldb.Reader, claimed []Claimed) error {
 	if len(claimed) == 0 {
 		return nil
@@ -186,7 +190,7 @@ func (l *Ledger) addLocations(ctx context.Context, tx sqldb.Reader, claimed []Cl
 		return err
 	}
 	if len(found) != len(claimed) {
-		return fmt.Errorf("of %d claimed documents %d are in the ledger", len(claimed), len(found))
+		return fmt.Errorf("the ledger has %[2]d of %[1]d claimed documents", len(claimed), len(found))
 	}
 	for i, f := range found {
 		c := &claimed[i]
@@ -195,7 +199,8 @@ func (l *Ledger) addLocations(ctx context.Context, tx sqldb.Reader, claimed []Cl
 	return nil
 }
 
-// Release hands a claimed document back: no attempt is spent, and it is not tried before after has passed.
+// Release gives a claim back: it uses no attempt, and the document is due again after the given time. It
+// does nothing, and returns no error, when the claim is stale.
 func (l *Ledger) Release(ctx context.Context, worker WorkerID, c Claimed, after time.Duration) error {
 	err := l.commits.do(ctx, func(ctx context.Context, tx *batch) error {
 		_, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
@@ -203,19 +208,19 @@ func (l *Ledger) Release(ctx context.Context, worker WorkerID, c Claimed, after 
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("hand back a document: %w", err)
+		return fmt.Errorf("release a claim: %w", err)
 	}
 	return nil
 }
 
-// whereClaimed is the fence: the claim is still the one that was given out. Its parameters, from $n on, are
-// run, document, epoch and worker.
+// whereClaimed is the condition that a claim is not stale. Its parameters, from $n on, are run, document,
+// epoch and worker.
 func whereClaimed(n int) string {
 	return fmt.Sprintf(`WHERE run_num = $%d AND document_id = $%d AND epoch = $%d AND worker_id = $%d AND state = 'claimed'`, n, n+1, n+2, n+3)
 }
 
-// ClosePartition makes a partition done if it has no open document, and then its run finished if that was the
-// last one.
+// ClosePartition makes a partition done if it has no open document, and finishes its run if this was the
+// last one. Else it does nothing.
 func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) error {
 	var run RunID
 	err := l.write.QueryRow(ctx, `UPDATE partitions SET state = 'done' WHERE id = $1 AND state = 'ready' AND NOT EXISTS
@@ -230,10 +235,11 @@ func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) erro
 	return err
 }
 
-// RecoverLapsed frees the claims of workers whose lease has lapsed, marks their documents as suspects, books their
-// open calls at the full reservation, and returns the partitions that have work again. Only those are freed of whom dead says so: when the
-// ledger was away for longer than a lease, all workers have lapsed, and those that live need a moment to renew; call it again for
-// those that a look some seconds ago had as well.
+// RecoverLapsed releases the claims of workers whose lease has lapsed, marks their documents as suspects,
+// and ends their open calls at the full reservation. It returns the partitions of running runs that
+// have work again. Only workers for which dead returns true are released: after a long outage of the
+// ledger every lease has lapsed, and live workers need a moment to renew, so dead should require that a
+// worker was lapsed in an earlier call some seconds ago.
 func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) bool) ([]Partition, error) {
 	lapsed, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (id WorkerID, err error) { return id, rows.Scan(&id) },
 		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)
@@ -245,9 +251,9 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 		if !dead(worker) {
 			continue
 		}
-		var freed []Partition
+		var released []Partition
 		err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
-			freed = nil
+			released = nil
 			n, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until < @now`, worker)
 			if err != nil || n == 0 {
 				return err
@@ -255,7 +261,7 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 			if err := l.endLostCalls(ctx, tx, worker); err != nil {
 				return err
 			}
-			if freed, err = sqldb.Collect(ctx, tx, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p JOIN runs r ON r.num = p.run_num
+			if released, err = sqldb.Collect(ctx, tx, scanPartition, `SELECT p.id, p.run_num, p.generation, p.documents, p.bytes FROM partitions p JOIN runs r ON r.num = p.run_num
 				WHERE r.state = 'running' AND p.state = 'ready' AND p.id IN (SELECT partition_id FROM run_documents WHERE worker_id = $1 AND state = 'claimed')`, worker); err != nil {
 				return err
 			}
@@ -268,15 +274,16 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 		if err != nil {
 			return nil, fmt.Errorf("recover worker %d: %w", worker, err)
 		}
-		partitions = append(partitions, freed...)
+		partitions = append(partitions, released...)
 	}
 	return partitions, nil
 }
 
-// endLostCalls ends a worker's open calls: nobody knows what the provider charged, so the full reservation counts.
+// endLostCalls ends a worker's open calls. What the provider charged is unknown, so the full reservation
+// counts.
 func (l *Ledger) endLostCalls(ctx context.Context, tx sqldb.Handle, worker WorkerID) error {
-	type lost struct{ nano, tokens int64 }
-	calls, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c lost, err error) { return c, rows.Scan(&c.nano, &c.tokens) },
+	type lostCall struct{ nano, tokens int64 }
+	calls, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c lostCall, err error) { return c, rows.Scan(&c.nano, &c.tokens) },
 		`UPDATE calls SET finished_at = @now, class = 'lost', cost_nano = reserved_nano, tokens_in = reserved_tokens
 		WHERE worker_id = $1 AND finished_at IS NULL RETURNING COALESCE(reserved_nano, 0), reserved_tokens`, worker)
 	if err != nil {

@@ -13,15 +13,15 @@ type Count struct{ Name, Label string }
 
 // The names of counts, with their labels.
 const (
-	CountDocuments = "documents" // done, dead, skipped: as often as that became of one
-	CountCalls     = "calls"     // by class; ok, or why there was no answer
-	CountTokens    = "tokens"    // in, out: of calls that ended, as reported
-	CountCost      = "cost_nano" // no label: nano-USD of calls that ended, where the price is known
-	CountStale     = "stale"     // no label: outcomes that were refused
-	CountWorkers   = "workers"   // worked, empty: workers that ended, by whether they ever had a task
+	CountDocuments = "documents" // done, dead, skipped: outcomes of documents
+	CountCalls     = "calls"     // by class: ok, or why there was no answer
+	CountTokens    = "tokens"    // in, out: of calls that ended
+	CountCost      = "cost_nano" // no label: nano-USD of calls that ended, with a known price
+	CountStale     = "stale"     // no label: refused outcomes
+	CountWorkers   = "workers"   // worked, empty: workers that ended, with and without a task in their life
 )
 
-// Labels that this package writes itself.
+// Labels that this package writes.
 const (
 	LabelDone    = "done"
 	LabelDead    = "dead"
@@ -32,11 +32,12 @@ const (
 	LabelEmpty   = "empty"
 )
 
-// Counts are what a holder has counted since it began.
+// Counts are the totals of one holder, or of all.
 type Counts map[Count]int64
 
-// putCounts writes a worker's counts. They replace those that it wrote before, so that a write of which nobody knows whether it came
-// through can be repeated. Of a worker that was pruned nothing is written: its counts are in those of holder 0.
+// putCounts writes a worker's counts. They replace earlier ones, so that a write with an unknown outcome
+// can be repeated. A pruned worker has no row, and nothing is written: its counts are in those of
+// holder 0.
 func (l *Ledger) putCounts(ctx context.Context, tx sqldb.Handle, worker WorkerID, counts Counts) error {
 	for c, n := range counts {
 		if _, err := tx.Exec(ctx, `INSERT INTO counts (holder, name, label, n)
@@ -62,7 +63,7 @@ func (l *Ledger) addCounts(ctx context.Context, tx sqldb.Handle, holder int64, c
 	return nil
 }
 
-// countDeadWorker adds the end of a worker that can't do so itself. held says that it held claims when it died.
+// countDeadWorker counts the end of a worker that died. held says that it held claims.
 func (l *Ledger) countDeadWorker(ctx context.Context, tx sqldb.Handle, worker WorkerID, held bool) error {
 	if !held {
 		if err := tx.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM counts WHERE holder = $1) THEN 1 ELSE 0 END`, worker).Scan(&held); err != nil {
@@ -76,7 +77,7 @@ func (l *Ledger) countDeadWorker(ctx context.Context, tx sqldb.Handle, worker Wo
 	return l.putCounts(ctx, tx, worker, Counts{{CountWorkers, label}: 1})
 }
 
-// foldCounts moves the counts of the workers that a condition chooses to holder 0.
+// foldCounts moves the counts of the workers that a condition selects to holder 0.
 func (l *Ledger) foldCounts(ctx context.Context, tx sqldb.Handle, where string, args ...any) error {
 	of := `holder IN (SELECT id FROM workers WHERE ` + where + `)`
 	if _, err := tx.Exec(ctx, `INSERT INTO counts (holder, name, label, n) SELECT 0, name, label, CAST(SUM(n) AS BIGINT) FROM counts WHERE `+of+`
@@ -87,7 +88,8 @@ func (l *Ledger) foldCounts(ctx context.Context, tx sqldb.Handle, where string, 
 	return err
 }
 
-// Counts sums up what all holders have counted. What a worker counted in the seconds before it was killed is missing (see Renew).
+// Counts adds up the counts of all holders. The last seconds of a worker that was killed are missing, see
+// [Ledger.Renew].
 func (l *Ledger) Counts(ctx context.Context) (Counts, error) {
 	type counted struct {
 		Count

@@ -9,7 +9,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// DeadLetter is a document that could not be done, as listed.
+// DeadLetter is a document that cannot be done, in its newest run.
 type DeadLetter struct {
 	Document DocumentID `json:"-"`
 	RunID    RunID      `json:"-"`
@@ -23,19 +23,20 @@ type DeadLetter struct {
 	Model    string     `json:"model"`
 }
 
-// DeadFilter chooses dead letters; zero fields choose all.
+// DeadFilter selects dead letters; a zero field selects all.
 type DeadFilter struct {
-	Run   RunID                 // that are dead in this run
-	Class Class                 //
+	Run   RunID // dead in this run
+	Class Class
 	URI   func(uri string) bool // nil: all
-	Gone  bool                  // with those that are gone from their source
+	Gone  bool                  // also documents that are gone from their source
 }
 
-// deadPage is how many dead letters one statement reads or changes: SQLite's time for it grows with the square of its
-// named parameters.
+// deadPage is the number of dead letters that one statement reads or changes: SQLite's time grows with
+// the square of the number of named parameters.
 const deadPage = 500
 
-// DeadLetters streams the dead letters, in pages ordered by document and profile.
+// DeadLetters streams dead letters, in pages of at most 500, ordered by document and profile. An error of
+// each ends the stream and is returned.
 func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]DeadLetter) error) error {
 	type keyed struct {
 		DeadLetter
@@ -88,21 +89,21 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 	}
 }
 
-// Redrive makes dead letters pending again in their newest run, in new partitions, and lets a finished run go on. Their
-// attempts and history are kept; the tries that count against the limit begin anew. It returns how many
-// documents of which runs were re-driven. A run that is stopped keeps them until it is resumed.
+// Redrive makes dead letters pending again in their newest run, in new partitions, and continues the run
+// if it is finished. It keeps attempts and history; tries that count against the limit start at zero. It
+// returns the number of redriven documents of each run. A stopped run keeps them until it is resumed.
 func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[RunID]int64, error) {
 	redriven, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		return l.redriveRun(ctx, tx, run, letters, size)
 	})
 	if err != nil {
-		return redriven, fmt.Errorf("re-drive dead letters: %w", err)
+		return redriven, fmt.Errorf("redrive dead letters: %w", err)
 	}
 	return redriven, nil
 }
 
-// changeDead runs change for the dead letters of each run, a page at a time, in a transaction of its own, and adds up by run
-// how many it changed.
+// changeDead calls change for the dead letters of each run, page by page, in transactions. It returns the
+// sum of what change returns, by run.
 func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error)) (map[RunID]int64, error) {
 	changed := map[RunID]int64{}
 	err := l.DeadLetters(ctx, f, func(letters []DeadLetter) error {
@@ -140,7 +141,7 @@ func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, let
 			return 0, err
 		}
 	}
-	// Where a newer run is being planned and has not come to these documents yet, it will take them for new ones.
+	// A newer run that is being planned and has not listed these documents yet will plan them as new.
 	if _, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, 'retried' FROM results res
 		WHERE res.state = 'dead' AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND res.document_id IN (`+in+`)`, args...); err != nil {
 		return 0, err
@@ -149,7 +150,7 @@ func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, let
 		AND document_id IN (`+in+`)`, args...)
 }
 
-// reopen puts dead documents of a run into new partitions, and lets the run go on if it was finished.
+// reopen puts dead documents of a run into new partitions, and continues the run if it is finished.
 func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, in string, args []any, size PartitionSize) error {
 	if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
 		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
@@ -188,7 +189,8 @@ func inDocuments(from int, letters []DeadLetter) (string, []any) {
 	return sqldb.Placeholders(from, len(letters)), args
 }
 
-// Drop accepts the loss of dead letters: they are not listed any more, and count as skipped until they change.
+// Drop accepts the loss of dead letters and returns their number: they are not listed any more, and count
+// as skipped until they change.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
 	dropped, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		in, args := inDocuments(2, letters)

@@ -11,7 +11,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// completion is a done document on its way into the ledger.
+// completion is a done document that waits for its transaction.
 type completion struct {
 	Claimed
 	Read
@@ -20,9 +20,9 @@ type completion struct {
 	stale   bool
 }
 
-// Done books a document as done with a summary that is in the ledger already or is brought along. The summary is
-// kept, whoever brings it; the outcome is refused with ErrStale when the claim is not the worker's any more.
-// A summary with zero Created is new and is stored.
+// Done books a document as done, with a summary that the ledger has or that is new: one with zero Created
+// is stored. The summary is stored in any case, also when the outcome fails with [ErrStale] because the
+// claim is stale.
 func (l *Ledger) Done(ctx context.Context, worker WorkerID, c Claimed, read Read, s Summary) error {
 	d := &completion{Claimed: c, Read: read, summary: s, worker: worker}
 	if err := l.commits.add(ctx, func(tx *batch) { tx.completions = append(tx.completions, d) }); err != nil {
@@ -34,10 +34,12 @@ func (l *Ledger) Done(ctx context.Context, worker WorkerID, c Claimed, read Read
 	return nil
 }
 
-// complete books the done documents of a batch: first what is kept in any case, then, under the fence, the documents' rows and the rest,
-// in the order of the documents, as planners do.
+// completeDocuments books the done documents of a batch: first their summaries, which are kept in any
+// case; then, where the claim is not stale, the documents' rows and the rest, in the order of the
+// documents, as planners do.
 func (l *Ledger) completeDocuments(ctx context.Context, tx *batch) error {
-	// Transactions that keep equal summaries wait for each other, and in the order of the names never in a circle.
+	// Transactions that store equal summaries wait for each other. In the order of names they never
+	// deadlock.
 	slices.SortStableFunc(tx.completions, func(a, b *completion) int { return strings.Compare(a.summary.Name, b.summary.Name) })
 	var fresh []*completion
 	for _, d := range tx.completions {
@@ -57,24 +59,24 @@ func (l *Ledger) completeDocuments(ctx context.Context, tx *batch) error {
 	slices.SortStableFunc(tx.completions, func(a, b *completion) int {
 		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Document, b.Document))
 	})
-	var fenced []*completion
+	var current []*completion
 	for some := range sqldb.Chunks(tx.completions) {
 		if err := l.markDone(ctx, tx, some); err != nil {
 			return err
 		}
 		for _, d := range some {
 			if !d.stale {
-				fenced = append(fenced, d)
+				current = append(current, d)
 			}
 		}
 	}
-	for some := range sqldb.Chunks(fenced) {
+	for some := range sqldb.Chunks(current) {
 		if err := l.putResults(ctx, tx, some); err != nil {
 			return err
 		}
 	}
-	for _, d := range fenced {
-		if d.Attempts == 0 { // only a history that has begun is ended: most documents have none
+	for _, d := range current {
+		if d.Attempts == 0 { // most documents have no history; only one that exists needs an end
 			continue
 		}
 		if err := l.addHistory(ctx, tx, d.Claimed, "done", d.Attempts+1, "", ""); err != nil {
@@ -84,7 +86,7 @@ func (l *Ledger) completeDocuments(ctx context.Context, tx *batch) error {
 	return nil
 }
 
-// putSummaries keeps summaries of different names. CROSS JOIN keeps SQLite from callStart with the runs.
+// putSummaries stores summaries of different names. CROSS JOIN keeps SQLite from reading the runs first.
 func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion) error {
 	args := make([]any, 0, 12*len(some))
 	for _, d := range some {
@@ -109,8 +111,8 @@ func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion
 	return err
 }
 
-// markDone writes the documents' rows of those claims that are still the ones that were given out. The plus keeps SQLite from finding them by
-// the index of a worker's documents first.
+// markDone updates the documents' rows where the claim is not stale. The plus before worker_id keeps
+// SQLite from using the index of a worker's documents.
 func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) error {
 	type claim struct {
 		run      RunID

@@ -10,7 +10,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// callEnd is the end of a call on its way into the ledger. Only an answer is kept.
+// callEnd is the end of a call that waits for its transaction. Only an answer is stored.
 type callEnd struct {
 	Reservation
 	Answer
@@ -18,34 +18,34 @@ type callEnd struct {
 	class Class
 }
 
-// endCalls books the ends of a batch.
+// endCalls books the ends of the calls of a batch.
 func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
-	// Transactions that keep equal answers wait for each other, and in the order of the names never in a circle.
+	// Transactions that store equal answers wait for each other. In the order of names they never deadlock.
 	slices.SortStableFunc(tx.ends, func(a, b *callEnd) int { return strings.Compare(a.Name, b.Name) })
 	for some := range sqldb.Chunks(tx.ends) {
 		open, err := l.closeCalls(ctx, tx, some)
 		if err != nil {
 			return err
 		}
-		settled := map[capsKey]amount{}
+		change := map[capsKey]amount{}
 		for _, e := range some {
 			day, booked := open[e.call], amount{orZero(e.ReservedNano), e.ReservedTokens}
-			delete(open, e.call) // who ends a call once more corrects it
+			delete(open, e.call) // a second end corrects the first
 			if day == 0 {
 				if day, booked, err = l.correctCall(ctx, tx, e); err != nil {
 					return err
 				}
 			}
 			key := capsKey{e.Run, day}
-			settled[key] = settled[key].plus(orZero(e.CostNano)-booked.nano, e.TokensIn+e.TokensOut-booked.tokens)
+			change[key] = change[key].plus(orZero(e.CostNano)-booked.nano, e.TokensIn+e.TokensOut-booked.tokens)
 		}
-		if err := l.adjustBudgets(ctx, tx, settled); err != nil {
+		if err := l.adjustBudgets(ctx, tx, change); err != nil {
 			return err
 		}
 	}
 	var answered []*callEnd
 	for i, e := range tx.ends {
-		again := i+1 < len(tx.ends) && tx.ends[i+1].Name == e.Name && tx.ends[i+1].class == ClassOK // the last one is kept
+		again := i+1 < len(tx.ends) && tx.ends[i+1].Name == e.Name && tx.ends[i+1].class == ClassOK // only the last one is stored
 		if e.class == ClassOK && !again {
 			answered = append(answered, e)
 		}
@@ -58,27 +58,27 @@ func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 	return nil
 }
 
-// amount is of money and tokens.
+// amount is an amount of money and tokens.
 type amount struct{ nano, tokens int64 }
 
 func (a amount) plus(nano, tokens int64) amount { return amount{a.nano + nano, a.tokens + tokens} }
 
-// adjustBudgets books amounts on their days and runs.
-func (l *Ledger) adjustBudgets(ctx context.Context, tx *batch, settled map[capsKey]amount) error {
-	keys := make([]capsKey, 0, len(settled))
-	for key := range settled {
+// adjustBudgets adds amounts to what their days and runs have spent.
+func (l *Ledger) adjustBudgets(ctx context.Context, tx *batch, change map[capsKey]amount) error {
+	keys := make([]capsKey, 0, len(change))
+	for key := range change {
 		keys = append(keys, key)
 	}
 	slices.SortFunc(keys, func(a, b capsKey) int { return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.run, b.run)) })
 	for _, key := range keys {
-		if err := l.adjustBudget(ctx, tx, key.run, key.day, settled[key].nano, settled[key].tokens); err != nil {
+		if err := l.adjustBudget(ctx, tx, key.run, key.day, change[key].nano, change[key].tokens); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// closeCalls ends calls that are open, and returns the days on which they were begun.
+// closeCalls ends calls that are open, and returns the days on which they started.
 func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*callEnd) (days map[CallID]int64, err error) {
 	args := make([]any, 0, 7*len(some))
 	for _, e := range some {
@@ -100,8 +100,8 @@ func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*callEnd) (da
 	return days, err
 }
 
-// correctCall books the end of a call that has one. A lapsed worker's call was closed at its reservation; the true figures replace that
-// when they come after all.
+// correctCall books the end of a call that has ended. The calls of a lapsed worker end at their
+// reservations; the true numbers replace these when they arrive.
 func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *callEnd) (day int64, booked amount, err error) {
 	var cost sql.NullInt64
 	if err := tx.QueryRow(ctx, `SELECT cost_nano, tokens_in + tokens_out FROM calls WHERE id = $1`, e.call).Scan(&cost, &booked.tokens); err != nil {
@@ -113,7 +113,7 @@ func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *callEnd) (day in
 	return day, booked, err
 }
 
-// keepAnswers keeps answers of different names.
+// keepAnswers stores answers of different names.
 func (l *Ledger) keepAnswers(ctx context.Context, tx *batch, some []*callEnd) error {
 	args := make([]any, 0, 9*len(some))
 	for _, e := range some {

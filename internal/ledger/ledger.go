@@ -1,12 +1,15 @@
-// Package ledger is the book of record: which documents there are, what became of each, what every
-// call cost, and who is working on what. It runs on SQLite and on PostgreSQL behind one set of
-// methods and one conformance suite.
+// Package ledger is the source of truth: a row for every document, its outcome, the cost of every call,
+// and which worker holds what. It runs on SQLite and on PostgreSQL behind one set of methods and one
+// conformance suite.
 //
-// It owns every state change of runs, partitions and documents, claims with their epochs and leases, and
-// the accounts. It refuses to own the queue (a view of it that can be rebuilt), the text of sources
-// (never stored), and any decision of what an error means.
+// It owns every state change of runs, partitions and documents, claims with their epochs and leases,
+// call records and budgets. It refuses to own the queue (a view of the ledger that can be rebuilt), the
+// text of sources (never stored), and the meaning of errors.
 //
-// All times it compares are ledger time: the clock of the database, never a worker's.
+// All times that it compares are ledger time: the clock of the database, never a worker's.
+//
+// Besides the sentinel errors that it names, every method fails when the database does: see [IsFull]
+// and [IsUnavailable].
 package ledger
 
 import (
@@ -22,28 +25,31 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Lease is how long a claim holds without renewal. Renew at a third of it.
+// Lease is how long a worker keeps its claims without renewal. Renew it at a third of this time.
 const Lease = 30 * time.Second
 
-// PlanLease is how long a planner may be silent before another takes over.
+// PlanLease is how long a planner keeps its planning lease without renewal.
 const PlanLease = 15 * time.Second
 
-// PlanRenew is how often a planner renews its lease: who waits somewhat longer sees whether it lives.
+// PlanRenew is how often a planner renews its lease. A process that waits a little longer than this
+// sees whether the planner lives.
 const PlanRenew = 2 * time.Second
 
 var (
-	// ErrNotFound says that no such run, document or dead letter is in the ledger.
+	// ErrNotFound reports that the ledger has no such run, partition, profile or summary.
 	ErrNotFound = errors.New("not in the ledger")
-	// ErrStale refuses an outcome of a claim that another worker has taken over or that was released.
+	// ErrStale refuses an outcome of a claim that was released or that another worker has taken over.
 	ErrStale = errors.New("stale claim: the document was taken over")
-	// ErrLapsed refuses a claim or a call of a worker whose lease has lapsed and whose claims were freed: it has to renew first.
-	ErrLapsed = errors.New("the worker's lease has lapsed and what it held was freed")
-	// ErrPlanning says that another process holds the planning lease of the pair.
+	// ErrLapsed refuses a claim or a call of a worker whose lease has lapsed and whose claims were
+	// released: the worker must renew its lease first.
+	ErrLapsed = errors.New("the worker's lease has lapsed and its claims were released")
+	// ErrPlanning reports that another process holds the planning lease of the source and profile.
 	ErrPlanning = errors.New("another process is planning this source and profile")
-	// ErrBusy says that a call of the same name is being made by another worker.
+	// ErrBusy reports that a call of the same name is in flight.
 	ErrBusy = errors.New("the same call is in flight elsewhere")
-	// ErrBudget says that a call's reservation does not fit into what is settled of the run's budget.
-	ErrBudget = errors.New("the budget of the run is reached")
+	// ErrBudget refuses a call whose reservation does not fit into the budget, even after all calls in
+	// flight have ended at no cost.
+	ErrBudget = errors.New("the budget of the run is used up")
 	// ErrNewer refuses a ledger that a newer program has migrated.
 	ErrNewer = sqldb.ErrNewer
 	// ErrState refuses a change that the run's state does not allow.

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Read says what a worker has read of a document: which version, and the SHA-256 of its bytes.
+// Read is the version of a document that a worker has read, with the SHA-256 of its bytes.
 type Read struct {
 	Version, SHA256 string
 }
 
-// Failed books an attempt that a later one may mend: the document is pending again, not to be tried before after
-// has passed.
+// Failed books an attempt that failed and may succeed later: the document is pending again, and due after
+// the given time. It fails with [ErrStale] when the claim is stale.
 func (l *Ledger) Failed(ctx context.Context, worker WorkerID, c Claimed, class Class, message string, after time.Duration) error {
 	return l.bookOutcome(ctx, worker, c, fmt.Sprintf(`state = 'pending', worker_id = NULL, tries = tries + 1, attempts = attempts + 1,
 		due_at = @now + %d`, after.Milliseconds()), func(ctx context.Context, tx *batch) error {
@@ -20,7 +20,8 @@ func (l *Ledger) Failed(ctx context.Context, worker WorkerID, c Claimed, class C
 	})
 }
 
-// Crashed books that the document's reader died. It will be read in a child process again.
+// Crashed books that the document's reader died. The document is due at once, as a suspect. It fails with
+// [ErrStale] when the claim is stale.
 func (l *Ledger) Crashed(ctx context.Context, worker WorkerID, c Claimed, message string) error {
 	return l.bookOutcome(ctx, worker, c, `state = 'pending', worker_id = NULL, suspect = 1, crashes = crashes + 1, due_at = 0`,
 		func(ctx context.Context, tx *batch) error {
@@ -28,13 +29,14 @@ func (l *Ledger) Crashed(ctx context.Context, worker WorkerID, c Claimed, messag
 		})
 }
 
-// CountCrash adds to the crashes of a claimed document: 1 before it is read in a way that may take the worker down with it, and -1
-// when it did not.
+// CountCrash adds to the crashes of a claimed document: 1 before it is read in a way that may kill the
+// worker, and -1 when the worker survived. It fails with [ErrStale] when the claim is stale.
 func (l *Ledger) CountCrash(ctx context.Context, worker WorkerID, c Claimed, by int64) error {
 	return l.bookOutcome(ctx, worker, c, fmt.Sprintf("crashes = crashes + %d", by), nil)
 }
 
-// Dead books a document as dead with the class and the reason. The attempt counts.
+// Dead books a document as a dead letter with a class and a reason. It uses an attempt. It fails with
+// [ErrStale] when the claim is stale.
 func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read, class Class, message string) error {
 	return l.bookOutcome(ctx, worker, c, `state = 'dead', tries = tries + 1, attempts = attempts + 1`, func(ctx context.Context, tx *batch) error {
 		if read.Version == "" {
@@ -49,8 +51,9 @@ func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read
 	})
 }
 
-// settle writes one outcome that brings no summary: under the fence, the document's row and the rest.
-func (l *Ledger) bookOutcome(ctx context.Context, worker WorkerID, c Claimed, set string, fenced func(context.Context, *batch) error) error {
+// bookOutcome books an outcome without a summary: the document's row, and what write adds when the claim
+// is not stale.
+func (l *Ledger) bookOutcome(ctx context.Context, worker WorkerID, c Claimed, set string, write func(context.Context, *batch) error) error {
 	stale := false
 	err := l.commits.do(ctx, func(ctx context.Context, tx *batch) error {
 		stale = false
@@ -62,10 +65,10 @@ func (l *Ledger) bookOutcome(ctx context.Context, worker WorkerID, c Claimed, se
 			stale = true
 			return nil
 		}
-		if fenced == nil {
+		if write == nil {
 			return nil
 		}
-		return fenced(ctx, tx)
+		return write(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("book the outcome: %w", err)
@@ -76,7 +79,7 @@ func (l *Ledger) bookOutcome(ctx context.Context, worker WorkerID, c Claimed, se
 	return nil
 }
 
-// replaceResult is the end of an INSERT of results.
+// replaceResult ends an INSERT into results.
 const replaceResult = `ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = excluded.state,
 	content_sha256 = excluded.content_sha256, summary = excluded.summary, class = excluded.class, message = excluded.message,
 	attempts = excluded.attempts, at = excluded.at`

@@ -11,33 +11,33 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Entry is a document as a listing met it.
+// Entry is a document as the source lists it.
 type Entry struct {
 	URI, Locator, Version string
 	Size                  int64 // bytes
 	Modified              time.Time
-	Problem               string // not empty: it can't be read, and is dead at once with this reason
+	Problem               string // why it cannot be read; if not empty it becomes a dead letter at once
 }
 
-// PartitionSize is how many documents and bytes a partition has at the most; a larger document is a partition of its
-// own.
+// PartitionSize limits the documents and bytes of a partition. A larger document gets a partition of
+// its own.
 type PartitionSize struct {
 	Documents int
 	Bytes     int64
 }
 
-// PlanCount is what a batch of a plan found.
+// PlanCount counts the documents of a listing by what planning found.
 type PlanCount struct {
-	Listed     int64 // entries, without repeated ids
-	Repeated   int64 // entries whose URI came before in the same listing: the first one counts
-	Pending    int64 // new or changed, to be worked on
+	Listed     int64 // entries, without repeated URIs
+	Repeated   int64 // entries whose URI came before in the same listing; the first entry counts
+	Pending    int64 // new or changed
 	Skipped    int64 // unchanged and done
 	Dead       int64 // unchanged and dead, or unreadable
-	Unfinished int64 // were in the run already
-	Bytes      int64 // of the pending
+	Unfinished int64 // in the run already, and not done
+	Bytes      int64 // of the pending ones
 }
 
-// Add sums up.
+// Add adds the numbers of another batch.
 func (c *PlanCount) Add(o PlanCount) {
 	c.Listed += o.Listed
 	c.Repeated += o.Repeated
@@ -48,8 +48,8 @@ func (c *PlanCount) Add(o PlanCount) {
 	c.Bytes += o.Bytes
 }
 
-// LockPlan takes or renews the planning lease of a pair for a holder, or fails with ErrPlanning. Renew it
-// after PlanRenew.
+// LockPlan takes or renews the planning lease of a source and profile. It fails with [ErrPlanning] while
+// another holder has it. Renew it every [PlanRenew].
 func (l *Ledger) LockPlan(ctx context.Context, sourceID SourceID, profileID ProfileID, holder string) error {
 	n, err := l.write.Exec(ctx, `INSERT INTO planners (source_id, profile_id, holder, lease_until) VALUES ($1, $2, $3, @now + $4)
 		ON CONFLICT (source_id, profile_id) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
@@ -63,7 +63,8 @@ func (l *Ledger) LockPlan(ctx context.Context, sourceID SourceID, profileID Prof
 	return nil
 }
 
-// PlanLeaseUntil is when the planning lease of a pair lapses, in ledger time; zero when nobody has it. Of a holder that lives it grows.
+// PlanLeaseUntil returns the end of the planning lease of a source and profile, in ledger time; zero
+// when no process holds it. A live holder extends it again and again.
 func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID SourceID, profileID ProfileID) (time.Time, error) {
 	var until sql.NullInt64
 	err := l.read.QueryRow(ctx, `SELECT MAX(lease_until) FROM planners WHERE source_id = $1 AND profile_id = $2`, sourceID, profileID).Scan(&until)
@@ -73,26 +74,27 @@ func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID SourceID, profileI
 	return sqldb.Time(until), nil
 }
 
-// UnlockPlan gives the lease back, if the holder still has it.
+// UnlockPlan returns the planning lease, if the holder still has it.
 func (l *Ledger) UnlockPlan(ctx context.Context, sourceID SourceID, profileID ProfileID, holder string) error {
 	_, err := l.write.Exec(ctx, `DELETE FROM planners WHERE source_id = $1 AND profile_id = $2 AND holder = $3`, sourceID, profileID, holder)
 	return err
 }
 
-// resultIsCurrent is the condition under which what became of a document still current for run r: same version, and
-// not older than a forced run.
+// resultIsCurrent is the SQL condition that a document's result counts for run r: it is of the same
+// version, and not older than the moment the run was forced.
 const resultIsCurrent = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
 
-// notListed is the condition that a document was not met in this scan of run r. It is a scalar look-up, which no planner
-// turns into a join: for a run that has just begun there are no statistics, and a join would be planned for one row.
+// notListed is the SQL condition that the current listing of run r has not met a document so far. It is
+// a scalar subquery, which the database does not turn into a join: a new run has no statistics, and a
+// join would be planned for one row.
 func notListed(document string) string {
 	return `COALESCE((SELECT x.scan FROM run_documents x WHERE x.run_num = r.num AND x.document_id = ` + document + `), -1) <> r.scan`
 }
 
-// Plan adds a batch of a listing to a run, in one transaction that workers do not see yet: documents
-// are created or brought up to date, unchanged ones are skipped (or dead again), the others are put into
-// partitions in state planned. The caller holds the planning lease as holder; without it nothing is written.
-// pending, if not nil, is called for each document that will be worked on.
+// Plan adds a batch of a listing to a run, in one transaction. It creates or updates documents, skips
+// unchanged ones (a dead letter stays one), and puts the others into partitions that workers see after
+// [Ledger.Publish]. holder must hold the planning lease, else Plan fails with [ErrPlanning] and writes
+// nothing. pending, if not nil, is called for each new or changed document after the commit.
 func (l *Ledger) Plan(ctx context.Context, run Run, holder string, entries []Entry, size PartitionSize, pending func(Entry)) (PlanCount, error) {
 	entries, repeated := firstOfEach(entries)
 	var p planBatch
@@ -111,7 +113,7 @@ func (l *Ledger) Plan(ctx context.Context, run Run, holder string, entries []Ent
 	return p.count, nil
 }
 
-// firstOfEach drops entries whose URI came before in the batch.
+// firstOfEach removes entries whose URI came before in the batch.
 func firstOfEach(entries []Entry) (kept []Entry, repeated int64) {
 	seen := make(map[string]struct{}, len(entries))
 	kept = make([]Entry, 0, len(entries))
@@ -135,16 +137,16 @@ type planBatch struct {
 	count   PlanCount
 	work    []stagedDocument
 
-	alreadyInRun []DocumentID // documents that were in the run before
-	unreadable   int64        // can't be read, and are not dead for that already
+	alreadyInRun []DocumentID // documents that were in the run before this listing
+	unreadable   int64        // documents that cannot be read and are no dead letters yet
 }
 
-// stagedDocument is a staged document that the set statement for unchanged ones did not settle.
+// stagedDocument is a document of the batch that carryUnchanged left.
 type stagedDocument struct {
 	ord      int
 	document DocumentID
 	size     int64
-	state    DocumentState // in this run so far; empty: not in it
+	state    DocumentState // in this run; empty: not in it
 }
 
 func (p *planBatch) write(ctx context.Context, holder string) error {
@@ -179,7 +181,8 @@ func (p *planBatch) stage(ctx context.Context) error {
 		})
 }
 
-// keepLease makes the batch fail if another planner has taken over, and locks the row until the commit.
+// keepLease makes the batch fail if another planner has taken over, and locks the lease until the
+// commit.
 func (p *planBatch) keepLease(ctx context.Context, holder string) error {
 	n, err := p.tx.Exec(ctx, `UPDATE planners SET lease_until = @now + $1 WHERE source_id = $2 AND profile_id = $3 AND holder = $4`,
 		PlanLease.Milliseconds(), p.run.SourceID, p.run.ProfileID, holder)
@@ -192,8 +195,9 @@ func (p *planBatch) keepLease(ctx context.Context, holder string) error {
 	return nil
 }
 
-// upsertDocuments writes what is new or differs, but for entries whose URI was met earlier in this listing, and puts
-// each document's id into the stage, so that it is looked up by its URI once.
+// upsertDocuments writes documents that are new or differ, except entries whose URI came earlier in
+// this listing. It puts each document's id into the stage, so that later statements need not look it
+// up by URI.
 func (p *planBatch) upsertDocuments(ctx context.Context) error {
 	if err := p.findDocuments(ctx); err != nil {
 		return err
@@ -217,9 +221,9 @@ func (p *planBatch) findDocuments(ctx context.Context) error {
 	return err
 }
 
-// carryUnchanged puts unchanged documents into the run, done ones as skipped and dead ones as dead. It is one set
-// statement, for they are nearly all there is on most days. CROSS JOIN keeps SQLite from callStart with the results and
-// scanning the stage for each.
+// carryUnchanged puts unchanged documents into the run: done ones as skipped, dead ones as dead. One
+// statement does it for all, because on most days nearly all documents are unchanged. CROSS JOIN keeps
+// SQLite from reading the results first and the stage for each of them.
 func (p *planBatch) carryUnchanged(ctx context.Context) error {
 	carried, err := p.tx.Exec(ctx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
 		SELECT r.num, s.document_id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
@@ -241,7 +245,7 @@ func (p *planBatch) carryUnchanged(ctx context.Context) error {
 	return nil
 }
 
-// addRest adds documents that are new to the run, and works again on those of it that have changed.
+// addRest adds documents that are new to the run, and makes those pending that have changed.
 func (p *planBatch) addRest(ctx context.Context) error {
 	fresh, again, err := p.classifyStaged(ctx)
 	if err != nil {
@@ -278,8 +282,8 @@ func (p *planBatch) addRest(ctx context.Context) error {
 	return nil
 }
 
-// sort reads the staged documents that carryUnchanged did not settle, and tells those that are new to the run from those
-// to be worked on again. Those that can't be read are only counted: bury settles them.
+// classifyStaged reads the documents that carryUnchanged left. fresh are new to the run; again are in it
+// and must be done again. It only counts those that cannot be read, for markUnreadable.
 func (p *planBatch) classifyStaged(ctx context.Context) (fresh, again []stagedDocument, err error) {
 	rows, err := p.tx.Query(ctx, `SELECT s.ord, s.document_id, s.size,
 		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = s.document_id), ''),
@@ -317,8 +321,10 @@ func (p *planBatch) classifyStaged(ctx context.Context) (fresh, again []stagedDo
 	return fresh, again, rows.Err()
 }
 
-// markListed notes that documents that were in the run before are still in the source. Workers book outcomes of them meanwhile: both lock
-// their rows in the order of the documents.
+// markListed records that documents of the run are still in the source. Workers book outcomes of the
+// same documents meanwhile: both lock the rows in the order of the documents. The lock is a statement
+// of its own: as a subquery of the UPDATE, PostgreSQL joined it by nested loops, which took seconds for
+// 20,000 documents.
 func (p *planBatch) markListed(ctx context.Context) error {
 	slices.Sort(p.alreadyInRun)
 	for some := range slices.Chunk(p.alreadyInRun, 1000) {
@@ -339,7 +345,7 @@ func (p *planBatch) markListed(ctx context.Context) error {
 	return nil
 }
 
-// bury makes staged documents dead that the listing found unreadable.
+// markUnreadable makes documents of the batch dead that cannot be read.
 func (p *planBatch) markUnreadable(ctx context.Context) error {
 	if _, err := p.tx.Exec(ctx, `INSERT INTO results (document_id, profile_id, run_num, version, state, class, message, at)
 		SELECT s.document_id, r.profile_id, r.num, s.version, 'dead', 'input', s.problem, @now
@@ -355,7 +361,8 @@ func (p *planBatch) markUnreadable(ctx context.Context) error {
 	return err
 }
 
-// addPartitions cuts documents, in their order, into partitions balanced by count and bytes, and returns each one's.
+// addPartitions cuts documents, in their order, into partitions limited by count and bytes. It returns
+// the partition of each document.
 func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, state partitionState, size PartitionSize, work []stagedDocument) ([]PartitionID, error) {
 	type partition struct{ documents, bytes int64 }
 	type numbered struct {
@@ -397,11 +404,12 @@ func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, 
 	return partitions, nil
 }
 
-// partitionRows bounds a multi-row INSERT of partitions.
+// partitionRows is the number of partitions in one INSERT.
 const partitionRows = 500
 
-// MarkGone marks documents that this scan of a full listing did not meet and that match lets through, and returns how
-// many. Their summaries are kept. listed is how many documents the scan met: where no more are known, none is looked for.
+// MarkGone marks the documents that a full listing did not meet as gone, and returns their number. match
+// selects among them, because the listing may have had filters. Summaries are kept. listed is the number
+// of documents that the listing met: when the source has no more, MarkGone does not look for any.
 func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func(uri string, modified time.Time) bool) (int64, error) {
 	var after DocumentID
 	var total, known int64
@@ -444,8 +452,8 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 	}
 }
 
-// Publish makes what is planned visible to workers and the run running, in one short transaction. It is a
-// no-op on a run that was stopped meanwhile, which it reports as ErrState.
+// Publish makes planned partitions visible to workers and the run [Running], in one short transaction.
+// It fails with [ErrState], and changes nothing, when the run was stopped meanwhile.
 func (l *Ledger) Publish(ctx context.Context, run RunID) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		n, err := tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
@@ -474,7 +482,7 @@ func (l *Ledger) RecordPlan(ctx context.Context, source SourceID) error {
 	return nil
 }
 
-// Partition is a part of a run that one task works on.
+// Partition is a fixed group of documents of one run. One task in the queue stands for it.
 type Partition struct {
 	ID               PartitionID
 	Run              RunID
@@ -482,12 +490,13 @@ type Partition struct {
 	Documents, Bytes int64
 }
 
-// OpenPartitions streams the ready partitions of a run that is running, in the order of their ids, in pages.
+// OpenPartitions streams the open partitions of a run, in the order of their ids, in pages of at most
+// 1,000. There are none when the run is not running. An error of each ends the stream and is returned.
 func (l *Ledger) OpenPartitions(ctx context.Context, run RunID, each func([]Partition) error) error {
 	return l.partitions(ctx, run, ` AND r.state = 'running'`, each)
 }
 
-// ReadyPartitions is OpenPartitions whatever the run's state.
+// ReadyPartitions is [Ledger.OpenPartitions] for a run in any state.
 func (l *Ledger) ReadyPartitions(ctx context.Context, run RunID, each func([]Partition) error) error {
 	return l.partitions(ctx, run, ``, each)
 }
@@ -514,8 +523,9 @@ func scanPartition(rows *sql.Rows) (p Partition, err error) {
 	return p, rows.Scan(&p.ID, &p.Run, &p.Generation, &p.Documents, &p.Bytes)
 }
 
-// NextGeneration raises a partition's generation from the one given, for a task id that is taken by an ended
-// task, and returns the one in force.
+// NextGeneration raises a partition's generation, if it is still from, and returns the current one. A
+// new generation gives the partition a new task id, where an ended task still has the old one. It
+// fails with [ErrNotFound] when there is no such partition.
 func (l *Ledger) NextGeneration(ctx context.Context, partition PartitionID, from int64) (int64, error) {
 	if _, err := l.write.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE id = $1 AND generation = $2`, partition, from); err != nil {
 		return 0, fmt.Errorf("raise the generation: %w", err)

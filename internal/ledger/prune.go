@@ -8,18 +8,19 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Pruned says how much Prune took away.
+// Pruned counts what [Ledger.Prune] deletes.
 type Pruned struct {
 	Runs      int64 `json:"runs"`
-	Documents int64 `json:"run_documents"` // rows of runs; the documents themselves stay
+	Documents int64 `json:"run_documents"` // rows of runs; documents stay
 	Calls     int64 `json:"calls"`
 	Answers   int64 `json:"answers"`
 	Workers   int64 `json:"workers"`
 	Events    int64 `json:"events"` // of documents' histories
 }
 
-// Prune deletes runs that finished (or were cancelled) before the given age, with their rows and call records, and
-// answers of calls as old as that. Documents, results, summaries and the newest run of each pair stay.
+// Prune deletes runs that were finished or cancelled longer ago than age, with their rows and call
+// records, and answers of that age. Documents, results, summaries and the newest run of each source and
+// profile stay.
 func (l *Ledger) Prune(ctx context.Context, age time.Duration) (Pruned, error) {
 	var p Pruned
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) (err error) {
@@ -37,21 +38,21 @@ func (l *Ledger) Prune(ctx context.Context, age time.Duration) (Pruned, error) {
 	return p, nil
 }
 
-// Prunable counts what Prune would take away.
+// Prunable counts what [Ledger.Prune] would delete.
 func (l *Ledger) Prunable(ctx context.Context, age time.Duration) (Pruned, error) {
 	p, err := prune(func(from, where string) (n int64, err error) {
 		return n, l.read.QueryRow(ctx, `SELECT COUNT(*) FROM `+from+` WHERE `+where, age.Milliseconds()).Scan(&n)
 	})
 	if err != nil {
-		return p, fmt.Errorf("count what is to be pruned: %w", err)
+		return p, fmt.Errorf("count what prune would delete: %w", err)
 	}
 	return p, nil
 }
 
-// prunedWorkers is the condition on workers that go; $1 is the age in milliseconds.
+// prunedWorkers is the condition on the workers to delete; $1 is the age in milliseconds.
 const prunedWorkers = `ended_at < @now - $1`
 
-// prune goes through the tables, the runs last; $1 is the age in milliseconds.
+// prune calls each for the tables, the runs last; $1 is the age in milliseconds.
 func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 	const old = `SELECT r.num FROM runs r WHERE (r.state = 'finished' OR r.reason = 'cancelled') AND COALESCE(r.finished_at, r.created_at) < @now - $1
 		AND EXISTS (SELECT 1 FROM runs n WHERE n.source_id = r.source_id AND n.profile_id = r.profile_id AND n.num > r.num)
@@ -64,13 +65,13 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 	}{
 		{&p.Documents, `run_documents`, `run_num IN (` + old + `)`},
 		{&partitions, `partitions`, `run_num IN (` + old + `)`},
-		// The calls of this day count against its cap, which somebody may set yet.
+		// The calls of this day count against a cap that may still be set.
 		{&p.Calls, `calls`, `finished_at IS NOT NULL AND started_at / 86400000 < @now / 86400000 AND run_num IN (` + old + `)`},
 		{&days, `days`, `day < (@now - $1) / 86400000`},
 		{&p.Answers, `answers`, `created_at < @now - $1`},
 		{&p.Workers, `workers`, prunedWorkers},
 		{&p.Events, `history`, `at < @now - $1 AND document_id NOT IN (SELECT document_id FROM results WHERE state = 'dead')`},
-		// The names of old runs stay readable in results; their rows go when no result names them and no call is kept.
+		// A result names its run. A run goes when no result names it and no call of it is kept.
 		{&p.Runs, `runs`, `num IN (` + old + `) AND num NOT IN (SELECT run_num FROM results) AND NOT EXISTS
 			(SELECT 1 FROM calls c WHERE c.run_num = runs.num AND (c.finished_at IS NULL OR c.started_at / 86400000 >= @now / 86400000))`},
 	} {

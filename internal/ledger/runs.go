@@ -13,7 +13,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Run is one pass over a source with a profile.
+// Run is the work on one source with one profile, from planning until no document remains.
 type Run struct {
 	ID         RunID
 	Name       string
@@ -23,9 +23,9 @@ type Run struct {
 	ProfileID  ProfileID
 	Model      string
 	State      State
-	Reason     Reason // empty unless stopped
-	Message    string // why it was stopped, for people
-	Scan       int64
+	Reason     Reason    // empty unless stopped
+	Message    string    // why it was stopped, for people
+	Scan       int64     // number of the run's listings of the source
 	ForcedAt   time.Time // summaries older than this do not count; zero: all count
 	BudgetNano *int64    // nano-USD; nil: no cap
 	Tokens     *int64    // token cap; nil: none
@@ -53,7 +53,8 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	return r, err
 }
 
-// Run finds a run by its name, or by an unambiguous callStart of it; "" is the newest.
+// Run finds a run by its name, or by an unambiguous prefix of it; "" is the newest run. It fails with
+// [ErrNotFound], and with another error when the prefix is ambiguous.
 func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	if name == "" {
 		run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
@@ -71,12 +72,12 @@ func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	case len(found) == 0:
 		return Run{}, fmt.Errorf("run %q: %w; `gistmill runs` lists them", name, ErrNotFound)
 	case len(found) == 2 && found[0].Name != name:
-		return Run{}, fmt.Errorf("run %q: more than one begins so (%s, %s, …)", name, found[0].Name, found[1].Name)
+		return Run{}, fmt.Errorf("run %q: more than one name begins with it (%s, %s, …)", name, found[0].Name, found[1].Name)
 	}
 	return found[0], nil
 }
 
-// RunByID finds a run by its id.
+// RunByID finds a run by its id, or fails with [ErrNotFound].
 func (l *Ledger) RunByID(ctx context.Context, id RunID) (Run, error) {
 	run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` WHERE r.num = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -85,7 +86,7 @@ func (l *Ledger) RunByID(ctx context.Context, id RunID) (Run, error) {
 	return run, err
 }
 
-// Runs lists runs, the newest first; limit 0 lists all.
+// Runs lists runs, the newest first, at most limit; 0 lists all.
 func (l *Ledger) Runs(ctx context.Context, limit int) ([]Run, error) {
 	statement := `SELECT ` + runColumns + ` ORDER BY r.num DESC`
 	if limit > 0 {
@@ -94,20 +95,20 @@ func (l *Ledger) Runs(ctx context.Context, limit int) ([]Run, error) {
 	return sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) }, statement)
 }
 
-// RunningRuns lists the runs that workers may work on.
+// RunningRuns lists the runs that are running, the oldest first.
 func (l *Ledger) RunningRuns(ctx context.Context) ([]Run, error) {
 	return sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (Run, error) { return scanRun(rows) },
 		`SELECT `+runColumns+` WHERE r.state = 'running' ORDER BY r.num`)
 }
 
-// PutProfile stores a profile's body under its hash and returns its id. It is never changed.
+// PutProfile stores a profile under its hash, if it is new, and returns its id.
 func (l *Ledger) PutProfile(ctx context.Context, hash, model, body string) (ProfileID, error) {
 	id, err := l.put(ctx, `INSERT INTO profiles (hash, model, body, created_at) VALUES ($1, $2, $3, @now) ON CONFLICT DO NOTHING`,
 		`SELECT id FROM profiles WHERE hash = $1`, hash, model, body)
 	return ProfileID(id), err
 }
 
-// Profile returns the body of a profile by its hash.
+// Profile returns the body of a profile by its hash, or fails with [ErrNotFound].
 func (l *Ledger) Profile(ctx context.Context, hash string) (string, error) {
 	var body string
 	err := l.read.QueryRow(ctx, `SELECT body FROM profiles WHERE hash = $1`, hash).Scan(&body)
@@ -137,7 +138,7 @@ func (l *Ledger) ProfileInUse(ctx context.Context, sourceURL string, hashes ...s
 	return hash, nil
 }
 
-// PutSource stores a source's URL and returns its id.
+// PutSource stores a source's URL, if it is new, and returns its id.
 func (l *Ledger) PutSource(ctx context.Context, url string) (SourceID, error) {
 	id, err := l.put(ctx, `INSERT INTO sources (url, created_at) VALUES ($1, @now) ON CONFLICT DO NOTHING`,
 		`SELECT id FROM sources WHERE url = $1`, url)
@@ -163,14 +164,16 @@ func UnfinishedRun(run string) string {
 	return run + `.state <> 'finished' AND (` + run + `.reason IS NULL OR ` + run + `.reason <> 'cancelled')`
 }
 
-// superseded is the condition that another run of the pair of the one in runs goes on.
+// superseded is the SQL condition that another run of the same source and profile as the row in runs
+// is not over.
 func superseded() string {
 	return `EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num AND ` + UnfinishedRun("o") + `)`
 }
 
-// OpenRun returns the unfinished run of a pair, or begins one in state planning; continued says which.
-// Call it under the planning lease. With force, a run that was not forced yet becomes so from now on:
-// summaries made before do not count for it. budgets, where not nil, replace those of the run.
+// OpenRun returns the unfinished run of a source and profile, with continued true, or starts one in
+// state [Planning]. Call it under the planning lease. With force, a run that is not forced yet is
+// forced from now on: summaries made before do not count for it. Budgets that are not nil replace those
+// of the run.
 func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID ProfileID, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
 	err = l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
@@ -221,7 +224,7 @@ func nullable(p *int64) any {
 	return *p
 }
 
-// runName is short enough to type the callStart of, and sorts by day: 20261123-k7m2qd.
+// runName returns a name that sorts by day and whose prefix is short to type: 20261123-k7m2qd.
 func runName() string {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
@@ -229,8 +232,8 @@ func runName() string {
 		strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))[:6]
 }
 
-// Stop stops a run that is planning or running, and says whether this call did it: of many workers that
-// meet the same wrong key, one reports it. A stopped run can be cancelled.
+// Stop stops a run that is planning or running, and reports whether this call did it: when many workers
+// meet the same wrong key, one of them says so. A stopped run can still be stopped as [Cancelled].
 func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message string) (bool, error) {
 	states := `('planning', 'running')`
 	if reason == Cancelled {
@@ -244,8 +247,9 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 	return n == 1, nil
 }
 
-// Resume lets a stopped run go on, with new caps where args. A cancelled one is over, which it reports as ErrState. The
-// open partitions get a new generation, since tasks of the old one may still be callEnd. A run with nothing open is
+// Resume continues a stopped run. Caps that are not nil replace those of the run. It fails with
+// [ErrState] when the run is not stopped, is cancelled, or has a successor. Open partitions get a new
+// generation, because tasks of the old one may still be in progress. A run without open partitions is
 // finished at once.
 func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens *int64) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
@@ -273,8 +277,8 @@ func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens
 	return err
 }
 
-// FinishRun makes a running run finished if no partition of it is open, and says whether it did.
-// Call it after the commit that closed a partition, so that of two that close at once one sees both.
+// FinishRun finishes a running run that has no open partition, and reports whether it did. Call it after
+// the commit that closed a partition: when two are closed at once, one of the calls sees both.
 func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
 	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'finished', reason = NULL, finished_at = @now WHERE num = $1 AND state = 'running'
 		AND NOT EXISTS (SELECT 1 FROM partitions WHERE run_num = $2 AND state <> 'done')`, run, run)
@@ -284,7 +288,7 @@ func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
 	return n == 1, nil
 }
 
-// Totals are a run's documents by where they stand, each figure counted by itself from the rows.
+// Totals counts a run's documents by state. Each number is counted from rows, none from the others.
 type Totals struct {
 	Total     int64 `json:"total"`
 	Done      int64 `json:"done"`
@@ -293,14 +297,14 @@ type Totals struct {
 	Remaining int64 `json:"remaining"`
 }
 
-// Balanced says whether every document is in exactly one of the figures.
+// Balanced reports whether every document is in exactly one of the numbers.
 func (t Totals) Balanced() bool { return t.Total == t.Done+t.Dead+t.Skipped+t.Remaining }
 
-// Account is what a run has used: calls that ended, tokens as reported, and money.
+// Account is what the ended calls of a run have used.
 type Account struct {
 	Calls, TokensIn, TokensOut int64
-	CostNano                   int64
-	CostKnown                  bool // false when a paid call's price is unknown
+	CostNano                   int64 // nano-USD, of calls with a known price
+	CostKnown                  bool  // false when the price of a call is unknown
 }
 
 // Totals counts a run's documents and calls in one snapshot.

@@ -10,14 +10,14 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Summary is what was made of a content under a profile.
+// Summary is the result for a content under a profile.
 type Summary struct {
-	Name      string // names what determines it; SHA-256
+	Name      string // SHA-256 of all that determines it
 	Title     string
 	Text      string
-	Output    json.RawMessage // whole object of a custom schema, else nil
-	Model     string          // who answered
-	Endpoint  string          // … and where: the host; empty for the built-in engine
+	Output    json.RawMessage // the object of a custom schema, else nil
+	Model     string          // that answered
+	Endpoint  string          // host that answered; empty for the extractive engine
 	TokensIn  int64
 	TokensOut int64
 	CostNano  *int64 // nil: the price is unknown
@@ -64,15 +64,16 @@ func (s *Summary) flagged() int {
 	return 0
 }
 
-// search is a look for a summary that waits for others.
+// lookup is a search for a summary that waits for its transaction.
 type lookup struct {
 	name  string
 	since int64
 	found *Summary
 }
 
-// Summary finds a summary by its name, if it was not made before since (zero: any). It is for workers: searches of many documents, and
-// their writes, share a transaction.
+// Summary finds a summary by its name. It fails with [ErrNotFound] when there is none, or when it was
+// made before since (zero: any). It is for workers: look-ups of many documents share a transaction with
+// their writes.
 func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Summary, error) {
 	s := &lookup{name: name, since: sinceMillis(since)}
 	if err := l.commits.add(ctx, func(tx *batch) { tx.lookups = append(tx.lookups, s) }); err != nil {
@@ -84,7 +85,7 @@ func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Sum
 	return *s.found, nil
 }
 
-// search finds the summaries that a batch looks for.
+// findSummaries runs the look-ups of a batch.
 func (l *Ledger) findSummaries(ctx context.Context, tx *batch) error {
 	for some := range sqldb.Chunks(tx.lookups) {
 		names := make([]any, len(some))
