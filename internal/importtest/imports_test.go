@@ -101,6 +101,7 @@ func TestViolations(t *testing.T) {
 		{"a row of the matrix", pkg{Path: "internal/summarize", Imports: []string{module + "/internal/llm"}}, ""},
 		{"a row allows subpackages", pkg{Path: "internal/telemetry", Imports: []string{module + "/internal/llm/limiter"}}, ""},
 		{"a subpackage has its parent's row", pkg{Path: "internal/ledger/sqldb", Imports: []string{module + "/internal/text", "modernc.org/sqlite"}}, ""},
+		{"packages of one row", pkg{Path: "internal/ledger/report", Imports: []string{module + "/internal/ledger/sqldb"}}, ""},
 		{"own subpackages and parents", pkg{Path: "internal/ledger/report", Imports: []string{module + "/internal/ledger", module + "/internal/ledger/report/x"}}, ""},
 		{"own subpackages outside internal", pkg{Path: "worker", Imports: []string{module + "/worker/drain"}}, ""},
 		{"recovery knows the queue", pkg{Path: "internal/recovery", Imports: []string{module + "/tasks", "github.com/hibiken/asynq"}}, ""},
