@@ -22,8 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// A schedule is a CronJob of which one runs at a time, that catches up what was
-// missed, and whose Job fails at once where another attempt would not help.
+// A schedule is a CronJob that runs one Job at a time and catches up missed runs. Its Job fails
+// at once where another attempt would not help.
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	all := render(t, "--values", "testdata/all.yaml")
@@ -69,7 +69,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// Secrets come by reference, and only to those who need them.
+// Secrets are references, and only pods that need them have them.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const redis, store = "redis://user:s3cr3t@redis:6379/0", "postgres://user:s3cr3t@db/gistmill"
@@ -111,7 +111,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// The server listens for other pods only with a token, or where it is said that it may without.
+// The server listens for other pods only with a token, or where the values allow it without.
 func TestServerAuthentication(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -159,8 +159,8 @@ func TestServerAuthentication(t *testing.T) {
 	}
 }
 
-// Probes ask for what the server serves at its port, and each Service, policy and
-// budget selects the pods that it is for, and no others.
+// Probes use paths and ports that the server serves. Each Service, policy and budget selects
+// exactly its own pods.
 func TestSelectors(t *testing.T) {
 	t.Parallel()
 	eachRendered(t, func(t *testing.T, all objects) {
@@ -198,7 +198,7 @@ func hasPort(pod *corev1.PodTemplateSpec, name string) bool {
 	return slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == name })
 }
 
-// selected gives the keys of what starts pods that the selector matches.
+// selected returns the keys of the objects whose pods the selector matches.
 func selected(t *testing.T, all objects, selector *metav1.LabelSelector) []string {
 	t.Helper()
 	matches, err := metav1.LabelSelectorAsSelector(selector)
@@ -214,7 +214,7 @@ func selected(t *testing.T, all objects, selector *metav1.LabelSelector) []strin
 	return found
 }
 
-// Probes and monitors ask at the ports that programs listen at.
+// Probes and monitors use ports that programs listen on.
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"testdata/all.yaml", "testdata/deployment.yaml"} {
@@ -255,7 +255,7 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// What may be given for all pods reaches all, and a component's own goes before it.
+// Values for all pods reach all of them, and a component's own values take precedence.
 func TestCommonAndOwn(t *testing.T) {
 	t.Parallel()
 	all := render(t, "--values", "testdata/all.yaml")
@@ -304,8 +304,8 @@ func TestCommonAndOwn(t *testing.T) {
 	}
 }
 
-// Policies let in who has to come in: KEDA to the server, and to the chart's own
-// Redis where it counts there; Prometheus to the workers; nobody to the enqueuer.
+// Policies admit the necessary peers only: KEDA to the server, and to the chart's own Redis
+// where it counts there; Prometheus to the workers; no peer to the enqueuer.
 func TestNetworkPolicies(t *testing.T) {
 	t.Parallel()
 	base := []string{"--values", "testdata/e2e.yaml", "--set", "networkPolicy.enabled=true,redis.url=,dev.redis.enabled=true"}
@@ -332,9 +332,9 @@ func TestNetworkPolicies(t *testing.T) {
 		args []string
 		want map[string][]string
 	}{
-		{"nobody is named", nil, map[string][]string{"server": {"all"}, "worker": {"all"}, "enqueue": nil, "redis": {"own pods"}}},
+		{"no peers are named", nil, map[string][]string{"server": {"all"}, "worker": {"all"}, "enqueue": nil, "redis": {"own pods"}}},
 		{"KEDA is", keda, map[string][]string{"server": {"keda"}, "worker": {"all"}, "redis": {"own pods"}}},
-		{"nobody, and KEDA counts in Redis", fallback, map[string][]string{"redis": {"own pods", "all"}}},
+		{"no peers, and KEDA counts in Redis", fallback, map[string][]string{"redis": {"own pods", "all"}}},
 		{"KEDA, and it counts in Redis", slices.Concat(keda, fallback), map[string][]string{"server": {"keda"}, "redis": {"own pods", "keda"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -348,12 +348,13 @@ func TestNetworkPolicies(t *testing.T) {
 		})
 	}
 	closed := get[*networkingv1.NetworkPolicy](t, render(t, "--values", "testdata/all.yaml"), "NetworkPolicy/"+fullname+"-worker")
-	if !slices.Contains(closed.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) || len(closed.Spec.Egress) != 4 { // DNS, Redis, PostgreSQL, the rule
+	// DNS, Redis, PostgreSQL, the rule.
+	if !slices.Contains(closed.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) || len(closed.Spec.Egress) != 4 {
 		t.Errorf("workers may reach %+v", closed.Spec.Egress)
 	}
 }
 
-// Every account that a pod runs under is there, or somebody else's by name.
+// Every account that a pod runs under exists, or is another one's by name.
 func TestServiceAccounts(t *testing.T) {
 	t.Parallel()
 	eachRendered(t, func(t *testing.T, all objects) {
@@ -366,8 +367,8 @@ func TestServiceAccounts(t *testing.T) {
 	})
 }
 
-// Changed settings start new servers, and workers of a Deployment; the ScaledJob
-// does not change by them, nor anything when nothing does.
+// Changed settings restart servers, and workers of a Deployment. The ScaledJob does not change
+// with them, and nothing changes without a change.
 func TestChangedSettings(t *testing.T) {
 	t.Parallel()
 	const server, worker = "Deployment/" + fullname + "-server", "Deployment/" + fullname + "-worker"
@@ -389,7 +390,8 @@ func TestChangedSettings(t *testing.T) {
 	}
 }
 
-// Without KEDA, or without workers, there is nothing of KEDA's; without a server nothing of its.
+// Without KEDA or workers there are no objects of KEDA; without a server there are none of the
+// server.
 func TestModes(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -415,14 +417,14 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// The notes tell where to look, for the modes that they are for.
+// The notes name the commands for the modes in use.
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]string{
 		"e2e":        {"create job --from=cronjob/" + fullname + "-enqueue-corpus", "get secret " + fullname + "-server-auth", "helm -n " + namespace + " test"},
 		"all":        {"get secret server -o", "fallbackTrigger is on", "for a first try", "Asia/Kolkata"},
 		"redis":      {"retries that are not due yet"},
-		"deployment": {"everybody who reaches the server sees the queue"},
+		"deployment": {"every client that reaches the server sees the queue"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -440,7 +442,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// apiServer says its version and that it has nothing else: all that Helm asks before it renders notes.
+// apiServer reports its version and no further resources: all that Helm requests before it
+// renders notes.
 func apiServer(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,3 +1,3 @@
-// Package chart owns the tests of the Helm chart beside it. They need both Helms,
-// which `make chart` builds, and the build tag chart. It has no code to import.
+// Package chart owns the tests of the Helm chart in this folder. They need both Helms, which
+// `make chart` builds, and the build tag chart. It has no code to import.
 package chart

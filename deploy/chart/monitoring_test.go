@@ -25,7 +25,7 @@ import (
 	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
-// metrics are what server and workers export, with the labels that queries may use.
+// metrics are the metrics of server and workers, with the labels that queries may use.
 func metrics(t *testing.T) map[string][]string {
 	t.Helper()
 	known := make(map[string][]string)
@@ -60,7 +60,7 @@ func promtool(t *testing.T, dir string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// rules gives the rendered rules as a file that Prometheus reads.
+// rules returns the rendered rules as a file for Prometheus.
 func rules(t *testing.T, args ...string) ([]byte, monitoring.PrometheusRuleSpec) {
 	t.Helper()
 	all := render(t, append([]string{"--values", "testdata/e2e.yaml", "--set", "monitoring.prometheusRule.enabled=true"}, args...)...)
@@ -72,7 +72,7 @@ func rules(t *testing.T, args ...string) ([]byte, monitoring.PrometheusRuleSpec)
 	return text, spec
 }
 
-// Each alert fires when it is to and at no other time, with a text that helps.
+// Each alert fires at the right time only, with a helpful text.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -104,7 +104,8 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// Schedules say how old their last success may be; the label that they are known by is the source's URL as gistmill writes it.
+// Schedules set the maximum age of their last success. Their label is the source's URL as
+// gistmill writes it.
 func TestEnqueueMaxAge(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "key")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -140,7 +141,7 @@ func TestEnqueueMaxAge(t *testing.T) {
 	}
 }
 
-// bucket serves an S3 bucket with these objects, and gives its endpoint.
+// bucket serves an S3 bucket with these objects, and returns its endpoint.
 func bucket(t *testing.T, keys ...string) string {
 	t.Helper()
 	backend := s3mem.New()
@@ -157,7 +158,7 @@ func bucket(t *testing.T, keys ...string) string {
 	return server.URL
 }
 
-// ages are those from which on the rules alert for the source.
+// ages returns the ages from which on the rules alert for the source.
 func ages(t *testing.T, spec monitoring.PrometheusRuleSpec, source string) []string {
 	t.Helper()
 	selector := regexp.MustCompile("_seconds(?:{source(=~|!~)`(.*)`})?\\) > ([0-9]+)$")
@@ -170,7 +171,7 @@ func ages(t *testing.T, spec monitoring.PrometheusRuleSpec, source string) []str
 		if part == nil {
 			t.Fatalf("not understood: %s", rule.Expr.String())
 		}
-		// As Prometheus does: the whole label.
+		// Prometheus matches the whole label.
 		if part[1] == "" || regexp.MustCompile("^(?:"+part[2]+")$").MatchString(source) == (part[1] == "=~") {
 			found = append(found, part[3])
 		}
@@ -183,7 +184,7 @@ var (
 	labelUse   = regexp.MustCompile(`\bby \(([a-z_, ]+)\)|([a-z_]+)=~?"`)
 )
 
-// Dashboard and alerts ask only for metrics that exist, by labels that these have.
+// Dashboard and alerts use only existing metrics and labels.
 func TestQueriesAskForWhatThereIs(t *testing.T) {
 	t.Parallel()
 	var queries []string
@@ -244,7 +245,7 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 	parses(t, queries)
 }
 
-// parses lets Prometheus read the queries, as rules of a file.
+// parses makes Prometheus parse the queries, as rules of a file.
 func parses(t *testing.T, queries []string) {
 	t.Helper()
 	var group monitoring.RuleGroup

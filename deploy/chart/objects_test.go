@@ -31,7 +31,7 @@ func withoutComments(document []byte) []byte {
 
 func keys(all objects) []string { return slices.Sorted(maps.Keys(all)) }
 
-// podOf gives the pod that an object starts, or nil.
+// podOf returns the pod template of an object, or nil.
 func podOf(object runtime.Object) *corev1.PodTemplateSpec {
 	switch o := object.(type) {
 	case *corev1.Pod:
@@ -47,7 +47,7 @@ func podOf(object runtime.Object) *corev1.PodTemplateSpec {
 	}
 }
 
-// pods gives all pods by the key of what starts them.
+// pods returns all pod templates by the key of their object.
 func pods(all objects) map[string]*corev1.PodTemplateSpec {
 	found := make(map[string]*corev1.PodTemplateSpec)
 	for key, object := range all {
@@ -65,8 +65,8 @@ func gistmillPods(all objects) map[string]*corev1.PodTemplateSpec {
 	return found
 }
 
-// environment gives a pod's variables as the kubelet would set them: those of the
-// ConfigMap, then its own. Values from Secrets are the names of Secret and key.
+// environment returns a pod's variables as the kubelet would set them: those of the ConfigMap,
+// then its own. Values from Secrets are the names of Secret and key.
 func environment(t *testing.T, all objects, pod *corev1.PodTemplateSpec) map[string]string {
 	t.Helper()
 	env := make(map[string]string)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Values that cannot work are refused, with what to do, by the schema or by the chart.
+// Values that cannot work are refused by the schema or the chart, and the message names the
+// remedy.
 func TestRefusedValues(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -26,22 +27,22 @@ func TestRefusedValues(t *testing.T) {
 		{"no Redis", []string{"--set", "redis.url="}, "set redis.existingSecret, or redis.url, or dev.redis.enabled"},
 		{"no ledger", []string{"--set", "store.url="}, "set store.existingSecret, or store.url, or dev.postgresql.enabled"},
 		{"a ledger in a file", []string{"--set", "store.url=sqlite:/work/ledger.db"}, "has to be postgres://"},
-		{"demand without server", []string{"--set", "server.enabled=false"}, "demand is asked of the server"},
+		{"demand without server", []string{"--set", "server.enabled=false"}, "demand comes from the server"},
 		{"a fallback of redis", []string{"--set", "workers.trigger=redis,workers.fallbackTrigger=true"}, "nothing to fall back from"},
 		{
 			"an address that KEDA cannot know",
 			[]string{"--set", "workers.fallbackTrigger=true,redis.url=,redis.existingSecret=queue"}, "redis.trigger.address",
 		},
 		{"a short grace", []string{"--set", "workers.terminationGracePeriodSeconds=40"}, "not above shutdown-grace (40 s)"},
-		{"a short deadline", []string{"--set", "workers.activeDeadlineSeconds=400"}, "leave a worker no minute"},
+		{"a short deadline", []string{"--set", "workers.activeDeadlineSeconds=400"}, "leave a worker less than a minute"},
 		{"no token", []string{"--set", "server.auth.generate=false"}, "server.auth: set existingSecret"},
 		{
 			"one name twice", []string{"--set", "schedules[1].name=corpus,schedules[1].schedule=@daily,schedules[1].source=/b"},
-			"the name corpus is there twice",
+			"the name corpus is used twice",
 		},
 		{
 			"a long name", []string{"--set", "schedules[0].name=all-the-documents-of-the-year-twenty-six"},
-			"has at most 52 letters",
+			"has at most 52 characters",
 		},
 	}
 	for _, tc := range cases {

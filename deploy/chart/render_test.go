@@ -30,7 +30,7 @@ const (
 	fullname  = "press-gistmill"
 )
 
-// helms are the versions that the chart is to work with.
+// helms are the versions that the chart supports.
 func helms() []string { return []string{"helm3", "helm4"} }
 
 // eachRendered runs a test on the objects of every values file.
@@ -44,8 +44,7 @@ func eachRendered(t *testing.T, test func(t *testing.T, all objects)) {
 	}
 }
 
-// valuesFiles are the files that come with the chart and those of the tests, by
-// name without .yaml.
+// valuesFiles returns the values files of the chart and of the tests, by name without .yaml.
 func valuesFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
@@ -64,13 +63,12 @@ func valuesFiles(t *testing.T) map[string]string {
 	return files
 }
 
-// helm runs one of the Helms that make builds and gives what it printed, or an
-// error with what it said.
+// helm runs one of the Helms that make builds. It returns stdout, or an error with stderr.
 func helm(t *testing.T, version string, args ...string) (string, error) {
 	t.Helper()
 	program := filepath.Join("..", "..", "bin", "tools", version)
 	command := exec.CommandContext(t.Context(), program, args...)
-	// Nothing of the person who runs the tests.
+	// Nothing from the user's own environment.
 	home := t.TempDir()
 	command.Env = []string{"HOME=" + home, "KUBECONFIG=" + filepath.Join(home, "none")}
 	var stdout, stderr bytes.Buffer
@@ -92,10 +90,10 @@ func template(t *testing.T, version string, args ...string) (string, error) {
 	return helm(t, version, append([]string{"template", release, "gistmill", "--namespace", namespace, "--kube-version", "1.36.0"}, args...)...)
 }
 
-// objects are what a rendering has, by kind and name.
+// objects are the objects of a rendering, by kind and name.
 type objects map[string]runtime.Object
 
-// render gives the objects of a rendering with Helm 4, each decoded strictly.
+// render returns the objects of a rendering with Helm 4, each decoded strictly.
 func render(t *testing.T, args ...string) objects {
 	t.Helper()
 	text, err := template(t, "helm4", args...)
@@ -105,7 +103,7 @@ func render(t *testing.T, args ...string) objects {
 	return decode(t, text)
 }
 
-// decode reads every object into its real type; a field that the type has not is an error.
+// decode decodes every object into its real type; an unknown field is an error.
 func decode(t *testing.T, text string) objects {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -144,7 +142,7 @@ func decode(t *testing.T, text string) objects {
 	}
 }
 
-// get gives the object of a kind and name as its type.
+// get returns the object of a kind and name as its type.
 func get[T runtime.Object](t *testing.T, all objects, key string) T {
 	t.Helper()
 	object, ok := all[key].(T)

@@ -14,7 +14,7 @@ import (
 	"github.com/gistmill/gistmill/keda/scaledjob"
 )
 
-// like are the options of what the chart's defaults and testdata/e2e.yaml ask for.
+// like are the options that correspond to the chart's defaults and testdata/e2e.yaml.
 func like(rendered *keda.ScaledJob) scaledjob.Options {
 	return scaledjob.Options{
 		Name: fullname + "-worker", Namespace: namespace, Server: fullname + "-server", Port: 8080,
@@ -25,7 +25,7 @@ func like(rendered *keda.ScaledJob) scaledjob.Options {
 	}
 }
 
-// The chart's ScaledJob is that of package scaledjob in every field.
+// The chart's ScaledJob equals that of package scaledjob in every field.
 func TestScaledJob(t *testing.T) {
 	t.Parallel()
 	pending := scaledjob.RedisTrigger("10.245.0.1:6379", "documents", "pending", 4)
@@ -116,7 +116,7 @@ func TestScaledJob(t *testing.T) {
 	}
 }
 
-// A worker ends by itself before its Job's deadline would end it, and before that has its grace.
+// A worker exits before its Job's deadline would end it, with its grace before that.
 func TestWorkerDeadline(t *testing.T) {
 	t.Parallel()
 	for _, grace := range []string{"10s", "2m", "15m"} {
@@ -147,7 +147,7 @@ func TestWorkerDeadline(t *testing.T) {
 	}
 }
 
-// What KEDA needs to reach Redis with a password is in Secrets, as it is.
+// The values that KEDA needs to reach Redis with a password are in Secrets, unchanged.
 func TestRedisTriggerAuthentication(t *testing.T) {
 	t.Parallel()
 	const own = fullname + "-connections"

@@ -9,8 +9,8 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// Every pod may run in a namespace that enforces the newest Pod Security
-// `restricted`, writes to no root, and gets no token that it does not need.
+// Every pod may run in a namespace that enforces the newest Pod Security `restricted`, writes
+// to no root file system, and gets no token that it does not need.
 func TestPodSecurity(t *testing.T) {
 	t.Parallel()
 	for name, file := range valuesFiles(t) {
@@ -43,7 +43,7 @@ func TestPodSecurity(t *testing.T) {
 	}
 }
 
-// The check of Pod Security finds what it is there to find.
+// The check of Pod Security finds violations.
 func TestPodSecurityRefuses(t *testing.T) {
 	t.Parallel()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)

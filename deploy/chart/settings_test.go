@@ -18,16 +18,16 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 )
 
-// chartSets are the settings that the chart gives a value itself: where things
-// are, and what follows from other values.
+// chartSets are the settings that the chart itself sets: addresses, and settings that follow
+// from other values.
 func chartSets() []string {
 	return []string{
 		"store", "redis", "listen", "auth-token-file", "allow-unauthenticated", "auth-metrics", "deadline", "metrics-listen",
 	}
 }
 
-// properties are the settings that the commands read as a JSON schema's, in
-// camelCase, without secrets, without what the chart sets and without others.
+// properties returns the settings that the commands read as properties of a JSON schema, in
+// camelCase, without secrets and without what the chart sets.
 func properties(commands []string, without ...string) map[string]any {
 	without = append(without, chartSets()...)
 	found := make(map[string]any)
@@ -69,8 +69,7 @@ func camel(name string) string {
 	return strings.Join(words, "")
 }
 
-// The schema of the values knows the settings that the program has, no others,
-// and describes them in the same words.
+// The schema of the values has exactly the program's settings and the same descriptions.
 func TestSchemaHasTheSettings(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("gistmill/values.schema.json")
@@ -95,19 +94,19 @@ func TestSchemaHasTheSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Errorf("$defs.%s.properties of values.schema.json is to be\n%s\n(-settings +schema):\n%s", name, whole, diff)
+			t.Errorf("$defs.%s.properties of values.schema.json must be\n%s\n(-settings +schema):\n%s", name, whole, diff)
 		}
 	}
 }
 
-// Every pod's environment is one that the program reads without an error or a warning.
+// The program reads every pod's environment without an error or a warning.
 func TestEnvironmentIsRight(t *testing.T) {
 	t.Parallel()
 	eachRendered(t, func(t *testing.T, all objects) {
 		for key, pod := range gistmillPods(all) {
 			var environ []string
 			env := environment(t, all, pod)
-			// What Secrets would bring.
+			// Values that Secrets would provide.
 			env["GISTMILL_REDIS"], env["GISTMILL_STORE"] = "redis://redis:6379/0", "postgres://u:p@db:5432/gistmill"
 			for name, value := range env {
 				if strings.HasPrefix(value, "/etc/gistmill/") {
@@ -129,7 +128,7 @@ func TestEnvironmentIsRight(t *testing.T) {
 	})
 }
 
-// mounted gives a file in the place of one that a volume has in the pod.
+// mounted returns a file with the content of one that a volume has in the pod.
 func mounted(t *testing.T, pod *corev1.PodTemplateSpec, path string) string {
 	t.Helper()
 	if !slices.ContainsFunc(pod.Spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") }) {
@@ -142,7 +141,7 @@ func mounted(t *testing.T, pod *corev1.PodTemplateSpec, path string) string {
 	return file
 }
 
-// Values become variables as gistmill reads them.
+// Values become variables in the form that gistmill reads.
 func TestSettingsBecomeVariables(t *testing.T) {
 	t.Parallel()
 	all := render(t, "--values", "testdata/e2e.yaml", "--set", "settings.tpm=30000000,settings.budgetUsd=0.25,settings.fallbacks={a@http://b/v1,c}",

@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Every values file gives, with either Helm, objects that the API servers of the
-// oldest and the newest version know, and the same ones.
+// Every values file renders the same objects with either Helm, and the API servers of the
+// oldest and the newest supported version know them.
 func TestObjectsAreValid(t *testing.T) {
 	t.Parallel()
 	for name, file := range valuesFiles(t) {
@@ -27,7 +27,7 @@ func TestObjectsAreValid(t *testing.T) {
 					if len(secret.Data["token"]) != 40 {
 						t.Errorf("%s: the token that is made has %d letters, want 40", version, len(secret.Data["token"]))
 					}
-					secret.Data["token"] = nil // made anew each time
+					secret.Data["token"] = nil // generated each time
 				}
 				if first == nil {
 					first = all

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 )
 
-// WriteArchive writes an OCI layout as one tar file (OCI image specification 1.1, image-layout). name is what containerd, Docker and
-// kind call the image once it is loaded.
+// WriteArchive writes an OCI layout as one tar file (OCI image specification 1.1,
+// image-layout). name is the image's name in containerd, Docker and kind once it is loaded.
 func WriteArchive(path, name string, index v1.ImageIndex) (err error) {
 	folder, err := os.MkdirTemp("", "gistmill-layout-")
 	if err != nil {

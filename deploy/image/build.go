@@ -1,5 +1,6 @@
-// Package image makes container images of one static program, without Docker: the program, the certificates to trust, a folder to work
-// in and one for temporary files. It knows no registry; deploy/image/command builds gistmill's with it.
+// Package image makes container images of one static program, without Docker: the program, the
+// trusted certificates, a working folder and one for temporary files. It knows no registry;
+// deploy/image/command builds gistmill's image with it.
 package image
 
 import (
@@ -17,20 +18,21 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// user runs the program, as a number, so that Kubernetes can tell that it is not root.
+// user runs the program. It is a number, so that Kubernetes can tell that it is not root.
 const user = 65532
 
-// Builder makes the images of a program. The same fields and program give the same images, digests included.
+// Builder makes the images of a program. Equal fields and programs give equal images, digests
+// included.
 type Builder struct {
-	Name              string // of the program, which lies in / and is the entry point
+	Name              string // of the program, which is in / and is the entry point
 	Version, Revision string // for the labels
 	Created           time.Time
-	Certificates      []byte // a bundle in PEM; none: the program trusts nobody
-	// Program gives the program for a platform.
+	Certificates      []byte // a PEM bundle; none: the program trusts no server
+	// Program returns the program for a platform.
 	Program func(ctx context.Context, p v1.Platform) ([]byte, error)
 }
 
-// Index is one image a platform, under one name.
+// Index returns one image for each platform, under one name.
 func (b *Builder) Index(ctx context.Context, platforms []v1.Platform) (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, p := range platforms {
@@ -48,7 +50,8 @@ func (b *Builder) image(ctx context.Context, p v1.Platform) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	stable := []file{{name: "tmp/", mode: 0o1777}, {name: "work/", mode: 0o755, owner: user}} // hardly ever changes
+	// Hardly ever changes.
+	stable := []file{{name: "tmp/", mode: 0o1777}, {name: "work/", mode: 0o755, owner: user}}
 	if len(b.Certificates) > 0 {
 		stable = append(stable, file{name: "etc/ssl/certs/ca-certificates.crt", mode: 0o644, content: b.Certificates})
 	}

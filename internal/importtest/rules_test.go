@@ -24,7 +24,8 @@ type layer struct {
 	sideways bool
 }
 
-// layerOf returns a package's layer: cmd, then enqueuer, worker and keda, then internal, then tasks.
+// layerOf returns a package's layer: cmd, then enqueuer, worker and keda, then internal, then
+// tasks.
 func layerOf(path string) (layer, bool) {
 	first, _, _ := strings.Cut(path, "/")
 	switch first {
@@ -144,7 +145,8 @@ func breach(path string, from layer, imported string, inTest bool) []string {
 		return []string{fmt.Sprintf("%s imports %s: packages under test are never part of the program", path, own)}
 	case to.height > from.height:
 		return []string{fmt.Sprintf("%s imports %s of a higher layer: cmd → enqueuer | worker | keda → internal → tasks; declare an interface, and let cmd wire the two", path, own)}
-	case to.height == from.height && !from.sideways && !inTest: // a test may wire parts together, as cmd does
+	case to.height == from.height && !from.sideways && !inTest:
+		// A test may wire parts together, as cmd does.
 		return []string{fmt.Sprintf("%s imports %s of the same layer: enqueuer, worker and keda share only tasks and the ledger, so that each can run alone", path, own)}
 	case from.name == "internal" && to.name == "tasks" && row(path) != "internal/recovery":
 		return []string{fmt.Sprintf("%s imports tasks: of internal only recovery knows the queue; pass plain values", path)}

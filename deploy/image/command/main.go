@@ -1,8 +1,14 @@
-// Command builds gistmill's container image without Docker: one static program, the certificates to trust, a folder to work in and
-// one for temporary files, for several platforms. The Dockerfile beside it gives the same to those who have Docker.
+// Command builds gistmill's container image without Docker, for several platforms: one static
+// program, the trusted certificates, a working folder and one for temporary files. The
+// Dockerfile in the repository's root builds the same with Docker.
 //
-//	go run ./deploy/image/command -version v1.2.3 -out gistmill.tar         # an OCI archive, for docker load, kind, ctr, skopeo
-//	go run ./deploy/image/command -version v1.2.3 -push ghcr.io/o/gistmill  # to a registry, with the logins of docker
+// An OCI archive, for docker load, kind, ctr and skopeo:
+//
+//	go run ./deploy/image/command -version v1.2.3 -out gistmill.tar
+//
+// To a registry, with docker's logins:
+//
+//	go run ./deploy/image/command -version v1.2.3 -push ghcr.io/o/gistmill
 //
 // The same sources, Go and certificates give the same image, digest included.
 package main

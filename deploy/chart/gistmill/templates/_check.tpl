@@ -1,4 +1,4 @@
-{{/* What the schema cannot say because it hangs on several values at once. */}}
+{{/* Checks of several values together, which the schema cannot express. */}}
 {{- define "gistmill.check" -}}
 {{- $problems := list -}}
 {{- if not (or .Values.redis.existingSecret (include "gistmill.redisURL" .)) -}}
@@ -15,16 +15,16 @@
 {{- with .Values.workers -}}
 {{- if eq .mode "scaledjob" -}}
 {{- if and (eq .trigger "demand") (not $.Values.server.enabled) -}}
-{{- $problems = append $problems "workers.trigger: demand is asked of the server: set server.enabled, or workers.trigger to redis" -}}
+{{- $problems = append $problems "workers.trigger: demand comes from the server: set server.enabled, or workers.trigger to redis" -}}
 {{- end -}}
 {{- if and (eq .trigger "redis") .fallbackTrigger -}}
-{{- $problems = append $problems "workers.fallbackTrigger: goes with workers.trigger demand; with redis there is nothing to fall back from" -}}
+{{- $problems = append $problems "workers.fallbackTrigger: works with workers.trigger demand only; with redis there is nothing to fall back from" -}}
 {{- end -}}
 {{- if and (or (eq .trigger "redis") .fallbackTrigger) (not (include "gistmill.triggerAddress" $)) -}}
 {{- $problems = append $problems "redis.trigger.address: KEDA needs host:port of Redis for redis triggers, since it cannot read the URL in the Secret" -}}
 {{- end -}}
 {{- if lt (include "gistmill.workerDeadlineSeconds" $ | int) 60 -}}
-{{- $problems = append $problems (printf "workers.activeDeadlineSeconds: %d s less startMarginSeconds (%d) and the grace (%s) leave a worker no minute to work" (int .activeDeadlineSeconds) (int .startMarginSeconds) (include "gistmill.workerTerminationSeconds" $)) -}}
+{{- $problems = append $problems (printf "workers.activeDeadlineSeconds: %d s less startMarginSeconds (%d) and the grace (%s) leave a worker less than a minute" (int .activeDeadlineSeconds) (int .startMarginSeconds) (include "gistmill.workerTerminationSeconds" $)) -}}
 {{- end -}}
 {{- end -}}
 {{- with .terminationGracePeriodSeconds -}}
@@ -34,17 +34,17 @@
 {{- end -}}
 {{- end -}}
 {{- if and .Values.server.enabled .Values.server.auth.enabled (not .Values.server.auth.existingSecret) (not .Values.server.auth.generate) -}}
-{{- $problems = append $problems "server.auth: set existingSecret, or generate, or enabled: false to serve everybody in the cluster" -}}
+{{- $problems = append $problems "server.auth: set existingSecret, or generate, or enabled: false to serve every client in the cluster" -}}
 {{- end -}}
 {{- $names := list -}}
 {{- range .Values.schedules -}}
 {{- if has .name $names -}}
-{{- $problems = append $problems (printf "schedules: the name %s is there twice" .name) -}}
+{{- $problems = append $problems (printf "schedules: the name %s is used twice" .name) -}}
 {{- end -}}
 {{- $names = append $names .name -}}
 {{- $full := printf "%s-enqueue-%s" (include "gistmill.fullname" $) .name -}}
 {{- if gt (len $full) 52 -}}
-{{- $problems = append $problems (printf "schedules: a CronJob's name has at most 52 letters, and %s has %d: shorten the schedule's name or set fullnameOverride" $full (len $full)) -}}
+{{- $problems = append $problems (printf "schedules: a CronJob's name has at most 52 characters, and %s has %d: shorten the schedule's name or set fullnameOverride" $full (len $full)) -}}
 {{- end -}}
 {{- end -}}
 {{- if $problems -}}

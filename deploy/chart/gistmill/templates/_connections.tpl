@@ -1,4 +1,4 @@
-{{/* Where the addresses and keys are: Secrets that exist, or the chart's own. */}}
+{{/* The Secrets with addresses and keys: existing ones, or the chart's own. */}}
 {{- define "gistmill.ownSecret" -}}
 {{ include "gistmill.fullname" . }}-connections
 {{- end -}}
@@ -19,7 +19,7 @@ postgres://gistmill:{{ .Values.dev.postgresql.password | urlquery }}@{{ include 
 {{- end -}}
 {{- end -}}
 
-{{/* The variables with the addresses, of every gistmill pod. */}}
+{{/* The address variables of every gistmill pod. */}}
 {{- define "gistmill.connectionEnv" -}}
 - name: GISTMILL_REDIS
   valueFrom:
@@ -33,7 +33,7 @@ postgres://gistmill:{{ .Values.dev.postgresql.password | urlquery }}@{{ include 
       key: {{ ternary .Values.store.key "store" (not (empty .Values.store.existingSecret)) }}
 {{- end -}}
 
-{{/* The endpoint's keys, for those who call it or name the profile by it. */}}
+{{/* The endpoint's keys, for pods that call it or use it to name the profile. */}}
 {{- define "gistmill.keyEnv" -}}
 {{- with .Values.llm }}
 {{- if .existingSecret }}
@@ -57,7 +57,7 @@ postgres://gistmill:{{ .Values.dev.postgresql.password | urlquery }}@{{ include 
 {{ ternary .Values.server.auth.key "token" (not (empty .Values.server.auth.existingSecret)) }}
 {{- end -}}
 
-{{/* The parts of redis.url that a trigger of KEDA takes one by one. */}}
+{{/* The parts of redis.url that a KEDA trigger needs separately. */}}
 {{- define "gistmill.redisUser" -}}
 {{- with include "gistmill.redisURL" . -}}
 {{- regexReplaceAll ":.*$" ((urlParse .).userinfo | default "") "" | include "gistmill.unescaped" -}}

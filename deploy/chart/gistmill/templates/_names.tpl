@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The release's name holds the chart's name or gets it; 40 letters leave room for what follows. */}}
+{{/* The release's name, with the chart's name added unless it contains it; 40 characters leave room for suffixes. */}}
 {{- define "gistmill.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -23,7 +23,7 @@ app.kubernetes.io/part-of: gistmill
 {{ include "gistmill.selector" . }}
 {{- end -}}
 
-{{/* What tells a component's pods from all others: list root component. */}}
+{{/* Labels that select a component's pods: list root component. */}}
 {{- define "gistmill.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "gistmill.name" $root }}

@@ -27,7 +27,7 @@ spec:
   terminationGracePeriodSeconds: {{ .grace }}
   serviceAccountName: {{ include "gistmill.serviceAccountName" (list $root .component $own) }}
   automountServiceAccountToken: {{ $own.serviceAccount.automountToken }}
-  # Addresses of Services would look like settings.
+  # Variables with addresses of Services would look like settings.
   enableServiceLinks: false
   {{- with $common.image.pullSecrets }}
   imagePullSecrets:
@@ -124,14 +124,14 @@ spec:
     {{- end }}
 {{- end -}}
 
-{{/* What Pod Security `restricted` asks of a container, and a root that nobody writes to. */}}
+{{/* The security context that Pod Security `restricted` requires, with a read-only root file system. */}}
 {{- define "gistmill.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Pods on a node that is gone are given up sooner than the five minutes of the default. */}}
+{{/* Evict pods from an unreachable node earlier than after the default of five minutes. */}}
 {{- define "gistmill.lostNodeTolerations" -}}
 {{- range list "not-ready" "unreachable" }}
 - key: node.kubernetes.io/{{ . }}
@@ -141,7 +141,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* Two servers on two nodes of two zones, where there are such. */}}
+{{/* Spread servers over nodes and zones where possible. */}}
 {{- define "gistmill.serverSpread" -}}
 {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
 - maxSkew: 1
@@ -153,7 +153,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* The official images run as these users without being root first. */}}
+{{/* The official images can start as these users, without root. */}}
 {{- define "gistmill.devPodSecurity" -}}
 runAsNonRoot: true
 runAsUser: {{ .runAsUser | int64 }}

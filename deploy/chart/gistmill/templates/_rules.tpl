@@ -33,7 +33,7 @@ say maxAgeSeconds, each, and one for all others.
 {{- toYaml $rules -}}
 {{- end -}}
 
-{{/* A regular expression for the label of a source: its URL as gistmill writes it, whatever its query. */}}
+{{/* A regular expression for the label of a source: its URL as gistmill writes it, with any query. */}}
 {{- define "gistmill.sourcePattern" -}}
 {{- if contains "://" . -}}
 {{- $url := urlParse . -}}

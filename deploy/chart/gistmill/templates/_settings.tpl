@@ -3,7 +3,7 @@
 GISTMILL_{{ regexReplaceAll "([A-Z])" . "_${1}" | upper }}
 {{- end -}}
 
-{{/* A value as gistmill reads it. Numbers come as floats, and 2000000 is not to become 2e+06. */}}
+{{/* A value in the form that gistmill reads. Numbers arrive as floats, and 2000000 must not become 2e+06. */}}
 {{- define "gistmill.value" -}}
 {{- if kindIs "slice" . -}}
 {{- join "," . -}}
@@ -39,7 +39,7 @@ GISTMILL_{{ regexReplaceAll "([A-Z])" . "_${1}" | upper }}
 {{- .Values.workers.terminationGracePeriodSeconds | default (add 20 (include "gistmill.graceSeconds" . | int)) | int -}}
 {{- end -}}
 
-{{/* What a worker has before it ends by itself. */}}
+{{/* The worker's own deadline. */}}
 {{- define "gistmill.workerDeadlineSeconds" -}}
 {{- $beside := add (.Values.workers.startMarginSeconds | int) (include "gistmill.workerTerminationSeconds" . | int) -}}
 {{- sub (.Values.workers.activeDeadlineSeconds | int) $beside -}}
@@ -53,7 +53,7 @@ GISTMILL_{{ regexReplaceAll "([A-Z])" . "_${1}" | upper }}
 {{- .Values.settings.queue | default "documents" -}}
 {{- end -}}
 
-{{/* All settings as variables. Partitions is always among them: KEDA's target is the same number. */}}
+{{/* All settings as variables, always with partitions: it is also KEDA's target. */}}
 {{- define "gistmill.settings" -}}
 {{- $settings := dict "logFormat" "json" -}}
 {{- range $name, $value := .Values.settings -}}
@@ -67,7 +67,7 @@ GISTMILL_{{ regexReplaceAll "([A-Z])" . "_${1}" | upper }}
 {{- end }}
 {{- end -}}
 
-{{/* Changes with whatever pods read only at their start. */}}
+{{/* A checksum of everything that pods read only at their start. */}}
 {{- define "gistmill.settingsChecksum" -}}
 {{- list (include "gistmill.settings" .) (include "gistmill.redisURL" .) (include "gistmill.storeURL" .) .Values.files | toJson | sha256sum -}}
 {{- end -}}

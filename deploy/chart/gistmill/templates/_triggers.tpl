@@ -1,4 +1,4 @@
-{{/* Whether KEDA has to show the token. */}}
+{{/* Whether KEDA needs the token. */}}
 {{- define "gistmill.demandAuth" -}}
 {{- if and .Values.server.enabled .Values.server.auth.enabled .Values.server.auth.metrics -}}
 true
@@ -19,7 +19,7 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* The address as KEDA resolves it: a bare Service name is one of the release's namespace, not of KEDA's. */}}
+{{/* The address for KEDA, which resolves it in its own namespace: a bare Service name gets the release's namespace. */}}
 {{- define "gistmill.triggerAddressFull" -}}
 {{- $address := include "gistmill.triggerAddress" . -}}
 {{- if and (not .Values.redis.trigger.address) (not (contains "." (regexReplaceAll ":[0-9]+$" $address ""))) (not (hasPrefix "[" $address)) -}}
@@ -29,7 +29,7 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* Where KEDA finds what it logs in to Redis with and the files for TLS, a line each; empty: nowhere. */}}
+{{/* The Secrets with KEDA's Redis login and TLS files, one line each; empty: none. */}}
 {{- define "gistmill.triggerAuth" -}}
 {{- with .Values.redis.trigger -}}
 {{- $secret := .existingSecret -}}
@@ -57,7 +57,7 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* A trigger on one key of the queue: list root state. All have the same target, for KEDA compares counts. */}}
+{{/* A trigger on one key of the queue: list root state. All have the same target, since KEDA compares counts. */}}
 {{- define "gistmill.redisTrigger" -}}
 {{- $root := index . 0 -}}
 {{- $redis := $root.Values.redis.trigger -}}
