@@ -1,9 +1,11 @@
-// Package checks compares a summary with its source, offline and by rules: numbers, dates, names and quotations that do
-// not stand in the source, parts of it that the summary does not reflect, length and language.
+// Package checks compares a summary with its document by rules, offline. It finds numbers,
+// dates, names and quotations that the document does not have, parts of the document that the
+// summary does not reflect, and a wrong length or language.
 //
-// It owns what is compared and the thresholds (docs/decisions/2026-11-25-checks-on-summaries.md has the reasons,
-// test/quality/CHECKS.md what they find and miss). It refuses to own what becomes of a finding, and it judges no meaning: a
-// summary without findings can be wrong, and one with findings right.
+// It owns the rules and their thresholds. docs/decisions/2026-11-25-checks-on-summaries.md has
+// the reasons, and test/quality/CHECKS.md shows what the rules find and miss. It refuses to own
+// the use of a finding, and it does not judge meaning: a summary without findings can be wrong,
+// and one with findings can be right.
 package checks
 
 import (
@@ -16,7 +18,7 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// Kind is which check found something.
+// Kind names a check.
 type Kind string
 
 // The checks.
@@ -28,40 +30,45 @@ const (
 	Date     Kind = "date"
 	Name     Kind = "name"
 	Quote    Kind = "quote"
-	More     Kind = "more" // findings beyond the bound
+	More     Kind = "more" // counts findings beyond [Most]
 )
 
-// Finding is one thing to look at in a summary. Its JSON fields are relied on.
+// Finding is something in a summary that a check did not find in the document. Its JSON form is
+// stored in the ledger and exported.
 type Finding struct {
-	Check   Kind   `json:"check"`
-	Found   string `json:"found"`   // the piece of the summary at fault, or its measure; on one line, at most 80 characters
+	Check Kind `json:"check"`
+	// Found is the piece of the summary, or its measure: one line of at most 80 characters.
+	Found   string `json:"found"`
 	Message string `json:"message"` // what is wrong with it
 }
 
 const (
-	// Most findings of one summary; a last one counts the others.
+	// Most is the largest number of findings for one summary. The last one then counts the
+	// others.
 	Most = 20
-	// foundRunes bounds Found.
+	// foundRunes bounds Found, in characters.
 	foundRunes = 80
-	// summaryBytes bounds what of a summary is looked at, its length aside.
+	// summaryBytes is how much of a summary is checked. Its length is counted in full.
 	summaryBytes = 256 << 10
 )
 
-// Document is what a model was given.
+// Document is the input of the model.
 type Document struct {
 	Text   string
-	Around []string // what it was given besides: title, address
+	Around []string // further input: title, URI
 }
 
-// Asked is what a model was told, as far as it can be checked.
+// Asked is what the request asked for, as far as it can be checked.
 type Asked struct {
 	Words    int  // 0: not known
 	Language bool // to answer in the language of the document
 }
 
-// Check compares a summary, in one string or the several of an object, with the document. Findings come in a stable order:
-// language, length, coverage, then numbers, dates, names and quotations, each in the order of the summary; nil is none.
-// Time is linear in the length of the document, memory does not depend on it. Any bytes will do.
+// Check compares a summary with its document. The summary is one string, or the strings of an
+// object. Findings have a stable order: language, length, coverage, numbers, dates, names,
+// quotations, each in the order of the summary; nil means none. Check takes time linear in the
+// length of the document, and memory that does not depend on it. It accepts any bytes and is
+// safe for concurrent use.
 func Check(d Document, summary []string, asked Asked) []Finding {
 	c := check{document: d, asked: asked}
 	left := summaryBytes
@@ -70,20 +77,20 @@ func Check(d Document, summary []string, asked Asked) []Finding {
 		c.summary = append(c.summary, s[:n])
 		left -= n
 	}
-	source := c.language(strings.Join(c.summary, "\n"))
+	source := c.compareLanguages(strings.Join(c.summary, "\n"))
 	c.length(summary, source)
 	c.wordsAndNames()
 	c.exact()
 	return c.bounded()
 }
 
-// JSON is findings as the ledger keeps them: an array, never null.
+// JSON encodes findings as the ledger stores them: an array, never null.
 func JSON(findings []Finding) json.RawMessage {
 	if len(findings) == 0 {
 		return json.RawMessage("[]")
 	}
 	b, err := json.Marshal(findings)
-	if err != nil { // strings always encode
+	if err != nil { // cannot happen: the fields are strings
 		panic(fmt.Sprintf("checks: encode findings: %v", err))
 	}
 	return b
@@ -91,24 +98,24 @@ func JSON(findings []Finding) json.RawMessage {
 
 // check is the work on one summary.
 type check struct {
-	document   Document
-	summary    []string
-	asked      Asked
-	tongue     string // of the summary; empty where it is not known
-	translated bool   // the summary is in another language than the document
-	findings   []Finding
-	names      []Finding // come after what is exact
+	document        Document
+	summary         []string
+	asked           Asked
+	summaryLanguage string // empty: not known
+	translated      bool   // the summary is in another language than the document
+	findings        []Finding
+	names           []Finding // come after what is exact
 }
 
 func (c *check) add(k Kind, found, format string, args ...any) {
 	c.findings = append(c.findings, Finding{k, oneLine(found), fmt.Sprintf(format, args...)})
 }
 
-// language compares the languages, and returns the number of words of the document.
-func (c *check) language(summary string) int {
-	said := listen(summary)
-	source := listen(c.document.Text)
-	c.tongue = said.tongue()
+// compareLanguages compares the languages, and returns the number of words of the document.
+func (c *check) compareLanguages(summary string) int {
+	said := detectLanguage(summary)
+	source := detectLanguage(c.document.Text)
+	c.summaryLanguage = said.language()
 	from, to := differ(&source, &said)
 	c.translated = from != ""
 	if c.translated && c.asked.Language {
@@ -117,14 +124,15 @@ func (c *check) language(summary string) int {
 	return source.counted
 }
 
-// wordsAndNames reads the document for the summary's words: where each stands tells coverage and names.
+// wordsAndNames looks for the summary's words in the document. Their places give coverage and
+// names.
 func (c *check) wordsAndNames() {
-	if c.translated { // and so are names
+	if c.translated { // names may be translated too
 		return
 	}
 	var n names
 	for _, s := range c.summary {
-		n.of(s, c.tongue)
+		n.collect(s, c.summaryLanguage)
 	}
 	v := newVocabulary(c.summary, &n, partsOf(len(c.document.Text)))
 	v.find(c.document.Text, v.parts, &n)
@@ -132,8 +140,8 @@ func (c *check) wordsAndNames() {
 		v.find(s, 0, &n)
 	}
 	c.coverage(v)
-	n.settle()
-	n.findLoosely(c.document.Text, c.summary, c.tongue)
+	n.decide()
+	n.findLoosely(c.document.Text, c.summary, c.summaryLanguage)
 	c.nameFindings(&n)
 }
 
@@ -144,12 +152,12 @@ func (c *check) nameFindings(n *names) {
 			for k := r.first; k < r.last; k++ {
 				words = append(words, n.words[k].text)
 			}
-			c.names = append(c.names, Finding{Name, oneLine(strings.Join(words, " ")), "this name does not stand in the document"})
+			c.names = append(c.names, Finding{Name, oneLine(strings.Join(words, " ")), "this name is not in the document"})
 		}
 	}
 }
 
-// exact checks what is compared by value: numbers, dates and quotations.
+// exact checks numbers, dates and quotations, which are compared by value.
 func (c *check) exact() {
 	var numbers, dates, quotes []Finding
 	for _, s := range c.summary {
@@ -169,26 +177,26 @@ func (c *check) exact() {
 		}
 		for _, x := range ns {
 			if !x.found {
-				numbers = append(numbers, Finding{Number, oneLine(s[x.start:x.end]), "this number does not stand in the document"})
+				numbers = append(numbers, Finding{Number, oneLine(s[x.start:x.end]), "this number is not in the document"})
 			}
 		}
 		for _, x := range ds {
 			if !x.found {
-				dates = append(dates, Finding{Date, oneLine(s[x.start:x.end]), "this date does not stand in the document"})
+				dates = append(dates, Finding{Date, oneLine(s[x.start:x.end]), "this date is not in the document"})
 			}
 		}
 		last := -1
 		for _, x := range qs {
 			if !x.found && x.start != last {
 				last = x.start
-				quotes = append(quotes, Finding{Quote, oneLine(s[x.start:x.end]), "these words do not stand in the document like this"})
+				quotes = append(quotes, Finding{Quote, oneLine(s[x.start:x.end]), "the document does not have these words in this form"})
 			}
 		}
 	}
 	c.findings = append(append(append(append(c.findings, numbers...), dates...), c.names...), quotes...)
 }
 
-// bounded drops what was found twice and what is too much.
+// bounded drops duplicate findings and those beyond Most.
 func (c *check) bounded() []Finding {
 	seen := map[Finding]bool{}
 	kept := c.findings[:0]
@@ -207,7 +215,7 @@ func (c *check) bounded() []Finding {
 	return kept
 }
 
-// oneLine is a piece of a summary that may be shown anywhere.
+// oneLine makes a piece of a summary safe to show: one line without control characters.
 func oneLine(s string) string {
 	s = text.Cut(s, 8*foundRunes)
 	s = strings.Map(func(r rune) rune {

@@ -17,7 +17,7 @@ import (
 	"github.com/gistmill/gistmill/internal/checks"
 )
 
-// found lists what a check of one kind found, "" for all kinds as "kind: piece".
+// found lists findings as "check: piece", without the length.
 func found(source, summary string) []string {
 	list := []string{}
 	for _, f := range checks.Check(checks.Document{Text: source}, []string{summary}, checks.Asked{Language: true}) {
@@ -154,8 +154,8 @@ func TestLength(t *testing.T) {
 	}
 }
 
-// The same thought in many languages.
-var tongues = map[string]string{
+// languageSamples are the same text in many languages.
+var languageSamples = map[string]string{
 	"en": "The library will move in the spring because the lease of the cellar ends, and the board has not yet decided where the books are to go. Some of them were damaged by water, which is why the volunteers want a dry place for all of the boxes.",
 	"de": "Die Bücherei zieht im Frühjahr um, weil der Mietvertrag für den Keller endet, und der Vorstand hat noch nicht entschieden, wohin die Bücher kommen. Einige von ihnen wurden durch Wasser beschädigt, und deshalb wollen die Helfer einen trockenen Ort für alle Kisten.",
 	"fr": "La bibliothèque va déménager au printemps parce que le bail de la cave prend fin, et le conseil n'a pas encore décidé où les livres doivent aller. Certains ont été abîmés par l'eau, et c'est pour cette raison que les bénévoles veulent un lieu sec pour toutes les caisses.",
@@ -176,8 +176,8 @@ var tongues = map[string]string{
 
 func TestLanguage(t *testing.T) {
 	t.Parallel()
-	for from, source := range tongues {
-		for to, summary := range tongues {
+	for from, source := range languageSamples {
+		for to, summary := range languageSamples {
 			t.Run(from+" "+to, func(t *testing.T) {
 				t.Parallel()
 				got := ""
@@ -201,11 +201,11 @@ func TestLanguage(t *testing.T) {
 func TestLanguageUnsure(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ source, summary string }{
-		"too short":       {tongues["en"], "Ein Umzug im Frühjahr."},
-		"names only":      {tongues["en"], strings.Repeat("Lufthansa Siemens Bayer Bosch Opel Audi Continental ", 4)},
-		"figures":         {"1 2 3 4 5 6 7 8", tongues["de"]},
+		"too short":       {languageSamples["en"], "Ein Umzug im Frühjahr."},
+		"names only":      {languageSamples["en"], strings.Repeat("Lufthansa Siemens Bayer Bosch Opel Audi Continental ", 4)},
+		"figures":         {"1 2 3 4 5 6 7 8", languageSamples["de"]},
 		"related":         {strings.Repeat("Det er en by på den anden side af åen, og der har man ikke set noget. ", 3), strings.Repeat("Det er en by på den andre siden av elven, og der har man ikke sett noe. ", 3)},
-		"half and half":   {tongues["en"] + tongues["de"], tongues["de"]},
+		"half and half":   {languageSamples["en"] + languageSamples["de"], languageSamples["de"]},
 		"not to be known": {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestLanguageUnsure(t *testing.T) {
 
 func TestTranslationAsked(t *testing.T) {
 	t.Parallel()
-	if got := checks.Check(checks.Document{Text: tongues["de"]}, []string{tongues["en"][:130]}, checks.Asked{}); len(got) > 0 {
+	if got := checks.Check(checks.Document{Text: languageSamples["de"]}, []string{languageSamples["en"][:130]}, checks.Asked{}); len(got) > 0 {
 		t.Errorf("a translation that was asked for: %v", got)
 	}
 }
@@ -290,7 +290,8 @@ func sane(t *testing.T, f checks.Finding) {
 	}
 }
 
-// Whatever a summary repeats, it ends in time: what is sought is bounded, and each part of the text is read once a search.
+// A check ends in time for any repetition in a summary: the number of searches is bounded, and
+// each reads the text once.
 func TestHostileSummaries(t *testing.T) {
 	t.Parallel()
 	for _, piece := range []string{"„", ` "a`, "1. ", "A ", "Ab ", "# Ab Bc ", "1 234", "1.1.", "May 5 ", "„a[", "ABC ", "1", "中", "5年", "hundred ", "\n**A ", "“a…b…” "} {
@@ -311,7 +312,7 @@ func TestHostileSummaries(t *testing.T) {
 
 func FuzzCheck(f *testing.F) {
 	f.Add("It cost 1,200 on 5 March 2024.", "It cost “1.300” on 2024-03-06, said Ada Lovelace of the BBC.", 10)
-	f.Add(tongues["zh"]+"2024年3月5日", "「今日」 120万 12,34,567 1.2.3 '90s 1914–18 5th of", 1)
+	f.Add(languageSamples["zh"]+"2024年3月5日", "「今日」 120万 12,34,567 1.2.3 '90s 1914–18 5th of", 1)
 	f.Add("\xff\xfe1,\xff", "\"\xff\" ’’ ‘a’ [[ ... 1'2 0x 00000000000000000000 May 5", 0)
 	f.Fuzz(func(t *testing.T, source, summary string, words int) {
 		d := checks.Document{Text: source, Around: []string{summary[:len(summary)/2]}}
@@ -345,8 +346,8 @@ func book(tb testing.TB) string {
 	return string(data)
 }
 
-// BenchmarkCheck measures a summary that the text bears out, and one with a name, a number, a date and a quotation to be
-// looked for in vain, which takes every further look at the text.
+// BenchmarkCheck measures a summary without findings, and one with a name, a number, a date and a
+// quotation that the text does not have. The latter takes every search of the text.
 func BenchmarkCheck(b *testing.B) {
 	text := book(b)
 	for _, size := range []int{2 << 10, 26 << 10, 500 << 10, 64 << 20} {
@@ -371,7 +372,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// What a check looks for may stand in the text a million times, or nearly stand there.
+// The text may have what a check looks for a million times, or nearly have it.
 func TestCheckIsLinear(t *testing.T) {
 	t.Parallel()
 	for name, unit := range map[string]string{

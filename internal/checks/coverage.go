@@ -7,22 +7,23 @@ import (
 	"strings"
 )
 
-// The numbers below were found on papers with abstracts by people, beside their first words as summaries of themselves
-// (test/quality/CHECKS.md).
+// The values below were tuned on papers with abstracts by people, against the first words of
+// the same papers as summaries (test/quality/CHECKS.md).
 const (
-	// A document is cut into parts of about this many bytes, 16 at most. One that gives fewer than 4 is not looked at.
+	// A document is cut into parts of about this many bytes, at most partsMost. A document with
+	// fewer than partsLeast parts is not checked.
 	partBytes  = 4096
 	partsLeast = 4
 	partsMost  = 16
-	// A part is reflected when it has this much of what a part has on average.
+	// A part is reflected if its weight is at least this share of the mean.
 	reflectedFrom = 0.35
-	// Below this share of reflected parts there is a finding.
+	// A smaller share of reflected parts is a finding.
 	coverageLeast = 2.0 / 3
-	// A summary of fewer words says nothing about coverage.
+	// A summary with fewer different words is not checked.
 	coverageWords = 15
 )
 
-// partsOf is how many parts a document of so many bytes has; 1 is not cut.
+// partsOf is the number of parts of a document of size bytes; 1 means that it is not cut.
 func partsOf(size int) int {
 	n := size / partBytes
 	if n < partsLeast {
@@ -31,9 +32,9 @@ func partsOf(size int) int {
 	return min(n, partsMost)
 }
 
-// coverage finds the parts of the document that the summary does not reflect. A part has the words of the summary that
-// stand in it, each with the square of its idf over the parts: a word of every part weighs nothing, and one of a single
-// part most.
+// coverage finds the parts of the document that the summary does not reflect. The weight of a
+// part is the sum over the summary's words in it of the square of their idf over the parts: a
+// word that is in every part weighs nothing, and a word of a single part weighs most.
 func (c *check) coverage(v *vocabulary) {
 	if v.parts < partsLeast || len(v.words) < coverageWords {
 		return

@@ -4,20 +4,20 @@ import (
 	"unicode/utf8"
 )
 
-// date is a day, a month or a day of the week that a text names. Zero fields are not named.
+// date is a day, a month or a weekday in a text. Fields that the text does not name are zero.
 type date struct {
 	start, end       int
 	year, month, day int
-	swapped          bool // written in figures such that day and month may be the other way round
+	swapped          bool // day and month may be the other way round, as in 05/03
 	weekday          int  // 1 is Monday
 	found            bool
-	dayMonth, inYear bool // of a claim: the source has its day and month, and its year, apart
+	dayMonth, inYear bool // the source has its day and month, or its year, separately
 }
 
-// datesMost bounds the dates of a summary that are looked at.
+// datesMost bounds the dates of a summary that are checked.
 const datesMost = 100
 
-// dateReader finds the dates of a text, one after the other.
+// dateReader finds the dates of a text one by one.
 type dateReader struct {
 	scan   scanner
 	before [2]token // the tokens before, the nearest first
@@ -26,7 +26,7 @@ type dateReader struct {
 
 func newDateReader(text string) *dateReader { return &dateReader{scan: scanner{text: text}} }
 
-// next reads the next date, or the next number that may be a year (with year alone set), into d.
+// next reads the next date into d, or the next number that may be a year, with only year set.
 func (r *dateReader) next(d *date) bool {
 	var t token
 	for r.scan.next(&t) {
@@ -49,7 +49,7 @@ func (r *dateReader) next(d *date) bool {
 	return false
 }
 
-// value is the number that a token of digits is, up to four digits; -1 for none.
+// value returns the value of a token of up to four digits, or -1.
 func (r *dateReader) value(t token) int {
 	if t.kind != digits || t.runes > 4 {
 		return -1
@@ -63,7 +63,7 @@ func (r *dateReader) value(t token) int {
 	return v
 }
 
-// figures reads 2024-03-05, 5.3.2024, 3/5/24 and 2024年3月5日; else the year that t may be.
+// figures reads 2024-03-05, 5.3.2024, 3/5/24 and 2024年3月5日, else a possible year.
 func (r *dateReader) figures(t token, d *date) bool {
 	text := r.scan.text
 	v := r.value(t)
@@ -103,7 +103,7 @@ func (r *dateReader) figures(t token, d *date) bool {
 	return true
 }
 
-// eastern reads dates whose parts are followed by their names.
+// eastern reads dates in which a character after each number names the part.
 func (r *dateReader) eastern(t token, v int, d *date) bool {
 	*d = date{start: t.start, end: t.end}
 	scan := r.scan
@@ -136,7 +136,7 @@ func (r *dateReader) eastern(t token, v int, d *date) bool {
 	}
 }
 
-// named reads the name of a month with what stands beside it, or of a day of the week.
+// named reads the name of a month with its day and year, or a weekday.
 func (r *dateReader) named(t token, d *date) bool {
 	m := lexicon().of(t.hash)
 	if m.weekday > 0 && (t.runes > 4 || t.capital) {
@@ -203,7 +203,8 @@ func (r *dateReader) behind(t token, d *date) {
 	}
 }
 
-// datesOf lists the dates of a summary. A year alone is a number, and an unsure name of a month alone is none.
+// datesOf lists the dates of a summary. A year alone counts as a number, and an ambiguous name
+// of a month alone is no date.
 func datesOf(text string) []date {
 	var out []date
 	r := newDateReader(text)
@@ -217,7 +218,7 @@ func datesOf(text string) []date {
 	return out
 }
 
-// findDates marks the dates that text bears out, in whatever form it has them.
+// findDates marks the dates that text has in any form.
 func findDates(text string, claims []date) {
 	if len(claims) == 0 {
 		return
@@ -239,8 +240,8 @@ func findDates(text string, claims []date) {
 	}
 }
 
-// compare takes note of a date of the source. A claim is borne out by a date that has all that it names, and also where
-// the source has its day and month, or its month, and its year apart.
+// compare compares d with a date of the source. d is found if a date of the source has all its
+// parts, or if the source has its day and month, or its month, and separately its year.
 func (d *date) compare(s date) {
 	if d.weekday > 0 {
 		d.found = s.weekday == d.weekday
@@ -260,7 +261,7 @@ func (d *date) compare(s date) {
 	d.found = d.found || d.dayMonth && d.inYear
 }
 
-// sameYear compares years of which one may have two digits.
+// sameYear compares years. One may have two digits.
 func sameYear(a, b int) bool {
 	return a == b || a > 0 && b > 0 && (a < 100 || b < 100) && a%100 == b%100
 }

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Scripts that tell a language, or a group of them, by themselves.
+// Scripts. Some determine a language, others a group of languages.
 const (
 	latin = iota
 	cyrillic
@@ -20,47 +20,48 @@ const (
 	scripts
 )
 
-// speech is what of a text tells its language.
-type speech struct {
+// languageStats are the properties of a text that determine its language.
+type languageStats struct {
 	letters [scripts]int
 	total   int
 	words   int
-	counted int     // words as people count them, of all of the text
+	counted int     // words as people count them, of the whole text
 	hits    [32]int // function words by language, as in lexicon
 }
 
 const (
-	// A text is listened to at so many places, so many bytes each.
-	speechPlaces = 16
-	speechBytes  = 2048
-	// With fewer letters or words a text does not say its language.
-	speechLetters = 60
-	speechWords   = 12
-	// Share of the letters that makes a script the text's.
+	// A long text is sampled at this number of places, with this many bytes each.
+	samplePlaces = 16
+	sampleBytes  = 2048
+	// With fewer letters or words the language of a text is not known.
+	leastLetters = 60
+	leastWords   = 12
+	// The share of the letters from which on a script is that of the text.
 	scriptShare = 0.7
-	// Share of function words among the words: prose has 30 to 50 %, lists and tables of names few.
+	// The least share of function words. Prose has 30 to 50 %, lists and tables of names few.
 	functionShare = 0.18
-	// How many times as many function words of its own as of the other's language each text must have. Related languages
-	// share so many words that they are never told apart by this; that is wanted.
-	apart = 2
+	// Each text must have this many times as many function words of its own language as of the
+	// other's. Related languages share too many words for that, so they are never found to
+	// differ, as intended.
+	distinctRatio = 2
 )
 
-// listen takes note of text, or of parts of a long one.
-func listen(text string) speech {
-	var s speech
-	if len(text) <= speechPlaces*speechBytes {
-		s.hear(text)
+// detectLanguage collects the statistics of text, or of samples of a long one.
+func detectLanguage(text string) languageStats {
+	var s languageStats
+	if len(text) <= samplePlaces*sampleBytes {
+		s.sample(text)
 		return s
 	}
-	step := len(text) / speechPlaces
-	for i := range speechPlaces {
-		s.hear(text[i*step : i*step+speechBytes])
+	step := len(text) / samplePlaces
+	for i := range samplePlaces {
+		s.sample(text[i*step : i*step+sampleBytes])
 	}
-	s.counted = int(float64(s.counted) * float64(len(text)) / (speechPlaces * speechBytes))
+	s.counted = int(float64(s.counted) * float64(len(text)) / (samplePlaces * sampleBytes))
 	return s
 }
 
-func (s *speech) hear(text string) {
+func (s *languageStats) sample(text string) {
 	l := lexicon()
 	scan := scanner{text: text}
 	var t token
@@ -87,7 +88,7 @@ func (s *speech) hear(text string) {
 	s.counted += c.words()
 }
 
-// scriptAt is the script of the first letter of a word; -1 is one that says nothing.
+// scriptAt returns the script of the first letter of a word, or -1 for other scripts.
 func scriptAt(w string) int {
 	switch r, _ := utf8.DecodeRuneInString(w); {
 	case r < 0x250:
@@ -114,9 +115,10 @@ func scriptAt(w string) int {
 	return -1
 }
 
-// tongue is a language by its code, or the script alone where that has no list of words. Empty is not known.
-func (s *speech) tongue() string {
-	if s.total < speechLetters && s.letters[han]+s.letters[kana]+s.letters[hangul] < speechLetters/3 {
+// language returns the code of the language, or of the script if there is no list of words for
+// it. Empty means not known.
+func (s *languageStats) language() string {
+	if s.total < leastLetters && s.letters[han]+s.letters[kana]+s.letters[hangul] < leastLetters/3 {
 		return ""
 	}
 	east := s.letters[han] + s.letters[kana]
@@ -142,16 +144,16 @@ func (s *speech) tongue() string {
 	case s.share(s.letters[indic]):
 		return "indic"
 	case s.share(s.letters[latin]), s.share(s.letters[cyrillic]):
-		if best := s.best(); s.words >= speechWords && float64(s.hits[best]) >= functionShare*float64(s.words) {
+		if best := s.best(); s.words >= leastWords && float64(s.hits[best]) >= functionShare*float64(s.words) {
 			return lexicon().languages[best]
 		}
 	}
 	return ""
 }
 
-func (s *speech) share(n int) bool { return float64(n) >= scriptShare*float64(s.total) }
+func (s *languageStats) share(n int) bool { return float64(n) >= scriptShare*float64(s.total) }
 
-func (s *speech) best() int {
+func (s *languageStats) best() int {
 	best := 0
 	for i := range lexicon().languages {
 		if s.hits[i] > s.hits[best] {
@@ -161,20 +163,22 @@ func (s *speech) best() int {
 	return best
 }
 
-// differ compares the languages of two texts; both are empty where that is not sure.
-func differ(source, summary *speech) (from, to string) {
-	from, to = source.tongue(), summary.tongue()
+// differ returns the languages of two texts if they certainly differ, else empty strings.
+func differ(source, summary *languageStats) (from, to string) {
+	from, to = source.language(), summary.language()
 	if from == "" || to == "" || from == to {
 		return "", ""
 	}
 	if source.wordy() && summary.wordy() {
 		f, t := source.best(), summary.best()
-		if source.hits[f] < apart*source.hits[t] || summary.hits[t] < apart*summary.hits[f] {
+		if source.hits[f] < distinctRatio*source.hits[t] || summary.hits[t] < distinctRatio*summary.hits[f] {
 			return "", ""
 		}
 	}
 	return from, to
 }
 
-// wordy says whether it is words that tell the language, and not the script.
-func (s *speech) wordy() bool { return s.share(s.letters[latin]) || s.share(s.letters[cyrillic]) }
+// wordy reports whether words determine the language, and not the script.
+func (s *languageStats) wordy() bool {
+	return s.share(s.letters[latin]) || s.share(s.letters[cyrillic])
+}

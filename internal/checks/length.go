@@ -3,18 +3,18 @@ package checks
 import "fmt"
 
 const (
-	// Models miss a length asked for by a third as a rule; what is flagged misses it by the factor beyond which a reader
-	// is not served as asked: it says nothing, or it is no summary.
+	// Models often miss a requested length by a third. These factors mark summaries that are
+	// no longer useful: too short to say anything, or too long for a summary.
 	longBy  = 2.0
 	shortBy = 3.0
-	// slackWords is added to both ends: of ten words asked for, 25 are no fault.
+	// slackWords is added at both ends: 25 words are accepted where 10 were requested.
 	slackWords = 15
-	// A document of so few words needs no summary shorter than itself.
+	// A document of at most this many words needs no shorter summary.
 	longerFrom = 30
 )
 
-// wordCount counts words as people do: "1,200" and "don't" are one, and so are two characters where no space is set between
-// words.
+// wordCount counts words as people do. "1,200" and "don't" are one word each, and so are two
+// characters of a script without spaces between words.
 type wordCount struct{ spaced, wide, last int }
 
 func (c *wordCount) add(text string, t *token) {
@@ -40,7 +40,8 @@ func countWords(text string) int {
 	return c.words()
 }
 
-// length compares the summary with what was asked for, and with its document of so many words.
+// length compares the length of the summary with what was asked for and with the document,
+// which has source words.
 func (c *check) length(summary []string, source int) {
 	n := 0
 	for _, s := range summary {

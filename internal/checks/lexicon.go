@@ -8,30 +8,31 @@ import (
 	"sync"
 )
 
-// lists are the words that the checks know, by language where that matters. They were written for this package.
+// lists are the words that the checks know, by language where it matters. They were written for
+// this package.
 //
 //go:embed words.txt
 var lists string
 
-// meaning is what a word can say.
+// meaning is what a word can mean.
 type meaning struct {
 	month                       int8   // 1 to 12
-	unsure                      bool   // a month only beside a day or a year: "may", "mar"
+	unsure                      bool   // a month only with a day or a year: "may", "mar"
 	weekday                     int8   // 1 is Monday
 	number                      int    // 0 is none
 	scale                       int    // a power of ten
-	languages                   uint32 // whose function word it is: bit i is lex.languages[i]
+	languages                   uint32 // bit i: it is a function word of lex.languages[i]
 	percent, join, hedge, title bool
 }
 
-// lex is the lists.
+// lex is the parsed lists.
 type lex struct {
 	table     hashTable // hash of a word to index of its meaning
-	meanings  []meaning // the first one says nothing
+	meanings  []meaning // the first one is empty
 	languages []string
 }
 
-// of is the meaning of a word by its hash.
+// of returns the meaning of a word by its hash.
 func (l *lex) of(hash uint64) *meaning {
 	if i := l.table.get(hash); i >= 0 {
 		return &l.meanings[l.table.bits[i]]
@@ -39,7 +40,7 @@ func (l *lex) of(hash uint64) *meaning {
 	return &l.meanings[0]
 }
 
-// lexicon reads the lists once; they are only read afterwards.
+// lexicon parses the lists once. The result is not changed afterwards.
 var lexicon = sync.OnceValue(func() *lex { //nolint:gochecknoglobals // read once, never changed
 	l := &lex{table: newHashTable(strings.Count(lists, " ")), meanings: make([]meaning, 1)}
 	for line := range strings.Lines(lists) {
@@ -89,7 +90,7 @@ func (m *meaning) learn(group string, value, language int) {
 	}
 }
 
-// hashTable maps hashes of words to bits; it never grows. The zero hash is not stored.
+// hashTable maps hashes of words to bits. It does not grow, and cannot hold the hash 0.
 type hashTable struct {
 	keys  []uint64
 	bits  []uint32
@@ -101,10 +102,10 @@ func newHashTable(n int) hashTable {
 	return hashTable{keys: make([]uint64, size), bits: make([]uint32, size), shift: uint(64 - bits.TrailingZeros(uint(size)))}
 }
 
-// slot spreads what FNV leaves in the low bits (Fibonacci hashing, Knuth 6.4).
+// slot spreads the low bits of an FNV hash (Fibonacci hashing, Knuth 6.4).
 func (t *hashTable) slot(h uint64) int { return int(h * 0x9e3779b97f4a7c15 >> t.shift) }
 
-// put is the place of h's bits.
+// put returns the place of h's bits and stores h.
 func (t *hashTable) put(h uint64) *uint32 {
 	i := t.slot(h)
 	for t.keys[i] != 0 && t.keys[i] != h {
@@ -114,7 +115,7 @@ func (t *hashTable) put(h uint64) *uint32 {
 	return &t.bits[i]
 }
 
-// get is the index of h, -1 for none.
+// get returns the index of h, or -1.
 func (t *hashTable) get(h uint64) int {
 	for i := t.slot(h); ; i = (i + 1) & (len(t.keys) - 1) {
 		switch t.keys[i] {

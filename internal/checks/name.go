@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// names are what a summary calls by name: acronyms, words with capitals inside, and capitalised words that do not begin
-// a sentence. Which words those are is guessed from how they are written; no list of names is needed.
+// names are the names in a summary: acronyms, words with capitals inside, and capitalised words
+// that do not begin a sentence. They are recognized by spelling, without a list of names.
 type names struct {
 	words []nameWord
 	runs  []run
@@ -19,9 +19,9 @@ type nameWord struct {
 	text       string
 	first      rune // folded
 	run        int  // of runs
-	last       int  // where the source had it last, as a number of words; 0 for nowhere
+	last       int  // its last place in the source, as a number of words; 0: none yet
 	found      bool
-	checked    bool // else it only says what stands beside it
+	checked    bool // otherwise it is only compared as a neighbour
 }
 
 // run is a name of one word or several.
@@ -29,20 +29,20 @@ type run struct {
 	start, end  int // in the summary's string
 	first, last int // words[first:last]
 	acronym     bool
-	near        uint64 // bit i: words i and i+1 stand near each other in the source
+	near        uint64 // bit i: words i and i+1 are close to each other in the source
 	found       bool
 }
 
 const (
 	namesMost   = 200
 	runMost     = 8 // words of one name
-	acronymMost = 6 // letters; what is longer is a word set in capitals
-	// Words of one name stand so near each other in the source: "Chen, the new head, Mei".
+	acronymMost = 6 // letters; longer ones are words in capitals
+	// The largest distance between words of one name in the source: "Chen, the new head, Mei".
 	nearWords = 5
 )
 
-// of collects the names of one string of a summary that is in the given language.
-func (n *names) of(text, language string) {
+// collect adds the names of one string of a summary that is in the given language.
+func (n *names) collect(text, language string) {
 	scan := scanner{text: text}
 	var t token
 	last := token{end: -1}
@@ -97,12 +97,12 @@ func (n *names) of(text, language string) {
 	}
 }
 
-// begins says whether what lies before a word makes it the first of a sentence, of a line, or of a quotation, where a
-// capital says nothing.
+// begins reports whether the text before a word makes it the first of a sentence, a line or a
+// quotation, where a capital means nothing.
 func begins(gap string) bool { return strings.ContainsAny(gap, ".!?:;\n…•*#|\"“„«»—–") }
 
-// joined says whether what lies between two words lets them be one name: a space, a hyphen, an apostrophe, or the full
-// stop of an initial.
+// joined reports whether the text between two words allows them to be one name: a space, a
+// hyphen, an apostrophe, or the full stop of an initial.
 func joined(gap string, before token) bool {
 	switch gap {
 	case " ", "-", "’", "'", "\u00a0", " & ":
@@ -113,7 +113,7 @@ func joined(gap string, before token) bool {
 	return false
 }
 
-// shouted says whether a word set in capitals stands beside another one, or is too long for an acronym.
+// shouted reports whether a word in capitals is next to another one, or too long for an acronym.
 func shouted(text string, t token) bool {
 	if t.upper < t.runes {
 		return false
@@ -127,18 +127,19 @@ func shouted(text string, t token) bool {
 		next.runes+t.runes > acronymMost
 }
 
-// acronym says whether a word is letters in capitals, at most an s behind them.
+// acronym reports whether a word is capital letters, with or without a final s.
 func acronym(t token) bool {
 	return t.runes <= acronymMost+1 && t.upper >= 2 && t.upper >= t.runes-1
 }
 
-// cased says whether a capital means something in the word's script; it does where there are small letters.
+// cased reports whether the word's script has capital and small letters.
 func cased(w string) bool {
 	r, _ := utf8.DecodeRuneInString(w)
 	return r < 0x590
 }
 
-// function says whether a word is a function word of a language; of any where the language is not known.
+// function reports whether a word is a function word of a language, or of any language if the
+// language is not known.
 func function(t token, language string) bool {
 	mask := lexicon().of(t.hash).languages
 	if i := slices.Index(lexicon().languages, language); i >= 0 {
@@ -152,11 +153,11 @@ func isDateWord(t token) bool {
 	return m.month > 0 || m.weekday > 0
 }
 
-// roman says whether a word is a number of a king or a chapter.
+// roman reports whether a word is a Roman numeral.
 func roman(w string) bool { return len(w) <= 6 && strings.Trim(w, "IVXLC") == "" }
 
-// heading is where a heading of Markdown ends that the line from start on begins with, 0 for none: titles are written in
-// capitals.
+// heading returns the end of a Markdown heading that begins the line at start, or 0. Headings
+// often capitalise all words.
 func heading(text string, start int) int {
 	line, _, _ := strings.Cut(text[start:], "\n")
 	bare := strings.TrimLeft(line, " ")
@@ -170,9 +171,9 @@ func heading(text string, start int) int {
 	return 0
 }
 
-// meet takes note that the source has a word with the stem of words[k], as its at-th word, and says whether more of the kind
-// would tell nothing new.
-func (n *names) meet(k int, t *token, at int) (known bool) {
+// record records that word number at of the source has the stem of words[k]. It reports whether
+// further places of the word would change nothing.
+func (n *names) record(k int, t *token, at int) (known bool) {
 	w := &n.words[k]
 	if t.hash != w.hash && t.runes < stemRunes+1 {
 		return false
@@ -191,8 +192,9 @@ func (n *names) meet(k int, t *token, at int) (known bool) {
 
 func (n *names) close(k, at int) bool { return n.words[k].last > 0 && at-n.words[k].last <= nearWords }
 
-// settle decides which names stand in the source: all their checked words do, each near the next.
-func (n *names) settle() {
+// decide decides which names the source has: it has all their checked words, each close to the
+// next.
+func (n *names) decide() {
 	for i := range n.runs {
 		r := &n.runs[i]
 		r.found = true
@@ -206,8 +208,8 @@ func (n *names) settle() {
 	}
 }
 
-// findLoosely looks once more for the names that do not stand in text as they are: inflected, written in one word or with
-// a hyphen, as an acronym or spelled out. summary is where an acronym may be explained.
+// findLoosely looks for the remaining names in other forms: inflected, written in one word or
+// with a hyphen, as an acronym or spelled out. The summary may explain an acronym.
 func (n *names) findLoosely(text string, summary []string, language string) {
 	var open []int
 	for i := range n.runs {
@@ -226,7 +228,7 @@ func (n *names) findLoosely(text string, summary []string, language string) {
 	n.respelled(text, open)
 }
 
-// inflected takes words for found that the source has with another ending.
+// inflected marks words as found that the source has with another ending.
 func (n *names) inflected(text, language string) {
 	var open []int
 	for i := range n.words {
@@ -266,7 +268,7 @@ func (n *names) inflected(text, language string) {
 	}
 }
 
-// inflects says whether names change their endings in a language.
+// inflects reports whether names change their endings in a language.
 func inflects(language string) bool {
 	switch language {
 	case "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no":
@@ -275,8 +277,9 @@ func inflects(language string) bool {
 	return true
 }
 
-// sameName compares two words letter by letter. In most languages one has to be the other with up to three letters behind
-// it (Iran, Iranian); where names are declined, both may have an ending of their own (Москва, Москве).
+// sameName compares two words letter by letter. In most languages one must be the other plus up
+// to three letters (Iran, Iranian). If names are declined, both may have different endings
+// (Москва, Москве).
 func sameName(a, b string, endings bool) bool {
 	common := 0
 	for a != "" && b != "" {
@@ -306,8 +309,8 @@ func sameName(a, b string, endings bool) bool {
 	return short == 0 && common >= 4
 }
 
-// explained takes acronyms for found whose letters begin neighbouring words of text, and names whose first letters the
-// source has as an acronym.
+// explained marks acronyms as found if neighbouring words of text begin with their letters, and
+// names if the source has their initials as an acronym.
 func (n *names) explained(text string, open []int, source bool) {
 	type pattern struct {
 		run     *run
@@ -366,7 +369,8 @@ func (n *names) explained(text string, open []int, source bool) {
 	}
 }
 
-// respelled takes names for found whose letters stand in text in this order, whatever lies between them.
+// respelled marks names as found if text has their letters in this order, with any space or
+// marks between them.
 func (n *names) respelled(text string, open []int) {
 	var quotes []quote
 	var runs []*run

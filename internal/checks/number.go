@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// decimal is m·10^e without trailing zeros in m. What is no number but written in digits (a version, an address, a
-// number of more than 18 digits) is a code: m is its hash and e is codeExponent.
+// decimal is m·10^e without trailing zeros in m. Other digit strings (a version, an address, a
+// number of more than 18 digits) are codes: m is a hash and e is codeExponent.
 type decimal struct {
 	m uint64
 	e int
@@ -33,10 +33,10 @@ func (d decimal) significant() int {
 	return n
 }
 
-// number is one that a text writes in digits. As "1,203" may be 1203 or 1.203, it can have two readings; a single letter
-// behind it ("5 m") or a percent sign adds one more.
+// number is a number in digits. It can have two readings, as "1,203" may be 1203 or 1.203. A
+// single letter after it ("5 m") or a percent sign adds another one.
 type number struct {
-	start, end int // with its unit
+	start, end int // including its unit
 	whole      int // digits before any separator
 	readings   [4]decimal
 	n          int
@@ -52,7 +52,7 @@ func (x *number) add(d decimal) {
 	}
 }
 
-// groupsMost bounds the groups of one number; what has more is cut into several.
+// groupsMost bounds the groups of one number. A longer one is cut into several numbers.
 const groupsMost = 8
 
 // digitGroups are runs of digits with one separator between two.
@@ -63,7 +63,7 @@ type digitGroups struct {
 	sep        [groupsMost]rune // before the group
 }
 
-// parseNumber reads the number whose first digit is text[i]. The number's end is where to go on.
+// parseNumber reads the number whose first digit is text[i]. Reading continues at its end.
 func parseNumber(text string, i int) number {
 	var g digitGroups
 	g.read(text, i)
@@ -93,7 +93,7 @@ func (g *digitGroups) read(text string, i int) {
 		switch sep {
 		case ',', '.', '٫', '٬':
 		case '\'', '’', '_', ' ', '\u00a0', '\u202f', '\u2009':
-			// Only between groups of thousands: else it parts two numbers.
+			// Only between groups of thousands. Elsewhere it separates two numbers.
 			if g.len[0] > 3 || digitRun(text, i+size) != 3 || g.n > 1 && g.sep[g.n-1] != sep {
 				return
 			}
@@ -119,7 +119,7 @@ func digitRun(text string, i int) int {
 	return n
 }
 
-// values adds what the groups can mean to x; it may end x after the first group.
+// values adds the readings of the groups to x. It may end x after the first group.
 func (g *digitGroups) values(text string, x *number) {
 	last := g.n - 1
 	if last == 0 {
@@ -161,7 +161,7 @@ func (g *digitGroups) values(text string, x *number) {
 	}
 }
 
-// uniform says whether the separators up to group k are the same.
+// uniform reports whether the separators up to group k are the same.
 func (g *digitGroups) uniform(k int) bool {
 	for i := 2; i <= k; i++ {
 		if g.sep[i] != g.sep[1] {
@@ -171,7 +171,7 @@ func (g *digitGroups) uniform(k int) bool {
 	return true
 }
 
-// lakh says whether the groups are those of Indian numbers: 12,34,567.
+// lakh reports whether the groups are those of Indian numbers: 12,34,567.
 func (g *digitGroups) lakh() bool {
 	for k := 1; k < g.n-1; k++ {
 		if g.len[k] != 2 {
@@ -181,7 +181,7 @@ func (g *digitGroups) lakh() bool {
 	return g.len[0] <= 2 && g.len[g.n-1] == 3
 }
 
-// join reads groups 0 to last as one number with so many decimals.
+// join reads groups 0 to last as one number with the given number of decimals.
 func (g *digitGroups) join(text string, last, decimals int) decimal {
 	var d decimal
 	n := 0
@@ -226,7 +226,8 @@ func (g *digitGroups) hash(h uint64, text string, k int) uint64 {
 	return h
 }
 
-// unit takes in what stands behind the digits: a percent sign, a word or a letter that scales, the s of a decade.
+// unit reads what follows the digits: a percent sign, a word or letter that scales, or the s of a
+// decade.
 func (x *number) unit(text string) {
 	rest := text[x.end:]
 	space := 0
@@ -289,7 +290,8 @@ func (x *number) scale(e int) {
 	}
 }
 
-// letterUnits are letters behind a number that may scale it, or be metres and the like.
+// letterUnits returns the power of ten of a letter after a number. The letter may also be a unit
+// such as metres.
 func letterUnits(c byte) (int, bool) {
 	switch c {
 	case 'k', 'K':
@@ -316,7 +318,7 @@ func eastern(r rune) (int, bool) {
 	return 0, false
 }
 
-// claim is a number of the summary that the source has to bear out.
+// claim is a number of the summary that the source must have.
 type claim struct {
 	number
 	hedged bool // "about 1,200"
@@ -324,21 +326,21 @@ type claim struct {
 }
 
 const (
-	// A figure without a word that says so may be rounded by so much: 1,203,400 is 1.2 million and 84.96 is 85, but 1,013
-	// is not 1,000.
+	// How far a number may be rounded without a word that says so: 1,203,400 is 1.2 million and
+	// 84.96 is 85, but 1,013 is not 1,000.
 	roundedBy = 0.01
-	// With "million" behind it, or "about" before it, by more.
+	// The same for a number before "million" and the like, and for one after "about".
 	scaledBy = 0.05
 	hedgedBy = 0.2
-	// Counts below this are written out; a spelled-out one in a summary often counts what the source lists.
+	// Smaller numbers in words are not checked: a summary often counts what the source lists.
 	spelledLeast = 11
-	// Numbers of a summary that are looked at.
+	// The largest number of claims that are checked.
 	claimsMost = 100
-	// itemIndent bounds what stands before the number of a list's item, in bytes.
+	// itemIndent bounds the text before the number of a list item, in bytes.
 	itemIndent = 24
 )
 
-// agrees says whether a number of the source bears the claim out: it is equal, or the claim is it rounded.
+// agrees reports whether the claim equals a number of the source, exactly or rounded.
 func (c *claim) agrees(v *number) bool {
 	for i := range c.n {
 		for k := range v.n {
@@ -346,7 +348,7 @@ func (c *claim) agrees(v *number) bool {
 			if c.equal(s, t) {
 				return true
 			}
-			// 0.853 of a table is 85.3 %, and the other way round.
+			// 0.853 in a table is 85.3 %, and the other way round.
 			if c.percent != v.percent {
 				if c.percent {
 					s = s.shift(-2)
@@ -395,7 +397,7 @@ func (c *claim) year() bool {
 	return c.whole == 4 && c.n == 1 && !c.scaled && !c.percent && c.readings[0].float() < 2200 && c.readings[0].float() >= 1000
 }
 
-// numbersOf lists the numbers of a summary that are none of its dates: figures, and words from eleven on.
+// numbersOf lists the numbers of a summary outside its dates: figures, and words from eleven on.
 func numbersOf(text string, dates []date) []claim {
 	var out []claim
 	scan := scanner{text: text}
@@ -434,7 +436,7 @@ func within(at int, dates []date) bool {
 	return false
 }
 
-// marksItem says whether x numbers an item of a list: "2. …" or "2) …" at the beginning of a line.
+// marksItem reports whether x numbers a list item: "2. …" or "2) …" at the beginning of a line.
 func marksItem(text string, x number) bool {
 	if x.whole > 2 || x.end >= len(text) || text[x.end] != '.' && text[x.end] != ')' {
 		return false
@@ -447,12 +449,12 @@ func marksItem(text string, x number) bool {
 	return strings.Trim(line, " \t#*-(>") == "" && (x.end+1 == len(text) || text[x.end+1] == ' ' || text[x.end+1] == '*')
 }
 
-// citation says whether x is the number of a note: "[12]".
+// citation reports whether x is the number of a note: "[12]".
 func citation(text string, x number) bool {
 	return x.start > 0 && text[x.start-1] == '[' && x.end < len(text) && text[x.end] == ']'
 }
 
-// century gives the end of "1914–18" its other reading.
+// century adds the other reading of the end of "1914–18".
 func (c *claim) century(text string) {
 	if c.whole != 2 || c.n != 1 {
 		return
@@ -473,7 +475,7 @@ func hedged(text string, before token) bool {
 	return before.kind == word && before.end > 0 && lexicon().of(before.hash).hedge && before.end <= len(text)
 }
 
-// spelled reads the number word t and those behind it that belong to it, and says where they end; 0 is none.
+// spelled reads the number that begins with the word t, and returns its value and end, or 0.
 func spelled(text string, t token) (value, end int) {
 	v := lexicon().of(t.hash).number
 	if v == 0 {
@@ -502,7 +504,7 @@ func spelled(text string, t token) (value, end int) {
 	return v, end
 }
 
-// findNumbers marks the claims that text bears out, in figures or in words.
+// findNumbers marks the claims that text has, in figures or in words.
 func findNumbers(text string, claims []claim) {
 	open := pending(claims)
 	scan := scanner{text: text}
@@ -512,24 +514,24 @@ func findNumbers(text string, claims []claim) {
 		case digits:
 			x := parseNumber(text, t.start)
 			scan.at = x.end
-			open = bearOut(open, &x)
+			open = withoutFound(open, &x)
 			if x.end > t.end { // "10.30" and "2 300" may also be two numbers
 				scan.at = t.end
 				x = plainNumber(text, t)
-				open = bearOut(open, &x)
+				open = withoutFound(open, &x)
 			}
 		case word:
 			if v, end := spelled(text, t); end > 0 {
 				scan.at = end
 				x := number{n: 1, readings: [4]decimal{decimal{m: uint64(v)}.normal()}}
-				open = bearOut(open, &x)
+				open = withoutFound(open, &x)
 			}
 		}
 	}
 }
 
-// bearOut marks the claims that x bears out and returns the others.
-func bearOut(open []*claim, x *number) []*claim {
+// withoutFound marks the claims that agree with x and returns the others.
+func withoutFound(open []*claim, x *number) []*claim {
 	kept := open[:0]
 	for _, c := range open {
 		if c.found = c.agrees(x); !c.found {
@@ -539,7 +541,7 @@ func bearOut(open []*claim, x *number) []*claim {
 	return kept
 }
 
-// plainNumber is a run of digits by itself.
+// plainNumber is the number of a run of digits alone.
 func plainNumber(text string, t token) number {
 	g := digitGroups{n: 1}
 	g.start[0], g.end[0], g.len[0] = t.start, t.end, t.runes

@@ -5,25 +5,26 @@ import (
 	"unicode/utf8"
 )
 
-// quote is a piece of a quotation, without what was left out of it or put into it. Letters and digits have to stand in
-// the source in this order; space, marks and case do not count, and neither do the kind of quotation marks.
+// quote is a piece of a quotation between omissions and insertions. The source must have its
+// letters and digits in this order. Space, marks, case and the kind of quotation marks do not
+// count.
 type quote struct {
-	start, end int    // of the whole quotation in the summary, without its marks
+	start, end int    // the whole quotation in the summary, without its marks
 	letters    []rune // folded
-	fail       []int  // Knuth, Morris, Pratt
+	fail       []int  // failure function of Knuth, Morris and Pratt
 	state      int
 	found      bool
 }
 
 const (
 	quotesMost       = 20
-	quoteLettersMost = 2000 // of one piece; what is longer is compared up to there
-	insertionMost    = 100  // bytes of what was put in, with its brackets
-	// A piece of fewer letters has to stand in the source as words of its own.
+	quoteLettersMost = 2000 // of one piece; the rest is not compared
+	insertionMost    = 100  // bytes of an insertion with its brackets
+	// The source must have a piece of fewer letters as whole words.
 	looseFrom = 12
 )
 
-// closing is what ends a quotation that r opens, 0 for what opens none.
+// closing returns the marks that close a quotation that r opens; empty if r opens none.
 func closing(r rune) string {
 	switch r {
 	case '"':
@@ -53,7 +54,9 @@ func closing(r rune) string {
 // quotesOf lists the pieces of the quotations of a summary.
 func quotesOf(text string) []quote {
 	var out []quote
-	open := map[rune]int{} // up to where nothing closes what a mark opens: the search must not begin again for each
+	// For each opening mark, the end of a text without its closing mark. It keeps the search
+	// from starting again at every mark.
+	open := map[rune]int{}
 	for i := 0; i < len(text) && len(out) < quotesMost; {
 		r, n := utf8.DecodeRuneInString(text[i:])
 		start := i + n
@@ -75,7 +78,8 @@ func quotesOf(text string) []quote {
 	return out
 }
 
-// opens says whether the mark at i opens a quotation: straight marks and single ones are also feet, inches and apostrophes.
+// opens reports whether the mark at i opens a quotation. Straight marks and single ones can also
+// be feet, inches and apostrophes.
 func opens(text string, i, start int, r rune) bool {
 	if start >= len(text) {
 		return false
@@ -89,7 +93,8 @@ func opens(text string, i, start int, r rune) bool {
 	return true
 }
 
-// closes finds the mark that closes the quotation from start on; without one, ok is false and the paragraph ends at end.
+// closes finds the mark that closes the quotation from start on. Without one, ok is false and
+// end is the end of the paragraph.
 func closes(text string, start int, open rune, ends string) (end int, ok bool) {
 	for i := start; i < len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])
@@ -107,7 +112,7 @@ func closes(text string, start int, open rune, ends string) (end int, ok bool) {
 	return len(text), false
 }
 
-// appendPieces cuts a quotation at what was left out ("…", "...") and at what was put in ("[the board]").
+// appendPieces cuts a quotation at omissions ("…", "...") and insertions ("[the board]").
 func appendPieces(out []quote, text string, start, end int) []quote {
 	q := quote{start: start, end: end}
 	flush := func() {
@@ -152,7 +157,7 @@ func (q *quote) table() {
 	}
 }
 
-// step takes the next letter of the source and says whether the piece ends with it.
+// step takes the next letter of the source and reports whether the piece ends with it.
 func (q *quote) step(r rune) bool {
 	for q.state > 0 && q.letters[q.state] != r {
 		q.state = q.fail[q.state-1]
@@ -167,7 +172,7 @@ func (q *quote) step(r rune) bool {
 	return false
 }
 
-// findQuotes marks the pieces that stand in text.
+// findQuotes marks the pieces that text has.
 func findQuotes(text string, quotes []quote) {
 	open := make([]*quote, 0, len(quotes))
 	for i := range quotes {
@@ -192,7 +197,7 @@ func findQuotes(text string, quotes []quote) {
 		}
 		for k := 0; k < len(open); k++ {
 			q := open[k]
-			if q.step(f) && (len(q.letters) >= looseFrom || q.apart(text, i)) {
+			if q.step(f) && (len(q.letters) >= looseFrom || q.wholeWords(text, i)) {
 				q.found = true
 				open[k] = open[len(open)-1]
 				open = open[:len(open)-1]
@@ -202,8 +207,8 @@ func findQuotes(text string, quotes []quote) {
 	}
 }
 
-// apart says whether the piece that ends at text[:end] begins and ends where words do.
-func (q *quote) apart(text string, end int) bool {
+// wholeWords reports whether the piece that ends at text[:end] begins and ends where words do.
+func (q *quote) wholeWords(text string, end int) bool {
 	if letterAt(text, end) {
 		return false
 	}

@@ -5,33 +5,35 @@ import (
 	"unicode/utf8"
 )
 
-// kind is what a token is.
+// kind is the kind of a token.
 type kind uint8
 
 const (
-	word   kind = iota // letters, with digits behind them ("H2O")
+	word   kind = iota // letters, and digits after them ("H2O")
 	digits             // decimal digits of any script
-	wide               // one character of a script that sets no space between words
+	wide               // one character of a script without spaces between words
 )
 
-// token is a piece of a text that counts: what lies between two tokens is space and punctuation.
+// token is a word, a run of digits or a wide character. Space and punctuation separate tokens.
 type token struct {
 	kind       kind
 	start, end int
-	hash       uint64 // of the folded characters: equal words have equal ones in every text
+	hash       uint64 // of the folded characters; the same in every text
 	stem       uint64 // of the first stemRunes of them
 	runes      int
 	upper      int  // upper-case letters
 	capital    bool // begins with one
 }
 
-// scanner cuts a text into tokens. It is a value: a copy looks ahead. Time is linear, nothing is allocated.
+// scanner cuts a text into tokens, in linear time and without allocation. It is a value, so that
+// a copy can look ahead.
 type scanner struct {
 	text string
 	at   int
 }
 
-// stemRunes: what inflection changes is mostly behind the first letters, as in package extractive.
+// stemRunes is the length of a stem, in characters. Inflection mostly changes later letters.
+// Package extractive has the same length.
 const stemRunes = 7
 
 const (
@@ -79,7 +81,7 @@ func (s *scanner) next(t *token) bool {
 
 func (s *scanner) word(t *token) {
 	text, i := s.text, s.at
-	// Not in t, which would be written to memory for each letter.
+	// Local variables stay in registers; fields of t would be written for each letter.
 	hash, stem := uint64(hashStart), uint64(0)
 	runes, upper, capital := 0, 0, false
 	for i < len(text) {
@@ -119,7 +121,7 @@ func (s *scanner) word(t *token) {
 	if runes < stemRunes {
 		stem = hash
 	}
-	// One by one, for the compiler makes a composite literal in another place first and copies it.
+	// One by one, because the compiler builds a composite literal elsewhere and copies it.
 	t.kind, t.start, t.end, t.hash, t.stem = word, s.at, i, hash, stem
 	t.runes, t.upper, t.capital = runes, upper, capital
 	s.at = i
@@ -127,7 +129,7 @@ func (s *scanner) word(t *token) {
 
 func mix(h uint64, r rune) uint64 { return (h ^ uint64(r)) * hashPrime }
 
-// hashOf is the hash of the one word that s is.
+// hashOf is the hash of the word s.
 func hashOf(s string) uint64 {
 	var t token
 	scan := scanner{text: s}
@@ -185,8 +187,9 @@ func class(r rune) uint8 {
 			return otherClass
 		}
 		return letterClass
+	// Kana and Han; Thai, Lao, Burmese, Khmer.
 	case r >= 0x3041 && r <= 0x30ff && r != '・', r >= 0x3400 && r <= 0x9fff, r >= 0xf900 && r <= 0xfaff, r >= 0x20000 && r <= 0x3ffff, r == '々',
-		r >= 0x0e00 && r <= 0x0eff, r >= 0x1000 && r <= 0x109f, r >= 0x1780 && r <= 0x17ff: // kana and Han; Thai, Lao, Burmese, Khmer
+		r >= 0x0e00 && r <= 0x0eff, r >= 0x1000 && r <= 0x109f, r >= 0x1780 && r <= 0x17ff:
 		if _, ok := digitOf(r); ok {
 			return digitClass
 		}
@@ -206,18 +209,20 @@ func isUpper(r rune) bool {
 		return r >= 'A' && r <= 'Z'
 	case r < 0x100:
 		return r < 0xdf
-	case r >= 0x430 && r <= 0x45f, r >= 0x2e80 && r < 0xff00: // most of Cyrillic text; scripts without case
+	// Most of Cyrillic text, and scripts without case.
+	case r >= 0x430 && r <= 0x45f, r >= 0x2e80 && r < 0xff00:
 		return false
 	}
 	return unicode.IsUpper(r)
 }
 
-// base has the letters from U+00C0 to U+017F without case and diacritics: names are written with and without them.
+// base has the letters from U+00C0 to U+017F without case and diacritics, because names are
+// written with and without them.
 const base = "aaaaaaaceeeeiiiidnooooo ouuuuytsaaaaaaaceeeeiiiidnooooo ouuuuyty" +
 	"aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooooorrrrrrsssssssstttttt" +
 	"uuuuuuuuuuuuwwyyyzzzzzzs"
 
-// fold takes case and diacritics off a letter; 0 is a mark that is dropped.
+// fold removes case and diacritics from a letter. It returns 0 for a mark, which is dropped.
 func fold(r rune) rune {
 	switch {
 	case r < utf8.RuneSelf:
@@ -242,9 +247,10 @@ func fold(r rune) rune {
 	return unicode.ToLower(r)
 }
 
-// digitOf is the value of a decimal digit beyond ASCII; only scripts whose digits are in use are known.
+// digitOf is the value of a decimal digit beyond ASCII, for scripts whose digits are in use.
 func digitOf(r rune) (int, bool) {
-	for _, zero := range [...]rune{0x660, 0x6f0, 0x966, 0x9e6, 0xe50, 0xff10} { // Arabic, Persian, Devanagari, Bengali, Thai, full width
+	// Arabic, Persian, Devanagari, Bengali, Thai, full width.
+	for _, zero := range [...]rune{0x660, 0x6f0, 0x966, 0x9e6, 0xe50, 0xff10} {
 		if r >= zero && r < zero+10 {
 			return int(r - zero), true
 		}
@@ -252,7 +258,7 @@ func digitOf(r rune) (int, bool) {
 	return 0, false
 }
 
-// digitAt is the digit at text[i:] and its length in bytes, 0 for none.
+// digitAt returns the digit at text[i:] and its length in bytes; the length is 0 for none.
 func digitAt(text string, i int) (value, size int) {
 	if i >= len(text) {
 		return 0, 0
@@ -270,7 +276,7 @@ func digitAt(text string, i int) (value, size int) {
 	return 0, 0
 }
 
-// letterAt says whether a word goes on at text[i:], and letterBefore whether one ends there.
+// letterAt reports whether a word continues at text[i:], and letterBefore whether one ends there.
 func letterAt(text string, i int) bool {
 	r, _ := utf8.DecodeRuneInString(text[i:])
 	k := class(r)

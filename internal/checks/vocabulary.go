@@ -1,7 +1,8 @@
 package checks
 
-// vocabulary is the words of a summary, each with where the source has it. Words are equal here when they begin with the
-// same seven letters; of scripts that set no space between words, pairs of neighbours are words.
+// vocabulary is the words of a summary with their places in the source. Words are equal if they
+// begin with the same seven letters. In scripts without spaces between words, each pair of
+// neighbouring characters is a word.
 type vocabulary struct {
 	table hashTable // stem to index of words
 	words []vocabularyWord
@@ -13,7 +14,7 @@ type vocabularyWord struct {
 	names []int  // names' words with this stem
 }
 
-// vocabularyMost bounds the words of a summary that are looked at.
+// vocabularyMost bounds the words of a summary that are checked.
 const vocabularyMost = 20_000
 
 func newVocabulary(strings []string, names *names, parts int) *vocabulary {
@@ -21,7 +22,7 @@ func newVocabulary(strings []string, names *names, parts int) *vocabulary {
 	for _, s := range strings {
 		n += len(s)/3 + 1
 	}
-	// A word and what parts it from the next take two bytes at the least, and mostly six.
+	// A word and the separator after it have at least two bytes, and mostly six.
 	v := &vocabulary{table: newHashTable(min(n/2, vocabularyMost)), words: make([]vocabularyWord, 0, min(n/2, vocabularyMost)), parts: parts}
 	for _, s := range strings {
 		v.each(s, func(_ *token, stem uint64) {
@@ -39,7 +40,7 @@ func newVocabulary(strings []string, names *names, parts int) *vocabulary {
 	return v
 }
 
-// word finds or adds a word.
+// word returns a word, and adds it if it is new.
 func (v *vocabulary) word(stem uint64) *vocabularyWord {
 	if i := v.table.get(stem); i >= 0 {
 		return &v.words[v.table.bits[i]]
@@ -68,7 +69,8 @@ func (v *vocabulary) each(text string, yield func(*token, uint64)) {
 	}
 }
 
-// find marks which words each of the parts of text has, and the names among them; with 0 parts the names alone.
+// find records which parts of text have which words, and the names among them. With 0 parts it
+// records the names alone.
 func (v *vocabulary) find(text string, parts int, names *names) {
 	per := len(text)/max(parts, 1) + 1
 	part, limit := uint32(min(parts, 1)), per
@@ -87,7 +89,7 @@ func (v *vocabulary) find(text string, parts int, names *names) {
 		w.parts |= part
 		kept := w.names[:0]
 		for _, k := range w.names {
-			if !names.meet(k, t, n) {
+			if !names.record(k, t, n) {
 				kept = append(kept, k)
 			}
 		}
