@@ -2,85 +2,11 @@ package extract
 
 import (
 	"context"
-	"errors"
 	"io"
 	"path"
 	"strconv"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/net/html"
 )
-
-// xmlEvent is one step through an XML document. Names are lower case, without prefix.
-type xmlEvent struct {
-	name  string
-	attr  func(name string) string // valid during the call
-	start bool
-	end   bool
-	text  []byte // valid during the call
-}
-
-// readXML steps through XML with the tokenizer of x/net/html. Unlike encoding/xml it can limit
-// the size of a token, and so the memory for a hostile document. It does not check that the
-// document is well-formed. An element that closes itself gives one event that is both start and
-// end.
-func (x *Extractor) readXML(r io.Reader, what string, handle func(xmlEvent) error) error {
-	z := html.NewTokenizer(r)
-	z.SetMaxBuf(maxToken)
-	z.AllowCDATA(true)
-	depth, attrs := 0, map[string]string{}
-	attr := func(name string) string { return attrs[name] }
-	for {
-		var e xmlEvent
-		switch kind := z.Next(); kind {
-		case html.ErrorToken:
-			err := z.Err()
-			switch {
-			case errors.Is(err, html.ErrBufferExceeded):
-				return inputError("broken %s: a single piece of its XML is larger than 4 MiB", what)
-			case !errors.Is(err, io.EOF):
-				return err
-			case depth > 0:
-				return inputError("truncated %s: its XML ends too early", what)
-			}
-			return nil
-		case html.TextToken:
-			e.text = z.Text()
-		case html.StartTagToken, html.SelfClosingTagToken:
-			name, more := z.TagName()
-			e.name, e.attr, e.start, e.end = localName(name), attr, true, kind == html.SelfClosingTagToken
-			clear(attrs)
-			for n := 0; more; n++ {
-				var k, v []byte
-				if k, v, more = z.TagAttr(); n < 64 && len(v) < 64<<10 {
-					attrs[localName(k)] = string(v)
-				}
-			}
-			if !e.end {
-				if depth++; depth > x.limits.Depth {
-					return inputError("%s nested deeper than %d levels", what, x.limits.Depth)
-				}
-			}
-		case html.EndTagToken:
-			name, _ := z.TagName()
-			e.name, e.end = localName(name), true
-			depth--
-		default:
-			continue
-		}
-		if err := handle(e); err != nil {
-			return err
-		}
-	}
-}
-
-// localName removes the namespace prefix. In the formats read here, names that x/net/html would
-// treat as raw text always have a prefix.
-func localName(name []byte) string {
-	s := string(name)
-	return s[strings.LastIndexByte(s, ':')+1:]
-}
 
 // docx reads a WordprocessingML document (ECMA-376 part 1, 17).
 func (x *Extractor) docx(ctx context.Context, a *archive) (extracted, error) {
@@ -229,18 +155,6 @@ func (x *Extractor) docxTitle(a *archive) (string, error) {
 		return nil
 	})
 	return usableTitle(title), err
-}
-
-// maxTitle limits a title in bytes. A longer text is not a title, and joining a million pieces
-// would take quadratic time.
-const maxTitle = 1024
-
-func extendTitle(title string, more []byte) string {
-	n := min(len(more), maxTitle-len(title))
-	for n > 0 && n < len(more) && !utf8.RuneStart(more[n]) {
-		n--
-	}
-	return title + string(more[:n])
 }
 
 // docxText builds the text of the body.

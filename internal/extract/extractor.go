@@ -1,10 +1,12 @@
-// Package extract turns the bytes of a document into clean text, by its format.
+// Package extract turns the bytes of a document into clean text, by its format. A [Reader]
+// chooses where a document is read, an [Extractor] reads it in this process, and [Serve] reads
+// it in a child process.
 //
 // It owns the formats, the limits on what one document may cost, and the child processes that
 // keep a hostile document from harming this process.
 //
-// It refuses to own where documents are (internal/source) and what becomes of one that cannot be
-// read (worker). It keeps no text and writes no log.
+// It refuses to own where documents are (internal/source) and what becomes of one that cannot
+// be read (worker). It keeps no text and writes no log.
 package extract
 
 import (
@@ -29,6 +31,7 @@ const stopGrace = 5 * time.Second
 
 // StuckError means that the reader of a document continued after its time was over.
 type StuckError struct {
+	// After is how long the reader had, Limits.Time plus a grace of 5 s.
 	After time.Duration
 }
 
@@ -66,7 +69,8 @@ func New(l Limits) *Extractor {
 func (x *Extractor) Close() error { return x.pdf.close() }
 
 // Stuck returns how many readers in this process have not stopped since their time was over.
-// They occupy a processor, or memory, until the process ends.
+// They cannot be stopped: they occupy a processor, or memory, until they end or the process
+// does.
 func (x *Extractor) Stuck() int64 { return x.stuck.Load() }
 
 // Read fetches a document and extracts its text. The bytes of all documents that are read at

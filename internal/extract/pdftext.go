@@ -133,22 +133,6 @@ func shape(line string) string {
 	return b.String()
 }
 
-// usableTitle drops titles that programs write if the user set none.
-func usableTitle(title string) string {
-	low := strings.ToLower(strings.TrimSpace(title))
-	for _, prefix := range []string{"microsoft word - ", "untitled", "layout 1", "slide 1"} {
-		if strings.HasPrefix(low, prefix) {
-			return ""
-		}
-	}
-	for _, suffix := range []string{".doc", ".docx", ".tex", ".dvi", ".indd", ".qxd", ".pdf", ".ps", ".rtf", ".odt", ".pages"} {
-		if strings.HasSuffix(low, suffix) {
-			return ""
-		}
-	}
-	return title
-}
-
 func endsLikePDF(data []byte) bool {
 	return bytes.Contains(data[max(0, len(data)-2048):], []byte("%%EOF"))
 }
