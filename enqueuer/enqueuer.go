@@ -1,8 +1,9 @@
-// Package enqueuer turns a source into work: it lists the source, books the difference to the ledger as a run, and
-// puts a task for each partition into the queue.
+// Package enqueuer turns a source into work: it lists the source, records the difference in
+// the ledger as a run, and enqueues a task for each partition.
 //
-// It refuses to own how documents are read (internal/source, internal/extract), what counts as unchanged (internal/ledger) and
-// what a task does (worker). internal/recovery enqueues the tasks, and again those that the queue has lost.
+// It refuses to own how documents are read (internal/source, internal/extract), what counts as
+// unchanged (internal/ledger), how tasks enter the queue (internal/recovery) and what they do
+// (worker).
 package enqueuer
 
 import (
@@ -27,10 +28,10 @@ import (
 )
 
 const (
-	// batchSize is how many entries one transaction of a plan takes: it bounds the memory, and how much is listed
-	// again after a crash.
+	// batchSize is the number of entries in one transaction of a plan. It bounds the memory,
+	// and the work that is repeated after a crash.
 	batchSize = 20_000
-	// sampleSize is how many documents an estimate reads at the most.
+	// sampleSize is the largest number of documents that an estimate reads.
 	sampleSize = 1000
 )
 
@@ -62,36 +63,39 @@ func New(c Config) (*Enqueuer, error) {
 	}, nil
 }
 
-// Request is what to plan.
+// Request describes a plan.
 type Request struct {
 	Source       *source.Source
-	Profile      string // hash
+	Profile      string // the profile's hash
 	Model        string
-	ProfileBody  string // stored under the hash
-	Force        bool
-	Wait         bool // for another planner of the pair that lives, instead of ledger.ErrPlanning
-	Partial      bool // the listing is cut (--limit): documents that it does not meet are not gone
+	ProfileBody  string // the profile as JSON, stored under the hash
+	Force        bool   // work on every document again
+	Wait         bool   // wait for a live planner of the same pair; otherwise ledger.ErrPlanning
+	Partial      bool   // the listing is cut (--limit): documents missing from it are not gone
 	BudgetNano   *int64
 	BudgetTokens *int64
 	Size         ledger.PartitionSize
-	// Confirm, if not nil, is asked before the plan is made visible; an error ends it, and the run waits stopped.
+	// Confirm, if not nil, is called before workers can see the plan. If it fails, Enqueue
+	// returns its error and leaves the run stopped.
 	Confirm func(context.Context, Plan) error
 }
 
-// Plan is what came of a request.
+// Plan is the result of a request.
 type Plan struct {
 	Run       ledger.Run
-	Continued bool // the run was begun before
-	Resumed   bool // it was stopped before
+	Continued bool // the run existed before
+	Resumed   bool // the run was stopped before
 	Count     ledger.PlanCount
 	Gone      int64
-	Remaining int64 // documents of the run that are to be done, earlier plans' included
+	Remaining int64 // documents of the run that remain, including those of earlier plans
 	Enqueued  int
-	// Sample is a uniform choice of the documents to be worked on, of 1,000 at the most.
+	// Sample is a uniform sample of the pending documents, at most 1,000.
 	Sample []ledger.Entry
 }
 
-// Enqueue plans a run and puts its tasks into the queue. When it is killed half-way the next one finishes the job.
+// Enqueue plans a run and enqueues its tasks. If it is killed, the next call with the same
+// source and profile continues the plan. It fails with [ledger.ErrPlanning] if a live process
+// plans the pair and the request does not wait. The source is open, and the caller closes it.
 func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
 	var p Plan
 	source, err := e.ledger.PutSource(ctx, r.Source.URL())
@@ -119,20 +123,25 @@ func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
 	return p, e.ledger.RecordPlan(ctx, source)
 }
 
+// plan records the run in the ledger, under the planning lease of holder, and fills p.
 func (e *Enqueuer) plan(ctx context.Context, r Request, source ledger.SourceID, profile ledger.ProfileID, holder string, p *Plan) (err error) {
+	// Continue the pair's open run, or begin a new one.
 	if p.Run, p.Continued, err = e.ledger.OpenRun(ctx, source, profile, r.Force, r.BudgetNano, r.BudgetTokens); err != nil {
 		return err
 	}
+	// Resume the run if it was stopped: planning it asks for that.
 	if p.Run.State == ledger.Stopped {
 		p.Resumed = true
 		if err := e.ledger.Resume(ctx, p.Run.ID, nil, nil); err != nil {
 			return err
 		}
 	}
+	// List the source and record each entry: new, changed, unchanged or unreadable.
 	var unread unlisted
 	if err := e.planEntries(ctx, r, holder, p, &unread); err != nil {
 		return err
 	}
+	// Mark documents gone that a complete listing did not meet.
 	if !r.Partial {
 		if p.Gone, err = e.ledger.MarkGone(ctx, p.Run, p.Count.Listed, func(uri string, modified time.Time) bool {
 			return r.Source.Matches(uri, modified) && !unread.covers(uri)
@@ -140,18 +149,21 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source ledger.SourceID, 
 			return err
 		}
 	}
+	// Ask for confirmation while no worker can see the plan.
 	if r.Confirm != nil {
 		if err := r.Confirm(ctx, *p); err != nil {
 			_, stopErr := e.ledger.Stop(context.WithoutCancel(ctx), p.Run.ID, ledger.Paused, "not confirmed")
 			return errors.Join(err, stopErr)
 		}
 	}
+	// Make the partitions visible, and finish a run that has nothing to do.
 	if err := e.ledger.Publish(ctx, p.Run.ID); err != nil {
 		return err
 	}
 	if _, err := e.ledger.FinishRun(ctx, p.Run.ID); err != nil {
 		return err
 	}
+	// Report what remains.
 	totals, _, err := e.ledger.Totals(ctx, p.Run.ID)
 	if err != nil {
 		return err
@@ -161,7 +173,7 @@ func (e *Enqueuer) plan(ctx context.Context, r Request, source ledger.SourceID, 
 	return err
 }
 
-// planEntries books the listing batch by batch, while the next batch is listed.
+// planEntries records the listing batch by batch, while the next batch is listed.
 func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p *Plan, unread *unlisted) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -182,7 +194,7 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 	}()
 	defer func() {
 		cancel()
-		for range batches { // until the lister has ended
+		for range batches { // wait for the lister to end
 		}
 	}()
 	sample := reservoir{}
@@ -204,7 +216,7 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 	return ctx.Err()
 }
 
-// inBatches gathers entries for the ledger; after an error it ends.
+// inBatches groups entries into batches for the ledger. It ends after an error.
 func inBatches(entries iter.Seq2[source.Entry, error]) iter.Seq2[[]ledger.Entry, error] {
 	return func(yield func([]ledger.Entry, error) bool) {
 		batch := make([]ledger.Entry, 0, batchSize)
@@ -227,7 +239,7 @@ func inBatches(entries iter.Seq2[source.Entry, error]) iter.Seq2[[]ledger.Entry,
 	}
 }
 
-// longestURI in bytes: PostgreSQL's index on URIs takes some 2,700.
+// longestURI is in bytes. PostgreSQL's index on URIs accepts about 2,700.
 const longestURI = 2000
 
 func toLedger(entry source.Entry) ledger.Entry {
@@ -242,22 +254,23 @@ func toLedger(entry source.Entry) ledger.Entry {
 	return e
 }
 
-// unlisted are entries that could not be read. One may be a folder: what lies below it was not listed, and is not gone.
+// unlisted are entries that could not be read. One may be a folder: documents below it were
+// not listed, and are not gone.
 type unlisted struct{ uris []string }
 
-// mostUnlisted bounds the memory; with more, nothing is taken for gone.
-const mostUnlisted = 10_000
+// maxUnlisted bounds the memory. With more unreadable entries, no document counts as gone.
+const maxUnlisted = 10_000
 
 func (u *unlisted) add(batch []ledger.Entry) {
 	for _, e := range batch {
-		if e.Problem != "" && !strings.Contains(e.URI, "#") && len(u.uris) <= mostUnlisted {
+		if e.Problem != "" && !strings.Contains(e.URI, "#") && len(u.uris) <= maxUnlisted {
 			u.uris = append(u.uris, e.URI+"/")
 		}
 	}
 }
 
 func (u *unlisted) covers(uri string) bool {
-	return len(u.uris) > mostUnlisted || slices.ContainsFunc(u.uris, func(folder string) bool { return strings.HasPrefix(uri, folder) })
+	return len(u.uris) > maxUnlisted || slices.ContainsFunc(u.uris, func(folder string) bool { return strings.HasPrefix(uri, folder) })
 }
 
 // reservoir keeps a uniform sample of a stream (Vitter's algorithm R, 1985).
@@ -275,19 +288,21 @@ func (s *reservoir) add(e ledger.Entry) {
 	}
 }
 
-// lease is the planning lease of a pair while it is held.
+// lease is a planning lease that this process holds.
 type lease struct {
 	ctx     context.Context // ends when the lease is lost
 	holder  string
 	release func()
 }
 
-// lock takes the planning lease of a pair. Where another planner has it, it waits for its end if told to, and else only until it has seen
-// whether that one lives: one that was killed, or met a full disk, could not give its lease back.
+// lock takes the planning lease of a pair and renews it. If another planner has the lease,
+// lock waits for it if wait is set. Otherwise it waits only until it has seen whether that
+// planner is alive: a planner that was killed, or met a full disk, could not give its lease
+// back.
 func (e *Enqueuer) lock(ctx context.Context, source ledger.SourceID, profile ledger.ProfileID, wait bool) (*lease, error) {
 	host, _ := os.Hostname()
 	holder := fmt.Sprintf("%s-%d-%x", cmp.Or(host, "host"), os.Getpid(), rand.Uint32())
-	var seen time.Time // the end of the lease that is in the way
+	var seen time.Time // end of the other planner's lease
 	for {
 		err := e.ledger.LockPlan(ctx, source, profile, holder)
 		if err == nil {
@@ -302,7 +317,7 @@ func (e *Enqueuer) lock(ctx context.Context, source ledger.SourceID, profile led
 			case err != nil:
 				return nil, err
 			case seen.IsZero():
-				e.log.Info("another process has begun to plan this source: looking whether it lives")
+				e.log.Info("another process plans this source, checking whether it is alive")
 			case until.After(seen):
 				return nil, ledger.ErrPlanning
 			}
@@ -328,12 +343,13 @@ func (e *Enqueuer) lock(ctx context.Context, source ledger.SourceID, profile led
 		cancel(nil)
 		<-done
 		if err := e.ledger.UnlockPlan(context.WithoutCancel(ctx), source, profile, holder); err != nil {
-			e.log.Warn("planning lease not given back", "error", err)
+			e.log.Warn("planning lease not released", "error", err)
 		}
 	}}, nil
 }
 
-// Preview lists a source and says what Enqueue would find, and writes nothing.
+// Preview lists a source and returns what Enqueue would find. It writes nothing. Run, Gone,
+// Remaining and Enqueued of the plan stay zero.
 func (e *Enqueuer) Preview(ctx context.Context, r Request) (Plan, error) {
 	var p Plan
 	sample := reservoir{}

@@ -34,7 +34,7 @@ func setUp(t *testing.T, n int) *bench {
 	return setUpAt(t, n, nil)
 }
 
-// setUpAt has a ledger with another clock.
+// setUpAt uses a ledger with the given clock.
 func setUpAt(t *testing.T, n int, now func() time.Time) *bench {
 	t.Helper()
 	b := &bench{T: t, docs: t.TempDir()}
@@ -107,7 +107,7 @@ func TestEachPartitionHasOneTask(t *testing.T) {
 	}
 }
 
-// TestPlansAreNoted: also one that found nothing new says that the source was looked at; one that failed does not.
+// A plan is noted in the ledger, even if it found nothing new. A failed plan is not noted.
 func TestPlansAreNoted(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 1)
@@ -168,8 +168,8 @@ func TestSecondPlannerIsRefused(t *testing.T) {
 	b.ok(err)
 }
 
-// A planner that died without giving its lease back is waited for until that has lapsed, and no longer.
-func TestDeadPlannerIsNoPlanner(t *testing.T) {
+// The next planner waits until the lease of a dead planner has lapsed, and no longer.
+func TestDeadPlannerIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	var late atomic.Int64
 	b := setUpAt(t, 2, func() time.Time { return time.Now().Add(time.Duration(late.Load())) })
@@ -185,11 +185,11 @@ func TestDeadPlannerIsNoPlanner(t *testing.T) {
 	_, err = e.Enqueue(t.Context(), r)
 	b.ok(err)
 	if late.Load() == 0 {
-		t.Error("the killed planner's lease was no hindrance")
+		t.Error("the killed planner's lease did not block the next planner")
 	}
 }
 
-// writer is told of every line of a log.
+// writer calls a function for each line of a log.
 type writer func()
 
 func (w writer) Write(p []byte) (int, error) {
@@ -212,11 +212,11 @@ func TestUnconfirmedPlanWaits(t *testing.T) {
 		t.Errorf("run is %s, %d tasks", run.State, b.pending())
 	}
 	if p := b.enqueue(source.Options{}); p.Run.ID != run.ID || !p.Resumed || b.pending() != 1 {
-		t.Errorf("went on as %+v", p.Run)
+		t.Errorf("continued as %+v", p.Run)
 	}
 }
 
-func TestOnlyWhatIsKnownToBeGoneIsGone(t *testing.T) {
+func TestOnlyMatchingMissingDocumentsAreGone(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 4)
 	b.write("notes/a.md", "a")
@@ -239,7 +239,7 @@ func TestOnlyWhatIsKnownToBeGoneIsGone(t *testing.T) {
 	}
 }
 
-func TestPathThatNoIndexTakesIsDead(t *testing.T) {
+func TestTooLongPathIsDead(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 1)
 	deep := strings.Repeat(strings.Repeat("d", 200)+"/", 12) + "x.txt"

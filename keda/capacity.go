@@ -24,8 +24,8 @@ const (
 	// assumedLatency and assumedTokens are used until the first calls have been measured.
 	assumedLatency = 10 * time.Second
 	assumedTokens  = 1000
-	// longPause is the shortest pause of an endpoint for which workers hand their partitions back instead
-	// of waiting.
+	// longPause is the shortest pause of an endpoint for which workers hand their partitions
+	// back instead of waiting.
 	longPause = time.Minute
 	// limitsTimeout bounds the reading of limits and budgets. It is shorter than readTimeout.
 	limitsTimeout = time.Second
@@ -35,8 +35,8 @@ const (
 type LimitsConfig struct {
 	Ledger *ledger.Ledger
 	Redis  redis.UniversalClient
-	// RPM and TPM are the configured limits in requests and tokens a minute; 0: none. They apply while no
-	// worker has published the limits in force.
+	// RPM and TPM are the configured limits in requests and tokens a minute; 0: none. They
+	// apply while no worker has published the limits in force.
 	RPM, TPM int
 	// Unlimited is the name of the model that calls no endpoint.
 	Unlimited string
@@ -45,10 +45,10 @@ type LimitsConfig struct {
 	Log        *slog.Logger // nil: nothing is logged
 }
 
-// Limits is the [Capacity] that rate limits and budgets leave to the running runs. By Little's law
-// (J. D. C. Little, Operations Research 9:3, 1961) the number of calls in flight is the rate that the
-// limits allow times the duration of a call: 60 requests a minute at 2 s each are two calls, however
-// many documents wait. It is safe for concurrent use.
+// Limits is the [Capacity] that rate limits and budgets leave to the running runs. By Little's
+// law (J. D. C. Little, Operations Research 9:3, 1961) the number of calls in flight is the
+// rate that the limits allow times the duration of a call: 60 requests a minute at 2 s each
+// are two calls, however many documents wait. It is safe for concurrent use.
 type Limits struct {
 	config LimitsConfig
 
@@ -100,7 +100,8 @@ func (c callCapacity) plus(o callCapacity) callCapacity {
 	return c
 }
 
-// Calls implements [Capacity]. While the ledger or the limits cannot be read it repeats its last answer.
+// Calls implements [Capacity]. While the ledger or the limits cannot be read it repeats its
+// last answer.
 func (l *Limits) Calls(ctx context.Context) (calls float64, why string, limited bool) {
 	ctx, cancel := context.WithTimeout(ctx, limitsTimeout)
 	defer cancel()
@@ -115,8 +116,8 @@ func (l *Limits) Calls(ctx context.Context) (calls float64, why string, limited 
 	return l.last.calls, l.last.why, l.last.limited
 }
 
-// read adds up the capacity of the models of all running runs. Each model has the smaller of what its
-// limiters and its runs' budgets allow.
+// read adds up the capacity of the models of all running runs. Each model has the smaller of
+// what its limiters and its runs' budgets allow.
 func (l *Limits) read(ctx context.Context) (callCapacity, error) {
 	runs, err := l.config.Ledger.RunningRuns(ctx)
 	if err != nil {
@@ -154,7 +155,8 @@ func (l *Limits) read(ctx context.Context) (callCapacity, error) {
 	return all, nil
 }
 
-// ofModel adds up the capacity of a model's limiters. Without any limiter the configured limits apply.
+// ofModel adds up the capacity of a model's limiters. Without any limiter the configured
+// limits apply.
 func (l *Limits) ofModel(model string, limiters []limiter.State) callCapacity {
 	known := slices.DeleteFunc(slices.Clone(limiters), func(s limiter.State) bool { return s.Model != model })
 	if len(known) == 0 {

@@ -1,9 +1,9 @@
 // Package keda tells KEDA how many partitions workers could work on now.
 //
-// It owns the number that a ScaledJob scales on: the work in the queue ([tasks.Counts.Demand]), capped by
-// the capacity that rate limits and budgets leave, and the endpoint that serves it. It refuses to own
-// how the queue is counted (tasks), what the limits are (internal/llm) and everything that talks to
-// Kubernetes: KEDA asks, gistmill answers.
+// It owns the number that a ScaledJob scales on: the work in the queue
+// ([tasks.Counts.Demand]), capped by the capacity that rate limits and budgets leave, and the
+// endpoint that serves it. It refuses to own how the queue is counted (tasks), what the limits
+// are (internal/llm) and everything that talks to Kubernetes: KEDA asks, gistmill answers.
 package keda
 
 import (
@@ -53,8 +53,8 @@ type Counter interface {
 
 // Capacity tells how many calls the workers can keep in flight. [*Limits] is one.
 type Capacity interface {
-	// Calls returns the number of calls that can be in flight at once, and what limits it. If limited is
-	// false, nothing limits the calls, or nothing is known about limits.
+	// Calls returns the number of calls that can be in flight at once, and what limits it. If
+	// limited is false, nothing limits the calls, or nothing is known about limits.
 	Calls(ctx context.Context) (calls float64, why string, limited bool)
 }
 
@@ -88,8 +88,8 @@ func NewMeter(c Config) (*Meter, error) {
 	return &Meter{config: c}, nil
 }
 
-// Read returns the demand, at most one second old. If Redis cannot be read it returns the error, and
-// never a demand of 0.
+// Read returns the demand, at most one second old. If Redis cannot be read it returns the
+// error, and never a demand of 0.
 func (m *Meter) Read(ctx context.Context) (Demand, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -125,8 +125,9 @@ func (m *Meter) measure(ctx context.Context) (Demand, error) {
 	return d, nil
 }
 
-// partitionsFor returns the number of partitions held by the workers that keep calls in flight. It counts
-// at least one worker, because a worker has to find out that a limit has gone or a budget is used up.
+// partitionsFor returns the number of partitions held by the workers that keep calls in
+// flight. It counts at least one worker, because a worker has to find out that a limit has
+// gone or a budget is used up.
 func partitionsFor(calls float64, concurrency, perWorker int) int64 {
 	workers := int64(1)
 	if c := float64(concurrency); calls > c {
@@ -138,8 +139,9 @@ func partitionsFor(calls float64, concurrency, perWorker int) int64 {
 	return workers * int64(perWorker)
 }
 
-// ServeHTTP answers GET and HEAD with the demand as JSON. If the demand is not known it answers 503: KEDA
-// then keeps the Jobs it has, whereas a 0 would say that no worker is needed.
+// ServeHTTP answers GET and HEAD with the demand as JSON. If the demand is not known it
+// answers 503: KEDA then keeps the Jobs it has, whereas a 0 would say that no worker is
+// needed.
 func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

@@ -9,12 +9,14 @@ import (
 	"os"
 )
 
-// Certificates are the files (PEM) for TLS to Redis: the authorities that its certificate is checked with, empty for the system's; and a client
-// certificate with its key, for a Redis that asks for one. They mean what --cacert, --cert and --key of redis-cli do. They are read for
-// each new connection, so that renewed ones are taken.
+// Certificates are the PEM files for TLS to Redis: CA holds the authorities that Redis'
+// certificate is checked against (empty: the system's), Cert and Key a client certificate for
+// a Redis that asks for one. They mean the same as --cacert, --cert and --key of redis-cli.
+// They are read for each new connection, so renewed files take effect.
 type Certificates struct{ CA, Cert, Key string }
 
-// config reads the files. A connection checks the name of the server it was given where name is empty.
+// config reads the files. With an empty name, a connection verifies the name of the server it
+// dials.
 func (c Certificates) config(name string) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name}
 	if c.CA != "" {
@@ -37,7 +39,7 @@ func (c Certificates) config(name string) (*tls.Config, error) {
 	return config, nil
 }
 
-// dialer opens connections with TLS.
+// dialer returns a function that opens TLS connections.
 func (c Certificates) dialer(name string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		config, err := c.config(name)

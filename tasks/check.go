@@ -7,30 +7,31 @@ import (
 	"strings"
 )
 
-// oldestRedis is the oldest that asynq is tested with, and what its scripts and ours need.
+// oldestRedis is the oldest version that asynq is tested with. Its scripts and ours need it.
 const oldestRedis = "6.2"
 
-// UnfitRedisError says why a Redis would lose tasks or can't take any, and what to do.
+// UnfitRedisError says why a Redis would lose tasks or cannot take any, and what to do.
 type UnfitRedisError struct {
 	Why     string
-	Replica bool // which may pass, in a failover
+	Replica bool // Redis is a replica; during a failover that may change
 }
 
 func (e *UnfitRedisError) Error() string { return e.Why }
 
-// CheckRedis looks whether the Redis is fit to hold a queue: new enough, writable, and evicting nothing. It fails with an *UnfitRedisError, and
-// returns warnings about what may lose tasks at a restart, from where only the ledger brings them back. What a managed
-// Redis does not tell is not held against it, with a warning.
+// CheckRedis checks that Redis can hold a queue: it is new enough, writable and evicts no
+// keys. Otherwise it fails with an *[UnfitRedisError]. It returns warnings about settings that
+// may lose tasks at a restart, after which only the ledger can restore them. A managed Redis
+// that does not report its settings is accepted with a warning.
 func (q *Queue) CheckRedis(ctx context.Context) (warnings []string, err error) {
 	info, err := q.redis.Info(ctx).Result()
 	if err != nil {
-		return []string{fmt.Sprintf("Redis does not say how it is set (%v): see that it is %s or newer, with maxmemory-policy noeviction and AOF on", err, oldestRedis)}, nil
+		return []string{fmt.Sprintf("Redis does not report its settings (%v): make sure that it is version %s or newer, with maxmemory-policy noeviction and AOF on", err, oldestRedis)}, nil
 	}
-	return judge(info)
+	return assess(info)
 }
 
-// judge reads the answer to INFO (https://redis.io/docs/latest/commands/info/).
-func judge(info string) (warnings []string, err error) {
+// assess reads the answer to INFO (https://redis.io/docs/latest/commands/info/).
+func assess(info string) (warnings []string, err error) {
 	is := map[string]string{}
 	for line := range strings.Lines(info) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
@@ -59,7 +60,8 @@ func judge(info string) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// older compares the first two numbers of versions; one that is none is not older.
+// older compares the first two numbers of two versions. A version that cannot be parsed is not
+// older.
 func older(version, than string) bool {
 	v, ok := numbers(version)
 	t, _ := numbers(than)

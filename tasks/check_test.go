@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestJudgeRedis(t *testing.T) {
+func TestAssessRedis(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name, info  string
@@ -28,7 +28,7 @@ func TestJudgeRedis(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			warnings, err := judge(tc.info)
+			warnings, err := assess(tc.info)
 			var unfit *UnfitRedisError
 			switch {
 			case tc.unfit == "" && err != nil:

@@ -11,25 +11,27 @@ import (
 )
 
 const (
-	// clockSlack is by how much clocks may differ without harm: leases last 30 s.
+	// clockSlack is the difference between clocks that does no harm, because leases last 30 s.
 	clockSlack = 2 * time.Second
-	// slowAnswer is after how long an answer says too little about the time at which it was made.
+	// slowAnswer is the round trip beyond which an answer says too little about the time.
 	slowAnswer = 2 * time.Second
-	// plausible is how far from now a number is still taken for a time.
+	// plausible is the distance from now within which a number counts as a time.
 	plausible = 10 * 365 * 24 * time.Hour
 )
 
-// clock moves the times that asynq writes to a queue, and asks it for, to the time of Redis. asynq takes them from the clock of
-// its process. By a lease in the past the tasks of a worker that is minutes behind would be taken away from it again and again, and one
-// that is ahead would take those of all others, and begin what is to wait.
+// clock is a hook that shifts the times in asynq's commands to the clock of Redis. asynq takes
+// them from the clock of its process. A worker minutes behind would write leases in the past
+// and lose its tasks again and again. A worker minutes ahead would take the tasks of all
+// others, and begin scheduled ones too early.
 type clock struct {
-	keys  string       // the queue's begin so
-	ahead atomic.Int64 // nanoseconds that this process is ahead of Redis; 0: near enough
+	keys  string       // prefix of the queue's keys
+	ahead atomic.Int64 // nanoseconds that this process is ahead of Redis; 0: close enough
 }
 
-// Synchronize measures by how much the clock of this process is ahead of Redis' (behind, if negative), and corrects what is written to
-// the queue from then on. Less than some seconds counts as 0. Clocks are set at times: call it again every few seconds. On an error,
-// or when Redis is too slow to tell, the last measure stands.
+// Synchronize measures how far the clock of this process is ahead of Redis' clock (behind, if
+// negative), and from then on corrects the times that are written to the queue. Less than 2 s
+// counts as 0. Call it every few seconds, because clocks get adjusted. On an error, or if
+// Redis answers too slowly to tell, the last measurement stays in force.
 func (q *Queue) Synchronize(ctx context.Context) (ahead time.Duration, err error) {
 	begun := time.Now()
 	at, err := q.redis.Time(ctx).Result()
@@ -49,15 +51,16 @@ func (q *Queue) Synchronize(ctx context.Context) (ahead time.Duration, err error
 
 func (c *clock) difference() time.Duration { return time.Duration(c.ahead.Load()) }
 
-// DialHook changes nothing.
+// DialHook implements [redis.Hook] and changes nothing.
 func (c *clock) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook changes nothing: asynq sends no times in pipelines.
+// ProcessPipelineHook implements [redis.Hook] and changes nothing: asynq sends no times in
+// pipelines.
 func (c *clock) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// ProcessHook corrects the times of the scripts and leases of the queue.
+// ProcessHook implements [redis.Hook]. It corrects the times in the queue's scripts and leases.
 func (c *clock) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if ahead := c.difference(); ahead != 0 && c.concerns(cmd.Args()) {
@@ -67,9 +70,9 @@ func (c *clock) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// concerns says whether a command is one that asynq sends with times for the queue.
+// concerns reports whether asynq sends a command with times of the queue.
 func (c *clock) concerns(args []any) bool {
-	at := 0 // where the first key is
+	at := 0 // position of the first key
 	switch name, _ := args[0].(string); strings.ToLower(name) {
 	case "eval", "evalsha":
 		at = 3
@@ -83,8 +86,8 @@ func (c *clock) concerns(args []any) bool {
 	return strings.HasPrefix(key, c.keys)
 }
 
-// correct moves all arguments that are times, as Unix seconds or nanoseconds. asynq's other numbers (timeouts, limits, retries)
-// are far from any time of these years.
+// correct shifts all arguments that are times, in Unix seconds or nanoseconds. asynq's other
+// numbers (timeouts, limits, retries) are far from any plausible time.
 func correct(args []any, ahead time.Duration, now time.Time) {
 	seconds := int64(ahead.Round(time.Second) / time.Second)
 	for i, arg := range args {

@@ -11,8 +11,8 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// A worker whose clock is wrong writes leases and due times by the time of Redis.
-func TestTimesAreThoseOfRedis(t *testing.T) {
+// A worker with a wrong clock writes leases and due times on the clock of Redis.
+func TestTimesAreOnTheClockOfRedis(t *testing.T) {
 	t.Parallel()
 	for name, ahead := range map[string]time.Duration{
 		"right": 0, "ahead": 5 * time.Minute, "behind": -5 * time.Minute, "a day behind": -24 * time.Hour,
@@ -80,7 +80,7 @@ func TestTimesAreThoseOfRedis(t *testing.T) {
 	}
 }
 
-func TestSlowRedisTellsNoTime(t *testing.T) {
+func TestSlowAnswerIsNotMeasured(t *testing.T) {
 	t.Parallel()
 	m := miniredis.RunT(t)
 	q, _ := queueAt(t, "redis://"+m.Addr())
@@ -92,6 +92,6 @@ func TestSlowRedisTellsNoTime(t *testing.T) {
 	defer cancel()
 	after, err := q.Synchronize(ctx)
 	if err == nil || after != before || before > -59*time.Minute {
-		t.Errorf("measured %s, and without Redis %s (%v); want the last measure to stand", before, after, err)
+		t.Errorf("measured %s, and without Redis %s (%v); want the last measurement to stay", before, after, err)
 	}
 }

@@ -14,28 +14,30 @@ import (
 //go:embed count.lua
 var countScript string
 
-//nolint:gochecknoglobals // a constant; its hash is made once
+//nolint:gochecknoglobals // a constant; its hash is computed once
 var count = redis.NewScript(countScript)
 
-// surelyAlive is how long a lease must still last to show by itself that its holder lived a moment ago: asynq gives 30 s and renews
-// every 5, so this one was renewed in the last 7.
-const surelyAlive = 23 * time.Second
+// freshLease is how long a lease must still last to show that its owner is alive: asynq grants
+// 30 s and renews every 5 s, so such a lease was renewed within the last 7 s.
+const freshLease = 23 * time.Second
 
-// Counts are how many tasks are where, at one moment.
+// Counts are the numbers of tasks in a queue by place, at one moment.
 type Counts struct {
 	Pending, Active, Scheduled, Retry, Archived int64
-	// Due are scheduled tasks and retries whose time has come; a worker's server moves them to pending.
+	// Due counts scheduled tasks and retries whose time has come. A worker's asynq server
+	// moves them to pending.
 	Due    int64
 	Paused bool
-	// Doubtful are the active tasks whose leases do not show by themselves that their holders live, with the end of the lease by Redis'
-	// clock; the zero time where there is none. Leases are written with the worker's clock: one that
-	// is late can make a living holder doubtful, but does not keep its lease from growing.
+	// Doubtful holds the active tasks whose lease does not show that its owner is alive, with
+	// the lease's end by Redis' clock; the zero time if there is no lease. Leases are written
+	// with the worker's clock: if that is late, a live owner looks doubtful, but its lease is
+	// still seen to be renewed.
 	Doubtful map[string]time.Time
-	// At is Redis' time.
+	// At is the time of Redis.
 	At time.Time
 }
 
-// Ready are the tasks that a worker could take now.
+// Ready returns the number of tasks that a worker could take now.
 func (c Counts) Ready() int64 {
 	if c.Paused {
 		return 0
@@ -43,11 +45,13 @@ func (c Counts) Ready() int64 {
 	return c.Pending + c.Due
 }
 
-// Demand is what workers are needed for: what can be done now, and what is in work or was when its worker died. A task that is taken moves
-// from one to the other and leaves the sum as it is, which the scaling strategy `default` of KEDA relies on.
+// Demand returns the number of tasks that workers are needed for: ready ones and active ones,
+// including those whose worker died. A task that a worker takes moves from ready to active and
+// leaves the sum unchanged. KEDA's scaling strategy `default` relies on that.
 func (c Counts) Demand() int64 { return c.Active + c.Ready() }
 
-// Leaseless are the active tasks whose worker is dead: without a lease, or with one that has lapsed.
+// Leaseless returns the number of active tasks whose worker is dead: they have no lease, or a
+// lapsed one.
 func (c Counts) Leaseless() int64 {
 	var n int64
 	for _, end := range c.Doubtful {
@@ -58,10 +62,11 @@ func (c Counts) Leaseless() int64 {
 	return n
 }
 
-// Count counts the queue in one atomic script. asynq's own figures fail as a whole on one id without a task.
+// Count counts the queue in one atomic script. asynq's own statistics fail as a whole on a
+// single ghost.
 func (q *Queue) Count(ctx context.Context) (Counts, error) {
 	keys := []string{q.key("pending"), q.key("active"), q.key("lease"), q.key("scheduled"), q.key("retry"), q.key("archived"), q.key("paused")}
-	reply, err := count.Run(ctx, q.redis, keys, int(surelyAlive.Seconds())).Slice()
+	reply, err := count.Run(ctx, q.redis, keys, int(freshLease.Seconds())).Slice()
 	if err != nil {
 		return Counts{}, fmt.Errorf("count the queue: %w", err)
 	}

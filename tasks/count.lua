@@ -1,11 +1,11 @@
--- How many tasks of a queue are where, at one moment.
+-- Counts the tasks of a queue by place, at one moment.
 --
 -- KEYS  pending, active, lease, scheduled, retry, archived, paused
--- ARGV  seconds: a lease that lasts longer was surely renewed a moment ago
+-- ARGV  seconds: a lease that lasts longer shows that its owner is alive
 --
--- Gives the lengths in the order of the keys up to archived, how many of scheduled and of retry are due, whether the queue
--- is paused, Redis' time, and for each active task whose lease is not surely alive its id and when the lease
--- ends (0 where there is none). Times are Unix seconds.
+-- Returns the lengths of pending, active, scheduled, retry and archived; how many of scheduled
+-- and of retry are due; whether the queue is paused; the time of Redis; and for each active task
+-- with a doubtful lease its id and the lease's end (0 if there is none). Times are Unix seconds.
 
 local now = tonumber(redis.call('TIME')[1])
 local counts = {

@@ -43,7 +43,7 @@ func TestCount(t *testing.T) {
 	testCount(t, q, client)
 }
 
-// testCount puts tasks into every place and counts them.
+// testCount puts tasks into every state and counts them.
 func testCount(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 	t.Helper()
 	ctx := t.Context()
@@ -72,11 +72,11 @@ func testCount(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 	}
 	must(t, client.Set(ctx, "asynq:{counted}:paused", "1", 0).Err())
 	if c := count(); !c.Paused || c.Demand() != 4 || c.Ready() != 0 {
-		t.Errorf("a paused queue needs workers for what is active alone: %+v", c)
+		t.Errorf("a paused queue needs workers for its active tasks only: %+v", c)
 	}
 }
 
-// put fills the keys of the queue `counted` as asynq has them.
+// put fills the keys of the queue `counted` as asynq does.
 func put(ctx context.Context, t *testing.T, client redis.UniversalClient) {
 	t.Helper()
 	key := func(suffix string) string { return "asynq:{counted}:" + suffix }

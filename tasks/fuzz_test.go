@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// FuzzDecode feeds payloads as anybody with access to Redis could write them. What is taken is complete, and means the same when it
-// is written again.
+// FuzzDecode decodes payloads that anyone with access to Redis could write. An accepted payload is
+// complete, and encodes to the same task again.
 func FuzzDecode(f *testing.F) {
 	f.Add(Partition{Run: "20261125-abc", RunID: 1, ID: 2, Generation: 3, Profile: "hash"}.Encode())
 	f.Add([]byte(`{"v":2,"run":"r","run_num":1,"partition":1,"generation":1,"profile":"p"}`))
@@ -34,7 +34,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzDial wants a client that can be used, or an error without the password.
+// FuzzDial expects a usable client, or an error that does not contain the password.
 func FuzzDial(f *testing.F) {
 	for _, address := range []string{
 		"redis://localhost:6379/0", "rediss://user:PASSWORD@host", "redis-sentinel://:PASSWORD@a:1,b:2/3?master=m&sentinel_password=PASSWORD",

@@ -10,7 +10,7 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// An id without a task would be counted for ever, and every worker that takes it leaves it active again.
+// A ghost would stay in every count, and each worker that takes it leaves it active again.
 func TestGhostsAreRemoved(t *testing.T) {
 	t.Parallel()
 	q, client := miniQueue(t)
@@ -20,7 +20,8 @@ func TestGhostsAreRemoved(t *testing.T) {
 	id := tasks.Partition{Run: "r", ID: 1, Generation: 1}.TaskID()
 	key := func(suffix string) string { return "asynq:{counted}:" + suffix }
 	lapsed := float64(time.Now().Add(-time.Minute).Unix())
-	// One was taken by a worker as a ghost, one has lost everything, and one is a task of a dead worker.
+	// The first is a ghost that a worker took, the second is a bare id, and the third is a task of
+	// a dead worker.
 	must(t, client.LPush(ctx, key("active"), "taken", "bare").Err())
 	must(t, client.HSet(ctx, key("t:taken"), "state", "active").Err())
 	must(t, client.RPopLPush(ctx, key("pending"), key("active")).Err())
@@ -29,7 +30,7 @@ func TestGhostsAreRemoved(t *testing.T) {
 	n, err := q.RecoverLapsed(ctx, func(string) bool { return false })
 	must(t, err)
 	if c, err := q.Count(ctx); err != nil || n != 1 || c.Pending != 1 || c.Active != 1 {
-		t.Errorf("at the first look %d were put back, and the queue has %+v (%v); want the task back and the bare id left", n, c, err)
+		t.Errorf("after the first call %d were put back, and the queue has %+v (%v); want the task back and the bare id left", n, c, err)
 	}
 	_, err = q.RecoverLapsed(ctx, func(string) bool { return true })
 	must(t, err)

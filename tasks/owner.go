@@ -8,10 +8,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// OwnerKey is the key in Redis that holds the queue's owner: the id of the ledger that its tasks refer to.
+// OwnerKey is the key in Redis that holds the queue's owner: the id of the ledger that its
+// tasks refer to.
 func (q *Queue) OwnerKey() string { return "gistmill:{" + q.name + "}:ledger" }
 
-// Owner returns the queue's owner. It is empty if there is none, as in a Redis that is new or was flushed.
+// Owner returns the queue's owner. It is empty if there is none, as in a Redis that is new or
+// was flushed.
 func (q *Queue) Owner(ctx context.Context) (string, error) {
 	owner, err := q.redis.Get(ctx, q.OwnerKey()).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {

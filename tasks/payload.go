@@ -1,7 +1,8 @@
-// Package tasks is the wire contract between those who enqueue and those who work: the type, payload and ids of the
-// partition task, the queue with what asynq leaves to its users, and the retry policy.
+// Package tasks is the contract between the processes that enqueue and the workers: the type,
+// payload and ids of the partition task, the queue in Redis, and the retry policy.
 //
-// It owns everything that is written to Redis. It refuses to own what a task means for the ledger.
+// It owns everything that is written to Redis for the queue. It refuses to own what a task
+// means for the ledger.
 package tasks
 
 import (
@@ -12,11 +13,11 @@ import (
 // Type is the asynq type of a partition task.
 const Type = "gistmill:partition"
 
-// payloadVersion is raised when older workers could not understand the payload.
+// payloadVersion increases when older workers could not understand the payload.
 const payloadVersion = 1
 
-// Partition is the payload of a task: references to the ledger, never text. asynq writes the payload of every
-// active task again at each heartbeat.
+// Partition is the payload of a task. It holds references to the ledger and never text,
+// because asynq writes the payload of every active task again at each heartbeat.
 type Partition struct {
 	Version    int    `json:"v"`
 	Run        string `json:"run"`
@@ -26,13 +27,13 @@ type Partition struct {
 	Profile    string `json:"profile"` // hash
 }
 
-// TaskID names a task by its partition and generation: while a task of that name is anywhere in the queue, another
-// is refused.
+// TaskID returns the id of the task. It is made of the partition and its generation, so a
+// partition has at most one task of a generation in the queue.
 func (p Partition) TaskID() string {
 	return fmt.Sprintf("%s:%d:%d", p.Run, p.ID, p.Generation)
 }
 
-// Encode gives the payload of this version.
+// Encode returns the payload in the current version.
 func (p Partition) Encode() []byte {
 	p.Version = payloadVersion
 	b, err := json.Marshal(p)
@@ -42,7 +43,8 @@ func (p Partition) Encode() []byte {
 	return b
 }
 
-// Decode reads a payload. One of a newer program is refused: the task waits for a worker that understands it.
+// Decode reads a payload. It refuses the payload of a newer program; the task then waits for a
+// worker that understands it.
 func Decode(payload []byte) (Partition, error) {
 	var p Partition
 	if err := json.Unmarshal(payload, &p); err != nil {

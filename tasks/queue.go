@@ -13,18 +13,20 @@ import (
 )
 
 const (
-	// enqueuers is how many goroutines enqueue at once: one does about 11,600 tasks/s on loopback, 64 about 14,100, and
-	// over a network the round trip counts.
+	// enqueuers is the number of goroutines that enqueue at once. On loopback, one enqueues
+	// about 11,600 tasks/s and 64 about 14,100; over a network the round trip matters more.
 	enqueuers = 16
-	// maxRetry is never reached, for no outcome of ours counts as a failure: attempts are counted in the ledger.
+	// maxRetry is never reached: no outcome counts as a failure to asynq, and the ledger
+	// counts attempts.
 	maxRetry = 1 << 30
-	// timeout of a task for asynq, which would take 30 minutes by itself; calls run under the worker's own context.
+	// timeout is a task's timeout for asynq, whose default is 30 minutes. Workers use contexts
+	// of their own.
 	timeout = 30 * 24 * time.Hour
 )
 
 // Queue is one asynq queue. It is safe for concurrent use.
 type Queue struct {
-	// Headers, if not nil, gives the headers of the tasks that are enqueued under a context.
+	// Headers, if not nil, returns the headers of tasks that are enqueued with a context.
 	Headers func(context.Context) map[string]string
 
 	name      string
@@ -34,7 +36,8 @@ type Queue struct {
 	clock     *clock
 }
 
-// NewQueue wraps a queue on a client that the caller closes. It is to be the only one of its name on this client.
+// NewQueue returns a queue. The caller closes the client. A client must have one Queue per
+// name, because each adds a hook that corrects times.
 func NewQueue(client redis.UniversalClient, name string) *Queue {
 	q := &Queue{name: name, redis: client, client: asynq.NewClientFromRedisClient(client), inspector: asynq.NewInspectorFromRedisClient(client)}
 	q.clock = &clock{keys: q.key("")}
@@ -42,25 +45,27 @@ func NewQueue(client redis.UniversalClient, name string) *Queue {
 	return q
 }
 
-// Name of the queue.
+// Name returns the queue's name.
 func (q *Queue) Name() string { return q.name }
 
-// Redis is the client underneath.
+// Redis returns the client.
 func (q *Queue) Redis() redis.UniversalClient { return q.redis }
 
-// CheckWrites asks Redis whether it takes writes just now: one that is full, or a replica, answers and takes none. It writes nothing.
+// CheckWrites checks that Redis takes writes now. A Redis that is full, or a replica, answers
+// but takes none. CheckWrites changes nothing.
 func (q *Queue) CheckWrites(ctx context.Context) error {
-	// What asynq renews leases with: whoever may work may do it. Of a member that is not there nothing is changed.
+	// asynq renews leases with this command, so every worker is allowed to use it. XX changes
+	// nothing, because there is no such member.
 	if err := q.redis.ZAddXX(ctx, q.key("lease"), redis.Z{Member: "nobody"}).Err(); err != nil {
-		return fmt.Errorf("see whether Redis takes writes: %w", err)
+		return fmt.Errorf("check that Redis takes writes: %w", err)
 	}
 	return nil
 }
 
 func (q *Queue) key(suffix string) string { return "asynq:{" + q.name + "}:" + suffix }
 
-// Enqueue adds the tasks that are not in the queue, and returns how many those were. A task whose id is anywhere in
-// the queue is left as it is.
+// Enqueue adds the tasks that are not in the queue, and returns how many it added. It leaves a
+// task whose id is in the queue, in any state, as it is.
 func (q *Queue) Enqueue(ctx context.Context, all []Partition) (int, error) {
 	var (
 		mu       sync.Mutex
@@ -109,7 +114,8 @@ func (q *Queue) Enqueue(ctx context.Context, all []Partition) (int, error) {
 // State of a task in the queue.
 type State string
 
-// The states of a task. Leaseless is active without a lease or with one that has lapsed: its worker is dead.
+// The states of a task. A Leaseless task is active without a lease, or with a lapsed one: its
+// worker is dead.
 const (
 	Missing   State = ""
 	Pending   State = "pending"
@@ -121,11 +127,12 @@ const (
 	Completed State = "completed"
 )
 
-// leaseSlack is how long a lease must have lapsed, by the time of Redis, before its task is taken for orphaned. It is written
-// with the worker's clock, corrected to that time (see Synchronize).
+// leaseSlack is how long a lease must have lapsed, by the time of Redis, before its worker
+// counts as dead. Leases are written with the worker's clock, corrected to that time (see
+// [Queue.Synchronize]).
 const leaseSlack = 2 * time.Second
 
-// States looks tasks up by their ids, in the order given.
+// States returns the states of the tasks with the given ids, in their order.
 func (q *Queue) States(ctx context.Context, ids []string) ([]State, error) {
 	states := make([]*redis.StringCmd, len(ids))
 	leases := make([]*redis.FloatCmd, len(ids))
@@ -139,7 +146,7 @@ func (q *Queue) States(ctx context.Context, ids []string) ([]State, error) {
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("look tasks up: %w", err)
+		return nil, fmt.Errorf("look up tasks: %w", err)
 	}
 	before := float64(at.Val().Add(-leaseSlack).Unix())
 	found := make([]State, len(ids))
@@ -152,11 +159,12 @@ func (q *Queue) States(ctx context.Context, ids []string) ([]State, error) {
 	return found, nil
 }
 
-// requeue moves an active task whose lease is missing or has lapsed back to pending, at its head; asynq would do so after
-// up to 125 s. A ghost, an id of which there is no task any more, is removed: nobody could work on it, and it would be counted
-// for ever. KEYS: active, lease, pending, task. ARGV: id, lapsed before (Unix seconds).
+// requeue moves an active task whose lease is missing or has lapsed back to the head of
+// pending; asynq does so after up to 125 s. It removes a ghost, which no worker can work on
+// but every count would include. KEYS: active, lease, pending, task. ARGV: id, time (Unix
+// seconds) before which a lease has lapsed.
 //
-//nolint:gochecknoglobals // a constant; its hash is made once
+//nolint:gochecknoglobals // a constant; its hash is computed once
 var requeue = redis.NewScript(`
 local lease = redis.call("ZSCORE", KEYS[2], ARGV[1])
 if lease and tonumber(lease) >= tonumber(ARGV[2]) then return 0 end
@@ -172,10 +180,12 @@ redis.call("HSET", KEYS[4], "state", "pending")
 redis.call("RPUSH", KEYS[3], ARGV[1])
 return 1`)
 
-// RecoverLapsed puts tasks of dead workers back to pending, and returns how many; of ghosts only the id is removed. Tasks that are
-// active without any lease are only among them if without says so: a dequeue is one script, so none is without for long, unless
-// Redis lost the lease; call it again for those that a look some seconds ago had as well.
-func (q *Queue) RecoverLapsed(ctx context.Context, without func(id string) bool) (int, error) {
+// RecoverLapsed puts tasks of dead workers back to pending and returns how many. It removes
+// ghosts. A task that is active without any lease is put back only if confirmed returns true
+// for its id: asynq adds the lease in the script that takes the task, so a lease is missing
+// only if Redis lost it. confirmed should return true for tasks that were already without a
+// lease some seconds ago.
+func (q *Queue) RecoverLapsed(ctx context.Context, confirmed func(id string) bool) (int, error) {
 	now, err := q.redis.Time(ctx).Result()
 	if err != nil {
 		return 0, fmt.Errorf("ask Redis for the time: %w", err)
@@ -194,7 +204,7 @@ func (q *Queue) RecoverLapsed(ctx context.Context, without func(id string) bool)
 		return 0, err
 	}
 	for i, id := range active {
-		if (states[i] == Leaseless || states[i] == Missing) && without(id) {
+		if (states[i] == Leaseless || states[i] == Missing) && confirmed(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -209,7 +219,7 @@ func (q *Queue) RecoverLapsed(ctx context.Context, without func(id string) bool)
 	return recovered, nil
 }
 
-// Remove takes tasks out of the queue; those that a worker holds end by themselves.
+// Remove deletes tasks from the queue. Tasks that a worker holds stay; the worker ends them.
 func (q *Queue) Remove(ctx context.Context, all []Partition) error {
 	for _, p := range all {
 		err := q.inspector.DeleteTask(q.name, p.TaskID())

@@ -12,15 +12,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// dialTimeout bounds the way to a connection, TLS included.
+// dialTimeout bounds the opening of a connection, including TLS.
 const dialTimeout = 5 * time.Second
 
-// Dial is DialTLS with the system's authorities.
+// Dial is [DialTLS] with the system's certificate authorities.
 func Dial(address string) (redis.UniversalClient, error) { return DialTLS(address, Certificates{}) }
 
-// DialTLS makes a client for a redis://, rediss://, redis-sentinel://…?master=NAME or redis-cluster:// address (the last two
-// also with rediss, and with several hosts), and does not connect yet. The certificates are for rediss alone; files that are of no
-// use are an error at once. asynq's own parser loses the user name.
+// DialTLS returns a client for an address of the form redis://, rediss://,
+// redis-sentinel://…?master=NAME or redis-cluster://. The last two may begin with rediss and
+// have several hosts. It does not connect yet. The certificates apply to rediss only; unusable
+// files are an error. asynq's own parser ignores the user name, therefore it is not used.
 func DialTLS(address string, files Certificates) (redis.UniversalClient, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -46,7 +47,7 @@ func DialTLS(address string, files Certificates) (redis.UniversalClient, error) 
 	}
 	if db := strings.Trim(u.Path, "/"); db != "" {
 		if o.DB, err = strconv.Atoi(db); err != nil {
-			// Not repeated: part of a badly escaped password can end up here.
+			// The error does not quote it: part of a badly escaped password can end up here.
 			return nil, errors.New("what follows the host of the Redis address is not the number of a database (a / in a password is written %2F)")
 		}
 	}
@@ -75,11 +76,12 @@ func DialTLS(address string, files Certificates) (redis.UniversalClient, error) 
 		return nil, fmt.Errorf("the Redis address has the unknown scheme %q", u.Scheme)
 	}
 	client := redis.NewUniversalClient(o)
-	client.AddHook(&patience{})
+	client.AddHook(&pauseHook{})
 	return client, nil
 }
 
-// tlsName is the host to verify; with several hosts each connection verifies its own.
+// tlsName returns the host name to verify. With several hosts it is empty, and each connection
+// verifies its own.
 func tlsName(addresses []string) string {
 	if len(addresses) != 1 {
 		return ""

@@ -5,14 +5,16 @@ import (
 	"time"
 )
 
-// Retry is when a document that failed is tried again, and how often.
+// Retry is the policy for documents that failed: the delay before the next attempt, and the
+// number of attempts. MaxAttempts includes the first one.
 type Retry struct {
 	Base, Cap   time.Duration
 	MaxAttempts int64
 }
 
-// Delay before the try that follows the n-th (from 1): exponential, capped, with full jitter, which spreads the
-// retries of many workers best (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+// Delay returns the delay after attempt n, counted from 1. It is exponential, capped, and has
+// full jitter, which spreads the retries of many workers best (M. Brooker, "Exponential
+// Backoff And Jitter", AWS Architecture Blog, 2015).
 func (r Retry) Delay(n int64) time.Duration {
 	ceiling := r.Cap
 	if shift := max(n-1, 0); shift < 62 {
@@ -26,5 +28,5 @@ func (r Retry) Delay(n int64) time.Duration {
 	return rand.N(ceiling) + 1
 }
 
-// Exhausted says whether a document that was tried n times is given up.
+// Exhausted reports whether n attempts were the last.
 func (r Retry) Exhausted(n int64) bool { return n >= r.MaxAttempts }

@@ -13,27 +13,30 @@ import (
 //go:embed stats.lua
 var statsScript string
 
-//nolint:gochecknoglobals // a constant; its hash is made once
+//nolint:gochecknoglobals // a constant; its hash is computed once
 var stats = redis.NewScript(statsScript)
 
 const (
-	// memorySample is how many tasks of each list stand for the others, as in asynq.
+	// memorySample is the number of tasks of each list whose memory is measured, as in asynq.
 	memorySample = 20
-	// oldestSample is how many are asked for the oldest one: a task that was put back has lost its time.
+	// oldestSample is the number of tasks among which the oldest one is searched: a task that
+	// was put back has lost its time.
 	oldestSample = 10
 )
 
-// Stats are what dashboards show of a queue. They fail for no single task, where asynq's own do.
+// Stats are a queue's statistics for dashboards. Unlike asynq's own, they do not fail on a
+// single ghost.
 type Stats struct {
 	Active, Pending, Scheduled, Retry, Archived, Completed int64
-	// Processed and Failed count for ever; nothing of ours is a failure to asynq.
+	// Processed and Failed are totals since the queue exists. No outcome of a worker counts as
+	// a failure.
 	Processed, Failed int64
 	Paused            bool
-	Bytes             int64         // of Redis' memory, about: some tasks stand for the others
-	Oldest            time.Duration // how long the oldest pending task has been pending; 0 when none is
+	Bytes             int64         // approximate memory in Redis, from a sample
+	Oldest            time.Duration // how long the oldest pending task has waited; 0: none
 }
 
-// Stats reads them in one script.
+// Stats reads the statistics in one script.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	keys := []string{
 		q.key("active"), q.key("pending"), q.key("scheduled"), q.key("retry"), q.key("archived"), q.key("completed"),
@@ -41,12 +44,12 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	}
 	reply, err := stats.Run(ctx, q.redis, keys, q.key("t:"), memorySample, oldestSample).Slice()
 	if err != nil {
-		return Stats{}, fmt.Errorf("read the queue's figures: %w", err)
+		return Stats{}, fmt.Errorf("read the queue's statistics: %w", err)
 	}
 	n := make([]int64, len(reply))
 	for i, v := range reply {
 		if n[i], err = strconv.ParseInt(fmt.Sprint(v), 10, 64); err != nil {
-			return Stats{}, fmt.Errorf("read the queue's figures: %w", err)
+			return Stats{}, fmt.Errorf("read the queue's statistics: %w", err)
 		}
 	}
 	s := Stats{

@@ -1,11 +1,12 @@
--- What dashboards show of a queue, at one moment.
+-- Reads the statistics of a queue for dashboards, at one moment.
 --
 -- KEYS  active, pending, scheduled, retry, archived, completed, processed, failed, paused
--- ARGV  1 prefix of the keys of tasks; 2 tasks of each list whose memory is looked at; 3 of the longest pending, how many are looked at
+-- ARGV  prefix of the keys of tasks, tasks to measure in each list, oldest pending tasks to read
 --
--- Gives the lengths in the order of the keys up to completed, how many tasks were ever processed and failed, whether the queue is
--- paused, about how many bytes it takes, Redis' time in nanoseconds as text, and since when the longest pending tasks are (as asynq wrote it:
--- nanoseconds, as text). An id without a task counts in its list and has no memory.
+-- Returns the lengths of the first six; the numbers of tasks ever processed and failed; whether
+-- the queue is paused; its approximate size in bytes; the time of Redis; and since when each of the
+-- oldest tasks is pending. Times are nanoseconds as text, as asynq writes them. A ghost counts in
+-- its list and uses no memory.
 
 local sample = tonumber(ARGV[2])
 local memory = 0

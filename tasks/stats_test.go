@@ -16,7 +16,7 @@ func TestStats(t *testing.T) {
 	testStats(t, q, client)
 }
 
-// testStats compares with asynq's own figures, and then puts in what these fail at.
+// testStats compares with asynq's own statistics, and then adds a ghost, on which those fail.
 func testStats(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 	t.Helper()
 	ctx := t.Context()
@@ -59,9 +59,9 @@ func testStats(t *testing.T, q *tasks.Queue, client redis.UniversalClient) {
 
 	must(t, client.RPush(ctx, "asynq:{counted}:pending", "ghost").Err())
 	if _, err := inspector.GetQueueInfo("counted"); err == nil {
-		t.Log("asynq reads a queue with an id without a task by now")
+		t.Log("asynq reads a queue with a ghost by now")
 	}
 	if got := read(); got.Pending != 31 || got.Oldest < 59*time.Minute {
-		t.Errorf("with an id without a task: %+v", got)
+		t.Errorf("with a ghost: %+v", got)
 	}
 }

@@ -1,7 +1,7 @@
 // Package loop runs steps again and again until a context ends.
 //
-// It owns waiting and the report of a step that fails. It refuses to own what a step does and when a
-// failure is final.
+// It owns waiting and the report of a step that fails. It refuses to own what a step does and
+// when a failure is final.
 package loop
 
 import (
@@ -22,8 +22,8 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Every calls do at once and then at each interval, until ctx ends. A call that takes longer than the
-// interval delays the next one; calls never overlap.
+// Every calls do at once and then at each interval, until ctx ends. A call that takes longer
+// than the interval delays the next one; calls never overlap.
 func Every(ctx context.Context, interval time.Duration, do func(context.Context)) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -40,8 +40,8 @@ func Every(ctx context.Context, interval time.Duration, do func(context.Context)
 	}
 }
 
-// Report returns a step for [Every] that logs the errors of do: a warning when it begins to fail, and a
-// message when it works again. An error after ctx has ended is not logged.
+// Report returns a step for [Every] that logs the errors of do: a warning when it begins to
+// fail, and a message when it works again. An error after ctx has ended is not logged.
 func Report(log *slog.Logger, step string, do func(context.Context) error) func(context.Context) {
 	failing := false
 	return func(ctx context.Context) {

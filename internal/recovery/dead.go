@@ -9,15 +9,16 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// confirmDeadAfter is how long a worker or task must look dead before it counts as dead. A live worker
-// renews its lease within this time. After a late poll, such as the first one after an outage of the
-// ledger, the next poll follows at once, so a count of polls would not do.
+// confirmDeadAfter is how long a worker or task must look dead before it counts as dead. A
+// live worker renews its lease within this time. After a late poll, such as the first one
+// after an outage of the ledger, the next poll follows at once, so a count of polls would not
+// do.
 const confirmDeadAfter = 4 * time.Second
 
-// RecoverDeadWorkers releases the claims of workers whose lease has lapsed in the ledger, and puts
-// tasks that are active without a lease back into the queue. It acts on what has looked dead in every
-// call for 4 s, so call it every few seconds. asynq alone takes up to 125 s to put such a task back,
-// and needs a live worker for it.
+// RecoverDeadWorkers releases the claims of workers whose lease has lapsed in the ledger, and
+// puts tasks that are active without a lease back into the queue. It acts on what has looked
+// dead in every call for 4 s, so call it every few seconds. asynq alone takes up to 125 s to
+// put such a task back, and needs a live worker for it.
 func (r *Recovery) RecoverDeadWorkers(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,8 +44,8 @@ func (r *Recovery) RecoverDeadWorkers(ctx context.Context) error {
 	return errors.Join(ledgerErr, queueErr)
 }
 
-// confirmed notes in seen that id looks dead now, and reports whether it has for long enough. before is
-// what the last poll noted.
+// confirmed notes in seen that id looks dead now, and reports whether it has for long enough.
+// before is what the last poll noted.
 func confirmed[K comparable](id K, before, seen map[K]time.Time, now time.Time) bool {
 	since, ok := before[id]
 	if !ok {

@@ -13,8 +13,8 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// After an outage of the ledger all workers have lapsed by its clock. Live workers renew before the
-// second poll and keep their claims.
+// After an outage of the ledger all workers have lapsed by its clock. Live workers renew
+// before the second poll and keep their claims.
 func TestLiveWorkersRenewAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	ok := func(err error) {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// OwnerTimeout is how long [Recovery.ClaimQueue] waits at most. By then the ledger's record of the
-	// queue has expired if the process that wrote it has ended.
+	// OwnerTimeout is how long [Recovery.ClaimQueue] waits at most. By then the ledger's
+	// record of the queue has expired if the process that wrote it has ended.
 	OwnerTimeout = ledger.MarkLease + 5*time.Second
 	// ownerPoll is how often ClaimQueue reads the owner of a queue that has none.
 	ownerPoll = 500 * time.Millisecond
@@ -20,8 +20,8 @@ const (
 	verifyInterval = 5 * time.Second
 )
 
-// OtherLedgerError is the error of a queue that belongs to another ledger: its tasks mean nothing to this
-// ledger.
+// OtherLedgerError is the error of a queue that belongs to another ledger: its tasks mean
+// nothing to this ledger.
 type OtherLedgerError struct{ Queue, Key string }
 
 func (e *OtherLedgerError) Error() string {
@@ -37,13 +37,13 @@ func (e *OtherRedisError) Error() string {
 		"With two of them the same documents would be worked on twice, under two rate limits", e.Queue)
 }
 
-// ClaimQueue makes sure, before a process uses the queue, that queue and ledger belong together: the
-// queue's owner in Redis is the one that the ledger has on record.
+// ClaimQueue makes sure, before a process uses the queue, that queue and ledger belong
+// together: the queue's owner in Redis is the one that the ledger has on record.
 //
-// It writes the owner to a Redis that has none because it is new or was flushed. Processes that use the
-// queue write their owner again after a flush. Therefore, while the ledger's record is fresh, ClaimQueue
-// first waits for them, up to [OwnerTimeout]. It fails with an *[OtherLedgerError] or an
-// *[OtherRedisError].
+// It writes the owner to a Redis that has none because it is new or was flushed. Processes
+// that use the queue write their owner again after a flush. Therefore, while the ledger's
+// record is fresh, ClaimQueue first waits for them, up to [OwnerTimeout]. It fails with an
+// *[OtherLedgerError] or an *[OtherRedisError].
 func (r *Recovery) ClaimQueue(ctx context.Context) error {
 	deadline := time.Now().Add(OwnerTimeout)
 	for {
@@ -62,9 +62,9 @@ func (r *Recovery) ClaimQueue(ctx context.Context) error {
 	}
 }
 
-// VerifyQueueOwner checks that queue and ledger still belong together, and writes the owner again if a
-// flushed Redis has lost it. It fails with an *[OtherLedgerError] when they do not; the process must
-// then stop using the queue.
+// VerifyQueueOwner checks that queue and ledger still belong together, and writes the owner
+// again if a flushed Redis has lost it. It fails with an *[OtherLedgerError] when they do not;
+// the process must then stop using the queue.
 func (r *Recovery) VerifyQueueOwner(ctx context.Context) error {
 	record, owner, err := r.owners(ctx)
 	if err != nil {
@@ -85,9 +85,9 @@ func (r *Recovery) VerifyQueueOwner(ctx context.Context) error {
 	return r.ledger.SawQueue(ctx, r.queue.Name())
 }
 
-// WatchQueueOwner calls [Recovery.VerifyQueueOwner] every few seconds until ctx ends, and then returns
-// nil. It returns an *[OtherLedgerError] as soon as the queue belongs to another ledger. Other errors
-// are logged, and the check is retried.
+// WatchQueueOwner calls [Recovery.VerifyQueueOwner] every few seconds until ctx ends, and then
+// returns nil. It returns an *[OtherLedgerError] as soon as the queue belongs to another
+// ledger. Other errors are logged, and the check is retried.
 func (r *Recovery) WatchQueueOwner(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()

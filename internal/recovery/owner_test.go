@@ -102,8 +102,8 @@ func TestFlushedQueueKeepsItsOwner(t *testing.T) {
 	}
 }
 
-// An empty Redis is refused while another Redis holds the queue, and accepted once no process has seen the
-// other one for a while.
+// An empty Redis is refused while another Redis holds the queue, and accepted once no process
+// has seen the other one for a while.
 func TestSecondRedisIsRefused(t *testing.T) {
 	t.Parallel()
 	p := newParties(t)

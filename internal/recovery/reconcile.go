@@ -13,9 +13,9 @@ import (
 // confirmLostAfter is the time between the two checks of [Recovery.Reconcile].
 const confirmLostAfter = 3 * time.Second
 
-// EnqueueMissing enqueues the run's open partitions that have no task in the queue, and returns how
-// many. Set mayBeClaimed unless the run is new: a partition whose documents a worker holds then gets no
-// task, and one without remaining documents is closed.
+// EnqueueMissing enqueues the run's open partitions that have no task in the queue, and
+// returns how many. Set mayBeClaimed unless the run is new: a partition whose documents a
+// worker holds then gets no task, and one without remaining documents is closed.
 func (r *Recovery) EnqueueMissing(ctx context.Context, run ledger.Run, mayBeClaimed bool) (int, error) {
 	total := 0
 	err := r.ledger.OpenPartitions(ctx, run.ID, func(page []ledger.Partition) error {
@@ -30,9 +30,10 @@ func (r *Recovery) EnqueueMissing(ctx context.Context, run ledger.Run, mayBeClai
 	return total, err
 }
 
-// Reconcile enqueues lost tasks of all running runs, and returns how many. A task counts as lost when two
-// checks, 3 s apart, find the partition open and the task gone. After Redis was flushed, everything
-// comes back. Reconcile also finishes runs whose last worker died before it could.
+// Reconcile enqueues lost tasks of all running runs, and returns how many. A task counts as
+// lost when two checks, 3 s apart, find the partition open and the task gone. After Redis was
+// flushed, everything comes back. Reconcile also finishes runs whose last worker died before
+// it could.
 func (r *Recovery) Reconcile(ctx context.Context) (int, error) {
 	runs, err := r.ledger.RunningRuns(ctx)
 	if err != nil {

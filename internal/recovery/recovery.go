@@ -1,8 +1,9 @@
 // Package recovery keeps the queue in step with the ledger.
 //
-// It owns three things: releasing what dead workers hold, enqueueing tasks that the queue lacks, and
-// the rule that one queue belongs to one ledger. It refuses to own how a run is planned (enqueuer),
-// what a task does (worker), and each change itself (internal/ledger, tasks).
+// It owns three things: releasing what dead workers hold, enqueueing tasks that the queue
+// lacks, and the rule that one queue belongs to one ledger. It refuses to own how a run is
+// planned (enqueuer), what a task does (worker), and each change itself (internal/ledger,
+// tasks).
 package recovery
 
 import (
@@ -26,8 +27,8 @@ const (
 	reconcileInterval = 30 * time.Second
 )
 
-// Recovery compares a queue with its ledger and repairs the queue. It is safe for concurrent use, and
-// any number of processes may have one.
+// Recovery compares a queue with its ledger and repairs the queue. It is safe for concurrent
+// use, and any number of processes may have one.
 type Recovery struct {
 	ledger *ledger.Ledger
 	queue  *tasks.Queue
@@ -45,9 +46,9 @@ func New(l *ledger.Ledger, q *tasks.Queue, log *slog.Logger) *Recovery {
 	return &Recovery{ledger: l, queue: q, log: cmp.Or(log, slog.New(slog.DiscardHandler)), now: time.Now}
 }
 
-// Run recovers dead workers, reconciles the queue and verifies its owner, each at its interval, until
-// ctx ends; then it returns nil. It returns an *[OtherLedgerError] as soon as the queue belongs to
-// another ledger. Other errors are logged, and the step is retried.
+// Run recovers dead workers, reconciles the queue and verifies its owner, each at its
+// interval, until ctx ends; then it returns nil. It returns an *[OtherLedgerError] as soon as
+// the queue belongs to another ledger. Other errors are logged, and the step is retried.
 func (r *Recovery) Run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return r.WatchQueueOwner(ctx) })

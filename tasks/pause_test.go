@@ -10,7 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// asynq asks again at once when Redis takes no writes. An answer, also one that is an error, is given at once.
+// A script that Redis refuses returns late, because asynq would retry at once. An answer returns at
+// once, even if it is an error.
 func TestFailedScriptsWait(t *testing.T) {
 	t.Parallel()
 	m := miniredis.RunT(t)
@@ -22,16 +23,16 @@ func TestFailedScriptsWait(t *testing.T) {
 	}
 	must(t, client.Ping(t.Context()).Err())
 	if d, err := took(t.Context()); !errors.Is(err, redis.Nil) || d > 400*time.Millisecond {
-		t.Errorf("a key that is not there took %s (%v)", d, err)
+		t.Errorf("a missing key took %s (%v)", d, err)
 	}
 	m.SetError("OOM command not allowed when used memory > 'maxmemory'.")
 	if d, err := took(t.Context()); err == nil || d < 400*time.Millisecond {
-		t.Errorf("Redis is full, and that took %s (%v)", d, err)
+		t.Errorf("a script on a full Redis took %s (%v)", d, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if d, err := took(ctx); err == nil || d > 400*time.Millisecond {
-		t.Errorf("with 50 ms to live it took %s (%v)", d, err)
+		t.Errorf("with a deadline of 50 ms it took %s (%v)", d, err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 
 func TestIsUnavailable(t *testing.T) {
 	t.Parallel()
-	_, replica := judge("role:slave\r\n")
-	_, old := judge("redis_version:5\r\n")
+	_, replica := assess("role:slave\r\n")
+	_, old := assess("redis_version:5\r\n")
 	for _, c := range []struct {
 		says string // Redis
 		want bool
@@ -24,7 +24,7 @@ func TestIsUnavailable(t *testing.T) {
 		{"WRONGPASS invalid username-password pair or user is disabled.", false},
 		{"NOPERM this user has no permissions to run the 'evalsha' command", false},
 	} {
-		if got := IsUnavailable(fmt.Errorf("mark the queue: %w", errors.New(c.says))); got != c.want {
+		if got := IsUnavailable(fmt.Errorf("set the owner: %w", errors.New(c.says))); got != c.want {
 			t.Errorf("%s: unavailable is %v", c.says, got)
 		}
 	}
