@@ -16,8 +16,9 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// silenced is a way to a server on which nothing more comes from the client once it has sent some text: to the server, a process that
-// was frozen, or a machine that vanished. It gives the address to use; hangUp cuts all connections.
+// silenced is a way to a server on which nothing more comes from the client once it has sent some
+// text: to the server, a process that was frozen, or a machine that vanished. It gives the address
+// to use; hangUp cuts all connections.
 func silenced(t *testing.T, server, after string) (address string, hangUp func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +70,8 @@ func relayUntil(to io.Writer, from io.Reader, last []byte) {
 	}
 }
 
-// A worker falls silent in the middle of a transaction that holds locks: what it held is freed all the same.
+// A worker falls silent in the middle of a transaction that holds locks: what it held is freed all
+// the same.
 func TestPostgresSilentInATransaction(t *testing.T) {
 	t.Parallel()
 	db := database{url: schemas(t)(t), clock: newClock()}

@@ -20,10 +20,11 @@ type callStart struct {
 	refusal  error
 }
 
-// beginCalls records the calls of a batch. Calls of the same name are handled one after the other, each
-// after the previous one was granted or refused.
+// beginCalls records the calls of a batch. Calls of the same name are handled one after the other,
+// each after the previous one was granted or refused.
 func (l *Ledger) beginCalls(ctx context.Context, tx *batch) error {
-	// Transactions that start equal calls wait for each other. In the order of names they never deadlock.
+	// Transactions that start equal calls wait for each other. In the order of names they never
+	// deadlock.
 	slices.SortStableFunc(tx.starts, func(a, b *callStart) int { return strings.Compare(a.Name, b.Name) })
 	var left []*callStart
 	for _, b := range tx.starts {

@@ -10,13 +10,13 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// A cap limits what is spent plus what calls in flight have reserved, so that no number of workers can
-// exceed it. A run keeps this sum in its row, a day in the row that openDay makes. Where there is no cap
-// the sum is not kept.
+// A cap limits what is spent plus what calls in flight have reserved, so that no number of workers
+// can exceed it. A run keeps this sum in its row, a day in the row that openDay makes. Where there
+// is no cap the sum is not kept.
 
 var (
-	// ErrReserved refuses a call whose reservation does not fit until calls in flight have ended: try again
-	// soon.
+	// ErrReserved refuses a call whose reservation does not fit until calls in flight have ended: try
+	// again soon.
 	ErrReserved = errors.New("calls in flight have reserved the rest of the budget")
 	// ErrUnpriced refuses a call without a known price under a cap in USD.
 	ErrUnpriced = errors.New("the call has no known price, and its run or day has a budget in USD")
@@ -51,9 +51,9 @@ type capsKey struct {
 	day int64
 }
 
-// caps reads the caps for a call. It must come after the call's row was written in the same transaction:
-// openDay and setBudget lock the table, so that either this sees their change or they see the call. The
-// result holds to the end of the transaction.
+// caps reads the caps for a call. It must come after the call's row was written in the same
+// transaction: openDay and setBudget lock the table, so that either this sees their change or they
+// see the call. The result holds to the end of the transaction.
 func (l *Ledger) caps(ctx context.Context, tx *batch, run RunID, day int64) (caps, error) {
 	key := capsKey{run, day}
 	if c, ok := tx.caps[key]; ok {
@@ -69,10 +69,10 @@ func (l *Ledger) caps(ctx context.Context, tx *batch, run RunID, day int64) (cap
 	return c, err
 }
 
-// reserve adds a call's tokens and cost to the sums of its caps, or returns why they do not fit. It does
-// not touch a run without a cap: all workers would wait for its row. The day always comes first, so that
-// two transactions with calls of several runs do not deadlock. some are the calls whose rows were
-// written together with this one.
+// reserve adds a call's tokens and cost to the sums of its caps, or returns why they do not fit. It
+// does not touch a run without a cap: all workers would wait for its row. The day always comes
+// first, so that two transactions with calls of several runs do not deadlock. some are the calls
+// whose rows were written together with this one.
 func (l *Ledger) reserve(ctx context.Context, tx *batch, in *callStart, some []*callStart) (refusal, err error) {
 	day := in.day
 	c, err := l.caps(ctx, tx, in.Run, day)
@@ -112,8 +112,9 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, in *callStart, some []*
 	return l.runRefusal(ctx, tx, unreserved(some), in)
 }
 
-// runRefusal distinguishes a run whose budget is used up from one that must wait for calls in flight. One
-// statement reads both sums at one moment. uncounted are open calls that are not in the sums yet.
+// runRefusal distinguishes a run whose budget is used up from one that must wait for calls in
+// flight. One statement reads both sums at one moment. uncounted are open calls that are not in the
+// sums yet.
 func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in *callStart) (refusal, err error) {
 	var capNano, capTokens sql.NullInt64
 	var nano, tokens int64 // spent by ended calls
@@ -147,8 +148,8 @@ func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day
 	return ErrReserved, nil
 }
 
-// adjustBudget adds to what a run and a day have spent: the difference between a call's cost and its
-// reservation.
+// adjustBudget adds to what a run and a day have spent: the difference between a call's cost and
+// its reservation.
 func (l *Ledger) adjustBudget(ctx context.Context, tx *batch, run RunID, day, nano, tokens int64) error {
 	c, err := l.caps(ctx, tx, run, day)
 	if err != nil {
@@ -165,9 +166,9 @@ func (l *Ledger) adjustBudget(ctx context.Context, tx *batch, run RunID, day, na
 	return err
 }
 
-// openDay makes the row of the current day, with the cost and the reservations of its calls so far. It
-// runs in a transaction of its own: one that has booked calls, and then waits for all others that have,
-// would deadlock.
+// openDay makes the row of the current day, with the cost and the reservations of its calls so far.
+// It runs in a transaction of its own: one that has booked calls, and then waits for all others
+// that have, would deadlock.
 func (l *Ledger) openDay(ctx context.Context) error {
 	var there bool
 	if err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM days WHERE day = @now / 86400000) THEN 1 ELSE 0 END`).Scan(&there); err != nil || there {
@@ -193,8 +194,8 @@ func (l *Ledger) openDay(ctx context.Context) error {
 }
 
 // startedOn is the SQL condition that a call started on a day. Ids grow with time, except while
-// transactions overlap. So a search from the newest call back costs no more than reading the day, and
-// needs no index on time.
+// transactions overlap. So a search from the newest call back costs no more than reading the day,
+// and needs no index on time.
 func startedOn(day int64) string {
 	const overlap = 10 * time.Minute // transactions end within writeTimeout
 	begin := day * dayMillis
@@ -227,9 +228,9 @@ func (l *Ledger) Today(ctx context.Context) (DayAccount, error) {
 	return a, nil
 }
 
-// setBudget replaces caps that are not nil, and computes the run's sums from its calls, because a run
-// without a cap does not keep them. lockForBudget must come first, before the transaction touches the
-// run.
+// setBudget replaces caps that are not nil, and computes the run's sums from its calls, because a
+// run without a cap does not keep them. lockForBudget must come first, before the transaction
+// touches the run.
 func (l *Ledger) setBudget(ctx context.Context, tx sqldb.Handle, run RunID, nano, tokens *int64) error {
 	if nano == nil && tokens == nil {
 		return nil

@@ -91,7 +91,8 @@ func testDroppedCallIsNothing(t *testing.T, db database) {
 	}
 }
 
-// A reservation waits for those in flight, and is refused when it does not fit into what is settled.
+// A reservation waits for those in flight, and is refused when it does not fit into what is
+// settled.
 func testBudgetWaitsForInFlight(t *testing.T, db database) {
 	s := newSpender(t, db)
 	s.budget(1000)
@@ -166,8 +167,8 @@ func (s *spender) budgetLeft(left, most int64) {
 	}
 }
 
-// whileCalling makes calls in two more processes, of which each has several at once, while set is called; it returns how many
-// calls there were.
+// whileCalling makes calls in two more processes, of which each has several at once, while set is
+// called; it returns how many calls there were.
 func (s *spender) whileCalling(set func(process int)) int64 {
 	s.t.Helper()
 	const each, rounds = 8, 12
@@ -219,7 +220,8 @@ func testDayBudgetSetWhileCalling(t *testing.T, db database) {
 	capped.budgetLeft(most-100*calls, most)
 }
 
-// A day's cap holds for all runs of the ledger, also for what was spent before it was set, and ends with the day in UTC.
+// A day's cap holds for all runs of the ledger, also for what was spent before it was set, and ends
+// with the day in UTC.
 func testDayBudget(t *testing.T, db database) {
 	s := newSpender(t, db)
 	most := int64(1000)

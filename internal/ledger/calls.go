@@ -29,9 +29,9 @@ type Answer struct {
 	CostNano                               *int64 // nil: the price is unknown
 }
 
-// BeginCall records a call before it is made, and reserves its tokens and cost where the run or the day
-// has a budget. When the ledger has the answer, BeginCall returns it, and no call must be made. It fails
-// with:
+// BeginCall records a call before it is made, and reserves its tokens and cost where the run or the
+// day has a budget. When the ledger has the answer, BeginCall returns it, and no call must be made.
+// It fails with:
 //
 //   - [ErrBusy] while a call of the same name is open
 //   - [ErrLapsed] when the worker's claims were released because its lease had lapsed
@@ -68,8 +68,8 @@ func (l *Ledger) EndCall(ctx context.Context, call CallID, in Reservation, a Ans
 	return l.endCall(ctx, &callEnd{Reservation: in, Answer: a, call: call, class: ClassOK})
 }
 
-// FailCall books a call that brought no answer. used is its known cost or, after a timeout, its assumed
-// cost.
+// FailCall books a call that brought no answer. used is its known cost or, after a timeout, its
+// assumed cost.
 func (l *Ledger) FailCall(ctx context.Context, call CallID, in Reservation, class Class, used Answer) error {
 	return l.endCall(ctx, &callEnd{Reservation: in, Answer: used, call: call, class: class})
 }

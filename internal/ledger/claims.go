@@ -12,7 +12,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Register adds a worker with a lease of [Lease], and returns its id. name is for people: host and process.
+// Register adds a worker with a lease of [Lease], and returns its id. name is for people: host and
+// process.
 func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
 	var id WorkerID
 	err := l.write.QueryRow(ctx, `INSERT INTO workers (name, started_at, lease_until) VALUES ($1, @now, @now + $2) RETURNING id`,
@@ -23,8 +24,8 @@ func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
 	return id, nil
 }
 
-// Renew extends a worker's lease to [Lease] from now, and with it its claims, unless they were released.
-// counts are the worker's totals that changed since the last renewal.
+// Renew extends a worker's lease to [Lease] from now, and with it its claims, unless they were
+// released. counts are the worker's totals that changed since the last renewal.
 func (l *Ledger) Renew(ctx context.Context, worker WorkerID, counts Counts) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if _, err := tx.Exec(ctx, `UPDATE workers SET lease_until = @now + $1, ended_at = NULL WHERE id = $2`, Lease.Milliseconds(), worker); err != nil {
@@ -111,9 +112,9 @@ func (l *Ledger) PartitionStatus(ctx context.Context, partition PartitionID) (Pa
 	return v, nil
 }
 
-// checkLeases reads which claimers of a batch still have a lease. It share-locks their rows, so that
-// recovery cannot release a worker's claims until this transaction commits: it would miss the claims
-// made here, and never look again.
+// checkLeases reads which claimers of a batch still have a lease. It share-locks their rows, so
+// that recovery cannot release a worker's claims until this transaction commits: it would miss the
+// claims made here, and never look again.
 func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
 	slices.Sort(tx.claimers)
 	for _, worker := range slices.Compact(tx.claimers) {
@@ -127,9 +128,10 @@ func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
 	return nil
 }
 
-// Claim claims up to limit due documents of a partition for a worker, each under a new epoch, in the
-// order of the listing. It claims none when the run is not running or the partition is not open. It
-// fails with [ErrLapsed] when the worker's claims were released because its lease had lapsed.
+// Claim claims up to limit due documents of a partition for a worker, each under a new epoch, in
+// the order of the listing. It claims none when the run is not running or the partition is not
+// open. It fails with [ErrLapsed] when the worker's claims were released because its lease had
+// lapsed.
 func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition PartitionID, limit int) ([]Claimed, error) {
 	var claimed []Claimed
 	var leased bool
@@ -172,8 +174,8 @@ func (l *Ledger) Claims(ctx context.Context, worker WorkerID, partition Partitio
 	return claims, nil
 }
 
-// addLocations adds URI, locator, version and size to claims, and sorts them by document, which is the
-// order of the listing.
+// addLocations adds URI, locator, version and size to claims, and sorts them by document, which is
+// the order of the listing.
 func (l *Ledger) addLocations(ctx context.Context, tx sqldb.Reader, claimed []Claimed) error {
 	if len(claimed) == 0 {
 		return nil
@@ -199,8 +201,8 @@ func (l *Ledger) addLocations(ctx context.Context, tx sqldb.Reader, claimed []Cl
 	return nil
 }
 
-// Release gives a claim back: it uses no attempt, and the document is due again after the given time. It
-// does nothing, and returns no error, when the claim is stale.
+// Release gives a claim back: it uses no attempt, and the document is due again after the given
+// time. It does nothing, and returns no error, when the claim is stale.
 func (l *Ledger) Release(ctx context.Context, worker WorkerID, c Claimed, after time.Duration) error {
 	err := l.commits.do(ctx, func(ctx context.Context, tx *batch) error {
 		_, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', worker_id = NULL, due_at = @now + $1 `+whereClaimed(2),
@@ -213,14 +215,14 @@ func (l *Ledger) Release(ctx context.Context, worker WorkerID, c Claimed, after 
 	return nil
 }
 
-// whereClaimed is the condition that a claim is not stale. Its parameters, from $n on, are run, document,
-// epoch and worker.
+// whereClaimed is the condition that a claim is not stale. Its parameters, from $n on, are run,
+// document, epoch and worker.
 func whereClaimed(n int) string {
 	return fmt.Sprintf(`WHERE run_num = $%d AND document_id = $%d AND epoch = $%d AND worker_id = $%d AND state = 'claimed'`, n, n+1, n+2, n+3)
 }
 
-// ClosePartition makes a partition done if it has no open document, and finishes its run if this was the
-// last one. Else it does nothing.
+// ClosePartition makes a partition done if it has no open document, and finishes its run if this
+// was the last one. Else it does nothing.
 func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) error {
 	var run RunID
 	err := l.write.QueryRow(ctx, `UPDATE partitions SET state = 'done' WHERE id = $1 AND state = 'ready' AND NOT EXISTS
@@ -235,11 +237,11 @@ func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) erro
 	return err
 }
 
-// RecoverLapsed releases the claims of workers whose lease has lapsed, marks their documents as suspects,
-// and ends their open calls at the full reservation. It returns the partitions of running runs that
-// have work again. Only workers for which dead returns true are released: after a long outage of the
-// ledger every lease has lapsed, and live workers need a moment to renew, so dead should require that a
-// worker was lapsed in an earlier call some seconds ago.
+// RecoverLapsed releases the claims of workers whose lease has lapsed, marks their documents as
+// suspects, and ends their open calls at the full reservation. It returns the partitions of running
+// runs that have work again. Only workers for which dead returns true are released: after a long
+// outage of the ledger every lease has lapsed, and live workers need a moment to renew, so dead
+// should require that a worker was lapsed in an earlier call some seconds ago.
 func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) bool) ([]Partition, error) {
 	lapsed, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (id WorkerID, err error) { return id, rows.Scan(&id) },
 		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)
@@ -279,8 +281,8 @@ func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) b
 	return partitions, nil
 }
 
-// endLostCalls ends a worker's open calls. What the provider charged is unknown, so the full reservation
-// counts.
+// endLostCalls ends a worker's open calls. What the provider charged is unknown, so the full
+// reservation counts.
 func (l *Ledger) endLostCalls(ctx context.Context, tx sqldb.Handle, worker WorkerID) error {
 	type lostCall struct{ nano, tokens int64 }
 	calls, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c lostCall, err error) { return c, rows.Scan(&c.nano, &c.tokens) },

@@ -567,7 +567,8 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 	}
 }
 
-// Who was taken for dead takes nothing before it has renewed: when it then dies, nobody would look for what it held again.
+// Who was taken for dead takes nothing before it has renewed: when it then dies, nobody would look
+// for what it held again.
 func testLapsedWorkerTakesNothing(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(2))
@@ -728,8 +729,8 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	}
 }
 
-// A call whose recording was committed and not heard of is recorded again: it is the same call, reserved once, and nobody waits for
-// another one that does not exist.
+// A call whose recording was committed and not heard of is recorded again: it is the same call,
+// reserved once, and nobody waits for another one that does not exist.
 func testCallIsRecordedOnce(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()

@@ -35,9 +35,9 @@ const (
 // Counts are the totals of one holder, or of all.
 type Counts map[Count]int64
 
-// putCounts writes a worker's counts. They replace earlier ones, so that a write with an unknown outcome
-// can be repeated. A pruned worker has no row, and nothing is written: its counts are in those of
-// holder 0.
+// putCounts writes a worker's counts. They replace earlier ones, so that a write with an unknown
+// outcome can be repeated. A pruned worker has no row, and nothing is written: its counts are in
+// those of holder 0.
 func (l *Ledger) putCounts(ctx context.Context, tx sqldb.Handle, worker WorkerID, counts Counts) error {
 	for c, n := range counts {
 		if _, err := tx.Exec(ctx, `INSERT INTO counts (holder, name, label, n)
@@ -88,8 +88,8 @@ func (l *Ledger) foldCounts(ctx context.Context, tx sqldb.Handle, where string, 
 	return err
 }
 
-// Counts adds up the counts of all holders. The last seconds of a worker that was killed are missing, see
-// [Ledger.Renew].
+// Counts adds up the counts of all holders. The last seconds of a worker that was killed are
+// missing, see [Ledger.Renew].
 func (l *Ledger) Counts(ctx context.Context) (Counts, error) {
 	type counted struct {
 		Count

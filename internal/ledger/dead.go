@@ -31,12 +31,12 @@ type DeadFilter struct {
 	Gone  bool                  // also documents that are gone from their source
 }
 
-// deadPage is the number of dead letters that one statement reads or changes: SQLite's time grows with
-// the square of the number of named parameters.
+// deadPage is the number of dead letters that one statement reads or changes: SQLite's time grows
+// with the square of the number of named parameters.
 const deadPage = 500
 
-// DeadLetters streams dead letters, in pages of at most 500, ordered by document and profile. An error of
-// each ends the stream and is returned.
+// DeadLetters streams dead letters, in pages of at most 500, ordered by document and profile. An
+// error of each ends the stream and is returned.
 func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]DeadLetter) error) error {
 	type keyed struct {
 		DeadLetter
@@ -89,9 +89,10 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 	}
 }
 
-// Redrive makes dead letters pending again in their newest run, in new partitions, and continues the run
-// if it is finished. It keeps attempts and history; tries that count against the limit start at zero. It
-// returns the number of redriven documents of each run. A stopped run keeps them until it is resumed.
+// Redrive makes dead letters pending again in their newest run, in new partitions, and continues
+// the run if it is finished. It keeps attempts and history; tries that count against the limit
+// start at zero. It returns the number of redriven documents of each run. A stopped run keeps them
+// until it is resumed.
 func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[RunID]int64, error) {
 	redriven, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		return l.redriveRun(ctx, tx, run, letters, size)
@@ -102,8 +103,8 @@ func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) 
 	return redriven, nil
 }
 
-// changeDead calls change for the dead letters of each run, page by page, in transactions. It returns the
-// sum of what change returns, by run.
+// changeDead calls change for the dead letters of each run, page by page, in transactions. It
+// returns the sum of what change returns, by run.
 func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error)) (map[RunID]int64, error) {
 	changed := map[RunID]int64{}
 	err := l.DeadLetters(ctx, f, func(letters []DeadLetter) error {
@@ -189,8 +190,8 @@ func inDocuments(from int, letters []DeadLetter) (string, []any) {
 	return sqldb.Placeholders(from, len(letters)), args
 }
 
-// Drop accepts the loss of dead letters and returns their number: they are not listed any more, and count
-// as skipped until they change.
+// Drop accepts the loss of dead letters and returns their number: they are not listed any more, and
+// count as skipped until they change.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
 	dropped, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		in, args := inDocuments(2, letters)

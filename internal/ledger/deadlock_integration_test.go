@@ -9,7 +9,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// Two transactions want each other's rows, and PostgreSQL gives up the ledger's: it is done all the same, once.
+// Two transactions want each other's rows, and PostgreSQL gives up the ledger's: it is done all the
+// same, once.
 func TestPostgresDeadlock(t *testing.T) {
 	t.Parallel()
 	newURL := schemas(t)

@@ -19,8 +19,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// BenchmarkDocuments does what a worker does with the ledger for a document of one call, 96 documents at once, on SQLite. Processor time
-// is what counts: the rest of a worker wants it.
+// BenchmarkDocuments does what a worker does with the ledger for a document of one call, 96
+// documents at once, on SQLite. Processor time is what counts: the rest of a worker wants it.
 func BenchmarkDocuments(b *testing.B) {
 	l, err := ledger.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "ledger.db"), ledger.Options{})
 	if err != nil {

@@ -204,8 +204,8 @@ func testDeadLettersInPages(t *testing.T, db database) {
 	f.totals(run, ledger.Totals{Total: 1100, Remaining: 1100})
 }
 
-// A dead letter that is re-driven while a newer run is being planned belongs to that run, and the finished one's books
-// stay balanced.
+// A dead letter that is re-driven while a newer run is being planned belongs to that run, and the
+// finished one's books stay balanced.
 func testRedriveWhilePlanning(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()

@@ -20,9 +20,9 @@ type completion struct {
 	stale   bool
 }
 
-// Done books a document as done, with a summary that the ledger has or that is new: one with zero Created
-// is stored. The summary is stored in any case, also when the outcome fails with [ErrStale] because the
-// claim is stale.
+// Done books a document as done, with a summary that the ledger has or that is new: one with zero
+// Created is stored. The summary is stored in any case, also when the outcome fails with [ErrStale]
+// because the claim is stale.
 func (l *Ledger) Done(ctx context.Context, worker WorkerID, c Claimed, read Read, s Summary) error {
 	d := &completion{Claimed: c, Read: read, summary: s, worker: worker}
 	if err := l.commits.add(ctx, func(tx *batch) { tx.completions = append(tx.completions, d) }); err != nil {
@@ -34,9 +34,9 @@ func (l *Ledger) Done(ctx context.Context, worker WorkerID, c Claimed, read Read
 	return nil
 }
 
-// completeDocuments books the done documents of a batch: first their summaries, which are kept in any
-// case; then, where the claim is not stale, the documents' rows and the rest, in the order of the
-// documents, as planners do.
+// completeDocuments books the done documents of a batch: first their summaries, which are kept in
+// any case; then, where the claim is not stale, the documents' rows and the rest, in the order of
+// the documents, as planners do.
 func (l *Ledger) completeDocuments(ctx context.Context, tx *batch) error {
 	// Transactions that store equal summaries wait for each other. In the order of names they never
 	// deadlock.
@@ -86,7 +86,8 @@ func (l *Ledger) completeDocuments(ctx context.Context, tx *batch) error {
 	return nil
 }
 
-// putSummaries stores summaries of different names. CROSS JOIN keeps SQLite from reading the runs first.
+// putSummaries stores summaries of different names. CROSS JOIN keeps SQLite from reading the runs
+// first.
 func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion) error {
 	args := make([]any, 0, 12*len(some))
 	for _, d := range some {
@@ -111,8 +112,8 @@ func (l *Ledger) putSummaries(ctx context.Context, tx *batch, some []*completion
 	return err
 }
 
-// markDone updates the documents' rows where the claim is not stale. The plus before worker_id keeps
-// SQLite from using the index of a worker's documents.
+// markDone updates the documents' rows where the claim is not stale. The plus before worker_id
+// keeps SQLite from using the index of a worker's documents.
 func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) error {
 	type claim struct {
 		run      RunID

@@ -20,7 +20,8 @@ type callEnd struct {
 
 // endCalls books the ends of the calls of a batch.
 func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
-	// Transactions that store equal answers wait for each other. In the order of names they never deadlock.
+	// Transactions that store equal answers wait for each other. In the order of names they never
+	// deadlock.
 	slices.SortStableFunc(tx.ends, func(a, b *callEnd) int { return strings.Compare(a.Name, b.Name) })
 	for some := range sqldb.Chunks(tx.ends) {
 		open, err := l.closeCalls(ctx, tx, some)

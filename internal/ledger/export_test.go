@@ -2,8 +2,8 @@ package ledger
 
 import "sync"
 
-// CommitTogether runs functions that write once each, so that all writes share one transaction. Nothing
-// else may write meanwhile.
+// CommitTogether runs functions that write once each, so that all writes share one transaction.
+// Nothing else may write meanwhile.
 func (l *Ledger) CommitTogether(functions ...func()) {
 	kept := l.commits
 	defer func() { l.commits = kept }()

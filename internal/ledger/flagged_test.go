@@ -8,7 +8,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// Flagged documents are those of the run that are done with findings, whether the summary was made now or found.
+// Flagged documents are those of the run that are done with findings, whether the summary was made
+// now or found.
 func testFlaggedAreCounted(t *testing.T, db database) {
 	f := setUp(t, db)
 	flagged := func(run ledger.Run, want int64) {

@@ -12,13 +12,13 @@ import (
 // maxGroup bounds the writes of one transaction, so that the first of them does not wait long.
 const maxGroup = 128
 
-// groupInterval is the least time between the starts of two transactions of one committer. Writes that
-// arrive meanwhile share the second one: most of the cost of a transaction does not depend on its
-// writes.
+// groupInterval is the least time between the starts of two transactions of one committer. Writes
+// that arrive meanwhile share the second one: most of the cost of a transaction does not depend on
+// its writes.
 const groupInterval = 2 * time.Millisecond
 
-// groupCommit commits small writes of many goroutines together: one transaction, one sync to disk. A
-// write does not wait when the last transaction started long ago.
+// groupCommit commits small writes of many goroutines together: one transaction, one sync to disk.
+// A write does not wait when the last transaction started long ago.
 type groupCommit struct {
 	ledger *Ledger
 	queue  chan *write
@@ -39,7 +39,8 @@ type write struct {
 }
 
 // batch is the transaction that several writes share. Frequent writes are gathered by kind: in a
-// statement for many rows, a row costs about half of a statement of its own, and much less on a server.
+// statement for many rows, a row costs about half of a statement of its own, and much less on a
+// server.
 type batch struct {
 	sqldb.Handle
 	caps        map[capsKey]caps  // read so far, see [Ledger.caps]
@@ -65,10 +66,10 @@ func (g *groupCommit) do(ctx context.Context, f func(context.Context, *batch) er
 	return g.add(ctx, func(b *batch) { b.others = append(b.others, f) })
 }
 
-// add lets a write join a batch, and returns when the batch is committed or has failed. When ctx ends
-// before the batch starts, nothing is written. After that add waits for the end, so that the caller
-// always knows the outcome. join may be called for a second batch, when another write made the first
-// one fail.
+// add lets a write join a batch, and returns when the batch is committed or has failed. When ctx
+// ends before the batch starts, nothing is written. After that add waits for the end, so that the
+// caller always knows the outcome. join may be called for a second batch, when another write made
+// the first one fail.
 func (g *groupCommit) add(ctx context.Context, join func(*batch)) error {
 	w := &write{ctx: context.WithoutCancel(ctx), join: join, result: make(chan error, 1)}
 	select {
@@ -156,9 +157,9 @@ func (g *groupCommit) commit(all []*write) {
 	}
 }
 
-// commitTogether runs writes in one transaction. They come from independent goroutines, so any order
-// is correct. This one is the lock order of all transactions, so that few deadlock: workers, calls,
-// caps, documents.
+// commitTogether runs writes in one transaction. They come from independent goroutines, so any
+// order is correct. This one is the lock order of all transactions, so that few deadlock: workers,
+// calls, caps, documents.
 func (l *Ledger) commitTogether(ctx context.Context, all []*write) error {
 	return l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		b := &batch{Handle: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}}

@@ -14,8 +14,9 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// A history is what workers did to documents, each step with the times at which it was begun and had returned. It is right if for
-// each document its steps can be put into an order, within these times, in which the standing of a claim allows every one.
+// A history is what workers did to documents, each step with the times at which it was begun and
+// had returned. It is right if for each document its steps can be put into an order, within these
+// times, in which the standing of a claim allows every one.
 
 // step is what was done to a document.
 type step struct {
@@ -44,8 +45,8 @@ type standing struct {
 	dead   uint32 // workers that renew no more, a bit each
 }
 
-// next are the standings that a document may have after a step; none: the step can't have happened. accepted is what the ledger said
-// of an outcome.
+// next are the standings that a document may have after a step; none: the step can't have happened.
+// accepted is what the ledger said of an outcome.
 func (s standing) next(do step, accepted bool) []standing {
 	live := s.state == "claimed" && s.epoch == do.epoch && s.worker == do.worker
 	after := s
@@ -144,8 +145,9 @@ func TestClaimModelRefuses(t *testing.T) {
 	}
 }
 
-// Workers in processes of their own claim, book, hand back and recover, all at once; some die in mid-work and come back when others have
-// taken over what they held. Every history of a document is one that the model allows, and in the end nothing is held by the dead.
+// Workers in processes of their own claim, book, hand back and recover, all at once; some die in
+// mid-work and come back when others have taken over what they held. Every history of a document is
+// one that the model allows, and in the end nothing is held by the dead.
 func testClaimHistories(t *testing.T, db database) {
 	const survivors, mortals, documents, rounds = 3, 2, 12, 12
 	f := setUp(t, db)
@@ -271,7 +273,8 @@ func (w *historian) claim() {
 	})
 }
 
-// bookHeld ends all claims somehow, some of them twice, as after a write of which nobody heard that it was done.
+// bookHeld ends all claims somehow, some of them twice, as after a write of which nobody heard that
+// it was done.
 func (w *historian) bookHeld() {
 	for _, c := range w.held {
 		w.book(c, []stepKind{stepDone, stepRelease, stepRelease, stepFail, stepFail, stepFail, stepFail, stepFail}[w.random.IntN(8)])

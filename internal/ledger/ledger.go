@@ -1,15 +1,15 @@
-// Package ledger is the source of truth: a row for every document, its outcome, the cost of every call,
-// and which worker holds what. It runs on SQLite and on PostgreSQL behind one set of methods and one
-// conformance suite.
+// Package ledger is the source of truth: a row for every document, its outcome, the cost of every
+// call, and which worker holds what. It runs on SQLite and on PostgreSQL behind one set of methods
+// and one conformance suite.
 //
-// It owns every state change of runs, partitions and documents, claims with their epochs and leases,
-// call records and budgets. It refuses to own the queue (a view of the ledger that can be rebuilt), the
-// text of sources (never stored), and the meaning of errors.
+// It owns every state change of runs, partitions and documents, claims with their epochs and
+// leases, call records and budgets. It refuses to own the queue (a view of the ledger that can be
+// rebuilt), the text of sources (never stored), and the meaning of errors.
 //
 // All times that it compares are ledger time: the clock of the database, never a worker's.
 //
-// Besides the sentinel errors that it names, every method fails when the database does: see [IsFull]
-// and [IsUnavailable].
+// Besides the sentinel errors that it names, every method fails when the database does: see
+// [IsFull] and [IsUnavailable].
 package ledger
 
 import (
@@ -74,10 +74,10 @@ type Ledger struct {
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Open opens `sqlite:PATH` or `postgres://…`, and brings its schema up to date. Processes that start
-// at once wait for each other. It fails with [ErrNewer] when a newer program has changed the schema,
-// and with an error that [IsUnavailable] recognizes while the server does not answer. Close the ledger
-// after use.
+// Open opens `sqlite:PATH` or `postgres://…`, and brings its schema up to date. Processes that
+// start at once wait for each other. It fails with [ErrNewer] when a newer program has changed the
+// schema, and with an error that [IsUnavailable] recognizes while the server does not answer. Close
+// the ledger after use.
 func Open(ctx context.Context, url string, o Options) (*Ledger, error) {
 	db, err := sqldb.Open(ctx, url, sqldb.Options{Connections: o.Connections, Now: o.Now})
 	if err != nil {
@@ -98,8 +98,8 @@ func Open(ctx context.Context, url string, o Options) (*Ledger, error) {
 // IsFull reports whether an error means that the ledger's disk has no room left.
 func IsFull(err error) bool { return sqldb.IsFull(err) }
 
-// IsUnavailable reports whether an error means that the ledger's server cannot be reached, is starting
-// up, or has no connection left: a later try may succeed.
+// IsUnavailable reports whether an error means that the ledger's server cannot be reached, is
+// starting up, or has no connection left: a later try may succeed.
 func IsUnavailable(err error) bool { return sqldb.IsUnavailable(err) }
 
 // Close waits for writes in progress and closes the connections.

@@ -16,7 +16,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// lives is how many random lives are lived where -rapid.checks says nothing: each takes some tens of transactions.
+// lives is how many random lives are lived where -rapid.checks says nothing: each takes some tens
+// of transactions.
 const lives = "12"
 
 func TestMain(m *testing.M) {

@@ -11,8 +11,8 @@ type Read struct {
 	Version, SHA256 string
 }
 
-// Failed books an attempt that failed and may succeed later: the document is pending again, and due after
-// the given time. It fails with [ErrStale] when the claim is stale.
+// Failed books an attempt that failed and may succeed later: the document is pending again, and due
+// after the given time. It fails with [ErrStale] when the claim is stale.
 func (l *Ledger) Failed(ctx context.Context, worker WorkerID, c Claimed, class Class, message string, after time.Duration) error {
 	return l.bookOutcome(ctx, worker, c, fmt.Sprintf(`state = 'pending', worker_id = NULL, tries = tries + 1, attempts = attempts + 1,
 		due_at = @now + %d`, after.Milliseconds()), func(ctx context.Context, tx *batch) error {
@@ -20,8 +20,8 @@ func (l *Ledger) Failed(ctx context.Context, worker WorkerID, c Claimed, class C
 	})
 }
 
-// Crashed books that the document's reader died. The document is due at once, as a suspect. It fails with
-// [ErrStale] when the claim is stale.
+// Crashed books that the document's reader died. The document is due at once, as a suspect. It
+// fails with [ErrStale] when the claim is stale.
 func (l *Ledger) Crashed(ctx context.Context, worker WorkerID, c Claimed, message string) error {
 	return l.bookOutcome(ctx, worker, c, `state = 'pending', worker_id = NULL, suspect = 1, crashes = crashes + 1, due_at = 0`,
 		func(ctx context.Context, tx *batch) error {
@@ -29,14 +29,14 @@ func (l *Ledger) Crashed(ctx context.Context, worker WorkerID, c Claimed, messag
 		})
 }
 
-// CountCrash adds to the crashes of a claimed document: 1 before it is read in a way that may kill the
-// worker, and -1 when the worker survived. It fails with [ErrStale] when the claim is stale.
+// CountCrash adds to the crashes of a claimed document: 1 before it is read in a way that may kill
+// the worker, and -1 when the worker survived. It fails with [ErrStale] when the claim is stale.
 func (l *Ledger) CountCrash(ctx context.Context, worker WorkerID, c Claimed, by int64) error {
 	return l.bookOutcome(ctx, worker, c, fmt.Sprintf("crashes = crashes + %d", by), nil)
 }
 
-// Dead books a document as a dead letter with a class and a reason. It uses an attempt. It fails with
-// [ErrStale] when the claim is stale.
+// Dead books a document as a dead letter with a class and a reason. It uses an attempt. It fails
+// with [ErrStale] when the claim is stale.
 func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read, class Class, message string) error {
 	return l.bookOutcome(ctx, worker, c, `state = 'dead', tries = tries + 1, attempts = attempts + 1`, func(ctx context.Context, tx *batch) error {
 		if read.Version == "" {
@@ -51,8 +51,8 @@ func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read
 	})
 }
 
-// bookOutcome books an outcome without a summary: the document's row, and what write adds when the claim
-// is not stale.
+// bookOutcome books an outcome without a summary: the document's row, and what write adds when the
+// claim is not stale.
 func (l *Ledger) bookOutcome(ctx context.Context, worker WorkerID, c Claimed, set string, write func(context.Context, *batch) error) error {
 	stale := false
 	err := l.commits.do(ctx, func(ctx context.Context, tx *batch) error {

@@ -19,8 +19,8 @@ type Entry struct {
 	Problem               string // why it cannot be read; if not empty it becomes a dead letter at once
 }
 
-// PartitionSize limits the documents and bytes of a partition. A larger document gets a partition of
-// its own.
+// PartitionSize limits the documents and bytes of a partition. A larger document gets a partition
+// of its own.
 type PartitionSize struct {
 	Documents int
 	Bytes     int64
@@ -48,8 +48,8 @@ func (c *PlanCount) Add(o PlanCount) {
 	c.Bytes += o.Bytes
 }
 
-// LockPlan takes or renews the planning lease of a source and profile. It fails with [ErrPlanning] while
-// another holder has it. Renew it every [PlanRenew].
+// LockPlan takes or renews the planning lease of a source and profile. It fails with [ErrPlanning]
+// while another holder has it. Renew it every [PlanRenew].
 func (l *Ledger) LockPlan(ctx context.Context, sourceID SourceID, profileID ProfileID, holder string) error {
 	n, err := l.write.Exec(ctx, `INSERT INTO planners (source_id, profile_id, holder, lease_until) VALUES ($1, $2, $3, @now + $4)
 		ON CONFLICT (source_id, profile_id) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
@@ -63,8 +63,8 @@ func (l *Ledger) LockPlan(ctx context.Context, sourceID SourceID, profileID Prof
 	return nil
 }
 
-// PlanLeaseUntil returns the end of the planning lease of a source and profile, in ledger time; zero
-// when no process holds it. A live holder extends it again and again.
+// PlanLeaseUntil returns the end of the planning lease of a source and profile, in ledger time;
+// zero when no process holds it. A live holder extends it again and again.
 func (l *Ledger) PlanLeaseUntil(ctx context.Context, sourceID SourceID, profileID ProfileID) (time.Time, error) {
 	var until sql.NullInt64
 	err := l.read.QueryRow(ctx, `SELECT MAX(lease_until) FROM planners WHERE source_id = $1 AND profile_id = $2`, sourceID, profileID).Scan(&until)
@@ -84,17 +84,18 @@ func (l *Ledger) UnlockPlan(ctx context.Context, sourceID SourceID, profileID Pr
 // version, and not older than the moment the run was forced.
 const resultIsCurrent = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
 
-// notListed is the SQL condition that the current listing of run r has not met a document so far. It is
-// a scalar subquery, which the database does not turn into a join: a new run has no statistics, and a
-// join would be planned for one row.
+// notListed is the SQL condition that the current listing of run r has not met a document so far.
+// It is a scalar subquery, which the database does not turn into a join: a new run has no
+// statistics, and a join would be planned for one row.
 func notListed(document string) string {
 	return `COALESCE((SELECT x.scan FROM run_documents x WHERE x.run_num = r.num AND x.document_id = ` + document + `), -1) <> r.scan`
 }
 
-// Plan adds a batch of a listing to a run, in one transaction. It creates or updates documents, skips
-// unchanged ones (a dead letter stays one), and puts the others into partitions that workers see after
-// [Ledger.Publish]. holder must hold the planning lease, else Plan fails with [ErrPlanning] and writes
-// nothing. pending, if not nil, is called for each new or changed document after the commit.
+// Plan adds a batch of a listing to a run, in one transaction. It creates or updates documents,
+// skips unchanged ones (a dead letter stays one), and puts the others into partitions that workers
+// see after [Ledger.Publish]. holder must hold the planning lease, else Plan fails with
+// [ErrPlanning] and writes nothing. pending, if not nil, is called for each new or changed document
+// after the commit.
 func (l *Ledger) Plan(ctx context.Context, run Run, holder string, entries []Entry, size PartitionSize, pending func(Entry)) (PlanCount, error) {
 	entries, repeated := firstOfEach(entries)
 	var p planBatch
@@ -196,8 +197,8 @@ func (p *planBatch) keepLease(ctx context.Context, holder string) error {
 }
 
 // upsertDocuments writes documents that are new or differ, except entries whose URI came earlier in
-// this listing. It puts each document's id into the stage, so that later statements need not look it
-// up by URI.
+// this listing. It puts each document's id into the stage, so that later statements need not look
+// it up by URI.
 func (p *planBatch) upsertDocuments(ctx context.Context) error {
 	if err := p.findDocuments(ctx); err != nil {
 		return err
@@ -221,9 +222,9 @@ func (p *planBatch) findDocuments(ctx context.Context) error {
 	return err
 }
 
-// carryUnchanged puts unchanged documents into the run: done ones as skipped, dead ones as dead. One
-// statement does it for all, because on most days nearly all documents are unchanged. CROSS JOIN keeps
-// SQLite from reading the results first and the stage for each of them.
+// carryUnchanged puts unchanged documents into the run: done ones as skipped, dead ones as dead.
+// One statement does it for all, because on most days nearly all documents are unchanged. CROSS
+// JOIN keeps SQLite from reading the results first and the stage for each of them.
 func (p *planBatch) carryUnchanged(ctx context.Context) error {
 	carried, err := p.tx.Exec(ctx, `INSERT INTO run_documents (run_num, document_id, scan, state, attempts)
 		SELECT r.num, s.document_id, r.scan, CASE res.state WHEN 'dead' THEN 'dead' ELSE 'skipped' END, res.attempts
@@ -282,8 +283,8 @@ func (p *planBatch) addRest(ctx context.Context) error {
 	return nil
 }
 
-// classifyStaged reads the documents that carryUnchanged left. fresh are new to the run; again are in it
-// and must be done again. It only counts those that cannot be read, for markUnreadable.
+// classifyStaged reads the documents that carryUnchanged left. fresh are new to the run; again are
+// in it and must be done again. It only counts those that cannot be read, for markUnreadable.
 func (p *planBatch) classifyStaged(ctx context.Context) (fresh, again []stagedDocument, err error) {
 	rows, err := p.tx.Query(ctx, `SELECT s.ord, s.document_id, s.size,
 		COALESCE((SELECT x.state FROM run_documents x WHERE x.run_num = r.num AND x.document_id = s.document_id), ''),
@@ -321,10 +322,10 @@ func (p *planBatch) classifyStaged(ctx context.Context) (fresh, again []stagedDo
 	return fresh, again, rows.Err()
 }
 
-// markListed records that documents of the run are still in the source. Workers book outcomes of the
-// same documents meanwhile: both lock the rows in the order of the documents. The lock is a statement
-// of its own: as a subquery of the UPDATE, PostgreSQL joined it by nested loops, which took seconds for
-// 20,000 documents.
+// markListed records that documents of the run are still in the source. Workers book outcomes of
+// the same documents meanwhile: both lock the rows in the order of the documents. The lock is a
+// statement of its own: as a subquery of the UPDATE, PostgreSQL joined it by nested loops, which
+// took seconds for 20,000 documents.
 func (p *planBatch) markListed(ctx context.Context) error {
 	slices.Sort(p.alreadyInRun)
 	for some := range slices.Chunk(p.alreadyInRun, 1000) {
@@ -361,8 +362,8 @@ func (p *planBatch) markUnreadable(ctx context.Context) error {
 	return err
 }
 
-// addPartitions cuts documents, in their order, into partitions limited by count and bytes. It returns
-// the partition of each document.
+// addPartitions cuts documents, in their order, into partitions limited by count and bytes. It
+// returns the partition of each document.
 func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, state partitionState, size PartitionSize, work []stagedDocument) ([]PartitionID, error) {
 	type partition struct{ documents, bytes int64 }
 	type numbered struct {
@@ -407,9 +408,10 @@ func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, 
 // partitionRows is the number of partitions in one INSERT.
 const partitionRows = 500
 
-// MarkGone marks the documents that a full listing did not meet as gone, and returns their number. match
-// selects among them, because the listing may have had filters. Summaries are kept. listed is the number
-// of documents that the listing met: when the source has no more, MarkGone does not look for any.
+// MarkGone marks the documents that a full listing did not meet as gone, and returns their number.
+// match selects among them, because the listing may have had filters. Summaries are kept. listed is
+// the number of documents that the listing met: when the source has no more, MarkGone does not look
+// for any.
 func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func(uri string, modified time.Time) bool) (int64, error) {
 	var after DocumentID
 	var total, known int64
@@ -452,8 +454,8 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 	}
 }
 
-// Publish makes planned partitions visible to workers and the run [Running], in one short transaction.
-// It fails with [ErrState], and changes nothing, when the run was stopped meanwhile.
+// Publish makes planned partitions visible to workers and the run [Running], in one short
+// transaction. It fails with [ErrState], and changes nothing, when the run was stopped meanwhile.
 func (l *Ledger) Publish(ctx context.Context, run RunID) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		n, err := tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
@@ -490,8 +492,9 @@ type Partition struct {
 	Documents, Bytes int64
 }
 
-// OpenPartitions streams the open partitions of a run, in the order of their ids, in pages of at most
-// 1,000. There are none when the run is not running. An error of each ends the stream and is returned.
+// OpenPartitions streams the open partitions of a run, in the order of their ids, in pages of at
+// most 1,000. There are none when the run is not running. An error of each ends the stream and is
+// returned.
 func (l *Ledger) OpenPartitions(ctx context.Context, run RunID, each func([]Partition) error) error {
 	return l.partitions(ctx, run, ` AND r.state = 'running'`, each)
 }
@@ -523,8 +526,8 @@ func scanPartition(rows *sql.Rows) (p Partition, err error) {
 	return p, rows.Scan(&p.ID, &p.Run, &p.Generation, &p.Documents, &p.Bytes)
 }
 
-// NextGeneration raises a partition's generation, if it is still from, and returns the current one. A
-// new generation gives the partition a new task id, where an ended task still has the old one. It
+// NextGeneration raises a partition's generation, if it is still from, and returns the current one.
+// A new generation gives the partition a new task id, where an ended task still has the old one. It
 // fails with [ErrNotFound] when there is no such partition.
 func (l *Ledger) NextGeneration(ctx context.Context, partition PartitionID, from int64) (int64, error) {
 	if _, err := l.write.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE id = $1 AND generation = $2`, partition, from); err != nil {

@@ -82,7 +82,8 @@ func (r *rival) exec(statement string) {
 	}
 }
 
-// awaitWaiting returns when somebody waits for what the transaction holds; it fails when who is to wait has ended.
+// awaitWaiting returns when somebody waits for what the transaction holds; it fails when who is to
+// wait has ended.
 func (r *rival) awaitWaiting(ended func() bool) {
 	r.f.t.Helper()
 	for waiting := false; !waiting; {
@@ -93,7 +94,8 @@ func (r *rival) awaitWaiting(ended func() bool) {
 	}
 }
 
-// A call whose end is just being booked by another process is waited for, and its answer is known: it is not paid twice.
+// A call whose end is just being booked by another process is waited for, and its answer is known:
+// it is not paid twice.
 func TestPostgresEqualCallIsBeingBooked(t *testing.T) {
 	t.Parallel()
 	db := database{url: schemas(t)(t), clock: newClock()}

@@ -8,8 +8,9 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Preview counts what [Ledger.Plan] would find in a batch of a listing, and writes nothing. It calls work
-// for each document that would be pending. A source or profile that the ledger does not know is new.
+// Preview counts what [Ledger.Plan] would find in a batch of a listing, and writes nothing. It
+// calls work for each document that would be pending. A source or profile that the ledger does not
+// know is new.
 func (l *Ledger) Preview(ctx context.Context, sourceURL, profileHash string, force bool, entries []Entry, work func(Entry)) (PlanCount, error) {
 	var count PlanCount
 	entries, count.Repeated = firstOfEach(entries)

@@ -19,8 +19,8 @@ type Pruned struct {
 }
 
 // Prune deletes runs that were finished or cancelled longer ago than age, with their rows and call
-// records, and answers of that age. Documents, results, summaries and the newest run of each source and
-// profile stay.
+// records, and answers of that age. Documents, results, summaries and the newest run of each source
+// and profile stay.
 func (l *Ledger) Prune(ctx context.Context, age time.Duration) (Pruned, error) {
 	var p Pruned
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) (err error) {

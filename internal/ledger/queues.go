@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// MarkLease is the time during which no process must have seen a queue's mark in its Redis before the
-// queue may be started in an empty Redis. Call [Ledger.SawQueue] at a third of it.
+// MarkLease is the time during which no process must have seen a queue's mark in its Redis before
+// the queue may be started in an empty Redis. Call [Ledger.SawQueue] at a third of it.
 const MarkLease = 15 * time.Second
 
 // QueueMark identifies a queue of this ledger in Redis.
@@ -37,8 +37,8 @@ func (l *Ledger) QueueMark(ctx context.Context, queue string) (QueueMark, error)
 	return m, nil
 }
 
-// SawQueue records that the mark of a queue was seen in Redis just now. Any number of processes may call
-// it; few of the calls write.
+// SawQueue records that the mark of a queue was seen in Redis just now. Any number of processes may
+// call it; few of the calls write.
 func (l *Ledger) SawQueue(ctx context.Context, queue string) error {
 	_, err := l.write.Exec(ctx, `UPDATE queues SET seen_at = @now WHERE name = $1 AND seen_at < @now - $2`, queue, (MarkLease / 6).Milliseconds())
 	if err != nil {

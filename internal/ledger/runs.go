@@ -53,8 +53,8 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	return r, err
 }
 
-// Run finds a run by its name, or by an unambiguous prefix of it; "" is the newest run. It fails with
-// [ErrNotFound], and with another error when the prefix is ambiguous.
+// Run finds a run by its name, or by an unambiguous prefix of it; "" is the newest run. It fails
+// with [ErrNotFound], and with another error when the prefix is ambiguous.
 func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	if name == "" {
 		run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
@@ -158,22 +158,22 @@ func (l *Ledger) put(ctx context.Context, insert, find string, args ...any) (int
 	return id, l.read.QueryRow(ctx, find, args[0]).Scan(&id)
 }
 
-// UnfinishedRun is the SQL condition that a run, by its name in the statement, is not over. It is the
-// condition of the index runs_unfinished.
+// UnfinishedRun is the SQL condition that a run, by its name in the statement, is not over. It is
+// the condition of the index runs_unfinished.
 func UnfinishedRun(run string) string {
 	return run + `.state <> 'finished' AND (` + run + `.reason IS NULL OR ` + run + `.reason <> 'cancelled')`
 }
 
-// superseded is the SQL condition that another run of the same source and profile as the row in runs
-// is not over.
+// superseded is the SQL condition that another run of the same source and profile as the row in
+// runs is not over.
 func superseded() string {
 	return `EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num AND ` + UnfinishedRun("o") + `)`
 }
 
 // OpenRun returns the unfinished run of a source and profile, with continued true, or starts one in
 // state [Planning]. Call it under the planning lease. With force, a run that is not forced yet is
-// forced from now on: summaries made before do not count for it. Budgets that are not nil replace those
-// of the run.
+// forced from now on: summaries made before do not count for it. Budgets that are not nil replace
+// those of the run.
 func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID ProfileID, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
 	err = l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
@@ -232,8 +232,9 @@ func runName() string {
 		strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))[:6]
 }
 
-// Stop stops a run that is planning or running, and reports whether this call did it: when many workers
-// meet the same wrong key, one of them says so. A stopped run can still be stopped as [Cancelled].
+// Stop stops a run that is planning or running, and reports whether this call did it: when many
+// workers meet the same wrong key, one of them says so. A stopped run can still be stopped as
+// [Cancelled].
 func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message string) (bool, error) {
 	states := `('planning', 'running')`
 	if reason == Cancelled {
@@ -248,9 +249,9 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 }
 
 // Resume continues a stopped run. Caps that are not nil replace those of the run. It fails with
-// [ErrState] when the run is not stopped, is cancelled, or has a successor. Open partitions get a new
-// generation, because tasks of the old one may still be in progress. A run without open partitions is
-// finished at once.
+// [ErrState] when the run is not stopped, is cancelled, or has a successor. Open partitions get a
+// new generation, because tasks of the old one may still be in progress. A run without open
+// partitions is finished at once.
 func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens *int64) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
@@ -277,8 +278,9 @@ func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens
 	return err
 }
 
-// FinishRun finishes a running run that has no open partition, and reports whether it did. Call it after
-// the commit that closed a partition: when two are closed at once, one of the calls sees both.
+// FinishRun finishes a running run that has no open partition, and reports whether it did. Call it
+// after the commit that closed a partition: when two are closed at once, one of the calls sees
+// both.
 func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
 	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'finished', reason = NULL, finished_at = @now WHERE num = $1 AND state = 'running'
 		AND NOT EXISTS (SELECT 1 FROM partitions WHERE run_num = $2 AND state <> 'done')`, run, run)

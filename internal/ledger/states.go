@@ -14,7 +14,8 @@ const (
 // Reason why a run is stopped.
 type Reason string
 
-// The reasons of a stop. A cancelled run is over: the next run of its source and profile is a new one.
+// The reasons of a stop. A cancelled run is over: the next run of its source and profile is a new
+// one.
 const (
 	Budget    Reason = "budget"
 	Halted    Reason = "halted"
@@ -31,8 +32,8 @@ const (
 	partitionDone    partitionState = "done"
 )
 
-// DocumentState is the state of a document in a run, or of its last result under a profile. In a run
-// it is pending, claimed, done, skipped or dead; a result is done, dead, retry or dropped.
+// DocumentState is the state of a document in a run, or of its last result under a profile. In a
+// run it is pending, claimed, done, skipped or dead; a result is done, dead, retry or dropped.
 type DocumentState string
 
 // The states of a document.

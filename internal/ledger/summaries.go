@@ -71,9 +71,9 @@ type lookup struct {
 	found *Summary
 }
 
-// Summary finds a summary by its name. It fails with [ErrNotFound] when there is none, or when it was
-// made before since (zero: any). It is for workers: look-ups of many documents share a transaction with
-// their writes.
+// Summary finds a summary by its name. It fails with [ErrNotFound] when there is none, or when it
+// was made before since (zero: any). It is for workers: look-ups of many documents share a
+// transaction with their writes.
 func (l *Ledger) Summary(ctx context.Context, name string, since time.Time) (Summary, error) {
 	s := &lookup{name: name, since: sinceMillis(since)}
 	if err := l.commits.add(ctx, func(tx *batch) { tx.lookups = append(tx.lookups, s) }); err != nil {

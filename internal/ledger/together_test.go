@@ -93,7 +93,8 @@ func testDayBudgetTogether(t *testing.T, db database) {
 	s.spendTogether()
 }
 
-// spendTogether spends 1000: reservations of one transaction are made one after the other, and what does not fit says why.
+// spendTogether spends 1000: reservations of one transaction are made one after the other, and what
+// does not fit says why.
 func (s *spender) spendTogether() {
 	s.t.Helper()
 	s.cost = 0

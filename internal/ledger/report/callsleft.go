@@ -8,7 +8,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// sampledCalls is the number of a run's latest calls that estimate the reservation of its next call.
+// sampledCalls is the number of a run's latest calls that estimate the reservation of its next
+// call.
 const sampledCalls = 100
 
 // CallsLeft estimates how many calls the rest of a run's caps, and of a cap on the day (nil: none),

@@ -31,9 +31,9 @@ func (r Reports) Sources(ctx context.Context) ([]Source, error) {
 	return all, nil
 }
 
-// uriOf returns the URI that the document at an address would have in the source; ok is false when the
-// address cannot be in it. An address is the source's URL, a slash and the URI, or for a local source
-// the absolute path.
+// uriOf returns the URI that the document at an address would have in the source; ok is false when
+// the address cannot be in it. An address is the source's URL, a slash and the URI, or for a local
+// source the absolute path.
 func (s Source) uriOf(address string) (uri string, ok bool) {
 	bases, name := s.addresses()
 	for _, base := range bases {
@@ -51,8 +51,8 @@ func (s Source) uriOf(address string) (uri string, ok bool) {
 	return "", false
 }
 
-// addresses lists the ways to write a source: its URL, its URL without the query, and its path. name is
-// the last element of the path: the document's name where the source is one file.
+// addresses lists the ways to write a source: its URL, its URL without the query, and its path.
+// name is the last element of the path: the document's name where the source is one file.
 func (s Source) addresses() (bases []string, name string) {
 	bases = []string{s.URL}
 	u, err := url.Parse(s.URL)
@@ -99,9 +99,9 @@ type Document struct {
 	History       []Event
 }
 
-// Documents finds documents by their URI as listed, by their source's URL, a slash and the URI, or by
-// their absolute local path. It returns one [Document] for each profile, the newest outcome first, and
-// at most limit. When there is none it returns none and no error.
+// Documents finds documents by their URI as listed, by their source's URL, a slash and the URI, or
+// by their absolute local path. It returns one [Document] for each profile, the newest outcome
+// first, and at most limit. When there is none it returns none and no error.
 func (r Reports) Documents(ctx context.Context, uri string, limit int) ([]Document, error) {
 	sources, err := r.Sources(ctx)
 	if err != nil {
@@ -177,8 +177,8 @@ func (r Reports) document(ctx context.Context, source Source, uri string) ([]Doc
 	return views, nil
 }
 
-// currentState combines a document's state in its newest run with its last result. A skipped document
-// has the result of an earlier run.
+// currentState combines a document's state in its newest run with its last result. A skipped
+// document has the result of an earlier run.
 func currentState(inRun, result ledger.DocumentState) ledger.DocumentState {
 	switch {
 	case inRun == ledger.DocumentPending, inRun == ledger.DocumentClaimed:
@@ -200,8 +200,8 @@ func (r Reports) history(ctx context.Context, document ledger.DocumentID, profil
 		WHERE h.document_id = $1 AND (r.num IS NULL OR r.profile_id = $2) ORDER BY h.id`, document, profile)
 }
 
-// SimilarURIs lists up to limit URIs that contain a text; case does not matter. It reads URIs until it
-// has enough, all of them if need be.
+// SimilarURIs lists up to limit URIs that contain a text; case does not matter. It reads URIs until
+// it has enough, all of them if need be.
 func (r Reports) SimilarURIs(ctx context.Context, text string, limit int) ([]string, error) {
 	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text))
 	return sqldb.Collect(ctx, r.read, func(rows *sql.Rows) (uri string, err error) { return uri, rows.Scan(&uri) },

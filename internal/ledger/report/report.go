@@ -1,6 +1,6 @@
 // Package report answers questions about a ledger: statistics, documents, summaries to export, and
-// how far a budget reaches. It owns queries that write nothing and wait for no writer. It refuses to
-// own the protocol of runs, claims and calls (internal/ledger) and any output format.
+// how far a budget reaches. It owns queries that write nothing and wait for no writer. It refuses
+// to own the protocol of runs, claims and calls (internal/ledger) and any output format.
 package report
 
 import (

@@ -10,12 +10,12 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// Stats describe a ledger now, all runs together. They cost about the same for ten documents and for
-// ten million.
+// Stats describe a ledger now, all runs together. They cost about the same for ten documents and
+// for ten million.
 type Stats struct {
 	Counts ledger.Counts
-	// Remaining counts the open documents of unfinished runs. Above 100,000 it counts whole partitions,
-	// so that those in work count in full.
+	// Remaining counts the open documents of unfinished runs. Above 100,000 it counts whole
+	// partitions, so that those in work count in full.
 	Remaining   int64
 	DeadLetters map[ledger.Class]int64 // by class, with documents that are gone
 	Runs        map[ledger.State]int64
@@ -117,7 +117,8 @@ func countBy[K ~string](ctx context.Context, r Reports, statement string) (map[K
 	return counts, nil
 }
 
-// Flagged counts the documents that a run has done and whose summary has findings. It reads only those.
+// Flagged counts the documents that a run has done and whose summary has findings. It reads only
+// those.
 func (r Reports) Flagged(ctx context.Context, run ledger.RunID) (int64, error) {
 	var n int64
 	err := r.read.QueryRow(ctx, `SELECT COUNT(*) FROM run_documents WHERE run_num = $1 AND flagged = 1 AND state = 'done'`, run).Scan(&n)

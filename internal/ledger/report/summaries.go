@@ -19,8 +19,8 @@ type SummaryFilter struct {
 }
 
 // Summaries streams the summaries of documents, ordered by source, URI and profile. A document that
-// has changed keeps the summary of its old version until the new one is done; a dead letter has none.
-// An error of each ends the stream and is returned.
+// has changed keeps the summary of its old version until the new one is done; a dead letter has
+// none. An error of each ends the stream and is returned.
 func (r Reports) Summaries(ctx context.Context, f SummaryFilter, each func(ledger.Exported) error) error {
 	var where strings.Builder
 	var args []any
@@ -73,9 +73,9 @@ type SourceProfile struct {
 	Model     string
 }
 
-// SourceProfiles lists every source with each profile that a run of it had. Sources come in the order
-// of [Reports.Summaries]. The profile of a source's newest finished run comes first, and profiles
-// without a finished run come last.
+// SourceProfiles lists every source with each profile that a run of it had. Sources come in the
+// order of [Reports.Summaries]. The profile of a source's newest finished run comes first, and
+// profiles without a finished run come last.
 func (r Reports) SourceProfiles(ctx context.Context) ([]SourceProfile, error) {
 	runs, err := sqldb.Collect(ctx, r.read, func(rows *sql.Rows) (p SourceProfile, err error) {
 		return p, rows.Scan(&p.SourceID, &p.ProfileID, &p.Source, &p.Profile, &p.Model)

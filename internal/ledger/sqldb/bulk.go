@@ -22,8 +22,8 @@ func (db *DB) BulkTx(ctx context.Context, f func(tx BulkTx) error) error {
 	return db.tryTx(ctx, conn, func(tx *sql.Tx) error { return f(BulkTx{Handle{db, tx}, conn, tx}) })
 }
 
-// FillTemp makes an empty temporary table and loads n rows into it; fill sets row i. definition lists
-// the columns with their types. The table may be gone after the transaction.
+// FillTemp makes an empty temporary table and loads n rows into it; fill sets row i. definition
+// lists the columns with their types. The table may be gone after the transaction.
 func (t BulkTx) FillTemp(ctx context.Context, table, definition string, columns []string, n int, fill func(i int, row []any)) error {
 	return t.db.dialect.fillTemp(ctx, t.conn, t.tx, table, definition, columns, n, fill)
 }

@@ -78,7 +78,8 @@ func checkVersion(version, newest int) error {
 	return nil
 }
 
-// statements removes the comments of a file and splits it: a single statement works on every driver.
+// statements removes the comments of a file and splits it: a single statement works on every
+// driver.
 func statements(file string) []string {
 	var code strings.Builder
 	for line := range strings.Lines(file) {

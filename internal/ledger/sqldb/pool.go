@@ -14,8 +14,9 @@ import (
 // growAfter is how long a pool keeps its smaller size after the server refused a connection.
 const growAfter = time.Minute
 
-// openAdaptive opens a pool that shrinks when the server has no connection left. A pool of fixed size
-// would ask for a new connection at each statement and fail, although one of its own is free soon.
+// openAdaptive opens a pool that shrinks when the server has no connection left. A pool of fixed
+// size would ask for a new connection at each statement and fail, although one of its own is free
+// soon.
 func openAdaptive(connector driver.Connector, connections int) *sql.DB {
 	a := &adaptivePool{Connector: connector, wanted: connections}
 	a.pool = sql.OpenDB(a)

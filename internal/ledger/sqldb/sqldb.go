@@ -1,6 +1,7 @@
-// Package sqldb runs one SQL on SQLite and on PostgreSQL. It owns drivers, connection pools, compiled
-// statements, transactions and their retries, migrations, bulk loading, and the few words in which
-// the two databases differ. It refuses to own tables: it knows nothing of runs or documents.
+// Package sqldb runs one SQL on SQLite and on PostgreSQL. It owns drivers, connection pools,
+// compiled statements, transactions and their retries, migrations, bulk loading, and the few words
+// in which the two databases differ. It refuses to own tables: it knows nothing of runs or
+// documents.
 package sqldb
 
 import (
@@ -20,8 +21,8 @@ type Options struct {
 	Now         func() time.Time // replaces the database's clock, for tests
 }
 
-// DB is an open database. It is safe for concurrent use by goroutines, and by any number of processes
-// on one database.
+// DB is an open database. It is safe for concurrent use by goroutines, and by any number of
+// processes on one database.
 type DB struct {
 	dialect dialect
 	now     func() time.Time
@@ -29,7 +30,8 @@ type DB struct {
 	write   *sql.DB
 }
 
-// Open opens `sqlite:PATH` or `postgres://…` and waits for the first connection. Close it after use.
+// Open opens `sqlite:PATH` or `postgres://…` and waits for the first connection. Close it after
+// use.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	o.Connections = cmp.Or(o.Connections, 4)
 	db := &DB{now: o.Now}
@@ -89,8 +91,8 @@ func (db *DB) Bound(ctx context.Context, d time.Duration) (context.Context, cont
 	return db.dialect.bound(ctx, d)
 }
 
-// RowLock is the clause after a SELECT that locks its rows in the order of the SELECT. It is empty on
-// SQLite, where only one transaction writes.
+// RowLock is the clause after a SELECT that locks its rows in the order of the SELECT. It is empty
+// on SQLite, where only one transaction writes.
 func (db *DB) RowLock() string { return db.dialect.rowLock() }
 
 // IndexedBy is the clause after a table's name that makes SQLite use an index: SQLite keeps no
@@ -156,8 +158,8 @@ type Reader interface {
 	IndexedBy(index string) string
 }
 
-// Collect reads all rows of a query into memory, each with scan. It returns an empty slice, not nil,
-// when there are none.
+// Collect reads all rows of a query into memory, each with scan. It returns an empty slice, not
+// nil, when there are none.
 func Collect[T any](ctx context.Context, from Reader, scan func(*sql.Rows) (T, error), statement string, args ...any) ([]T, error) {
 	rows, err := from.Query(ctx, statement, args...)
 	if err != nil {
@@ -185,8 +187,8 @@ func (db *DB) Tx(ctx context.Context, f func(tx Handle) error) error {
 	return db.tryTx(ctx, db.write, func(tx *sql.Tx) error { return f(Handle{db, tx}) })
 }
 
-// LockTable waits until no transaction that changed the table is open, and keeps others from changing
-// it until tx ends. On SQLite it does nothing, because only one transaction writes.
+// LockTable waits until no transaction that changed the table is open, and keeps others from
+// changing it until tx ends. On SQLite it does nothing, because only one transaction writes.
 func (db *DB) LockTable(ctx context.Context, tx Handle, table string) error {
 	if lock := db.dialect.lockTable(table); lock != "" {
 		_, err := tx.Exec(ctx, lock)

@@ -22,8 +22,8 @@ const sqliteRows = 1000
 // rows are hashes, so the same pages are written again soon: fewer checkpoints write less.
 const checkpointPages = 4000
 
-// openSQLite opens one connection that writes and several that read. SQLite has one writer at a time,
-// and a queue for it in this process is fairer than SQLite's busy handler.
+// openSQLite opens one connection that writes and several that read. SQLite has one writer at a
+// time, and a queue for it in this process is fairer than SQLite's busy handler.
 func openSQLite(ctx context.Context, path string, connections int) (write, read *sql.DB, err error) {
 	if path == "" {
 		return nil, nil, errors.New("ledger sqlite: the path is missing; for example sqlite:.gistmill/ledger.db")
@@ -151,8 +151,8 @@ func (sqliteDialect) insert(ctx context.Context, _ *sql.Conn, tx *sql.Tx, table 
 	return nil
 }
 
-// questionMarks is "(?,?),(?,?)…". SQLite takes $1 for a name, and its time to find names grows with
-// the square of their number.
+// questionMarks is "(?,?),(?,?)…". SQLite takes $1 for a name, and its time to find names grows
+// with the square of their number.
 func questionMarks(rows, columns int) string {
 	row := "(" + strings.Repeat("?,", columns-1) + "?)"
 	return strings.Repeat(row+",", rows-1) + row

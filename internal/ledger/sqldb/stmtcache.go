@@ -46,7 +46,8 @@ func (k stmtCacheConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &cachingConn{fullConn: full, idle: map[string]driver.Stmt{}}, nil
 }
 
-// fullConn lists what a wrapper must pass on, or database/sql falls back to calls without a context.
+// fullConn lists what a wrapper must pass on, or database/sql falls back to calls without a
+// context.
 type fullConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -64,8 +65,8 @@ type cachingConn struct {
 	idle map[string]driver.Stmt // compiled and not running, by their text
 }
 
-// get returns a statement for the caller alone until put: one whose rows are being read must not run
-// a second time.
+// get returns a statement for the caller alone until put: one whose rows are being read must not
+// run a second time.
 func (c *cachingConn) get(ctx context.Context, query string) (driver.Stmt, error) {
 	if s, ok := c.idle[query]; ok {
 		delete(c.idle, query)

@@ -14,9 +14,10 @@ import (
 // frozen process, or a machine without power or network, would otherwise hold its locks until TCP
 // gives up after hours, and every other process waits
 // (https://www.postgresql.org/docs/current/runtime-config-client.html,
-// idle_in_transaction_session_timeout). 15 s is half a lease of a worker: when the lease has lapsed,
-// the worker holds no lock. LOCAL, because a pooler may hand the session on. A planner that falls
-// silent in the middle of a COPY counts as active: other planners wait for it until TCP gives up.
+// idle_in_transaction_session_timeout). 15 s is half a lease of a worker: when the lease has
+// lapsed, the worker holds no lock. LOCAL, because a pooler may hand the session on. A planner that
+// falls silent in the middle of a COPY counts as active: other planners wait for it until TCP gives
+// up.
 const beginBounded = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 15000"
 
 // boundedConnector opens PostgreSQL connections whose transactions begin with beginBounded.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// maxChunk is the largest number of rows in one statement of [Chunks]. On SQLite a row costs the same
-// from about four rows on; on a server each statement costs a round trip.
+// maxChunk is the largest number of rows in one statement of [Chunks]. On SQLite a row costs the
+// same from about four rows on; on a server each statement costs a round trip.
 const maxChunk = 32
 
 // Chunks cuts rows into chunks whose lengths are powers of two. A connection that keeps compiled
@@ -29,8 +29,8 @@ func Chunks[T any](rows []T) iter.Seq[[]T] {
 	}
 }
 
-// ValuesCTE begins a statement that reads its parameters as rows of a table "args". columns lists names
-// with types, as in "run BIGINT, name TEXT"; the parameters are those of row after row.
+// ValuesCTE begins a statement that reads its parameters as rows of a table "args". columns lists
+// names with types, as in "run BIGINT, name TEXT"; the parameters are those of row after row.
 func (db *DB) ValuesCTE(rows int, columns string) string {
 	var names, types []string
 	for column := range strings.SplitSeq(columns, ", ") {
