@@ -18,27 +18,27 @@ func testBudget(t *testing.T, db database) {
 	_, _, err := f.OpenRun(ctx, f.source, f.profile, false, &budget, nil)
 	f.ok(err)
 	reserve, cost := int64(600), int64(300)
-	intent := func(name string) ledger.Reservation {
+	reservation := func(name string) ledger.Reservation {
 		return ledger.Reservation{Run: run.ID, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
 	}
-	call, _, err := f.BeginCall(ctx, intent("a"))
+	call, _, err := f.BeginCall(ctx, reservation("a"))
 	f.ok(err)
-	_, _, err = f.BeginCall(ctx, intent("b"))
+	_, _, err = f.BeginCall(ctx, reservation("b"))
 	f.refused(err, ledger.ErrReserved) // what is in flight counts
-	f.ok(f.EndCall(ctx, call, intent("a"), ledger.Answer{CostNano: &cost, TokensIn: 1}))
-	call, _, err = f.BeginCall(ctx, intent("b"))
+	f.ok(f.EndCall(ctx, call, reservation("a"), ledger.Answer{CostNano: &cost, TokensIn: 1}))
+	call, _, err = f.BeginCall(ctx, reservation("b"))
 	f.ok(err)
-	f.ok(f.FailCall(ctx, call, intent("b"), "transient", ledger.Answer{CostNano: &reserve}))
-	_, _, err = f.BeginCall(ctx, intent("b"))
+	f.ok(f.FailCall(ctx, call, reservation("b"), "transient", ledger.Answer{CostNano: &reserve}))
+	_, _, err = f.BeginCall(ctx, reservation("b"))
 	f.refused(err, ledger.ErrBudget)
 	must(f.Stop(ctx, run.ID, ledger.Budget, ""))(t)
 	raised := int64(1500)
 	f.ok(f.Resume(ctx, run.ID, &raised, nil))
-	_, _, err = f.BeginCall(ctx, intent("b"))
+	_, _, err = f.BeginCall(ctx, reservation("b"))
 	f.ok(err)
 }
 
-// spender is a run with calls that reserve and cost so many nano-USD.
+// spender is a run whose calls reserve and cost fixed amounts in nano-USD.
 type spender struct {
 	*fixture
 	run           ledger.Run
@@ -46,17 +46,17 @@ type spender struct {
 	dayCap        *int64
 }
 
-func (s *spender) intent(name string) ledger.Reservation {
+func (s *spender) reservation(name string) ledger.Reservation {
 	return ledger.Reservation{
 		Run: s.run.ID, Document: 1, Worker: s.worker, Name: name, ReservedNano: &s.reserve, ReservedTokens: 1, DayCapNano: s.dayCap,
 	}
 }
 
 func (s *spender) begin(name string) (end func(), err error) {
-	call, _, err := s.BeginCall(s.t.Context(), s.intent(name))
+	call, _, err := s.BeginCall(s.t.Context(), s.reservation(name))
 	return func() {
 		s.t.Helper()
-		s.ok(s.EndCall(s.t.Context(), call, s.intent(name), ledger.Answer{CostNano: &s.cost, TokensIn: 1}))
+		s.ok(s.EndCall(s.t.Context(), call, s.reservation(name), ledger.Answer{CostNano: &s.cost, TokensIn: 1}))
 	}, err
 }
 
@@ -73,16 +73,16 @@ func (s *spender) budget(nano int64) {
 	s.ok(err)
 }
 
-// A call that is not made after all costs nothing, and its name is free.
+// A call that was not made costs nothing, and its name is free.
 func testDroppedCallIsNothing(t *testing.T, db database) {
 	s := newSpender(t, db)
 	s.budget(1000)
-	in := s.intent("dropped")
-	for range 3 { // of which two would fit in
+	in := s.reservation("dropped")
+	for range 3 { // two would fit
 		call, _, err := s.BeginCall(t.Context(), in)
 		s.ok(err)
 		s.ok(s.DropCall(t.Context(), call, in))
-		s.ok(s.DropCall(t.Context(), call, in)) // when nobody knows whether it came through
+		s.ok(s.DropCall(t.Context(), call, in)) // a second time, as after a lost reply
 	}
 	_, account, err := s.Totals(t.Context(), s.run.ID)
 	s.ok(err)
@@ -91,15 +91,15 @@ func testDroppedCallIsNothing(t *testing.T, db database) {
 	}
 }
 
-// A reservation waits for those in flight, and is refused when it does not fit into what is
-// settled.
+// A reservation waits for calls in flight, and is refused when it does not fit into the rest that
+// they cannot give back.
 func testBudgetWaitsForInFlight(t *testing.T, db database) {
 	s := newSpender(t, db)
 	s.budget(1000)
 	for calls := 0; ; calls++ {
 		first, err := s.begin(fmt.Sprintf("first %d", calls))
 		if errors.Is(err, ledger.ErrBudget) {
-			// 7 settled calls leave 300, which no reservation fits into.
+			// 7 ended calls leave 300, too little for a reservation.
 			if calls != 7 {
 				t.Errorf("stopped after %d calls, want 7", calls)
 			}
@@ -120,14 +120,14 @@ func testBudgetWaitsForInFlight(t *testing.T, db database) {
 
 func testBudgetWantsPrices(t *testing.T, db database) {
 	s := newSpender(t, db)
-	unpriced := s.intent("unpriced")
+	unpriced := s.reservation("unpriced")
 	unpriced.ReservedNano = nil
 	call, _, err := s.BeginCall(t.Context(), unpriced)
 	s.ok(err)
 	s.ok(s.EndCall(t.Context(), call, unpriced, ledger.Answer{TokensIn: 1}))
 	today := must(s.Today(t.Context()))(t)
 	if today.CostKnown {
-		t.Error("the day's cost is said to be known")
+		t.Error("the day's cost is reported as known")
 	}
 	unpriced.Name, unpriced.DayCapNano = "under a day's cap", new(int64)
 	_, _, err = s.BeginCall(t.Context(), unpriced)
@@ -145,7 +145,7 @@ func testBudgetWantsPrices(t *testing.T, db database) {
 	s.refused(err, ledger.ErrUnpriced)
 }
 
-// A cap that is set while calls are begun and ended elsewhere counts each of them once.
+// A cap that is set while other processes start and end calls counts each call once.
 func testBudgetSetWhileCalling(t *testing.T, db database) {
 	s := newSpender(t, db)
 	const big = 1_000_000
@@ -153,7 +153,7 @@ func testBudgetSetWhileCalling(t *testing.T, db database) {
 	s.budgetLeft(big-100*calls, big)
 }
 
-// budgetLeft checks how much of a cap is left, by reserving it.
+// budgetLeft checks the rest of a cap by reserving it.
 func (s *spender) budgetLeft(left, most int64) {
 	s.t.Helper()
 	s.reserve = left + 1
@@ -167,8 +167,8 @@ func (s *spender) budgetLeft(left, most int64) {
 	}
 }
 
-// whileCalling makes calls in two more processes, of which each has several at once, while set is
-// called; it returns how many calls there were.
+// whileCalling runs set while two more processes make several calls at once each. It returns the
+// number of calls.
 func (s *spender) whileCalling(set func(process int)) int64 {
 	s.t.Helper()
 	const each, rounds = 8, 12
@@ -220,8 +220,8 @@ func testDayBudgetSetWhileCalling(t *testing.T, db database) {
 	capped.budgetLeft(most-100*calls, most)
 }
 
-// A day's cap holds for all runs of the ledger, also for what was spent before it was set, and ends
-// with the day in UTC.
+// A day's cap applies to all runs of the ledger. What was spent before it was set counts, and it
+// ends with the day in UTC.
 func testDayBudget(t *testing.T, db database) {
 	s := newSpender(t, db)
 	most := int64(1000)
@@ -235,11 +235,11 @@ func testDayBudget(t *testing.T, db database) {
 	capped := *s
 	capped.dayCap = &most
 	_, err = capped.begin("a")
-	s.refused(err, ledger.ErrReserved) // 300 are settled, 400 reserved
+	s.refused(err, ledger.ErrReserved) // 300 are spent, 400 reserved
 	end()
 	end, err = capped.begin("a")
 	s.ok(err)
-	end() // 500 are settled
+	end() // 500 are spent
 
 	other := capped
 	other.profile = must(s.PutProfile(t.Context(), "other", "model", "{}"))(t)
@@ -249,7 +249,7 @@ func testDayBudget(t *testing.T, db database) {
 	s.ok(err)
 	end()
 	uncapped := *s
-	end, err = uncapped.begin("c") // is not held by the cap, and counts
+	end, err = uncapped.begin("c") // has no cap of its own, and counts
 	s.ok(err)
 	end()
 	_, err = other.begin("d")
@@ -263,7 +263,7 @@ func testDayBudget(t *testing.T, db database) {
 	end, err = other.begin("d")
 	s.ok(err)
 	db.clock.advance(21 * time.Hour)
-	end() // counts on the day it was begun
+	end() // counts on the day it started
 	for i := range 7 {
 		end, err = other.begin(fmt.Sprintf("next day %d", i))
 		s.ok(err)
@@ -274,7 +274,7 @@ func testDayBudget(t *testing.T, db database) {
 	}
 }
 
-// The run's cap is looked at too, and what it refuses is not left in the day's figure.
+// The run's cap applies as well, and a call that it refuses does not count on the day.
 func testDayAndRunBudget(t *testing.T, db database) {
 	s := newSpender(t, db)
 	most := int64(1000)
@@ -288,13 +288,13 @@ func testDayAndRunBudget(t *testing.T, db database) {
 	_, err := s.begin("beyond the run's cap")
 	s.refused(err, ledger.ErrBudget)
 	if day := (*ledger.DayBudgetError)(nil); errors.As(err, &day) {
-		t.Error("it is said to be the day's cap")
+		t.Error("the error names the day's cap")
 	}
 	s.budget(10_000)
 	s.budgetLeft(800, most)
 }
 
-// What is pruned was spent all the same.
+// The cost of pruned calls still counts.
 func testDayOutlivesPrune(t *testing.T, db database) {
 	s := newSpender(t, db)
 	end, err := s.begin("a")

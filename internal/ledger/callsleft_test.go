@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// What a budget still feeds is told in calls, those in flight included.
+// CallsLeft counts the calls that a budget allows, with those in flight.
 func testCallsLeft(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
@@ -28,14 +28,14 @@ func testCallsLeft(t *testing.T, db database) {
 	end, err := s.begin("a")
 	f.ok(err)
 	if calls, limited := left(nil); !limited || calls != 10 {
-		t.Errorf("%v calls, limited %v; want 1 in flight and 9 that 900 feed", calls, limited)
+		t.Errorf("%v calls, limited %v; want 1 in flight and 9 for the rest of 900", calls, limited)
 	}
 	end()
 	if calls, _ := left(nil); calls != 9.5 {
-		t.Errorf("%v calls; want what 950 feed", calls)
+		t.Errorf("%v calls; want those for 950", calls)
 	}
 	if calls, _ := left(&dayCap); calls > 2.5 {
-		t.Errorf("%v calls; the day feeds at most 2.5", calls)
+		t.Errorf("%v calls; the day allows at most 2.5", calls)
 	}
 	all := int64(1000)
 	s.reserve, s.cost = 950, 950

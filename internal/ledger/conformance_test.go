@@ -27,7 +27,7 @@ func newClock() *clock {
 	return c
 }
 
-// database is where one test's ledger lives; every Open of its URL is one more process.
+// database is the place of one test's ledger; each Open of its URL is one more process.
 type database struct {
 	url   string
 	clock *clock
@@ -52,7 +52,7 @@ func TestSQLite(t *testing.T) {
 	conform(t, func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "ledger.db") })
 }
 
-// conform holds what every ledger does, whatever database it is on.
+// conform runs the tests that every ledger must pass, on one kind of database.
 func conform(t *testing.T, newURL func(*testing.T) string) {
 	for name, test := range map[string]func(*testing.T, database){
 		"MigrateAtOnce":                   testMigrateAtOnce,
@@ -143,7 +143,7 @@ func setUp(t *testing.T, db database) *fixture {
 	return f
 }
 
-// dead takes every worker that has lapsed for dead.
+// dead accepts every lapsed worker as dead.
 func dead(ledger.WorkerID) bool { return true }
 
 func must[T any](v T, err error) func(*testing.T) T {
@@ -173,7 +173,7 @@ func entries(n int) []ledger.Entry {
 
 var size = ledger.PartitionSize{Documents: 4, Bytes: 1 << 20}
 
-// plan runs a whole plan of a listing and publishes it.
+// plan plans a listing and publishes it.
 func (f *fixture) plan(force bool, batches ...[]ledger.Entry) (ledger.Run, ledger.PlanCount) {
 	f.t.Helper()
 	run, count := f.planInvisible(force, batches...)
@@ -228,7 +228,7 @@ func (f *fixture) closeAll(run ledger.Run) {
 	}
 }
 
-// work does everything of a run that is open.
+// work does all open documents of a run and returns their number.
 func (f *fixture) work(run ledger.Run) int {
 	f.t.Helper()
 	claimed := f.claimAll(run)
@@ -247,7 +247,7 @@ func (f *fixture) totals(run ledger.Run, want ledger.Totals) {
 		f.t.Errorf("totals (-want +got):\n%s", diff)
 	}
 	if !got.Balanced() {
-		f.t.Errorf("books do not balance: %+v", got)
+		f.t.Errorf("totals do not balance: %+v", got)
 	}
 }
 
@@ -404,7 +404,7 @@ func testSourceGrowsInMidRun(t *testing.T, db database) {
 	f.totals(run, ledger.Totals{Total: 10, Done: 10})
 	f.state(run, ledger.Finished)
 	next, count := f.plan(false, all)
-	if count.Pending != 1 { // what was read of doc005 was its old version
+	if count.Pending != 1 { // the worker read the old version of doc005
 		t.Errorf("next count %+v", count)
 	}
 	f.work(next)
@@ -434,7 +434,7 @@ func testUnreadableIsDeadOnce(t *testing.T, db database) {
 	f.work(mended)
 	f.totals(mended, ledger.Totals{Total: 3, Skipped: 2, Done: 1})
 	if letters := f.dead(ledger.DeadFilter{}); len(letters) != 0 {
-		t.Errorf("dead after mending %+v", letters)
+		t.Errorf("dead after the repair %+v", letters)
 	}
 }
 
@@ -531,7 +531,7 @@ func testStaleOutcomeIsRefused(t *testing.T, db database) {
 	}
 	f.refused(f.done(old), ledger.ErrStale) // not yet claimed by another
 	if _, err := f.Summary(t.Context(), "summary of "+old.URI+old.Version, time.Time{}); err != nil {
-		t.Errorf("the paid summary was thrown away: %v", err)
+		t.Errorf("the paid summary is lost: %v", err)
 	}
 	other := must(f.Register(t.Context(), "host-2"))(t)
 	next := must(f.Claim(t.Context(), other, f.partitions(run)[0].ID, 10))(t)
@@ -553,7 +553,7 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 	f.ok(f.Renew(t.Context(), f.worker, nil))
 	db.clock.advance(ledger.Lease - time.Second)
 	if p := must(f.RecoverLapsed(t.Context(), dead))(t); len(p) != 0 {
-		t.Errorf("took from a live worker: %+v", p)
+		t.Errorf("recovered a live worker: %+v", p)
 	}
 	db.clock.advance(2 * time.Second)
 	if n := must(f.LiveWorkers(t.Context()))(t); n != 0 {
@@ -567,8 +567,8 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 	}
 }
 
-// Who was taken for dead takes nothing before it has renewed: when it then dies, nobody would look
-// for what it held again.
+// A worker whose claims were released takes nothing before it has renewed its lease: recovery would
+// not look for its claims a second time.
 func testLapsedWorkerTakesNothing(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(2))
@@ -601,7 +601,7 @@ func testLeaveHandsBack(t *testing.T, db database) {
 	f.worker = must(f.Register(t.Context(), "host-2"))(t)
 	for _, c := range f.claimAll(run) {
 		if c.Suspect || c.Attempts != 0 {
-			t.Errorf("handed back %+v", c)
+			t.Errorf("released %+v", c)
 		}
 		f.ok(f.done(c))
 	}
@@ -618,7 +618,7 @@ func testCountedCrashStands(t *testing.T, db database) {
 		}
 		f.ok(f.CountCrash(t.Context(), f.worker, claimed[1], 1))
 		f.ok(f.CountCrash(t.Context(), f.worker, claimed[1], -1)) // it was read to its end
-		f.ok(f.CountCrash(t.Context(), f.worker, claimed[0], 1))  // and here the worker dies
+		f.ok(f.CountCrash(t.Context(), f.worker, claimed[0], 1))  // the worker dies here
 		db.clock.advance(ledger.Lease + time.Second)
 		must(f.RecoverLapsed(t.Context(), dead))(t)
 		f.refused(f.CountCrash(t.Context(), f.worker, claimed[0], -1), ledger.ErrStale)
@@ -661,7 +661,7 @@ func testStopAndResume(t *testing.T, db database) {
 	if must(f.Stop(ctx, run.ID, ledger.Halted, "the key is wrong"))(t) {
 		t.Error("stopped twice")
 	}
-	f.ok(f.done(claimed[1])) // what was in flight still counts
+	f.ok(f.done(claimed[1])) // outcomes in flight still count
 	for _, c := range claimed[2:] {
 		f.ok(f.Release(ctx, f.worker, c, 0))
 	}
@@ -693,7 +693,7 @@ func testCancelledRunIsOver(t *testing.T, db database) {
 	if next.ID == run.ID || count.Skipped != 1 || count.Pending != 3 {
 		t.Errorf("after a cancelled run: same %v, %+v", next.ID == run.ID, count)
 	}
-	f.refused(f.Resume(t.Context(), run.ID, nil, nil), ledger.ErrState) // the next one is under way
+	f.refused(f.Resume(t.Context(), run.ID, nil, nil), ledger.ErrState) // it has a successor
 }
 
 func testCallsOfOneNamePayOnce(t *testing.T, db database) {
@@ -705,7 +705,7 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	call, known, err := f.BeginCall(ctx, in)
 	f.ok(err)
 	if known != nil {
-		t.Fatal("an answer from nowhere")
+		t.Fatal("got an answer before any call")
 	}
 	_, _, err = f.BeginCall(ctx, in)
 	f.refused(err, ledger.ErrBusy)
@@ -729,8 +729,8 @@ func testCallsOfOneNamePayOnce(t *testing.T, db database) {
 	}
 }
 
-// A call whose recording was committed and not heard of is recorded again: it is the same call,
-// reserved once, and nobody waits for another one that does not exist.
+// A call whose record was committed, and whose reply was lost, is recorded again as the same call:
+// it is reserved once, and does not count as another call in flight.
 func testCallIsRecordedOnce(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
@@ -782,14 +782,14 @@ func testLostCallCountsInFull(t *testing.T, db database) {
 	if account.CostNano != 700 || account.TokensIn != 50 {
 		t.Errorf("account %+v", account)
 	}
-	cost := int64(200) // it was alive after all, and its answer is kept
+	cost := int64(200) // the worker lives, and its answer is stored
 	f.ok(f.EndCall(ctx, call, in, ledger.Answer{Content: "late", CostNano: &cost, TokensIn: 20, TokensOut: 2}))
 	if _, account, err = f.Totals(ctx, run.ID); err != nil || account.CostNano != 200 || account.TokensIn != 20 {
 		t.Errorf("account %+v %v", account, err)
 	}
 	in.Worker = must(f.Register(ctx, "another"))(t)
 	if _, known, err := f.BeginCall(ctx, in); err != nil || known == nil || known.Content != "late" {
-		t.Errorf("the late answer was thrown away: %v %v", known, err)
+		t.Errorf("the late answer is lost: %v %v", known, err)
 	}
 }
 
@@ -972,7 +972,7 @@ func testPrune(t *testing.T, db database) {
 func testPartitionsAreBalanced(t *testing.T, db database) {
 	f := setUp(t, db)
 	all := entries(12)
-	all[5].Size = 3 << 20 // larger than a partition: it has one of its own
+	all[5].Size = 3 << 20 // larger than a partition: it gets its own
 	run, _ := f.plan(false, all)
 	var got [][2]int64
 	for _, p := range f.partitions(run) {

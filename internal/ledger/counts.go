@@ -18,7 +18,7 @@ const (
 	CountTokens    = "tokens"    // in, out: of calls that ended
 	CountCost      = "cost_nano" // no label: nano-USD of calls that ended, with a known price
 	CountStale     = "stale"     // no label: refused outcomes
-	CountWorkers   = "workers"   // worked, empty: workers that ended, with and without a task in their life
+	CountWorkers   = "workers"   // worked, empty: ended workers that had a task, or none
 )
 
 // Labels that this package writes.

@@ -18,7 +18,7 @@ func (f *fixture) counts(want ledger.Counts) {
 	}
 }
 
-// What workers have counted stands when they are gone, and when their rows are.
+// The counts of workers stay when the workers have ended, and when their rows are pruned.
 func testCountsOutliveWorkers(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
@@ -26,7 +26,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	worked, empty := ledger.Count{Name: ledger.CountWorkers, Label: ledger.LabelWorked}, ledger.Count{Name: ledger.CountWorkers, Label: ledger.LabelEmpty}
 	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 3, calls: 4}))
 	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 5}))
-	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 5})) // the first try came through after all
+	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 5})) // the first try was written too
 	idle := must(f.Register(ctx, "host-2"))(t)
 	f.counts(ledger.Counts{done: 5, calls: 4})
 
@@ -34,7 +34,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	f.ok(f.Leave(ctx, idle, ledger.Counts{empty: 1}))
 	f.counts(ledger.Counts{done: 6, calls: 4, worked: 1, empty: 1})
 
-	// One that is killed says nothing more: its open calls count in full.
+	// A killed worker reports nothing more: its open calls count in full.
 	f.worker = must(f.Register(ctx, "host-3"))(t)
 	run, _ := f.plan(false, entries(1))
 	claimed := f.claimAll(run)[0]
@@ -58,7 +58,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	}
 	want[done]++
 	f.counts(want)
-	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 100})) // a worker that was pruned has no say any more
+	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 100})) // of a pruned worker, without effect
 	f.counts(want)
 	db.clock.advance(48 * time.Hour)
 	f.ok(f.Leave(ctx, live, ledger.Counts{done: 2}))
@@ -68,7 +68,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	f.counts(want)
 }
 
-// What plans settle is counted once, however often a run is planned.
+// Skipped and dead documents of plans are counted once, however often a run is planned.
 func testPlansAreCounted(t *testing.T, db database) {
 	f := setUp(t, db)
 	skipped, dead := ledger.Count{Name: ledger.CountDocuments, Label: ledger.LabelSkipped}, ledger.Count{Name: ledger.CountDocuments, Label: ledger.LabelDead}
@@ -80,7 +80,7 @@ func testPlansAreCounted(t *testing.T, db database) {
 	all = append(all, ledger.Entry{URI: "new.txt", Version: "v1"})
 	f.planInvisible(false, all[:3], all[3:])
 	second, _ := f.plan(false, all[:3], all[3:])
-	f.counts(ledger.Counts{dead: 1, skipped: 4}) // the dead one is an old one
+	f.counts(ledger.Counts{dead: 1, skipped: 4}) // the dead letter is an old one
 	f.work(second)
 	f.plan(false, all)
 	f.counts(ledger.Counts{dead: 1, skipped: 9})
@@ -124,6 +124,6 @@ func testFigures(t *testing.T, db database) {
 		SpentTodayNano: 500,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("figures (-want +got):\n%s", diff)
+		t.Errorf("stats (-want +got):\n%s", diff)
 	}
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// Two transactions want each other's rows, and PostgreSQL gives up the ledger's: it is done all the
-// same, once.
+// Two transactions want each other's rows, and PostgreSQL rolls the ledger's back: it is tried
+// again, and succeeds once.
 func TestPostgresDeadlock(t *testing.T) {
 	t.Parallel()
 	newURL := schemas(t)
 	for name, test := range map[string]struct {
-		has, wants string // what the other transaction has written, and what it writes when the ledger waits for that
+		has, wants string // what the other transaction writes before, and while the ledger waits
 		do         func(f *fixture, run ledger.Run) error
 		want       string // a count that must be 1 after it
 	}{
@@ -43,7 +43,7 @@ func TestPostgresDeadlock(t *testing.T) {
 				f.db.clock.advance(ledger.Lease + time.Second)
 				freed, err := f.RecoverLapsed(f.t.Context(), dead)
 				if err == nil && len(freed) != 1 {
-					f.t.Errorf("freed %d partitions, want 1", len(freed))
+					f.t.Errorf("recovered %d partitions, want 1", len(freed))
 				}
 				return err
 			},
@@ -73,7 +73,8 @@ func TestPostgresDeadlock(t *testing.T) {
 				f.claimAll(run)
 			}
 			other := f.rival()
-			other.exec(`SET LOCAL deadlock_timeout = '10min'`) // it is the ledger's transaction that finds the circle, and is given up
+			// PostgreSQL rolls back the transaction that detects the deadlock: let it be the ledger's.
+			other.exec(`SET LOCAL deadlock_timeout = '10min'`)
 			other.exec(test.has)
 			done := make(chan error, 1)
 			go func() { done <- test.do(f, run) }()

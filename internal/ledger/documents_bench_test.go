@@ -19,8 +19,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// BenchmarkDocuments does what a worker does with the ledger for a document of one call, 96
-// documents at once, on SQLite. Processor time is what counts: the rest of a worker wants it.
+// BenchmarkDocuments does what a worker does with the ledger for a document with one call, 96
+// documents at once, on SQLite. It measures processor time, which the rest of a worker needs.
 func BenchmarkDocuments(b *testing.B) {
 	l, err := ledger.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "ledger.db"), ledger.Options{})
 	if err != nil {
@@ -69,7 +69,7 @@ func BenchmarkDocuments(b *testing.B) {
 	}
 }
 
-// planned makes a run of batches of documents, for workers to begin.
+// planned plans and publishes a run of batches of documents.
 func planned(ctx context.Context, l *ledger.Ledger, batches iter.Seq[[]ledger.Entry]) (run ledger.Run, err error) {
 	source, err := l.PutSource(ctx, "file:///docs")
 	if err != nil {
@@ -93,7 +93,7 @@ func planned(ctx context.Context, l *ledger.Ledger, batches iter.Seq[[]ledger.En
 	return run, l.Publish(ctx, run.ID)
 }
 
-// alike are n documents that are named alike.
+// alike returns n documents with similar names.
 func alike(name string, n int) []ledger.Entry {
 	all := make([]ledger.Entry, n)
 	for i := range all {

@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
-// with is the fixture for another source and profile of the same ledger.
+// with returns the fixture for another source and profile of the same ledger.
 func (f *fixture) with(source, profile string) *fixture {
 	f.t.Helper()
 	other := *f
@@ -31,8 +31,9 @@ func testDocumentsAreFound(t *testing.T, db database) {
 	bucket := f.with("s3://bucket/a?region=eu", "hash")
 	bucket.plan(false, entries(1))
 	for query, want := range map[string][]string{
-		"doc001.txt":                         {"file:///docs"},
-		"doc000.txt":                         {"file:///docs", "s3://bucket/a?region=eu"}, // the one with an outcome first
+		"doc001.txt": {"file:///docs"},
+		// The one with an outcome comes first.
+		"doc000.txt":                         {"file:///docs", "s3://bucket/a?region=eu"},
 		"file:///docs/doc000.txt":            {"file:///docs"},
 		"/docs/doc000.txt":                   {"file:///docs"},
 		"/data/many lines.jsonl#7":           {"file:///data/many%20lines.jsonl?id_field=key"},
@@ -63,7 +64,7 @@ func testDocumentsAreFound(t *testing.T, db database) {
 	}
 }
 
-// A document under two profiles has two views, each with the history and the summary of its own.
+// A document under two profiles is reported twice, each with its own history and summary.
 func testDocumentUnderTwoProfiles(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
@@ -145,7 +146,7 @@ func testSummariesByFilter(t *testing.T, db database) {
 		}
 	}
 	if err := f.Summaries(ctx, report.SummaryFilter{}, func(ledger.Exported) error { return context.Canceled }); err != context.Canceled { //nolint:errorlint // it must come back as it is
-		t.Errorf("the error of the caller came back as %v", err)
+		t.Errorf("the error of the caller is returned as %v", err)
 	}
 }
 
@@ -169,7 +170,7 @@ func testPrunableIsWhatPruneTakes(t *testing.T, db database) {
 	}
 }
 
-// Dead letters come in pages; none is met twice or left out.
+// Dead letters are listed in pages, each letter once.
 func testDeadLettersInPages(t *testing.T, db database) {
 	f := setUp(t, db)
 	all := entries(1100)
@@ -194,7 +195,7 @@ func testDeadLettersInPages(t *testing.T, db database) {
 	}
 	for uri, n := range seen {
 		if n != 1 {
-			t.Errorf("%s was met %d times", uri, n)
+			t.Errorf("%s was listed %d times", uri, n)
 		}
 	}
 	redriven := must(f.Redrive(t.Context(), ledger.DeadFilter{}, size))(t)
@@ -204,8 +205,8 @@ func testDeadLettersInPages(t *testing.T, db database) {
 	f.totals(run, ledger.Totals{Total: 1100, Remaining: 1100})
 }
 
-// A dead letter that is re-driven while a newer run is being planned belongs to that run, and the
-// finished one's books stay balanced.
+// A dead letter that is redriven while a newer run is being planned belongs to that run, and the
+// totals of the finished run stay balanced.
 func testRedriveWhilePlanning(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()

@@ -46,7 +46,8 @@ func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 	}
 	var answered []*callEnd
 	for i, e := range tx.ends {
-		again := i+1 < len(tx.ends) && tx.ends[i+1].Name == e.Name && tx.ends[i+1].class == ClassOK // only the last one is stored
+		// Only the last one of equal answers is stored.
+		again := i+1 < len(tx.ends) && tx.ends[i+1].Name == e.Name && tx.ends[i+1].class == ClassOK
 		if e.class == ClassOK && !again {
 			answered = append(answered, e)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// Flagged documents are those of the run that are done with findings, whether the summary was made
-// now or found.
+// Flagged documents are the done documents of a run whose summary has findings, whether the summary
+// is new or was found.
 func testFlaggedAreCounted(t *testing.T, db database) {
 	f := setUp(t, db)
 	flagged := func(run ledger.Run, want int64) {
@@ -18,7 +18,7 @@ func testFlaggedAreCounted(t *testing.T, db database) {
 			t.Errorf("%d flagged, want %d", got, want)
 		}
 	}
-	finding := json.RawMessage(`[{"check":"number","found":"7","message":"this number does not stand in the document"}]`)
+	finding := json.RawMessage(`[{"check":"number","found":"7","message":"this number is not in the document"}]`)
 	read := func(c ledger.Claimed) ledger.Read { return ledger.Read{Version: c.Version, SHA256: "sha"} }
 	all := entries(5)
 	run, _ := f.plan(false, all)

@@ -14,9 +14,9 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// A history is what workers did to documents, each step with the times at which it was begun and
-// had returned. It is right if for each document its steps can be put into an order, within these
-// times, in which the standing of a claim allows every one.
+// A history is what workers did to documents, each step with its start and end. It is correct if
+// the steps of each document have an order, within these times, in which the document's state
+// allows every step (linearizability).
 
 // step is what was done to a document.
 type step struct {
@@ -31,23 +31,23 @@ type stepKind string
 const (
 	stepClaim   stepKind = "claim"   // the epoch is what the ledger gave
 	stepDone    stepKind = "done"    //
-	stepFail    stepKind = "fail"    // to be tried again at once
-	stepRelease stepKind = "release" // says nothing of whether the claim held
-	stepDie     stepKind = "die"     // the worker renews no more
-	stepRecover stepKind = "recover" // frees what dead workers hold, if their leases have lapsed
+	stepFail    stepKind = "fail"    // due again at once
+	stepRelease stepKind = "release" // accepted also when the claim is stale
+	stepDie     stepKind = "die"     // the worker stops renewing
+	stepRecover stepKind = "recover" // releases the claims of dead workers whose lease has lapsed
 )
 
-// standing is where a document stands in the model.
-type standing struct {
+// claimState is a document's state in the model.
+type claimState struct {
 	state  string
 	epoch  int64
 	worker int
-	dead   uint32 // workers that renew no more, a bit each
+	dead   uint32 // workers that stopped renewing, a bit each
 }
 
-// next are the standings that a document may have after a step; none: the step can't have happened.
-// accepted is what the ledger said of an outcome.
-func (s standing) next(do step, accepted bool) []standing {
+// next returns the states that a document may have after a step; none if the step cannot happen.
+// accepted is whether the ledger accepted an outcome.
+func (s claimState) next(do step, accepted bool) []claimState {
 	live := s.state == "claimed" && s.epoch == do.epoch && s.worker == do.worker
 	after := s
 	switch do.kind {
@@ -72,13 +72,13 @@ func (s standing) next(do step, accepted bool) []standing {
 	case stepRecover:
 		if s.state == "claimed" && s.dead&(1<<s.worker) != 0 {
 			after.state = "pending"
-			return []standing{s, after} // the lease may not have lapsed yet
+			return []claimState{s, after} // the lease may not have lapsed yet
 		}
 	}
-	return []standing{after}
+	return []claimState{after}
 }
 
-// claimModel begins with documents that were claimed so many times, and handed back.
+// claimModel starts with documents that were claimed and released epoch times.
 func claimModel(epoch int64) porcupine.Model {
 	model := porcupine.NondeterministicModel{
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
@@ -93,10 +93,10 @@ func claimModel(epoch int64) porcupine.Model {
 			}
 			return all
 		},
-		Init: func() []any { return []any{standing{state: "pending", epoch: epoch}} },
+		Init: func() []any { return []any{claimState{state: "pending", epoch: epoch}} },
 		Step: func(state, input, output any) []any {
 			var all []any
-			for _, s := range state.(standing).next(input.(step), output.(bool)) {
+			for _, s := range state.(claimState).next(input.(step), output.(bool)) {
 				all = append(all, s)
 			}
 			return all
@@ -106,7 +106,7 @@ func claimModel(epoch int64) porcupine.Model {
 	return model.ToModel()
 }
 
-// The model refuses what must not happen: without that no history would prove anything.
+// The model refuses what must not happen: otherwise the histories would prove nothing.
 func TestClaimModelRefuses(t *testing.T) {
 	t.Parallel()
 	claim := func(worker int, epoch int64) step { return step{kind: stepClaim, worker: worker, epoch: epoch} }
@@ -145,9 +145,9 @@ func TestClaimModelRefuses(t *testing.T) {
 	}
 }
 
-// Workers in processes of their own claim, book, hand back and recover, all at once; some die in
-// mid-work and come back when others have taken over what they held. Every history of a document is
-// one that the model allows, and in the end nothing is held by the dead.
+// Workers in processes of their own claim, book, release and recover at the same time. Some die at
+// work and return after others have taken over their claims. The model allows every document's
+// history, and no dead worker holds a claim in the end.
 func testClaimHistories(t *testing.T, db database) {
 	const survivors, mortals, documents, rounds = 3, 2, 12, 12
 	f := setUp(t, db)
@@ -172,7 +172,7 @@ func testClaimHistories(t *testing.T, db database) {
 		})
 	}
 	var life sync.RWMutex // held for writing while time passes
-	pass := func() {      // nobody who lives lapses
+	pass := func() {      // live workers do not lapse
 		life.Lock()
 		defer life.Unlock()
 		db.clock.advance(ledger.Lease / 2)
@@ -183,7 +183,7 @@ func testClaimHistories(t *testing.T, db database) {
 		}
 	}
 	var wait sync.WaitGroup
-	late := make(chan struct{}) // closed when the dead come back
+	late := make(chan struct{}) // closed when dead workers return
 	for _, w := range workers[:survivors] {
 		wait.Go(func() {
 			for round := range rounds {
@@ -226,7 +226,7 @@ func testClaimHistories(t *testing.T, db database) {
 	f.state(run, ledger.Finished)
 }
 
-// claimHistory is what all workers did. Its times are turns of one counter.
+// claimHistory is what all workers did. Its times are values of one counter.
 type claimHistory struct {
 	t          *testing.T
 	documents  []ledger.DocumentID
@@ -236,7 +236,7 @@ type claimHistory struct {
 	all        []porcupine.Operation
 }
 
-// around does something and records the steps that it was, with whether they were accepted.
+// around calls do and records the steps that it returns, with whether the ledger accepted them.
 func (h *claimHistory) around(do func() (steps []step, accepted bool)) {
 	call := h.now.Add(1)
 	steps, accepted := do()
@@ -256,7 +256,7 @@ type historian struct {
 	id     ledger.WorkerID
 	random *rand.Rand
 	held   []ledger.Claimed
-	dead   bool // renews no more
+	dead   bool // stopped renewing
 }
 
 func (w *historian) claim() {
@@ -273,8 +273,8 @@ func (w *historian) claim() {
 	})
 }
 
-// bookHeld ends all claims somehow, some of them twice, as after a write of which nobody heard that
-// it was done.
+// bookHeld ends all claims with random outcomes, some of them twice, as after a write whose reply
+// was lost.
 func (w *historian) bookHeld() {
 	for _, c := range w.held {
 		w.book(c, []stepKind{stepDone, stepRelease, stepRelease, stepFail, stepFail, stepFail, stepFail, stepFail}[w.random.IntN(8)])
@@ -316,7 +316,7 @@ func (w *historian) recoverLapsed() {
 	})
 }
 
-// ofAll is a step that may concern every document.
+// ofAll returns a step for every document.
 func (w *historian) ofAll(kind stepKind) []step {
 	var steps []step
 	for _, d := range w.documents {

@@ -16,8 +16,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// lives is how many random lives are lived where -rapid.checks says nothing: each takes some tens
-// of transactions.
+// lives is the default number of random lives: each takes some tens of transactions.
 const lives = "12"
 
 func TestMain(m *testing.M) {
@@ -28,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Whatever happens to documents, in whatever order, they stand where a model of a page says.
+// Random events happen to documents, and their state is always that of a small model.
 func testLifeOfADocument(t *testing.T, db database) {
 	l := db.open(t)
 	source := 0
@@ -38,7 +37,7 @@ func testLifeOfADocument(t *testing.T, db database) {
 	})
 }
 
-// life is the model of a source's documents beside the ledger that has them.
+// life is a model of a source's documents, with the ledger that has them.
 type life struct {
 	*rapid.T
 	ctx     context.Context
@@ -53,10 +52,10 @@ type life struct {
 	running   bool
 	documents map[string]*modelled // by URI
 	workers   []ledger.WorkerID
-	claims    []heldClaim // all that were ever given out, the newest last
+	claims    []heldClaim // all claims ever made, the newest last
 }
 
-// modelled is a document in the model: where it stands in the run, and its last result.
+// modelled is a document in the model: its state in the run, and its last result.
 type modelled struct {
 	state                    string // pending, claimed, done, dead, skipped
 	epoch                    int64
@@ -90,7 +89,7 @@ func newLife(ctx context.Context, rt *rapid.T, l *ledger.Ledger, c *clock, url s
 	return f
 }
 
-// drawn makes a method fail the life instead of returning its error.
+// drawn makes an error of a method fail the life.
 func drawn[In, Out any](f *life, method func(context.Context, In) (Out, error)) func(context.Context, In) Out {
 	return func(ctx context.Context, in In) Out {
 		out, err := method(ctx, in)
@@ -110,7 +109,7 @@ func (f *life) now() time.Time { return f.clock.now().UTC() }
 
 func (f *life) register() ledger.WorkerID { return drawn(f, f.ledger.Register)(f.ctx, "worker") }
 
-// live lets things happen, and then brings everything to its end.
+// live lets random events happen, and then finishes everything.
 func (f *life) live() {
 	f.Repeat(map[string]func(*rapid.T){
 		"claim": func(*rapid.T) { f.claim(rapid.SampledFrom([]int{1, 2, 1000}).Draw(f.T, "limit")) },
@@ -138,11 +137,11 @@ func (f *life) live() {
 	f.close()
 	f.compare()
 	if f.running {
-		f.Error("the run has no end")
+		f.Error("the run is not finished")
 	}
 }
 
-// compare holds the books of the run against the model.
+// compare compares the totals of the run with the model.
 func (f *life) compare() {
 	want := ledger.Totals{Total: int64(len(f.documents))}
 	for _, d := range f.documents {
@@ -179,7 +178,7 @@ func (f *life) partitions() (ids []ledger.PartitionID) {
 	return ids
 }
 
-// claim claims up to limit documents of each partition. Without a limit it gets all that are due.
+// claim claims up to limit documents of each partition. A large limit gets all that are due.
 func (f *life) claim(limit int) {
 	worker := f.workers[f.someWorker()]
 	due := 0
@@ -221,7 +220,7 @@ func (f *life) bookOne() {
 		rapid.SampledFrom([]time.Duration{0, 5 * time.Second}).Draw(f.T, "after"))
 }
 
-// book ends a claim, or tries to: only the one that is live now may be.
+// book books an outcome. The ledger must refuse it unless the claim is current.
 func (f *life) book(c heldClaim, kind string, after time.Duration) {
 	d := f.documents[c.URI]
 	live := d.state == "claimed" && c.Run == f.run.ID && d.epoch == c.Epoch && d.worker == c.worker
@@ -247,7 +246,7 @@ func (f *life) book(c heldClaim, kind string, after time.Duration) {
 		next.attempts, next.tries = d.attempts+1, d.tries+1
 		next.result, next.resultVersion, next.resultAt, next.resultAttempts = "dead", c.Version, f.now(), d.attempts+1
 	default:
-		f.ok(f.ledger.Release(f.ctx, c.worker, c.Claimed, after)) // says nothing when it is too late
+		f.ok(f.ledger.Release(f.ctx, c.worker, c.Claimed, after)) // accepted also when the claim is stale
 		next.state, next.due = "pending", f.now().Add(after)
 		if live {
 			*d = next
@@ -270,7 +269,7 @@ func (f *life) wait(d time.Duration) {
 	}
 }
 
-// lapse lets a worker's lease lapse, and another one take its place.
+// lapse lets a worker's lease lapse, and registers another in its place.
 func (f *life) lapse(which int) {
 	f.clock.advance(ledger.Lease + time.Second)
 	for i, w := range f.workers {
@@ -298,7 +297,7 @@ func (f *life) free(which int, change func(*modelled)) {
 	f.workers[which] = f.register()
 }
 
-// close closes what has no open document, and with the last one the run.
+// close closes partitions without open documents, and with the last one the run.
 func (f *life) close() {
 	for _, p := range f.partitions() {
 		f.ok(f.ledger.ClosePartition(f.ctx, p))
@@ -313,19 +312,19 @@ func (f *life) states() (all []string) {
 	return all
 }
 
-// change gives a document another content, which the next plan will see.
+// change gives a document new content, for the next plan.
 func (f *life) change() {
 	e := &f.entries[rapid.IntRange(0, len(f.entries)-1).Draw(f.T, "document")]
 	e.Version += "x"
 }
 
-// plan lists the source. An unfinished run goes on, a finished one is followed by another.
+// plan plans the source. It continues an unfinished run, or starts a new one.
 func (f *life) plan(force bool) {
 	f.ok(f.ledger.LockPlan(f.ctx, f.source, f.profile, "planner"))
 	run, continued, err := f.ledger.OpenRun(f.ctx, f.source, f.profile, force, nil, nil)
 	f.ok(err)
 	if continued != f.running {
-		f.Fatalf("continued is %v, a run goes on: %v", continued, f.running)
+		f.Fatalf("continued is %v, a run is unfinished: %v", continued, f.running)
 	}
 	_, err = f.ledger.Plan(f.ctx, run, "planner", f.entries, size, nil)
 	f.ok(err)
@@ -346,18 +345,18 @@ func (f *life) plan(force bool) {
 	f.close()
 }
 
-// plan is what a listing does to a document.
+// plan is the effect of a listing on a document.
 func (d *modelled) plan(version string, continued bool, forcedAt time.Time) {
-	stands := d.result != "" && d.result != "retry" && d.resultVersion == version && !d.resultAt.Before(forcedAt)
+	current := d.result != "" && d.result != "retry" && d.resultVersion == version && !d.resultAt.Before(forcedAt)
 	switch {
-	case continued && (d.state == "pending" || d.state == "claimed" || stands):
+	case continued && (d.state == "pending" || d.state == "claimed" || current):
 	case continued:
 		d.state, d.tries, d.due = "pending", 0, time.Time{}
 	default:
 		result := modelled{result: d.result, resultVersion: d.resultVersion, resultAt: d.resultAt, resultAttempts: d.resultAttempts}
 		*d = result
 		d.state = "pending"
-		if stands {
+		if current {
 			d.state = cmp.Or(map[string]string{"dead": "dead"}[d.result], "skipped")
 			d.attempts = d.resultAttempts
 		}

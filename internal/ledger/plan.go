@@ -16,7 +16,7 @@ type Entry struct {
 	URI, Locator, Version string
 	Size                  int64 // bytes
 	Modified              time.Time
-	Problem               string // why it cannot be read; if not empty it becomes a dead letter at once
+	Problem               string // why it cannot be read: such a document is dead at once
 }
 
 // PartitionSize limits the documents and bytes of a partition. A larger document gets a partition
@@ -484,7 +484,7 @@ func (l *Ledger) RecordPlan(ctx context.Context, source SourceID) error {
 	return nil
 }
 
-// Partition is a fixed group of documents of one run. One task in the queue stands for it.
+// Partition is a fixed group of documents of one run. The queue has one task for it.
 type Partition struct {
 	ID               PartitionID
 	Run              RunID

@@ -20,7 +20,7 @@ func TestPostgres(t *testing.T) {
 	conform(t, schemas(t))
 }
 
-// schemas returns what makes a place of its own for a test.
+// schemas returns a function that makes a schema for a test and returns its URL.
 func schemas(t *testing.T) func(*testing.T) string {
 	t.Helper()
 	base := os.Getenv("GISTMILL_TEST_POSTGRES")
@@ -82,8 +82,8 @@ func (r *rival) exec(statement string) {
 	}
 }
 
-// awaitWaiting returns when somebody waits for what the transaction holds; it fails when who is to
-// wait has ended.
+// awaitWaiting returns when another process waits for the transaction's locks; it fails when the
+// process that should wait has ended.
 func (r *rival) awaitWaiting(ended func() bool) {
 	r.f.t.Helper()
 	for waiting := false; !waiting; {
@@ -94,8 +94,8 @@ func (r *rival) awaitWaiting(ended func() bool) {
 	}
 }
 
-// A call whose end is just being booked by another process is waited for, and its answer is known:
-// it is not paid twice.
+// When another process is ending an equal call, BeginCall waits for it and returns the answer: the
+// call is not paid twice.
 func TestPostgresEqualCallIsBeingBooked(t *testing.T) {
 	t.Parallel()
 	db := database{url: schemas(t)(t), clock: newClock()}

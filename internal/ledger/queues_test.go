@@ -9,7 +9,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// A queue has one mark for ever, which is fresh as long as somebody sees it.
+// A queue has one mark, which never changes and is fresh while processes see it.
 func testQueueMark(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
@@ -33,11 +33,11 @@ func testQueueMark(t *testing.T, db database) {
 	}
 	db.clock.advance(ledger.MarkLease)
 	if must(f.QueueMark(ctx, "documents"))(t).Fresh {
-		t.Error("a mark that nobody sees stays fresh")
+		t.Error("a mark that no process has seen stays fresh")
 	}
 }
 
-// TestNewerSchemaIsRefused: what a newer program has written is left alone.
+// A ledger that a newer program has migrated is not opened and not changed.
 func TestNewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")

@@ -43,7 +43,7 @@ const (
 	DocumentDone    DocumentState = "done"    // has a summary
 	DocumentSkipped DocumentState = "skipped" // unchanged since an earlier run, or dropped
 	DocumentDead    DocumentState = "dead"    // a dead letter
-	DocumentRetry   DocumentState = "retry"   // a dead letter that was redriven and has no new outcome yet
+	DocumentRetry   DocumentState = "retry"   // a redriven dead letter without a new outcome
 	DocumentDropped DocumentState = "dropped" // a dead letter whose loss was accepted
 )
 

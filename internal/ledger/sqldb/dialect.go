@@ -14,7 +14,7 @@ type dialect interface {
 	rowLock() string    // see DB.RowLock
 	indexedBy(index string) string
 	lockTable(table string) string // a statement, or empty
-	identity() string              // column type of a key that the database counts up and never uses again
+	identity() string              // type of a key that is counted up and never used again
 	withoutRowID() string
 	committers() int // see DB.Committers
 	// rows is "(…),(…)", rows of parameters of these types.

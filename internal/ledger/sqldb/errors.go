@@ -25,8 +25,10 @@ func IsFull(err error) bool {
 func IsUnavailable(err error) bool {
 	var postgres *pgconn.PgError
 	if errors.As(err, &postgres) {
-		return postgres.Code == "57P03" || postgres.Code == "53300" // cannot_connect_now, too_many_connections
+		// cannot_connect_now, too_many_connections
+		return postgres.Code == "57P03" || postgres.Code == "53300"
 	}
 	var network *net.OpError
-	return errors.As(err, &network) && network.Op != "remote error" // a TLS alert: the server is there and refuses our certificate
+	// "remote error" is a TLS alert: the server is there and refuses our certificate.
+	return errors.As(err, &network) && network.Op != "remote error"
 }

@@ -181,7 +181,7 @@ func Collect[T any](ctx context.Context, from Reader, scan func(*sql.Rows) (T, e
 // transaction of the circle proceeds.
 const maxTxTries = 10
 
-// Tx runs f in a transaction, and once more in a new one after a deadlock: f must start afresh each
+// Tx runs f in a transaction, and again in a new one after a deadlock: f must start afresh each
 // time. An error of f rolls the transaction back.
 func (db *DB) Tx(ctx context.Context, f func(tx Handle) error) error {
 	return db.tryTx(ctx, db.write, func(tx *sql.Tx) error { return f(Handle{db, tx}) })

@@ -79,7 +79,8 @@ func (c *cachingConn) put(query string, s driver.Stmt) error {
 	if c.idle[query] != nil || len(query) > maxStatementBytes {
 		return s.Close()
 	}
-	if len(c.idle) >= maxStatements { // texts that differ each time filled it; those in use come back at once
+	// Texts that differ each time have filled it. Statements in use are put back soon.
+	if len(c.idle) >= maxStatements {
 		if err := c.closeAll(); err != nil {
 			return errors.Join(err, s.Close())
 		}

@@ -12,10 +12,10 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
-// BenchmarkFigures reads the figures of a ledger with a million documents that are to be done, a
-// thousand workers that are gone, and ten thousand dead letters; on SQLite, and on the empty
-// PostgreSQL database of GISTMILL_BENCH_POSTGRES if that is set.
-func BenchmarkFigures(b *testing.B) {
+// BenchmarkStats reads the statistics of a ledger with a million remaining documents, a thousand
+// ended workers, and ten thousand dead letters; on SQLite, and on the empty PostgreSQL database of
+// GISTMILL_BENCH_POSTGRES if that is set.
+func BenchmarkStats(b *testing.B) {
 	urls := map[string]string{"sqlite": "sqlite:" + filepath.Join(b.TempDir(), "ledger.db")}
 	if url := os.Getenv("GISTMILL_BENCH_POSTGRES"); url != "" {
 		urls["postgres"] = url

@@ -12,21 +12,21 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger/report"
 )
 
-// Each of the writes that share a transaction has the outcome that it would have in one of its own.
+// Writes that share a transaction have the same outcomes as in transactions of their own.
 
-// begun is what a BeginCall of several brings.
+// begun is the result of a BeginCall.
 type begun struct {
 	call  ledger.CallID
 	known *ledger.Answer
 	err   error
 }
 
-// beginTogether begins calls of these names in one transaction.
+// beginTogether starts calls of these names in one transaction.
 func (s *spender) beginTogether(names ...string) []begun {
 	all := make([]begun, len(names))
 	var functions []func()
 	for i, name := range names {
-		functions = append(functions, func() { all[i].call, all[i].known, all[i].err = s.BeginCall(s.t.Context(), s.intent(name)) })
+		functions = append(functions, func() { all[i].call, all[i].known, all[i].err = s.BeginCall(s.t.Context(), s.reservation(name)) })
 	}
 	s.CommitTogether(functions...)
 	return all
@@ -34,7 +34,7 @@ func (s *spender) beginTogether(names ...string) []begun {
 
 func (s *spender) end(name string, call ledger.CallID, content string) {
 	s.t.Helper()
-	s.ok(s.EndCall(s.t.Context(), call, s.intent(name), ledger.Answer{Content: content, CostNano: &s.cost, TokensIn: 1}))
+	s.ok(s.EndCall(s.t.Context(), call, s.reservation(name), ledger.Answer{Content: content, CostNano: &s.cost, TokensIn: 1}))
 }
 
 func testEqualCallsTogether(t *testing.T, db database) {
@@ -48,13 +48,13 @@ func testEqualCallsTogether(t *testing.T, db database) {
 	}
 	var next begun
 	s.CommitTogether(
-		func() { next.call, next.known, next.err = s.BeginCall(t.Context(), s.intent("b")) },
+		func() { next.call, next.known, next.err = s.BeginCall(t.Context(), s.reservation("b")) },
 		func() { s.end("a", got[1].call, "answer of a") },
 		func() { s.end("b", got[0].call, "answer of b") },
 	)
 	s.ok(next.err)
 	if next.known == nil || next.known.Content != "answer of b" {
-		t.Errorf("beside the end of an equal call: %+v", next)
+		t.Errorf("in the transaction that ends an equal call: %+v", next)
 	}
 	if again := s.beginTogether("a", "c"); again[0].known == nil || again[0].known.Content != "answer of a" || again[1].known != nil || again[1].err != nil {
 		t.Errorf("after it: %+v", again)
@@ -67,12 +67,12 @@ func testAnswersBeforeAForcedRunTogether(t *testing.T, db database) {
 	s.end("a", first[0].call, "old")
 	s.end("b", first[1].call, "old")
 	db.clock.advance(time.Minute)
-	forced := s.intent("a")
+	forced := s.reservation("a")
 	forced.Since = db.clock.now()
 	var a, b begun
 	s.CommitTogether(
 		func() { a.call, a.known, a.err = s.BeginCall(t.Context(), forced) },
-		func() { b.call, b.known, b.err = s.BeginCall(t.Context(), s.intent("b")) },
+		func() { b.call, b.known, b.err = s.BeginCall(t.Context(), s.reservation("b")) },
 	)
 	s.ok(errors.Join(a.err, b.err))
 	if a.known != nil || a.call == 0 || b.known == nil || b.call != 0 {
@@ -93,8 +93,8 @@ func testDayBudgetTogether(t *testing.T, db database) {
 	s.spendTogether()
 }
 
-// spendTogether spends 1000: reservations of one transaction are made one after the other, and what
-// does not fit says why.
+// spendTogether spends 1000: reservations of one transaction are made one after the other, and
+// those that do not fit say why.
 func (s *spender) spendTogether() {
 	s.t.Helper()
 	s.cost = 0
@@ -120,14 +120,14 @@ func testEndsTogether(t *testing.T, db database) {
 	s := newSpender(t, db)
 	s.budget(1_000_000)
 	var names []string
-	for i := range 75 { // more than one statement takes
+	for i := range 75 { // more than fit into one statement
 		names = append(names, fmt.Sprintf("call %d", i))
 	}
 	got := s.beginTogether(names...)
 	functions := []func(){
 		func() { s.end(names[0], got[0].call, "corrected") },
 		func() {
-			s.ok(s.FailCall(t.Context(), got[1].call, s.intent(names[1]), "transient", ledger.Answer{CostNano: &s.reserve, TokensIn: 5}))
+			s.ok(s.FailCall(t.Context(), got[1].call, s.reservation(names[1]), "transient", ledger.Answer{CostNano: &s.reserve, TokensIn: 5}))
 		},
 	}
 	for i, b := range got {
@@ -137,10 +137,10 @@ func testEndsTogether(t *testing.T, db database) {
 		}
 	}
 	s.CommitTogether(functions...)
-	s.CommitTogether( // one of which fails
+	s.CommitTogether( // one of them fails
 		func() { s.end(names[2], got[2].call, "answer "+names[2]) },
 		func() {
-			if s.EndCall(t.Context(), 1<<40, s.intent("x"), ledger.Answer{}) == nil {
+			if s.EndCall(t.Context(), 1<<40, s.reservation("x"), ledger.Answer{}) == nil {
 				t.Error("a call that does not exist was ended")
 			}
 		},
@@ -221,6 +221,6 @@ func testDoneTogether(t *testing.T, db database) {
 	if len(views) != 1 || len(views[0].History) != 2 || views[0].History[1].Event != "done" || views[0].Attempts != 2 {
 		t.Errorf("history %+v", views)
 	}
-	f.ok(f.done(claimed[0])) // a stale one beside it is not its own
+	f.ok(f.done(claimed[0])) // a stale one in the same transaction has no effect on it
 	f.totals(run, ledger.Totals{Total: 40, Done: 40})
 }

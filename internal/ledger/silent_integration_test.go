@@ -16,9 +16,9 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// silenced is a way to a server on which nothing more comes from the client once it has sent some
-// text: to the server, a process that was frozen, or a machine that vanished. It gives the address
-// to use; hangUp cuts all connections.
+// silenced relays connections to a server. Once a client has sent a text, nothing more from it
+// arrives: to the server it looks like a frozen process or a lost machine. It returns the address
+// to use; hangUp closes all connections.
 func silenced(t *testing.T, server, after string) (address string, hangUp func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,7 +56,7 @@ func silenced(t *testing.T, server, after string) (address string, hangUp func()
 	return listener.Addr().String(), hangUp
 }
 
-// relayUntil passes bytes on until one side is closed, or it has passed on what contains last.
+// relayUntil relays bytes until one side is closed, or until it has relayed last.
 func relayUntil(to io.Writer, from io.Reader, last []byte) {
 	chunk := make([]byte, 64<<10)
 	for {
@@ -70,8 +70,8 @@ func relayUntil(to io.Writer, from io.Reader, last []byte) {
 	}
 }
 
-// A worker falls silent in the middle of a transaction that holds locks: what it held is freed all
-// the same.
+// When a worker falls silent in a transaction that holds locks, its claims are released all the
+// same.
 func TestPostgresSilentInATransaction(t *testing.T) {
 	t.Parallel()
 	db := database{url: schemas(t)(t), clock: newClock()}
@@ -81,7 +81,8 @@ func TestPostgresSilentInATransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, hangUp := silenced(t, u.Host, "FOR SHARE") // the first statement of a claim locks the worker's lease
+	// The first statement of a claim locks the worker's lease.
+	address, hangUp := silenced(t, u.Host, "FOR SHARE")
 	u.Host = address
 	query := u.Query()
 	query.Set("sslmode", "disable")
@@ -108,13 +109,13 @@ func TestPostgresSilentInATransaction(t *testing.T) {
 	defer cancel()
 	f.ok(f.Renew(ctx, f.worker, nil))
 	if _, err := f.RecoverLapsed(ctx, dead); err != nil {
-		t.Errorf("the silent worker is not taken for dead: %v", err)
+		t.Errorf("the claims of the silent worker are not released: %v", err)
 	}
 	if claimed := f.claimAll(run); len(claimed) != 2 {
 		t.Errorf("got %d documents, want both", len(claimed))
 	}
 	hangUp()
 	if err := <-claim; err == nil {
-		t.Error("the claim of the silent worker went through")
+		t.Error("the claim of the silent worker succeeded")
 	}
 }
