@@ -104,16 +104,16 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.ID == plan.Run.ID }) // a source that is given twice
 		runs = append(runs, plan.Run)
 	}
-	var ahead *export.Ahead
+	var early *export.EarlyWriter
 	if a.config.Out != "-" {
-		ahead = export.NewAhead(a.config.Out)
+		early = export.NewEarlyWriter(a.config.Out)
 	}
-	views, err := a.workOn(runs, show, ahead)
+	views, err := a.workOn(runs, show, early)
 	show.end()
 	if err != nil {
 		return err
 	}
-	if err := a.writeSummaries(views, runs, ahead, time.Since(begun)); err != nil {
+	if err := a.writeSummaries(views, runs, early, time.Since(begun)); err != nil {
 		return err
 	}
 	for _, v := range views {
@@ -169,10 +169,10 @@ func (a *app) confirm(ctx context.Context, src *source.Source, profile summarize
 }
 
 // workOn runs a worker until every run has ended or the user interrupts, and returns where they stand. Pages are written meanwhile.
-func (a *app) workOn(runs []ledger.Run, show *progress, ahead *export.Ahead) ([]statusView, error) {
+func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWriter) ([]statusView, error) {
 	var done func(ledger.Exported)
-	if ahead != nil {
-		done = ahead.Add
+	if early != nil {
+		done = early.Add
 	}
 	w, err := a.worker(workerOptions{poll: runPoll, endWhenFull: true, done: done})
 	if err != nil {
@@ -184,8 +184,8 @@ func (a *app) workOn(runs []ledger.Run, show *progress, ahead *export.Ahead) ([]
 	var workErr error
 	// What is asked and written after an interrupt still has to be.
 	base := context.WithoutCancel(a.stop)
-	if ahead != nil {
-		go ahead.Run(base)
+	if early != nil {
+		go early.Run(base)
 	}
 	if anyRunning(runs) {
 		working.Go(func() {
@@ -211,8 +211,8 @@ func (a *app) workOn(runs []ledger.Run, show *progress, ahead *export.Ahead) ([]
 	}
 	end()
 	working.Wait()
-	if ahead != nil {
-		ahead.End()
+	if early != nil {
+		early.Close()
 	}
 	if workErr != nil {
 		return nil, workErr
@@ -269,7 +269,7 @@ func (a *app) look(ctx context.Context, runs []ledger.Run) (views []statusView, 
 }
 
 // writeSummaries leaves a line and a file for every document of the sources that has a summary.
-func (a *app) writeSummaries(views []statusView, runs []ledger.Run, ahead *export.Ahead, took time.Duration) error {
+func (a *app) writeSummaries(views []statusView, runs []ledger.Run, early *export.EarlyWriter, took time.Duration) error {
 	ctx := context.WithoutCancel(a.stop)
 	each := func(yield func(ledger.Exported) error) error {
 		for _, r := range runs {
@@ -284,7 +284,7 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, ahead *expor
 	if a.config.Out == "-" {
 		n, err = export.JSONL(a.stdout, each)
 	} else {
-		n, err = export.Folder(ctx, a.config.Out, ahead, each)
+		n, err = export.Folder(ctx, a.config.Out, early, each)
 	}
 	if err != nil {
 		return fmt.Errorf("write the summaries: %w", err)

@@ -144,7 +144,7 @@ func TestStreamErrorIsReturned(t *testing.T) {
 	}
 }
 
-// tree reads all files below a folder.
+// tree returns the content of all files below a folder.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -193,7 +193,7 @@ func TestFolder(t *testing.T) {
 	if len(got) != 5 {
 		t.Errorf("%d files: %v", len(got), got)
 	}
-	// What has not changed is left alone, what has is written.
+	// Unchanged pages are left alone; changed ones are written.
 	old := time.Unix(1000, 0)
 	for name := range got {
 		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
@@ -270,7 +270,7 @@ func FuzzNames(f *testing.F) {
 		n := newNamer()
 		a, b := n.name(RecordOf(exported(one))), n.name(RecordOf(exported(other)))
 		for _, name := range []string{a, b} {
-			if !filepath.IsLocal(name) || filepath.Clean(name) != name || !strings.HasSuffix(name, ".md") || len(name) > pathMost+elementMost*2 {
+			if !filepath.IsLocal(name) || filepath.Clean(name) != name || !strings.HasSuffix(name, ".md") || len(name) > maxFolders+maxElement*2 {
 				t.Errorf("%q", name)
 			}
 			for element := range strings.SplitSeq(name, "/") {

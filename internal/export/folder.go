@@ -20,10 +20,11 @@ import (
 // LinesName is the file of JSON lines in an output folder.
 const LinesName = "summaries.jsonl"
 
-// Folder writes what `gistmill run` leaves: summaries.jsonl with a line for every summary, and a Markdown file each beside
-// it. It returns how many summaries that were. Markdown files that have their content already are left alone; files of
-// documents that are not in the stream stay. ahead, if not nil, has written some of them and has ended.
-func Folder(ctx context.Context, dir string, ahead *Ahead, each Stream) (n int, err error) {
+// Folder writes the output folder of `gistmill run`: [LinesName] with one line for each summary,
+// and one page for each. It returns the number of summaries. It leaves pages alone that already
+// have their content, and keeps those of documents that are not in the stream. early, if not nil,
+// may have written some of the pages; it must be closed.
+func Folder(ctx context.Context, dir string, early *EarlyWriter, each Stream) (n int, err error) {
 	root, err := openFolder(dir)
 	if err != nil {
 		return 0, err
@@ -31,9 +32,9 @@ func Folder(ctx context.Context, dir string, ahead *Ahead, each Stream) (n int, 
 	defer root.Close()
 	err = replace(root, LinesName, true, func(w io.Writer) error {
 		lines := NewLines(w)
-		beside, ctx := errgroup.WithContext(ctx)
-		records := make(chan Record, pagesAhead)
-		beside.Go(func() error {
+		group, ctx := errgroup.WithContext(ctx)
+		records := make(chan Record, pageQueue)
+		group.Go(func() error {
 			for r := range records {
 				if err := lines.Add(r); err != nil {
 					return err
@@ -41,7 +42,7 @@ func Folder(ctx context.Context, dir string, ahead *Ahead, each Stream) (n int, 
 			}
 			return lines.Flush()
 		})
-		err := writePages(ctx, root, newNamer(LinesName), ahead.stands(root), func(add func(Record) error) error {
+		err := writePages(ctx, root, newNamer(LinesName), early.upToDate(root), func(add func(Record) error) error {
 			return each(func(e ledger.Exported) error {
 				r := RecordOf(e)
 				select {
@@ -53,19 +54,19 @@ func Folder(ctx context.Context, dir string, ahead *Ahead, each Stream) (n int, 
 			})
 		})
 		close(records)
-		if failed := beside.Wait(); failed != nil { // what the rest was stopped by
+		if failed := group.Wait(); failed != nil { // the cause of err
 			return failed
 		}
 		n = lines.n
 		return err
 	})
 	if err == nil {
-		err = ahead.clear(root)
+		err = early.removeStale(root)
 	}
 	return n, err
 }
 
-// Markdown writes a Markdown file for each summary under dir and returns how many summaries there were.
+// Markdown writes one page for each summary under dir and returns the number of summaries.
 func Markdown(ctx context.Context, dir string, each Stream) (n int, err error) {
 	root, err := openFolder(dir)
 	if err != nil {
@@ -83,7 +84,7 @@ func Markdown(ctx context.Context, dir string, each Stream) (n int, err error) {
 
 func openFolder(dir string) (*os.Root, error) {
 	if err := os.MkdirAll(dir, folderMode); err != nil {
-		return nil, fmt.Errorf("make the output folder: %w", err)
+		return nil, fmt.Errorf("create the output folder: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -92,25 +93,25 @@ func openFolder(dir string) (*os.Root, error) {
 	return root, nil
 }
 
-// pagesAhead is how many pages may wait for who writes them.
-const pagesAhead = 64
+// pageQueue is the number of pages that may wait for a writer.
+const pageQueue = 64
 
-// page is a Markdown file to be.
+// page is a page to write.
 type page struct {
 	name   string // with slashes
 	record Record
 }
 
-// writePages makes a page of each record that each adds, and writes them side by side: most of a small file's time goes
-// by in the kernel. Those of which stands says so are there.
-func writePages(ctx context.Context, root *os.Root, names *namer, stands func(name string, r Record) (bool, error),
+// writePages writes a page for each record that each adds, except those that skip reports. It uses
+// one writer for each processor, because a small file spends most of its time in the kernel.
+func writePages(ctx context.Context, root *os.Root, names *namer, skip func(name string, r Record) (bool, error),
 	each func(add func(Record) error) error,
 ) error {
 	writers, ctx := errgroup.WithContext(ctx)
-	pages := make(chan page, pagesAhead)
+	pages := make(chan page, pageQueue)
 	for range runtime.GOMAXPROCS(0) {
 		writers.Go(func() error {
-			w := pageWriter{root: root, stands: stands}
+			w := pageWriter{root: root, skip: skip}
 			defer w.close()
 			for p := range pages {
 				if err := w.put(p); err != nil {
@@ -129,23 +130,24 @@ func writePages(ctx context.Context, root *os.Root, names *namer, stands func(na
 		}
 	})
 	close(pages)
-	if failed := writers.Wait(); failed != nil { // what each was stopped by
+	if failed := writers.Wait(); failed != nil { // the cause of err
 		return failed
 	}
 	return err
 }
 
-// pageWriter keeps the folder of the last page open, for the next one is mostly in it too.
+// pageWriter writes pages. It keeps the folder of the last page open, because the next page is
+// usually in the same one.
 type pageWriter struct {
 	root    *os.Root
-	stands  func(name string, r Record) (bool, error)
+	skip    func(name string, r Record) (bool, error)
 	folder  *os.Root
 	name    string // of the folder
 	content bytes.Buffer
 }
 
 func (w *pageWriter) put(p page) error {
-	if there, err := w.stands(p.name, p.record); there || err != nil {
+	if skip, err := w.skip(p.name, p.record); skip || err != nil {
 		return err
 	}
 	w.content.Reset()
@@ -154,11 +156,11 @@ func (w *pageWriter) put(p page) error {
 		w.close()
 		var err error
 		if w.folder, err = openWithin(w.root, filepath.FromSlash(folder)); err != nil {
-			return fmt.Errorf("make the folder %s: %w", folder, err)
+			return fmt.Errorf("create the folder %s: %w", folder, err)
 		}
 		w.name = folder
 	}
-	if err := put(w.folder, path.Base(p.name), w.content.Bytes()); err != nil {
+	if err := putFile(w.folder, path.Base(p.name), w.content.Bytes()); err != nil {
 		return fmt.Errorf("in %s: %w", w.name, err)
 	}
 	return nil
@@ -166,12 +168,12 @@ func (w *pageWriter) put(p page) error {
 
 func (w *pageWriter) close() {
 	if w.folder != nil {
-		_ = w.folder.Close() // nothing is written through it
+		_ = w.folder.Close() // only files in it are written
 	}
 	w.folder = nil
 }
 
-// openWithin opens a folder, and makes it if it is not there.
+// openWithin opens a folder below root and creates it if necessary.
 func openWithin(root *os.Root, folder string) (*os.Root, error) {
 	opened, err := root.OpenRoot(folder)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -11,10 +11,10 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// writeBuffer is how many bytes of a file are gathered before they are written.
+// writeBuffer is the size of the buffer before a file, in bytes.
 const writeBuffer = 256 << 10
 
-// JSONL writes a line of JSON for each summary and returns how many that were.
+// JSONL writes each summary as a line of JSON and returns the number of summaries.
 func JSONL(w io.Writer, each Stream) (n int, err error) {
 	lines := NewLines(w)
 	err = each(func(e ledger.Exported) error { return lines.Add(RecordOf(e)) })
@@ -24,7 +24,8 @@ func JSONL(w io.Writer, each Stream) (n int, err error) {
 	return lines.n, err
 }
 
-// Lines writes values as lines of JSON. It is not safe for concurrent use.
+// Lines writes values as lines of JSON that are safe to show on a terminal. It is not safe for
+// concurrent use.
 type Lines struct {
 	w       *bufio.Writer
 	line    bytes.Buffer
@@ -32,7 +33,7 @@ type Lines struct {
 	n       int
 }
 
-// NewLines writes to w; the last lines are there after Flush.
+// NewLines returns a buffered writer to w. Call [Lines.Flush] at the end.
 func NewLines(w io.Writer) *Lines {
 	l := &Lines{w: bufio.NewWriterSize(w, writeBuffer)}
 	l.encoder = json.NewEncoder(&l.line)
@@ -53,7 +54,7 @@ func (l *Lines) Add(v any) error {
 	return nil
 }
 
-// Flush brings what was added to the writer below.
+// Flush writes the buffered lines to the underlying writer.
 func (l *Lines) Flush() error {
 	if err := l.w.Flush(); err != nil {
 		return fmt.Errorf("write a line: %w", err)

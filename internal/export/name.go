@@ -14,33 +14,33 @@ import (
 )
 
 const (
-	// elementMost is how many bytes an element of a path may have, .md and a suffix left out: file systems allow 255,
-	// encrypting ones fewer (eCryptfs 143).
-	elementMost = 120
-	// pathMost is how many bytes the folders of a path may have together: programs that open the whole path are
-	// held to 1,024 on macOS.
-	pathMost = 700
+	// maxElement is the maximum length of an element of a path in bytes, without .md and a suffix.
+	// File systems allow 255, encrypting ones fewer (eCryptfs 143).
+	maxElement = 120
+	// maxFolders is the maximum length of all folders of a path in bytes. macOS limits the paths
+	// that programs open to 1,024.
+	maxFolders = 700
 )
 
-// namer gives each document a path of its own under an output folder, from the document's URI. Two paths differ in more
-// than case and Unicode normalization, and none is a folder of another, so that the output can be copied to any
-// file system. It remembers about 36 bytes a path. Names depend on the order of calls only where two would collide: the first
-// keeps the plain one.
+// namer derives from each document's URI a unique path under an output folder. Two paths differ in
+// more than case and Unicode normalization, and no path is a folder of another, so the output can
+// be copied to any file system. It takes about 36 bytes of memory a path. Names depend on the order
+// of calls only where two collide: the first keeps the plain name.
 type namer struct {
 	files   map[uint64]struct{}
 	folders map[uint64]struct{}
 }
 
-// newNamer keeps the reserved paths free.
+// newNamer returns a namer that never uses the reserved paths.
 func newNamer(reserved ...string) *namer {
 	n := &namer{files: map[uint64]struct{}{}, folders: map[uint64]struct{}{}}
 	for _, name := range reserved {
-		n.files[key(name)] = struct{}{}
+		n.files[pathKey(name)] = struct{}{}
 	}
 	return n
 }
 
-// name is the path of a document's Markdown file, with slashes.
+// name returns the slash-separated path of a document's page.
 func (n *namer) name(r Record) string {
 	elements := elements(r.URI)
 	last := len(elements) - 1
@@ -48,45 +48,46 @@ func (n *namer) name(r Record) string {
 	file := elements[last]
 	whole := func(suffix string) string { return folder + fit(file, suffix) + ".md" }
 	suffix := ""
-	if len(folder) > pathMost {
-		folder, suffix = "", "-"+digest(r, 16) // all of it, since the folders are left out
+	if len(folder) > maxFolders {
+		folder, suffix = "", "-"+digest(r, 16) // long, because no folder tells two such paths apart
 	}
-	// A path that is still taken by its whole digest is that of the same summary, met again.
+	// A path that is still taken with its whole digest belongs to the same summary.
 	for length := 8; length <= digestLength && n.taken(whole(suffix)); length *= 2 {
 		suffix = "-" + digest(r, length)
 	}
-	n.files[key(whole(suffix))] = struct{}{}
+	n.files[pathKey(whole(suffix))] = struct{}{}
 	return whole(suffix)
 }
 
-// folder joins the elements, gives those another name that are a file already, and remembers each.
+// folder joins and remembers the elements. An element that is already a file gets another name.
 func (n *namer) folder(elements []string) string {
 	path, plain := "", ""
 	for _, e := range elements {
 		plain += e + "/"
 		next := path + fit(e, "")
-		if _, isFile := n.files[key(next)]; isFile {
+		if _, isFile := n.files[pathKey(next)]; isFile {
 			next = path + fit(e, "-"+sum(plain)[:8])
 		}
-		n.folders[key(next)] = struct{}{}
+		n.folders[pathKey(next)] = struct{}{}
 		path = next + "/"
 	}
 	return path
 }
 
 func (n *namer) taken(path string) bool {
-	_, file := n.files[key(path)]
-	_, folder := n.folders[key(path)]
+	_, file := n.files[pathKey(path)]
+	_, folder := n.folders[pathKey(path)]
 	return file || folder
 }
 
-// key is what of a path must not occur twice, short. That two paths share one by chance (2^-64) gives a suffix for nothing.
-func key(path string) uint64 { return maphash.String(seed, strings.ToLower(norm.NFC.String(path))) }
+// pathKey is a short form of what must be unique in a path. Two paths that share one by chance (2^-64)
+// only give one of them an unnecessary suffix.
+func pathKey(path string) uint64 { return maphash.String(seed, strings.ToLower(norm.NFC.String(path))) }
 
-// digestLength is that of a SHA-256 in hex digits.
+// digestLength is the length of a SHA-256 in hex digits.
 const digestLength = 2 * sha256.Size
 
-// digest is that many hex digits of a name for a summary of a document.
+// digest returns the first length hex digits of a hash that identifies a document's summary.
 func digest(r Record, length int) string {
 	return sum(r.Source + "\x00" + r.URI + "\x00" + r.Profile)[:length]
 }
@@ -96,7 +97,8 @@ func sum(s string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// elements cuts a URI into names that any file system takes. A line of a file stands in a folder named like the file.
+// elements splits a URI into names that every file system accepts. A line of a file is in a folder
+// with the name of the file.
 func elements(uri string) []string {
 	file, id, isLine := cutLine(uri)
 	all := strings.Split(file, "/")
@@ -104,12 +106,12 @@ func elements(uri string) []string {
 		all = append(all, strings.Split(id, "/")...)
 	}
 	for i, e := range all {
-		all[i] = safe(e)
+		all[i] = safeName(e)
 	}
 	return all
 }
 
-// cutLine takes "data.jsonl#id" apart.
+// cutLine splits "data.jsonl#id" into file and id.
 func cutLine(uri string) (file, id string, ok bool) {
 	for from := 0; ; {
 		at := strings.IndexByte(uri[from:], '#')
@@ -124,36 +126,38 @@ func cutLine(uri string) (file, id string, ok bool) {
 	}
 }
 
-// safe makes a name of an element of a URI: valid UTF-8 without control characters and without what Windows
-// refuses (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).
-func safe(element string) string {
+// safeName turns an element of a URI into a file name: valid UTF-8 without control characters and
+// without [what Windows refuses].
+//
+// [what Windows refuses]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+func safeName(element string) string {
 	name := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`<>:"\|?*`, r) || r == utf8.RuneError || !printed(r) {
+		if strings.ContainsRune(`<>:"\|?*`, r) || r == utf8.RuneError || !isShown(r) {
 			return '_'
 		}
 		return r
 	}, element)
 	if trimmed := strings.TrimRight(name, ". "); trimmed != name {
-		name = trimmed + strings.Repeat("_", min(len(name)-len(trimmed), elementMost))
+		name = trimmed + strings.Repeat("_", min(len(name)-len(trimmed), maxElement))
 	}
 	if name == "" {
 		return "_"
 	}
 	stem, _, _ := strings.Cut(name, ".")
-	if reserved(strings.TrimRight(stem, " ")) {
+	if isDevice(strings.TrimRight(stem, " ")) {
 		return "_" + name
 	}
 	return name
 }
 
-// printed lets through what has a shape or a place between letters; not marks that reorder what follows.
-func printed(r rune) bool {
+// isShown reports whether r has a shape or joins letters. Marks that reorder the text do neither.
+func isShown(r rune) bool {
 	const nonJoiner, joiner = '\u200c', '\u200d'
 	return unicode.IsPrint(r) || r == nonJoiner || r == joiner
 }
 
-// reserved says whether Windows takes the name for a device.
-func reserved(stem string) bool {
+// isDevice reports whether Windows takes the name for a device.
+func isDevice(stem string) bool {
 	switch stem = strings.ToUpper(stem); stem {
 	case "CON", "PRN", "AUX", "NUL":
 		return true
@@ -161,13 +165,14 @@ func reserved(stem string) bool {
 	return len(stem) == 4 && (stem[:3] == "COM" || stem[:3] == "LPT") && stem[3] >= '0' && stem[3] <= '9'
 }
 
-// fit puts the suffix to a name. A name that is too long is cut and ends with what tells it from others cut alike.
+// fit appends the suffix to a name. It cuts a name that is too long and appends a hash, so that
+// names with the same beginning stay different.
 func fit(name, suffix string) string {
-	if len(name) <= elementMost {
+	if len(name) <= maxElement {
 		return name + suffix
 	}
 	if suffix == "" {
 		suffix = "-" + sum(name)[:8]
 	}
-	return strings.TrimRight(text.Cut(name, elementMost), ". ") + suffix
+	return strings.TrimRight(text.Cut(name, maxElement), ". ") + suffix
 }

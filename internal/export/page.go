@@ -13,8 +13,9 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// writePage renders a summary as Markdown: its title, the summary, the other fields of a custom schema, and where it
-// comes from. A page depends on the record alone, so that what has not changed is the same bytes.
+// writePage renders a summary as Markdown: title, summary, the other fields of a custom schema,
+// findings and origin. A page depends on the record only, so an unchanged record gives the same
+// bytes.
 func writePage(b *bytes.Buffer, r Record) {
 	title := r.Title
 	if strings.TrimSpace(title) == "" {
@@ -36,7 +37,8 @@ func writePage(b *bytes.Buffer, r Record) {
 	fmt.Fprintf(b, "Summary by %s from %s, %d tokens in, %d out, cost %s\n", code(r.Model), chunks(r.Chunks), r.TokensIn, r.TokensOut, cost(r.CostUSD))
 }
 
-// isRendering says whether the summary is only the fields as text: that of a schema without a field "summary" is.
+// isRendering reports whether the summary repeats the fields as text. It does for a schema without
+// a field "summary".
 func isRendering(summary string, fields []field) bool {
 	for _, f := range fields {
 		if text, ok := f.text(); ok && f.name == "summary" && text == summary {
@@ -60,13 +62,13 @@ func cost(usd *float64) string {
 	return "$" + strconv.FormatFloat(*usd, 'f', -1, 64)
 }
 
-// field is one of an object's, in its order.
+// field is a field of a JSON object.
 type field struct {
 	name  string
 	value json.RawMessage
 }
 
-// fieldsOf reads an object; what is none has no fields.
+// fieldsOf returns the fields of a JSON object in their order. Other values have none.
 func fieldsOf(object json.RawMessage) []field {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
@@ -95,7 +97,8 @@ func (f field) text() (string, bool) {
 	return *s, true
 }
 
-// write renders a field as a section: text as it is, a list of plain values as one, anything deeper as JSON.
+// write renders a field as a section: text as it is, a list of plain values as a list, and anything
+// deeper as JSON.
 func (f field) write(b *bytes.Buffer) {
 	var v any
 	if json.Unmarshal(f.value, &v) != nil || v == nil || v == "" {
@@ -122,7 +125,7 @@ func (f field) write(b *bytes.Buffer) {
 	}
 }
 
-// plainItems are the items of a list without lists and objects in it.
+// plainItems returns the items of a list that contains no lists or objects.
 func plainItems(value json.RawMessage) ([]string, bool) {
 	var items []json.RawMessage
 	if json.Unmarshal(value, &items) != nil || len(items) == 0 {
@@ -147,7 +150,7 @@ func isPlain(value json.RawMessage) bool {
 	return len(value) > 0 && value[0] != '[' && value[0] != '{'
 }
 
-// writeFindings lists what the checks of a summary found.
+// writeFindings lists the findings of a summary.
 func writeFindings(b *bytes.Buffer, raw json.RawMessage) {
 	findings := Findings(raw)
 	if len(findings) == 0 {
@@ -159,8 +162,9 @@ func writeFindings(b *bytes.Buffer, raw json.RawMessage) {
 	}
 }
 
-// Findings are the findings of a summary's checks for people, a line each: `number "1,200": this number does not stand in
-// the document`. What is no finding is shown as it is stored.
+// Findings returns the findings of a summary's checks as lines for people, such as
+// `number "1,200": this number is not in the document`. Values that are not findings are returned
+// as stored.
 func Findings(raw json.RawMessage) []string {
 	var items []json.RawMessage
 	if json.Unmarshal(raw, &items) != nil {
@@ -181,15 +185,16 @@ func Findings(raw json.RawMessage) []string {
 // oneLine returns s on one line, safe for terminals.
 func oneLine(s string) string { return text.OneLine(text.TerminalSafe(s)) }
 
-// prose is text of a model or a document for Markdown: its lists and emphasis stay, but it holds no character that a
-// terminal obeys, no HTML, and no image, since a viewer would fetch that from wherever the text says.
+// prose prepares text of a model or a document for Markdown. Lists and emphasis stay. It removes
+// characters that control a terminal and escapes HTML and images: a viewer would fetch an image
+// from any address that the text names.
 func prose(s string) string {
 	s = strings.TrimSpace(text.TerminalSafe(s))
 	if !strings.ContainsAny(s, "<!") {
 		return s
 	}
 	var b strings.Builder
-	escaped := false // by a backslash before it; another one would take that from it
+	escaped := false // by the backslash before; a second backslash would undo it
 	for i, r := range s {
 		if !escaped && (r == '<' && opensTag(s[i+1:]) || r == '!' && strings.HasPrefix(s[i+1:], "[")) {
 			b.WriteByte('\\')
@@ -200,7 +205,8 @@ func prose(s string) string {
 	return b.String()
 }
 
-// opensTag says whether a < before this begins HTML or an autolink (CommonMark 0.31, 6.5 and 6.6).
+// opensTag reports whether < before this text begins HTML or an autolink (CommonMark 0.31, 6.5 and
+// 6.6).
 func opensTag(after string) bool {
 	if after == "" {
 		return false
@@ -209,15 +215,15 @@ func opensTag(after string) bool {
 	return c == '/' || c == '!' || c == '?' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
-// literal is a line of text that Markdown shows as it is.
+// literal escapes text so that Markdown shows it unchanged, on one line.
 func literal(s string) string {
 	s = oneLine(s)
 	var b strings.Builder
 	before := ' '
 	for i, r := range s {
 		next, _ := utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
-		// An underscore within a word means nothing (CommonMark 0.31, 6.2).
-		closes := r == '#' && i == len(s)-1 // of a heading (CommonMark 0.31, 4.2)
+		// An underscore within a word is plain text (CommonMark 0.31, 6.2).
+		closes := r == '#' && i == len(s)-1 // ends a heading (CommonMark 0.31, 4.2)
 		if closes || strings.ContainsRune("\\`*[]<", r) || r == '_' && !(letter(before) && letter(next)) {
 			b.WriteByte('\\')
 		}
@@ -229,7 +235,7 @@ func literal(s string) string {
 
 func letter(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// code is a code span.
+// code returns s as a code span.
 func code(s string) string {
 	s = oneLine(s)
 	ticks := strings.Repeat("`", longest(s)+1)
@@ -245,7 +251,7 @@ func fence(b *bytes.Buffer, language, s string) {
 	fmt.Fprintf(b, "%s%s\n%s\n%s\n", ticks, language, s, ticks)
 }
 
-// longest is the length of the longest run of backquotes.
+// longest returns the length of the longest run of backquotes.
 func longest(s string) int {
 	most, now := 0, 0
 	for _, r := range s {

@@ -10,15 +10,16 @@ import (
 )
 
 const (
-	// parquetBatch is how many rows are handed to the encoder at once.
+	// parquetBatch is the number of rows given to the encoder at once.
 	parquetBatch = 64
-	// A row group ends at this many rows or bytes of text: the encoder holds one in memory.
+	// A row group ends at this many rows or bytes of text, because the encoder keeps it in memory.
 	parquetGroupRows  = 20_000
 	parquetGroupBytes = 16 << 20
 )
 
-// row is a Record as columns of Parquet. Output and Checks are columns of text, not of the logical type JSON: an optional
-// one of that type is lost or makes the writer panic (parquet-go v0.32.0, accumulateAndAppendPageLevelHistogram).
+// row is a [Record] as Parquet columns. Output and Checks are text, not the logical type JSON: the
+// writer loses an optional column of that type, or panics (parquet-go v0.32.0,
+// accumulateAndAppendPageLevelHistogram).
 type row struct {
 	URI           string   `parquet:"uri"`
 	Source        string   `parquet:"source,dict"`
@@ -57,8 +58,8 @@ func (p row) bytes() int {
 	return n
 }
 
-// Parquet writes a Parquet file, compressed with Zstandard, with the columns of Record (output and checks hold JSON), and
-// returns how many rows that were.
+// Parquet writes a Parquet file, compressed with Zstandard, and returns the number of rows. Columns
+// are the fields of [Record]; output and checks hold JSON.
 func Parquet(w io.Writer, each Stream) (n int, err error) {
 	file := parquet.NewGenericWriter[row](w, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("gistmill", "", ""))
 	batch := make([]row, 0, parquetBatch)
@@ -97,7 +98,7 @@ func Parquet(w io.Writer, each Stream) (n int, err error) {
 		return n, err
 	}
 	if err := file.Close(); err != nil {
-		return n, fmt.Errorf("end the file: %w", err)
+		return n, fmt.Errorf("finish the file: %w", err)
 	}
 	return n, nil
 }

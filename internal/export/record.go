@@ -1,7 +1,9 @@
-// Package export turns summaries of the ledger into files: JSON lines, Parquet, and a Markdown file a document.
+// Package export writes the ledger's summaries to files: JSON lines, Parquet, and one page
+// (Markdown) for each document.
 //
-// It owns the formats, the names of files, and that a file is there whole or not at all. It refuses to own which
-// summaries are exported: it is given a stream and keeps no more than a batch of it in memory.
+// It owns the formats, the names of files, and that files of lines and rows appear complete or not
+// at all. It refuses to own which summaries are exported: it reads a [Stream] and keeps no more
+// than a batch in memory.
 package export
 
 import (
@@ -11,19 +13,20 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// Stream gives summaries one after the other to yield, and ends with the first error.
+// Stream calls yield with one summary after another, and returns the first error.
 type Stream = func(yield func(ledger.Exported) error) error
 
-// Record is a document's summary as exported. Its JSON fields and their order are relied on.
+// Record is a document's summary as exported. Its JSON fields and their order are an interface for
+// users.
 type Record struct {
 	URI           string          `json:"uri"`
 	Source        string          `json:"source"` // URL
-	Run           string          `json:"run"`    // whose worker made the summary the document's
+	Run           string          `json:"run"`    // the run that gave the document this summary
 	ContentSHA256 string          `json:"content_sha256"`
 	Title         string          `json:"title"`
 	Summary       string          `json:"summary"`
-	Output        json.RawMessage `json:"output,omitempty"` // whole object of a custom schema
-	Model         string          `json:"model"`            // who answered
+	Output        json.RawMessage `json:"output,omitempty"` // the whole object, with a custom schema only
+	Model         string          `json:"model"`            // that answered
 	Endpoint      string          `json:"endpoint"`         // host that answered; empty for the built-in engine
 	Profile       string          `json:"profile"`          // hash
 	TokensIn      int64           `json:"tokens_in"`
@@ -33,7 +36,7 @@ type Record struct {
 	Checks        json.RawMessage `json:"checks"` // findings, an array
 }
 
-// RecordOf is what is exported of a summary.
+// RecordOf returns the exported form of a summary.
 func RecordOf(e ledger.Exported) Record {
 	r := Record{
 		URI: e.URI, Source: e.Source, Run: e.Run, ContentSHA256: e.ContentSHA256, Title: e.Summary.Title, Summary: e.Summary.Text,
@@ -46,7 +49,7 @@ func RecordOf(e ledger.Exported) Record {
 	return r
 }
 
-// USD is an amount of nano-USD in USD; nil, an unknown price, stays nil.
+// USD converts nano-USD to USD; nil, for an unknown price, stays nil.
 func USD(nano *int64) *float64 {
 	if nano == nil {
 		return nil
@@ -55,7 +58,7 @@ func USD(nano *int64) *float64 {
 	return &usd
 }
 
-// digest tells a record from another of the same process.
+// digest returns a hash of the record that is valid in this process only.
 func (r Record) digest() uint64 {
 	cost := -1.0
 	if r.CostUSD != nil {
@@ -71,5 +74,5 @@ func (r Record) digest() uint64 {
 	})
 }
 
-// seed is another in each process, so that nobody makes records or paths of equal digests.
+// seed differs in each process, so that no document can be made to collide with another.
 var seed = maphash.MakeSeed() //nolint:gochecknoglobals // made once, never changed

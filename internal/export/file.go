@@ -11,23 +11,24 @@ import (
 	"path/filepath"
 )
 
-// File modes before the umask is applied: who may read summaries is for the umask to say.
+// File modes before the umask, which decides who may read summaries.
 const (
 	fileMode   = 0o666
 	folderMode = 0o777
 )
 
-// File writes a file through write. It appears at path whole, and only if write succeeds; until then what
-// was there stays. What is no regular file (a pipe, /dev/stdout) is written to directly. Missing folders are made.
+// File writes a file atomically: the content that write produces appears at path only after write
+// succeeds, and an existing file stays until then. If path is not a regular file (a pipe,
+// /dev/stdout), File writes to it directly. It creates missing folders, and it replaces the target
+// of a symbolic link.
 func File(path string, write func(io.Writer) error) error {
 	if info, err := os.Stat(path); err == nil {
 		if info.IsDir() {
-			return fmt.Errorf("write %s: it is a folder; name a file", path)
+			return fmt.Errorf("write %s: it is a folder; give the name of a file", path)
 		}
 		if !info.Mode().IsRegular() {
 			return writeThrough(path, write)
 		}
-		// Of a symbolic link the target is replaced, and the link stays.
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real
 		}
@@ -37,7 +38,7 @@ func File(path string, write func(io.Writer) error) error {
 		folder = "."
 	}
 	if err := os.MkdirAll(folder, folderMode); err != nil {
-		return fmt.Errorf("make the folder: %w", err)
+		return fmt.Errorf("create the folder: %w", err)
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
@@ -55,7 +56,8 @@ func writeThrough(path string, write func(io.Writer) error) error {
 	return errors.Join(write(f), f.Close())
 }
 
-// replace writes a file beside name and gives it that name when it is whole; durable also brings it to the disk first.
+// replace writes a temporary file in the folder of name and renames it when it is complete. durable
+// syncs it to the disk before that.
 func replace(root *os.Root, name string, durable bool, write func(io.Writer) error) error {
 	temporary := filepath.Join(filepath.Dir(name), ".gistmill-"+rand.Text()[:12]+".tmp")
 	f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
@@ -79,9 +81,10 @@ func replace(root *os.Root, name string, durable bool, write func(io.Writer) err
 	return nil
 }
 
-// put makes a file in root have this content, and leaves it alone if it has. A new one, of a page or so, is written at its place:
-// to give it its name afterwards would take as long again. If the program dies in between, the next run finds that it differs.
-func put(root *os.Root, name string, content []byte) error {
+// putFile gives a file in root this content, and leaves a file alone that already has it. It writes
+// a new file in place: content is about a page, and a rename would double the time. If the program
+// dies meanwhile, the next run finds the difference.
+func putFile(root *os.Root, name string, content []byte) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	switch {
 	case err == nil:
@@ -92,7 +95,7 @@ func put(root *os.Root, name string, content []byte) error {
 		return nil
 	case !errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("write %s: %w", name, err)
-	case same(root, name, content):
+	case hasContent(root, name, content):
 		return nil
 	}
 	return replace(root, name, false, func(w io.Writer) error {
@@ -101,12 +104,13 @@ func put(root *os.Root, name string, content []byte) error {
 	})
 }
 
-// same compares sizes first, so that a foreign file of any size is not read.
-func same(root *os.Root, name string, content []byte) bool {
+// hasContent reports whether a file has this content. It compares sizes first, to avoid reading a
+// large file that is not ours.
+func hasContent(root *os.Root, name string, content []byte) bool {
 	info, err := root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(content)) {
 		return false
 	}
-	there, err := root.ReadFile(name)
-	return err == nil && bytes.Equal(there, content)
+	existing, err := root.ReadFile(name)
+	return err == nil && bytes.Equal(existing, content)
 }

@@ -13,19 +13,20 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// hostilePages are what documents and models may say to get something into a page that a viewer obeys.
+// hostilePages returns texts that try to get HTML, images or control characters into a page.
 func hostilePages() []string {
 	return []string{
 		"<script>alert(1)</script>", "a <img src=x onerror=alert(1)> b", "<!-- x -->", "<?php x ?>", "<![CDATA[x]]>", "</p><iframe src=//e>", "<https://e/>",
 		"![x](http://e/x.png)", "![x][1]\n\n[1]: http://e/x.png", "![x]\n\n[x]: http://e/", "[![x](http://e/)](http://e/)", "!\\[x](http://e/)",
-		// Already escaped: another backslash would take the first one's effect.
+		// Already escaped: a second backslash would undo the first.
 		`\<script>`, `\![x](http://e/)`, `\\<script>`, `\\![x](http://e/)`, `\\\<b>`, "\\\n<b>", "``\\<b>`` <b>", "`\\` <b>", "`<b>` `\\<b>",
 		"    <b>\n\n<b>", "- <b>\n- ![x](http://e/)", "> <b>", "# <b>", "```\n<b>\n```\n<b>", "~~~\n<b>", "1. x\n\n   <b>", "a\u2028<b>", "<\u200bscript>", "<b\x00>", "&lt;b&gt; &#60;b&#62;",
 		"x\n\n---\n\nSource: `other` <b>", "| a |\n|---|\n| <b> |", "\x1b[31m<\x1b[0mb>", "\u202e<b>\u202c", "!\u202e[x](http://e/)", "<\x07b>", "!\r[x](http://e/)",
 	}
 }
 
-// checkPage reads the page as CommonMark and as GitHub's Markdown, and fails when it has HTML or an image in it, or what a terminal obeys.
+// checkPage parses the page as CommonMark and as GitHub's Markdown. It fails on HTML, images and
+// characters that control a terminal.
 func checkPage(t *testing.T, title, uri, summary string, output json.RawMessage) {
 	t.Helper()
 	e := exported(uri)
@@ -37,7 +38,7 @@ func checkPage(t *testing.T, title, uri, summary string, output json.RawMessage)
 		err := ast.Walk(root, func(n ast.Node, _ bool) (ast.WalkStatus, error) {
 			switch n.Kind() {
 			case ast.KindRawHTML, ast.KindHTMLBlock, ast.KindImage:
-				t.Errorf("a page has a %s in it:\n%s", n.Kind(), &page)
+				t.Errorf("a page contains a %s:\n%s", n.Kind(), &page)
 				return ast.WalkStop, nil
 			}
 			return ast.WalkContinue, nil

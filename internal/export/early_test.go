@@ -11,27 +11,27 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// writeAhead writes the pages of some, in this order.
-func writeAhead(t *testing.T, dir string, some ...ledger.Exported) *Ahead {
+// writeEarly writes the pages of some summaries early, in this order.
+func writeEarly(t *testing.T, dir string, some ...ledger.Exported) *EarlyWriter {
 	t.Helper()
-	a := NewAhead(dir)
+	a := NewEarlyWriter(dir)
 	go a.Run(t.Context())
 	for _, e := range some {
 		a.Add(e)
 	}
-	a.End()
+	a.Close()
 	return a
 }
 
-// Whatever was written ahead, and in whichever order, the folder ends up as it would without.
-func TestAheadChangesNothing(t *testing.T) {
+// Whatever was written early, and in which order, the folder ends up the same.
+func TestEarlyPagesChangeNothing(t *testing.T) {
 	t.Parallel()
 	changed := exported("sub/report.pdf")
-	changed.Summary.Text = "What it was before it was done again."
+	changed.Summary.Text = "The summary before the document was done again."
 	plain, upper, lower, file, within := exported("a.txt"), exported("README.md"), exported("readme.md"), exported("x"), exported("x.md/y")
 	folder, page := exported("B.md/z"), exported("b")
 	all := []ledger.Exported{folder, upper, plain, page, lower, exported("sub/report.pdf"), file, within}
-	for name, ahead := range map[string][]ledger.Exported{
+	for name, early := range map[string][]ledger.Exported{
 		"nothing":                nil,
 		"all":                    all,
 		"some":                   {plain, file},
@@ -47,7 +47,7 @@ func TestAheadChangesNothing(t *testing.T) {
 			if n, err := Folder(t.Context(), without, nil, stream(all...)); n != len(all) || err != nil {
 				t.Fatal(n, err)
 			}
-			a := writeAhead(t, dir, ahead...)
+			a := writeEarly(t, dir, early...)
 			if n, err := Folder(t.Context(), dir, a, stream(all...)); n != len(all) || err != nil {
 				t.Fatal(n, err)
 			}
@@ -58,17 +58,17 @@ func TestAheadChangesNothing(t *testing.T) {
 	}
 }
 
-func TestPagesThatStandAreLeftAlone(t *testing.T) {
+func TestUpToDatePagesAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	a := writeAhead(t, dir, exported("a.txt"), exported("sub/b.txt"))
+	a := writeEarly(t, dir, exported("a.txt"), exported("sub/b.txt"))
 	old := time.Unix(1000, 0)
 	for _, name := range []string{"a.txt.md", "sub/b.txt.md"} {
 		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
-			t.Fatalf("not written ahead: %v", err)
+			t.Fatalf("not written early: %v", err)
 		}
 	}
-	// It is not even read again: what somebody has made of it meanwhile stays until the next run.
+	// It is not even read again: an edit made meanwhile stays until the next run.
 	if err := os.Truncate(filepath.Join(dir, "a.txt.md"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -80,18 +80,18 @@ func TestPagesThatStandAreLeftAlone(t *testing.T) {
 	}
 }
 
-// A folder that can't be written to keeps nobody waiting, and Folder says so.
-func TestAheadThatFails(t *testing.T) {
+// A folder that cannot be written to blocks no caller, and Folder returns the error.
+func TestEarlyWriterThatFails(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var many []ledger.Exported
-	for range 2 * aheadWaiting {
+	for range 2 * earlyQueue {
 		many = append(many, exported("a.txt"))
 	}
-	a := writeAhead(t, dir, many...)
+	a := writeEarly(t, dir, many...)
 	if _, err := Folder(t.Context(), dir, a, stream(many[0])); err == nil {
 		t.Error("no error")
 	}
@@ -99,6 +99,6 @@ func TestAheadThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := Folder(t.Context(), dir, a, stream(many[0])); n != 1 || err != nil || tree(t, dir)["a.txt.md"] == "" {
-		t.Errorf("after it was mended: %d, %v", n, err)
+		t.Errorf("after the fix: %d, %v", n, err)
 	}
 }
