@@ -96,7 +96,7 @@ func (a *app) serverMetrics(demand *keda.Meter) http.Handler {
 			s, err := a.queue.Stats(ctx)
 			return telemetry.Queue{
 				Name: a.queue.Name(), Active: s.Active, Pending: s.Pending, Scheduled: s.Scheduled, Retry: s.Retry, Archived: s.Archived, Completed: s.Completed,
-				Processed: s.Processed, Failed: s.Failed, Bytes: s.Bytes, Paused: s.Paused, Oldest: s.Oldest,
+				Processed: s.Processed, Failed: s.Failed, Bytes: s.Bytes, Paused: s.Paused, OldestPending: s.Oldest,
 			}, err
 		},
 		Demand: func(ctx context.Context) (telemetry.Demand, error) {

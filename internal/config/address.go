@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// RedactURL replaces the password of a URL by "xxxxx", wherever drivers take
-// one: before the host and in the parameters. Text that is no URL comes back
-// as it is. Addresses with several hosts (h1:6379,h2:6379) are understood.
+// RedactURL replaces the passwords of a URL with "xxxxx": before the host and in the parameters.
+// Text that is not a URL is returned unchanged. Addresses may have several hosts
+// (h1:6379,h2:6379).
 //
-// A password may hold any character that its author forgot to escape, so all
-// between the first colon and the last @ is taken for it: of a malformed URL
-// rather too much is hidden than too little.
+// Everything between the first colon and the last @ counts as the password, because it may contain
+// characters that the user forgot to escape. In a malformed URL that hides too much rather than too
+// little.
 func RedactURL(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -38,52 +38,52 @@ func RedactURL(raw string) string {
 	return scheme + "://" + rest
 }
 
-// hasPassword tells whether a URL carries one.
+// hasPassword reports whether a URL contains a password.
 func hasPassword(raw string) bool { return RedactURL(raw) != raw }
 
-// checkStore accepts sqlite:PATH and postgres://HOST…; the driver reads the rest.
+// checkStore accepts sqlite:PATH and postgres://HOST…; the driver checks the rest.
 func checkStore(raw string) string {
 	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
 		if path == "" || strings.HasPrefix(path, "//") {
-			return "has no path after sqlite: : give e.g. sqlite:.gistmill/ledger.db"
+			return "has no path; example: sqlite:.gistmill/ledger.db"
 		}
 		return ""
 	}
 	scheme, rest, ok := strings.Cut(raw, "://")
 	switch {
 	case ok && (scheme == "postgres" || scheme == "postgresql"):
-		// A socket folder comes as ?host=, so the host itself may be missing.
+		// The host may be missing: ?host= names a folder of sockets.
 		if why := checkHosts(rest); why != "" && !strings.Contains(rest, "host=") {
-			return why + ": give e.g. postgres://user@db.example:5432/gistmill"
+			return why + "; example: postgres://user@db.example:5432/gistmill"
 		}
 		return ""
 	case ok:
-		return "has the scheme " + quote(scheme) + ", which is no ledger: give sqlite:PATH or postgres://user@host/database"
+		return "has the unknown scheme " + quote(scheme) + ": use sqlite:PATH or postgres://user@host/database"
 	default:
-		return "is no ledger: give sqlite:PATH or postgres://user@host/database"
+		return "is not an address of a ledger: use sqlite:PATH or postgres://user@host/database"
 	}
 }
 
-// checkRedis accepts the addresses of a single Redis, of sentinels and of a
-// cluster; the client reads the rest.
+// checkRedis accepts the addresses of a single Redis, of sentinels and of a cluster; the client
+// checks the rest.
 func checkRedis(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
-		return "has no scheme: give e.g. redis://localhost:6379/0"
+		return "has no scheme; example: redis://localhost:6379/0"
 	}
 	switch scheme {
 	case "redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster":
 	default:
-		return "has the scheme " + quote(scheme) + ", which is no Redis: give redis://, rediss://, redis-sentinel:// or redis-cluster://"
+		return "has the unknown scheme " + quote(scheme) + ": use redis://, rediss://, redis-sentinel:// or redis-cluster://"
 	}
 	if why := checkHosts(rest); why != "" {
-		return why + ": give e.g. " + scheme + "://localhost:6379"
+		return why + "; example: " + scheme + "://localhost:6379"
 	}
 	return ""
 }
 
-// checkHosts looks at "user:password@h1:1,h2:2/path?query". The standard
-// parser refuses several hosts with ports.
+// checkHosts checks the hosts of "user:password@h1:1,h2:2/path?query". The standard parser rejects
+// several hosts with ports.
 func checkHosts(rest string) string {
 	rest, _, _ = strings.Cut(rest, "?")
 	if at := strings.LastIndex(rest, "@"); at >= 0 {
@@ -100,10 +100,11 @@ func checkHosts(rest string) string {
 		} else if i := strings.LastIndex(h, ":"); i >= 0 {
 			host = h[:i]
 			n, err := strconv.Atoi(h[i+1:])
-			// A further colon is a password whose @ was forgotten, which would be looked up as a host, and logged.
+			// Another colon means a password without its @. It would be looked up as a host and
+			// logged.
 			if err != nil || n < 1 || n > 65535 || strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-				// Not repeated: a badly escaped password can end up here.
-				return "has a port that is no number from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A)"
+				// The text does not repeat the port, which may be part of a badly escaped password.
+				return "has an invalid port: it must be from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A)"
 			}
 		}
 		if host == "" {
@@ -113,23 +114,23 @@ func checkHosts(rest string) string {
 	return ""
 }
 
-// checkListen accepts HOST:PORT and :PORT; port 0 takes a free one.
+// checkListen accepts HOST:PORT and :PORT; port 0 means any free port.
 func checkListen(raw string) string {
 	_, port, err := net.SplitHostPort(raw)
 	if err != nil {
-		return quote(raw) + " is not HOST:PORT: give e.g. 127.0.0.1:8080"
+		return quote(raw) + " is not HOST:PORT; example: 127.0.0.1:8080"
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return quote(raw) + " has no port from 0 to 65535: give e.g. 127.0.0.1:8080"
+		return quote(raw) + " has an invalid port: it must be from 0 to 65535; example: 127.0.0.1:8080"
 	}
 	return ""
 }
 
-// isLoopback tells whether only this machine reaches the address.
+// isLoopback reports whether only this machine can reach the address.
 func isLoopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return true // checkListen has said it
+		return true // checkListen reports it
 	}
 	if host == "localhost" {
 		return true
@@ -140,23 +141,23 @@ func isLoopback(listen string) bool {
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-// checkQueue keeps the braces that Redis Cluster hashes by, and blanks, out of
-// the key names.
+// checkQueue rejects white space and braces. The queue's name is part of keys, and Redis Cluster
+// hashes a key by the text in braces.
 func checkQueue(raw string) string {
 	if queueName.MatchString(raw) {
 		return ""
 	}
-	return quote(raw) + " is no queue name: use letters, digits, dot, hyphen and underscore"
+	return quote(raw) + " is not a valid name: use letters, digits, dots, hyphens and underscores"
 }
 
 func checkOut(raw string) string {
 	if strings.Contains(raw, "://") {
-		return "is a URL, and run writes to a local folder: give a folder or -, and take the summaries elsewhere with gistmill export"
+		return "is a URL, but run writes to a local folder: use a folder or -, and copy the summaries with gistmill export"
 	}
 	return ""
 }
 
-// checkKeys is checkKey for each of several.
+// checkKeys checks each of several keys separated by commas.
 func checkKeys(raw string) string {
 	for i, key := range strings.Split(raw, ",") {
 		if why := checkKey(strings.TrimSpace(key)); why != "" {
@@ -166,11 +167,11 @@ func checkKeys(raw string) string {
 	return ""
 }
 
-// checkKey finds what can never travel in an HTTP header.
+// checkKey rejects characters that an HTTP header cannot contain.
 func checkKey(raw string) string {
 	for _, r := range raw {
 		if r <= ' ' || r > '~' {
-			return "holds a blank, a line break or a character that no key has: copy the key again"
+			return "contains a space, a line break or another character that keys do not have: copy the key again"
 		}
 	}
 	return ""

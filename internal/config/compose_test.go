@@ -7,23 +7,23 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/knadh/koanf/parsers/yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/gistmill/gistmill/internal/config"
 )
 
-// The compose file sets only what is a setting, to values that are right.
+// The compose file sets only settings, to valid values.
 func TestComposeFile(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "compose", "compose.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := yaml.Parser().Unmarshal(text)
-	if err != nil {
+	var file map[string]any
+	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	// ${NAME:-value} as compose reads it where NAME is not set.
+	// compose reads ${NAME:-value} as value if NAME is not set.
 	variable := regexp.MustCompile(`\$\{[A-Z_]+:-([^}]*)\}`)
 	seen := 0
 	for name, service := range file["services"].(map[string]any) {

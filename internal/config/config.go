@@ -1,9 +1,9 @@
-// Package config owns the settings of gistmill: their one table (name, default,
-// meaning, who uses them), how a value is found (flag, then environment, then
-// --config file, then default), and what makes a value wrong.
+// Package config owns the settings of gistmill: the table of settings (name, default, meaning,
+// commands that use it), where a value comes from (flag, environment, --config file, default), and
+// which values are valid.
 //
-// It refuses to own what a setting leads to: it opens no store, dials no Redis,
-// reads no prompt and knows no command beyond its name.
+// It refuses to own what a setting causes: it opens no ledger, dials no Redis, reads no prompt, and
+// knows only the names of commands.
 package config
 
 import (
@@ -17,41 +17,41 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// Models that are chosen when none is set.
+// Models that are used when none is set.
 const (
-	// ModelExtractive is the built-in engine: no network, no cost.
+	// ModelExtractive is the built-in extractive engine: no network, no cost.
 	ModelExtractive = "extractive"
-	// ModelDefault is used once there is a key or a base URL to call it with.
+	// ModelDefault is used if an API key or a base URL is set.
 	ModelDefault = "gpt-4o-mini"
 )
 
-// Config holds every setting with its final value. The zero value is not
-// usable: take it from [Load]. It is not written to after Load, so goroutines
-// may share it.
+// Config holds the value of every setting. The zero value is not usable: [Load] returns one. Load
+// is the last to write to it, so goroutines may share it.
 type Config struct {
-	// Store is the ledger's address: "sqlite:PATH" or "postgres://…". It may
-	// hold a password; show [RedactURL] of it.
+	// Store is the ledger's address: "sqlite:PATH" or "postgres://…". It may contain a password;
+	// use [RedactURL] to show it.
 	Store            string
 	StoreConnections int // per process
 
-	// Redis is the queue's address, empty when not set. It may hold a
-	// password; show [RedactURL] of it.
+	// Redis is the queue's address, or empty. It may contain a password; use [RedactURL] to show
+	// it.
 	Redis string
-	// Paths of PEM files for TLS to Redis; empty: the system's authorities, no client certificate.
+	// RedisCA, RedisCert and RedisKey are paths of PEM files for TLS to Redis. Empty means the
+	// system's authorities and no client certificate.
 	RedisCA, RedisCert, RedisKey string
 	Queue                        string
 
 	// Out is a local folder, or "-" for JSON lines on standard output.
 	Out string
 
-	// Model is the model in force: what was set, else [ModelDefault] when
-	// there is a key or a base URL, else [ModelExtractive].
+	// Model is the model to use: the one that is set, else [ModelDefault] if an API key or a base
+	// URL is set, else [ModelExtractive].
 	Model      string
 	BaseURL    string // empty: the API of OpenAI; never with a trailing slash
 	APIVersion string // empty: not an Azure endpoint
 	Fallbacks  []llm.Endpoint
 	APIKey     Secret
-	// FallbackAPIKeys as they were set, separated by commas; each Fallback has its own.
+	// FallbackAPIKeys is the value as set, separated by commas. Each of Fallbacks has its own key.
 	FallbackAPIKeys Secret
 
 	Prompt          string // path of a Go template; empty: built in
@@ -62,17 +62,17 @@ type Config struct {
 	Temperature     float64
 	ContextTokens   int // 0: by model
 
-	RPM          int     // requests a minute; 0: unknown
-	TPM          int     // tokens a minute; 0: unknown
+	RPM          int     // requests per minute; 0: unknown
+	TPM          int     // tokens per minute; 0: unknown
 	BudgetUSD    float64 // of a run; 0: none
 	BudgetTokens int64   // of a run; 0: none
 	BudgetUSDDay float64 // of a UTC day; 0: none
 	Prices       string  // path; empty: built in
 
 	Concurrency        int   // calls in flight per process
-	Partitions         int   // partitions in hand per process
-	PartitionDocuments int   // documents in a partition at most
-	PartitionBytes     int64 // bytes in a partition, about
+	Partitions         int   // partitions held per process
+	PartitionDocuments int   // maximum documents per partition
+	PartitionBytes     int64 // approximate bytes per partition
 
 	RequestTimeout   time.Duration
 	ShutdownGrace    time.Duration
@@ -93,33 +93,32 @@ type Config struct {
 	// LogFormat is "auto" (text on a terminal, else JSON), "text" or "json".
 	LogFormat string
 
-	// Warnings are one-line remarks that stop nothing: an unknown GISTMILL_
-	// variable, a password on the command line. Who loads prints them.
+	// Warnings are lines for the user about settings that are valid but probably not intended, such
+	// as an unknown GISTMILL_ variable or a password on the command line. The caller prints them.
 	Warnings []string
 
 	entries []Entry
 }
 
-// Entry is one setting as it is in force.
+// Entry is a setting with its value and origin.
 type Entry struct {
 	Setting string `json:"setting"`
 	Value   string `json:"value"`
-	// Origin says who set it: "flag --rpm", "environment GISTMILL_RPM",
-	// "file gistmill.yaml", "default".
+	// Origin is "flag --rpm", "environment GISTMILL_RPM", "file gistmill.yaml" or "default".
 	Origin string `json:"origin"`
 }
 
-// Explain lists all settings in the order of the table. A secret reads "set"
-// or "not set", a password inside a URL "xxxxx". The slice is the caller's.
+// Explain returns all settings in the order of the table. Secrets show as "set" or "not set", and
+// passwords in URLs as "xxxxx". The caller may change the slice.
 func (c Config) Explain() []Entry {
 	return append([]Entry(nil), c.entries...)
 }
 
-// Secret is a value that prints as "set" or "not set" wherever it is
-// formatted, logged or encoded. Only Reveal gives it away.
+// Secret is a value that prints as "set" or "not set" wherever it is formatted, logged or encoded.
+// Only [Secret.Reveal] returns it.
 type Secret string
 
-// Reveal gives the secret itself. Do not log it or put it in an error.
+// Reveal returns the secret. Do not log it or put it in an error.
 func (s Secret) Reveal() string { return string(s) }
 
 // String hides the secret.
@@ -139,17 +138,17 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText hides the secret from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// InvalidError lists everything that is wrong with the settings, so that they
-// are mended in one go. It is wrong usage: exit code 2.
+// InvalidError lists all invalid settings, so that the user can correct them at once. It is a usage
+// error: exit code 2.
 type InvalidError struct {
-	// Problems has one line for each wrong setting, with what to do.
+	// Problems has one line for each invalid setting: the reason and what to do.
 	Problems []string
 }
 
-// Error joins the problems, one a line.
+// Error returns the problems, one per line.
 func (e *InvalidError) Error() string { return strings.Join(e.Problems, "\n") }
 
-// complete fills in what depends on more than one setting.
+// complete sets the values that depend on more than one setting.
 func (c *Config) complete(isSet func(name string) bool) {
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if c.Model == "" {
@@ -164,12 +163,12 @@ func (c *Config) complete(isSet func(name string) bool) {
 		}
 	}
 	if !isSet("shutdown-grace") {
-		// Long enough for a call that has just begun to end by itself, and to store it.
+		// Enough for a call that has just begun to complete and to be stored.
 		c.ShutdownGrace = c.RequestTimeout + 10*time.Second
 	}
 }
 
-// fallbackKeys are the single keys, in the order of the fallbacks; an empty one is none.
+// fallbackKeys returns the keys in the order of the fallbacks. An empty key means none.
 func (c *Config) fallbackKeys() []string {
 	if c.FallbackAPIKeys == "" {
 		return nil
@@ -181,12 +180,11 @@ func (c *Config) fallbackKeys() []string {
 	return keys
 }
 
-// problem names the setting at fault and says what to do.
+// problem is the reason why a setting is invalid, and what to do.
 type problem struct{ setting, text string }
 
-// cross checks what depends on more than one setting. uses tells which
-// settings the running command reads: a file that only another command needs
-// does not have to be there.
+// cross checks what depends on more than one setting. uses reports whether the command reads a
+// setting: a file that only another command needs does not have to exist.
 func (c *Config) cross(uses func(name string) bool) []problem {
 	var ps []problem
 	if c.RetryBase > c.RetryCap {
@@ -194,24 +192,24 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 			c.RetryCap.String() + "): lower retry-base or raise retry-cap"})
 	}
 	if c.ContextTokens > 0 && c.ContextTokens <= c.MaxOutputTokens {
-		ps = append(ps, problem{"context-tokens", "leaves no room for a document beside max-output-tokens: " +
-			"raise context-tokens, or set 0 to take the model's own"})
+		ps = append(ps, problem{"context-tokens", "leaves no room for a document next to max-output-tokens: " +
+			"raise context-tokens, or set it to 0 to use the model's window"})
 	}
 	if keys := c.fallbackKeys(); len(keys) > len(c.Fallbacks) && uses("fallbacks") {
-		ps = append(ps, problem{"fallback-api-keys", fmt.Sprintf("has %d keys for %d fallbacks: give one for each, in their order, an empty one where none is needed",
+		ps = append(ps, problem{"fallback-api-keys", fmt.Sprintf("has %d keys for %d fallbacks: give one key for each, in the same order, and leave it empty if none is needed",
 			len(keys), len(c.Fallbacks))})
 	}
 	for _, f := range c.Fallbacks {
 		if f.Model == ModelExtractive {
-			ps = append(ps, problem{"fallbacks", "has the model " + ModelExtractive + ", which is no endpoint's: name one that an endpoint has"})
+			ps = append(ps, problem{"fallbacks", "has the model " + ModelExtractive + ", which is built in: name a model of an endpoint"})
 		}
 	}
 	if uses("listen") && c.AuthTokenFile == "" && !c.AllowUnauthenticated && !isLoopback(c.Listen) {
-		ps = append(ps, problem{"listen", "is reachable from other machines and has no authentication: " +
-			"set auth-token-file, listen on 127.0.0.1, or set allow-unauthenticated where others guard the port"})
+		ps = append(ps, problem{"listen", "is reachable from other machines without authentication: " +
+			"set auth-token-file, listen on 127.0.0.1, or set allow-unauthenticated if something else protects the port"})
 	}
 	if uses("auth-metrics") && c.AuthMetrics && c.AuthTokenFile == "" {
-		ps = append(ps, problem{"auth-metrics", "asks for a token and none is set: set auth-token-file"})
+		ps = append(ps, problem{"auth-metrics", "requires a token, but none is set: set auth-token-file"})
 	}
 	if uses("redis") {
 		ps = append(ps, c.crossRedis()...)
@@ -235,15 +233,15 @@ func (c *Config) crossRedis() []problem {
 	var ps []problem
 	switch {
 	case c.RedisCert != "" && c.RedisKey == "":
-		ps = append(ps, problem{"redis-cert", "has no private key beside it: set redis-key"})
+		ps = append(ps, problem{"redis-cert", "has no private key: set redis-key too"})
 	case c.RedisKey != "" && c.RedisCert == "":
-		ps = append(ps, problem{"redis-key", "has no certificate beside it: set redis-cert"})
+		ps = append(ps, problem{"redis-key", "has no certificate: set redis-cert too"})
 	}
 	if c.Redis != "" && !strings.HasPrefix(c.Redis, "rediss") {
 		for _, f := range []struct{ name, path string }{{"redis-ca", c.RedisCA}, {"redis-cert", c.RedisCert}, {"redis-key", c.RedisKey}} {
 			if f.path != "" {
 				scheme, _, _ := strings.Cut(c.Redis, "://")
-				ps = append(ps, problem{f.name, "is for TLS, and the address of Redis begins with " + scheme + ":// : give rediss" +
+				ps = append(ps, problem{f.name, "requires TLS, but the address of Redis begins with " + scheme + "://; use rediss" +
 					strings.TrimPrefix(scheme, "redis") + "://"})
 			}
 		}
@@ -251,31 +249,31 @@ func (c *Config) crossRedis() []problem {
 	return ps
 }
 
-// advise gives remarks on settings that are legal and probably not meant, to the
-// command that reads them: several commands may share one environment.
+// advise returns warnings about settings that are valid but probably not intended. It warns only a
+// command that reads them, because commands may share an environment.
 func (c *Config) advise(uses func(name string) bool) []string {
 	var ws []string
 	if c.ShutdownGrace < c.RequestTimeout && uses("request-timeout") {
 		ws = append(ws, "shutdown-grace ("+c.ShutdownGrace.String()+") is shorter than request-timeout ("+
-			c.RequestTimeout.String()+"): a call in flight at SIGTERM may be paid for and lost")
+			c.RequestTimeout.String()+"): a call in flight at SIGTERM may be paid for but lost")
 	}
 	if len(c.Fallbacks) > 0 && c.APIKey == "" && c.BaseURL == "" && uses("fallbacks") {
 		ws = append(ws, "fallbacks have no effect without a first endpoint: set base-url or OPENAI_API_KEY")
 	}
 	// An English word is about 4/3 of a token.
 	if need := c.Words * 4 / 3; need > c.MaxOutputTokens && uses("words") {
-		ws = append(ws, "max-output-tokens hardly holds the words asked for: raise it or lower words")
+		ws = append(ws, "max-output-tokens is too low for the number of words: raise it or lower words")
 	}
 	return ws
 }
 
-// endpointMissing says why a command that calls the model cannot, or "".
+// endpointMissing returns why the model cannot be called, or "".
 func (c *Config) endpointMissing() string {
 	if c.APIKey != "" || c.BaseURL != "" || c.Model == ModelExtractive {
 		return ""
 	}
-	return "model " + quote(c.Model) + " needs a key: set OPENAI_API_KEY, or base-url for an endpoint without one, " +
-		"or model " + ModelExtractive + " to work without any"
+	return "model " + quote(c.Model) + " needs an API key: set OPENAI_API_KEY, or base-url for an endpoint without keys, " +
+		"or model " + ModelExtractive + " for the built-in engine"
 }
 
 func unreadable(path string) string {
@@ -285,7 +283,7 @@ func unreadable(path string) string {
 		case os.IsNotExist(err):
 			return "does not exist"
 		case os.IsPermission(err):
-			return "may not be read by this user"
+			return "cannot be read by this user"
 		default:
 			return "cannot be opened"
 		}
@@ -299,9 +297,9 @@ func unreadable(path string) string {
 
 func checkHTTP(raw string) string {
 	u, err := url.Parse(raw)
-	// The parser's error repeats the whole URL, password and all.
+	// The parser's error repeats the URL with its password.
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		return "is not an http:// or https:// URL: give e.g. http://localhost:11434/v1"
+		return "is not an http:// or https:// URL; example: http://localhost:11434/v1"
 	}
 	return ""
 }

@@ -10,7 +10,7 @@ import (
 func snake(name string) string      { return strings.ReplaceAll(name, "-", "_") }
 func upperSnake(name string) string { return strings.ToUpper(snake(name)) }
 
-// environment is environ as a map; of equal names the last wins.
+// environment returns environ as a map. The last value of a name wins.
 func environment(environ []string) map[string]string {
 	env := make(map[string]string, len(environ))
 	for _, kv := range environ {
@@ -21,12 +21,12 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-// Kubernetes puts the addresses of Services into every pod's environment; a
-// Service called gistmill-server gives GISTMILL_SERVER_PORT and the like.
+// serviceAddress matches the variables that Kubernetes sets in every pod for each Service: a
+// Service gistmill-server gives GISTMILL_SERVER_PORT and others.
 var serviceAddress = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)
 
-// unknownVariables warns about GISTMILL_ variables that nothing reads: a
-// misspelt setting would otherwise be silently without effect.
+// unknownVariables warns about GISTMILL_ variables that are no settings, because a misspelled
+// setting has no effect.
 func unknownVariables(table []Setting, environ []string) []string {
 	names := []string{configVariable}
 	for _, s := range table {
@@ -40,18 +40,18 @@ func unknownVariables(table []Setting, environ []string) []string {
 		case strings.HasPrefix(name, "GISTMILL_TEST_"): // addresses of test servers
 		case name == "GISTMILL_ACTIVE_HELP", name == "GISTMILL_COMPLETION_DESCRIPTIONS": // read by cobra
 		default:
-			warnings = append(warnings, fmt.Sprintf("the environment variable %s is no setting and has no effect%s", name, didYouMean(name, names)))
+			warnings = append(warnings, fmt.Sprintf("environment variable %s is not a setting and has no effect%s", name, didYouMean(name, names)))
 		}
 	}
 	slices.Sort(warnings)
 	return slices.Compact(warnings)
 }
 
-// didYouMean gives "; did you mean X?" for the nearest of the names, or "".
+// didYouMean returns "; did you mean X?" with the nearest of the names, or "".
 func didYouMean(wrong string, names []string) string {
 	best, least := "", len(wrong)/3+1
 	for _, name := range names {
-		// Hyphens for underscores, and capitals, are no misspelling worth counting.
+		// Hyphens for underscores, and capitals, do not count as misspelled.
 		if d := distance(snake(strings.ToLower(wrong)), snake(strings.ToLower(name))); d < least {
 			best, least = name, d
 		}
@@ -62,8 +62,8 @@ func didYouMean(wrong string, names []string) string {
 	return "; did you mean " + best + "?"
 }
 
-// distance is Levenshtein's: the least number of letters to insert, delete or
-// replace to make b of a.
+// distance returns the Levenshtein distance: the minimum number of bytes to insert, delete or
+// replace to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

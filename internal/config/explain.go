@@ -10,7 +10,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// explain describes the settings in force.
+// explain returns all settings with their values and origins.
 func explain(table []Setting, c *Config, source map[string]layer) []Entry {
 	entries := make([]Entry, 0, len(table))
 	for _, s := range table {
@@ -23,7 +23,7 @@ func explain(table []Setting, c *Config, source map[string]layer) []Entry {
 	return entries
 }
 
-// show writes the value in force the way a flag would be written.
+// show returns the value in the form of a flag.
 func (s Setting) show(c *Config) string {
 	switch p := s.bind(c).(type) {
 	case *string:
@@ -70,7 +70,7 @@ func showFallbacks(list []llm.Endpoint) string {
 	return strings.Join(shown, ",")
 }
 
-// size writes bytes with the largest binary unit that divides them.
+// size formats bytes with the largest binary unit that divides them.
 func size(n int64) string {
 	units := []string{"", "KiB", "MiB", "GiB", "TiB"}
 	i := 0
@@ -81,7 +81,7 @@ func size(n int64) string {
 	return strconv.FormatInt(n, 10) + units[i]
 }
 
-// shortDuration leaves out the zero minutes and seconds of "2m0s".
+// shortDuration formats a duration without the zeros of "2h0m0s".
 func shortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -11,10 +11,9 @@ const (
 	configVariable = "GISTMILL_CONFIG"
 )
 
-// AddFlags registers the named settings on a command's flag set, and --config.
-// Without names it registers all settings but the secrets. Values are kept as
-// written: [Load] judges them, so that wrong ones are reported together. It
-// panics on a name that the table does not have.
+// AddFlags registers the named settings and --config on a command's flag set. Without names it
+// registers all settings except secrets. Flags keep their values as written; [Load] checks them, so
+// that it can report all problems together. AddFlags panics for a name that is not in the table.
 func AddFlags(fs *pflag.FlagSet, names ...string) {
 	table := Settings()
 	if len(names) == 0 {
@@ -25,14 +24,14 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 		}
 	}
 	if fs.Lookup(configFlag) == nil {
-		fs.Var(&value{kind: KindFile}, configFlag, "YAML file with settings, keys written x_y; also "+configVariable)
+		fs.Var(&value{kind: KindFile}, configFlag, "YAML file of settings, with keys such as base_url; also "+configVariable)
 	}
 	for _, name := range names {
 		s := find(table, name)
 		if s.Secret {
 			panic("config: " + name + " is a secret and has no flag")
 		}
-		// pflag takes back-quoted words for the name of the value.
+		// pflag takes a back-quoted word for the name of the value.
 		usage := strings.ReplaceAll(s.Usage, "`", "")
 		if s.DefaultText != "" {
 			usage += " (default " + strings.ReplaceAll(s.DefaultText, "`", "") + ")"
@@ -44,17 +43,17 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// value keeps a flag as it was written.
+// value is a flag as written.
 type value struct {
 	kind    Kind
 	raw     string
 	changed bool
 }
 
-// String is the value as written.
+// String implements [pflag.Value]: it returns the value as written.
 func (v *value) String() string { return v.raw }
 
-// Set takes a value; a list that is given twice grows.
+// Set implements [pflag.Value]. A repeated list flag appends.
 func (v *value) Set(raw string) error {
 	if v.kind == KindList && v.changed {
 		raw = v.raw + "," + raw
@@ -63,5 +62,5 @@ func (v *value) Set(raw string) error {
 	return nil
 }
 
-// Type is the word the help text shows for the value.
+// Type implements [pflag.Value]: it returns the word that the help text shows for the value.
 func (v *value) Type() string { return string(v.kind) }

@@ -8,7 +8,8 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 )
 
-// checkLoaded wants settings that mean the same when they are set to what Explain shows of them, or a list of problems, a line each.
+// checkLoaded requires problems of one line each, or settings that have the same meaning when they
+// are set to the values that Explain returns.
 func checkLoaded(t *testing.T, c config.Config, err error) {
 	t.Helper()
 	if err != nil {
@@ -63,7 +64,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// FuzzEnvironment sets one setting by its variable. What is wrong with a secret is said without it.
+// FuzzEnvironment sets one setting by its variable. A problem with a secret must not repeat it.
 func FuzzEnvironment(f *testing.F) {
 	for i, s := range config.Settings() {
 		f.Add(i, s.Default)
@@ -76,7 +77,7 @@ func FuzzEnvironment(f *testing.F) {
 		table := config.Settings()
 		s := table[uint(which)%uint(len(table))]
 		if strings.ContainsRune(value, 0) {
-			return // no environment holds it
+			return // impossible in an environment
 		}
 		if s.Secret {
 			value += marked

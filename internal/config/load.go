@@ -6,37 +6,33 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/yaml"
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/file"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 )
 
-// layer is one place that settings come from: raw values by setting name, and
-// how to call the place when something is wrong with a value.
+// layer is one source of settings.
 type layer struct {
-	values map[string]string
-	// origin is what Explain shows, name what an error starts with.
+	values map[string]string // raw, by setting name
+	// origin describes the source for Explain; name begins an error about a value.
 	origin func(s Setting) string
 	name   func(s Setting) string
 }
 
-// Load finds every setting: flag, then environment, then the file named by
-// --config or GISTMILL_CONFIG, then default. An empty environment variable
-// counts as not set, as templates leave them behind.
+// Load returns the settings. The flag takes precedence over the environment, the environment over
+// the file named by --config or GISTMILL_CONFIG, and the file over the default. An empty
+// environment variable counts as not set, because templates produce them.
 //
-// flags is the command's flag set after parsing; which settings it holds
-// ([AddFlags]) decides whose files must exist. nil means no flags and all
-// settings in use. environ has the form of [os.Environ]. required names
-// settings that the command cannot do without; "api-key" is content with a
-// base URL or the extractive model.
+// flags is the command's flag set after parsing. Files must exist only for the settings that it
+// has ([AddFlags]). Nil means no flags, and that all settings are in use. environ has the form of
+// [os.Environ]. required names settings that the command needs; "api-key" is satisfied by a base
+// URL or the extractive model too.
 //
-// The error is an *[InvalidError] with all problems at once.
+// The error is an *[InvalidError] that lists all problems.
 func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, error) {
 	table := Settings()
 	env := environment(environ)
@@ -49,30 +45,23 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 	fromFile, fileProblems := fileLayer(table, configPath(flags, env))
 	problems = append(problems, fileProblems...)
 
-	// Weakest first: koanf lets each later layer win, by setting.
-	layers := []layer{defaultLayer(table), fromFile, fromEnv, fromFlags}
-	merged := koanf.New(".")
+	merged := make(map[string]string, len(table))
 	source := make(map[string]layer, len(table))
-	for _, l := range layers {
-		values := make(map[string]any, len(l.values))
+	for _, l := range []layer{defaultLayer(table), fromFile, fromEnv, fromFlags} {
 		for name, v := range l.values {
-			values[name] = v
-			source[name] = l
-		}
-		if err := merged.Load(confmap.Provider(values, ""), nil); err != nil {
-			return Config{}, fmt.Errorf("merge settings: %w", err)
+			merged[name], source[name] = v, l
 		}
 	}
 
 	var c Config
 	bad := make(map[string]bool)
 	for _, s := range table {
-		if why := s.parse(&c, merged.String(s.Name)); why != "" {
+		if why := s.parse(&c, merged[s.Name]); why != "" {
 			bad[s.Name] = true
 			problems = append(problems, sentence(source[s.Name].name(s), why))
 		}
 	}
-	isSet := func(name string) bool { return merged.String(name) != "" }
+	isSet := func(name string) bool { return merged[name] != "" }
 	uses := func(name string) bool { return flags == nil || flags.Lookup(name) != nil }
 	c.complete(isSet)
 	for _, p := range c.cross(uses) {
@@ -91,7 +80,7 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 			}
 		case !isSet(name):
 			s := find(table, name)
-			problems = append(problems, fmt.Sprintf("%s is not set, and this command needs it: give --%s or %s", name, s.Name, s.Env()))
+			problems = append(problems, fmt.Sprintf("%s is required: set --%s or %s", name, s.Name, s.Env()))
 		}
 	}
 	if len(problems) > 0 {
@@ -102,7 +91,7 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 	return c, nil
 }
 
-// sentence puts the name of a wrong setting before what is wrong with it.
+// sentence joins the name of an invalid setting and the reason.
 func sentence(name, why string) string {
 	if strings.HasPrefix(why, `"`) {
 		return name + ": " + why
@@ -162,17 +151,17 @@ func flagLayer(table []Setting, flags *pflag.FlagSet) (layer, []string) {
 		if f == nil || !f.Changed {
 			continue
 		}
-		// An empty flag takes the default back from the weaker layers.
+		// An empty flag restores the default.
 		l.values[s.Name] = cmp.Or(strings.TrimSpace(f.Value.String()), s.Default)
 		if s.Kind == KindURL && hasPassword(f.Value.String()) {
 			warnings = append(warnings, fmt.Sprintf(
-				"--%s carries a password that other users of this machine can see: set %s instead", s.Name, s.Env()))
+				"--%s contains a password, which other users of this machine can see: set %s instead", s.Name, s.Env()))
 		}
 	}
 	return l, warnings
 }
 
-// configPath is the file to read, or "".
+// configPath returns the path of the configuration file, or "".
 func configPath(flags *pflag.FlagSet, env map[string]string) string {
 	if flags != nil {
 		if f := flags.Lookup(configFlag); f != nil && f.Changed {
@@ -191,8 +180,12 @@ func fileLayer(table []Setting, path string) (layer, []string) {
 	if path == "" {
 		return l, nil
 	}
-	k := koanf.New("\x00") // no key is a path into another
-	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+	var raw map[string]any
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = yaml.Unmarshal(content, &raw)
+	}
+	if err != nil {
 		return l, []string{configFileProblem(path, err)}
 	}
 	keys := make(map[string]Setting, len(table))
@@ -204,21 +197,20 @@ func fileLayer(table []Setting, path string) (layer, []string) {
 		}
 	}
 	var problems []string
-	raw := k.Raw()
 	for _, key := range slices.Sorted(maps.Keys(raw)) {
 		s, known := keys[key]
 		switch {
 		case !known:
-			problems = append(problems, fmt.Sprintf("%s has the unknown key %s%s", path, quote(key), didYouMean(key, names)))
+			problems = append(problems, fmt.Sprintf("%s has an unknown key %s%s", path, quote(key), didYouMean(key, names)))
 			continue
 		case s.Secret:
-			problems = append(problems, fmt.Sprintf("%s has %s, and secrets come from the environment only: set %s",
+			problems = append(problems, fmt.Sprintf("%s has %s, but secrets are read from the environment only: set %s",
 				path, key, strings.Join(append([]string{s.Env()}, s.Aliases...), " or ")))
 			continue
 		}
 		v, ok := scalar(raw[key], s.Kind == KindList)
 		if !ok {
-			problems = append(problems, fmt.Sprintf("%s in %s is not a single value: give one", key, path))
+			problems = append(problems, fmt.Sprintf("%s in %s must be a single value", key, path))
 			continue
 		}
 		if v != "" {
@@ -231,17 +223,18 @@ func fileLayer(table []Setting, path string) (layer, []string) {
 func configFileProblem(path string, err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("config file %s does not exist: give --config the path of a YAML file", quote(path))
+		return fmt.Sprintf("config file %s does not exist: set --config to the path of a YAML file", quote(path))
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("config file %s may not be read by this user: change its mode or its owner", quote(path))
+		return fmt.Sprintf("config file %s cannot be read by this user: change its mode or owner", quote(path))
 	default:
-		// A YAML error is one line or a heading with a list under it.
+		// A YAML error is one line, or a heading and a list.
 		why := strings.Join(strings.Fields(err.Error()), " ")
-		return fmt.Sprintf("config file %s cannot be read: %s: give a YAML file with lines such as \"rpm: 500\"", quote(path), why)
+		return fmt.Sprintf("config file %s cannot be read: %s; use YAML lines such as \"rpm: 500\"", quote(path), why)
 	}
 }
 
-// scalar writes a YAML value as the flag would be written.
+// scalar returns a YAML value in the form of a flag. It reports false for lists (unless list is
+// true) and maps.
 func scalar(v any, list bool) (string, bool) {
 	switch v := v.(type) {
 	case nil:

@@ -28,7 +28,7 @@ func flags(t *testing.T, args ...string) *pflag.FlagSet {
 	return fs
 }
 
-// write puts text in a new configuration file and returns its path.
+// write writes text to a new configuration file and returns its path.
 func write(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gistmill.yaml")
@@ -38,7 +38,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// problems loads what must be refused and returns what is wrong with it.
+// problems loads invalid settings and returns the problems.
 func problems(t *testing.T, fs *pflag.FlagSet, environ []string, required ...string) []string {
 	t.Helper()
 	_, err := config.Load(fs, environ, required...)
@@ -169,44 +169,44 @@ func TestEffectiveModel(t *testing.T) {
 func TestWrongValues(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ flag, want string }{
-		{"--rpm=many", `--rpm: "many" is not a whole number: give e.g. 500`},
+		{"--rpm=many", `--rpm: "many" is not a whole number; example: 500`},
 		{"--rpm=-1", `--rpm is -1 and must be 0 or more`},
 		{"--partitions=0", `--partitions is 0 and must be 1 or more`},
 		{"--temperature=3", `--temperature is 3 and must be from 0 to 2`},
-		{"--budget-usd=NaN", `--budget-usd: "NaN" is not a number: give e.g. 2.50`},
+		{"--budget-usd=NaN", `--budget-usd: "NaN" is not a number; example: 2.50`},
 		{"--budget-usd=-0.5", `--budget-usd is -0.5 and must be 0 or more`},
-		{"--request-timeout=120", `--request-timeout: "120" is not a duration with its unit: give e.g. 2m`},
+		{"--request-timeout=120", `--request-timeout: "120" is not a duration with a unit; example: 2m`},
 		{"--retry-base=0s", `--retry-base is 0s and must be longer than 0s`},
 		{"--shutdown-grace=-1s", `--shutdown-grace is -1s and must be longer than 0s`},
 		{"--retry-base=10m", `--retry-base is longer than retry-cap (10m0s > 5m0s): lower retry-base or raise retry-cap`},
-		{"--partition-bytes=lots", `--partition-bytes: "lots" is not a size: give bytes or a unit, e.g. 4MiB`},
-		{"--partition-bytes=-4MiB", `--partition-bytes: "-4MiB" is not a size: give bytes or a unit, e.g. 4MiB`},
-		{"--partition-bytes=9EiB", `--partition-bytes: "9EiB" is not a size: give bytes or a unit, e.g. 4MiB`},
-		{"--context-tokens=300", `--context-tokens leaves no room for a document beside max-output-tokens: raise context-tokens, or set 0 to take the model's own`},
-		{"--store=ledger.db", `--store is no ledger: give sqlite:PATH or postgres://user@host/database`},
-		{"--store=sqlite:", `--store has no path after sqlite: : give e.g. sqlite:.gistmill/ledger.db`},
-		{"--store=mysql://h/db", `--store has the scheme "mysql", which is no ledger: give sqlite:PATH or postgres://user@host/database`},
-		{"--store=postgres:///db", `--store has no host: give e.g. postgres://user@db.example:5432/gistmill`},
-		{"--redis=localhost:6379", `--redis has no scheme: give e.g. redis://localhost:6379/0`},
-		{"--redis=http://localhost", `--redis has the scheme "http", which is no Redis: give redis://, rediss://, redis-sentinel:// or redis-cluster://`},
-		{"--redis=redis://", `--redis has no host: give e.g. redis://localhost:6379`},
-		{"--redis=redis://secret:host:6379", `--redis has a port that is no number from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A): give e.g. redis://localhost:6379`},
+		{"--partition-bytes=lots", `--partition-bytes: "lots" is not a size in bytes or with a unit; example: 4MiB`},
+		{"--partition-bytes=-4MiB", `--partition-bytes: "-4MiB" is not a size in bytes or with a unit; example: 4MiB`},
+		{"--partition-bytes=9EiB", `--partition-bytes: "9EiB" is not a size in bytes or with a unit; example: 4MiB`},
+		{"--context-tokens=300", `--context-tokens leaves no room for a document next to max-output-tokens: raise context-tokens, or set it to 0 to use the model's window`},
+		{"--store=ledger.db", `--store is not an address of a ledger: use sqlite:PATH or postgres://user@host/database`},
+		{"--store=sqlite:", `--store has no path; example: sqlite:.gistmill/ledger.db`},
+		{"--store=mysql://h/db", `--store has the unknown scheme "mysql": use sqlite:PATH or postgres://user@host/database`},
+		{"--store=postgres:///db", `--store has no host; example: postgres://user@db.example:5432/gistmill`},
+		{"--redis=localhost:6379", `--redis has no scheme; example: redis://localhost:6379/0`},
+		{"--redis=http://localhost", `--redis has the unknown scheme "http": use redis://, rediss://, redis-sentinel:// or redis-cluster://`},
+		{"--redis=redis://", `--redis has no host; example: redis://localhost:6379`},
+		{"--redis=redis://secret:host:6379", `--redis has an invalid port: it must be from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A); example: redis://localhost:6379`},
 		{"--redis-ca=/no/such/file", `--redis-ca names "/no/such/file", which does not exist: give the path of a readable file`},
-		{"--redis-cert=load_test.go", `--redis-cert has no private key beside it: set redis-key`},
-		{"--redis-key=load_test.go", `--redis-key has no certificate beside it: set redis-cert`},
-		{"--queue=a{b}", `--queue: "a{b}" is no queue name: use letters, digits, dot, hyphen and underscore`},
-		{"--out=s3://bucket/x", `--out is a URL, and run writes to a local folder: give a folder or -, and take the summaries elsewhere with gistmill export`},
-		{"--base-url=localhost:11434", `--base-url is not an http:// or https:// URL: give e.g. http://localhost:11434/v1`},
-		{"--fallbacks=gpt-4o,m@ftp://x", `--fallbacks entry 2 is not MODEL, URL or MODEL@URL: give e.g. gpt-4o@https://api.openai.com/v1`},
-		{"--listen=8080", `--listen: "8080" is not HOST:PORT: give e.g. 127.0.0.1:8080`},
-		{"--listen=:8080", `--listen is reachable from other machines and has no authentication: set auth-token-file, listen on 127.0.0.1, or set allow-unauthenticated where others guard the port`},
-		{"--auth-metrics", `--auth-metrics asks for a token and none is set: set auth-token-file`},
+		{"--redis-cert=load_test.go", `--redis-cert has no private key: set redis-key too`},
+		{"--redis-key=load_test.go", `--redis-key has no certificate: set redis-cert too`},
+		{"--queue=a{b}", `--queue: "a{b}" is not a valid name: use letters, digits, dots, hyphens and underscores`},
+		{"--out=s3://bucket/x", `--out is a URL, but run writes to a local folder: use a folder or -, and copy the summaries with gistmill export`},
+		{"--base-url=localhost:11434", `--base-url is not an http:// or https:// URL; example: http://localhost:11434/v1`},
+		{"--fallbacks=gpt-4o,m@ftp://x", `--fallbacks entry 2 is not MODEL, URL or MODEL@URL; example: gpt-4o@https://api.openai.com/v1`},
+		{"--listen=8080", `--listen: "8080" is not HOST:PORT; example: 127.0.0.1:8080`},
+		{"--listen=:8080", `--listen is reachable from other machines without authentication: set auth-token-file, listen on 127.0.0.1, or set allow-unauthenticated if something else protects the port`},
+		{"--auth-metrics", `--auth-metrics requires a token, but none is set: set auth-token-file`},
 		{"--allow-unauthenticated=maybe", `--allow-unauthenticated: "maybe" is not one of true, false`},
 		{"--prompt=/no/such/file", `--prompt names "/no/such/file", which does not exist: give the path of a readable file`},
 		{"--prompt=/", `--prompt names "/", which is a folder: give the path of a readable file`},
 		{"--log-level=loud", `--log-level: "loud" is not one of debug, info, warn, error`},
 		{"--log-format=xml", `--log-format: "xml" is not one of auto, text, json`},
-		{"--config=/no/such.yaml", `config file "/no/such.yaml" does not exist: give --config the path of a YAML file`},
+		{"--config=/no/such.yaml", `config file "/no/such.yaml" does not exist: set --config to the path of a YAML file`},
 	}
 	for _, tc := range cases {
 		t.Run(tc.flag, func(t *testing.T) {
@@ -219,12 +219,12 @@ func TestWrongValues(t *testing.T) {
 	}
 }
 
-// Files for TLS with an address that is without it would silently be of no use.
+// Files for TLS have no effect with an address without TLS.
 func TestCertificatesNeedTLS(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
-		"redis://h":               `--redis-ca is for TLS, and the address of Redis begins with redis:// : give rediss://`,
-		"redis-sentinel://h":      `--redis-ca is for TLS, and the address of Redis begins with redis-sentinel:// : give rediss-sentinel://`,
+		"redis://h":               `--redis-ca requires TLS, but the address of Redis begins with redis://; use rediss://`,
+		"redis-sentinel://h":      `--redis-ca requires TLS, but the address of Redis begins with redis-sentinel://; use rediss-sentinel://`,
 		"rediss://h":              "",
 		"rediss-cluster://h1,h2":  "",
 		"rediss-sentinel://h?m=x": "",
@@ -243,16 +243,16 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	got := problems(t, flags(t, "--rpm=x", "--retry-base=1h", "--config="+file),
 		[]string{"GISTMILL_TPM=1e6", "OPENAI_API_KEY=two words"}, "redis")
 	want := []string{
-		file + ` has api_key, and secrets come from the environment only: set GISTMILL_API_KEY or OPENAI_API_KEY`,
-		`concurrency in ` + file + ` is not a single value: give one`,
-		file + ` has the unknown key "elephants"`,
-		file + ` has the unknown key "max-attempts"; did you mean max_attempts?`,
-		`OPENAI_API_KEY holds a blank, a line break or a character that no key has: copy the key again`,
+		file + ` has api_key, but secrets are read from the environment only: set GISTMILL_API_KEY or OPENAI_API_KEY`,
+		`concurrency in ` + file + ` must be a single value`,
+		file + ` has an unknown key "elephants"`,
+		file + ` has an unknown key "max-attempts"; did you mean max_attempts?`,
+		`OPENAI_API_KEY contains a space, a line break or another character that keys do not have: copy the key again`,
 		`words in ` + file + ` is 0 and must be 1 or more`,
-		`--rpm: "x" is not a whole number: give e.g. 500`,
-		`GISTMILL_TPM: "1e6" is not a whole number: give e.g. 500`,
+		`--rpm: "x" is not a whole number; example: 500`,
+		`GISTMILL_TPM: "1e6" is not a whole number; example: 500`,
 		`--retry-base is longer than retry-cap (1h0m0s > 5m0s): lower retry-base or raise retry-cap`,
-		`redis is not set, and this command needs it: give --redis or GISTMILL_REDIS`,
+		`redis is required: set --redis or GISTMILL_REDIS`,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -296,7 +296,7 @@ func TestBrokenFile(t *testing.T) {
 func TestRequiredKey(t *testing.T) {
 	t.Parallel()
 	got := problems(t, flags(t, "--model=gpt-4o"), nil, "api-key")
-	if want := `model "gpt-4o" needs a key: set OPENAI_API_KEY, or base-url for an endpoint without one, or model extractive to work without any`; len(got) != 1 || got[0] != want {
+	if want := `model "gpt-4o" needs an API key: set OPENAI_API_KEY, or base-url for an endpoint without keys, or model extractive for the built-in engine`; len(got) != 1 || got[0] != want {
 		t.Errorf("got %q", got)
 	}
 	for _, args := range [][]string{{}, {"--model=extractive"}, {"--model=llama3", "--base-url=http://localhost:11434/v1"}} {
@@ -315,7 +315,7 @@ func TestUnusedFilesNeedNotExist(t *testing.T) {
 	}
 }
 
-// A command is told nothing about settings that only others read.
+// A command prints no warnings about settings that it does not read.
 func TestWarningsOfOneCommand(t *testing.T) {
 	t.Parallel()
 	environ := []string{"GISTMILL_WORDS=500", "GISTMILL_SHUTDOWN_GRACE=5s", "GISTMILL_FALLBACKS=m@http://h/v1"}
@@ -342,11 +342,11 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"the environment variable GISTMILL_ELEPHANT is no setting and has no effect",
-		"the environment variable GISTMILL_RETRYBASE is no setting and has no effect; did you mean GISTMILL_RETRY_BASE?",
-		"--redis carries a password that other users of this machine can see: set GISTMILL_REDIS instead",
-		"shutdown-grace (5s) is shorter than request-timeout (2m0s): a call in flight at SIGTERM may be paid for and lost",
-		"max-output-tokens hardly holds the words asked for: raise it or lower words",
+		"environment variable GISTMILL_ELEPHANT is not a setting and has no effect",
+		"environment variable GISTMILL_RETRYBASE is not a setting and has no effect; did you mean GISTMILL_RETRY_BASE?",
+		"--redis contains a password, which other users of this machine can see: set GISTMILL_REDIS instead",
+		"shutdown-grace (5s) is shorter than request-timeout (2m0s): a call in flight at SIGTERM may be paid for but lost",
+		"max-output-tokens is too low for the number of words: raise it or lower words",
 	}
 	if !reflect.DeepEqual(c.Warnings, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
@@ -366,7 +366,7 @@ func TestGoodAddresses(t *testing.T) {
 	}
 }
 
-// No way of printing settings or errors gives a secret away.
+// Printed settings and errors contain no secret.
 func TestSecretsStayHidden(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t"

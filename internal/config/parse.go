@@ -13,9 +13,8 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// parse writes raw into the field that the setting is bound to and checks it.
-// It returns what is wrong and what to do, or "". The text repeats the value
-// only where it cannot hold a secret.
+// parse sets the setting's field to raw and checks it. It returns the problem and what to do, or
+// "". The text repeats the value only if it cannot contain a secret.
 func (s Setting) parse(c *Config, raw string) string {
 	if raw == "" {
 		return "" // not set; the field keeps its zero value
@@ -30,7 +29,7 @@ func (s Setting) parse(c *Config, raw string) string {
 	case *int:
 		n, err := strconv.Atoi(raw)
 		if err != nil {
-			return quote(raw) + " is not a whole number: give e.g. " + s.example()
+			return quote(raw) + " is not a whole number; example: " + s.example()
 		}
 		*p, v = n, float64(n)
 	case *int64:
@@ -42,13 +41,13 @@ func (s Setting) parse(c *Config, raw string) string {
 	case *float64:
 		f, err := strconv.ParseFloat(raw, 64)
 		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			return quote(raw) + " is not a number: give e.g. " + s.example()
+			return quote(raw) + " is not a number; example: " + s.example()
 		}
 		*p, v = f, f
 	case *time.Duration:
 		d, err := time.ParseDuration(raw)
 		if err != nil {
-			return quote(raw) + " is not a duration with its unit: give e.g. " + s.example()
+			return quote(raw) + " is not a duration with a unit; example: " + s.example()
 		}
 		*p, v = d, d
 	case *slog.Level:
@@ -82,18 +81,18 @@ func (s Setting) parseInt64(raw string) (int64, string) {
 	if s.Kind != KindBytes {
 		n, err := strconv.ParseInt(raw, 10, 64)
 		if err != nil {
-			return 0, quote(raw) + " is not a whole number: give e.g. " + s.example()
+			return 0, quote(raw) + " is not a whole number; example: " + s.example()
 		}
 		return n, ""
 	}
 	n, err := humanize.ParseBytes(raw)
 	if err != nil || n > math.MaxInt64 {
-		return 0, quote(raw) + " is not a size: give bytes or a unit, e.g. " + s.example()
+		return 0, quote(raw) + " is not a size in bytes or with a unit; example: " + s.example()
 	}
 	return int64(n), ""
 }
 
-// example is a value that would do.
+// example returns a valid value.
 func (s Setting) example() string {
 	if s.Default != "" && s.Default != "0" {
 		return s.Default
@@ -132,12 +131,12 @@ func parseFallbacks(raw string) ([]llm.Endpoint, string) {
 		f := llm.Endpoint{Model: item}
 		if scheme := strings.Index(item, "://"); scheme >= 0 {
 			f = llm.Endpoint{BaseURL: item}
-			// An @ before the scheme parts the model; one after it belongs to the URL.
+			// An @ before the scheme ends the model; one after it belongs to the URL.
 			if at := strings.LastIndex(item[:scheme], "@"); at >= 0 {
 				f = llm.Endpoint{Model: item[:at], BaseURL: item[at+1:]}
 			}
 			if checkHTTP(f.BaseURL) != "" {
-				return nil, "entry " + strconv.Itoa(len(list)+1) + " is not MODEL, URL or MODEL@URL: give e.g. gpt-4o@https://api.openai.com/v1"
+				return nil, "entry " + strconv.Itoa(len(list)+1) + " is not MODEL, URL or MODEL@URL; example: gpt-4o@https://api.openai.com/v1"
 			}
 			f.BaseURL = strings.TrimRight(f.BaseURL, "/")
 		}
@@ -146,8 +145,8 @@ func parseFallbacks(raw string) ([]llm.Endpoint, string) {
 	return list, ""
 }
 
-// The makers of checks. Numbers of every width arrive as float64, which is
-// exact for all limits used here.
+// These functions make checks. Numbers of every width arrive as float64, which is exact for all
+// limits used here.
 
 func atLeast(low float64) func(any) string {
 	return func(v any) string {
@@ -185,11 +184,11 @@ func notNegative() func(any) string {
 	}
 }
 
-func text(check func(string) string) func(any) string {
+func stringCheck(check func(string) string) func(any) string {
 	return func(v any) string { return check(v.(string)) }
 }
 
-// orEmpty lets what is not set pass.
+// orEmpty makes a check accept the empty value.
 func orEmpty(check func(string) string) func(string) string {
 	return func(v string) string {
 		if v == "" {
@@ -212,7 +211,7 @@ func oneOf(allowed ...string) func(string) string {
 
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
-// quote bounds what an error repeats of a value.
+// quote quotes at most 80 characters of a value for an error.
 func quote(s string) string {
 	const most = 80
 	if r := []rune(s); len(r) > most {

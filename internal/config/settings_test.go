@@ -19,11 +19,11 @@ func TestTableIsSound(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range config.Settings() {
 		if !name.MatchString(s.Name) || seen[s.Name] {
-			t.Errorf("name %q is malformed or there twice", s.Name)
+			t.Errorf("name %q is malformed or repeated", s.Name)
 		}
 		seen[s.Name] = true
 		if s.Usage == "" || s.Kind == "" || len(s.Commands) == 0 {
-			t.Errorf("%s lacks usage, kind or commands", s.Name)
+			t.Errorf("%s has no usage, kind or commands", s.Name)
 		}
 		if !slices.Contains(s.Commands, "config") {
 			t.Errorf("%s is not shown by gistmill config", s.Name)
@@ -51,7 +51,7 @@ func TestHelpText(t *testing.T) {
 	help := fs.FlagUsages()
 	for _, want := range []string{"--partition-bytes size", "(default 4MiB)", "(default request-timeout + 10s)", "--rpm int", "--config file"} {
 		if !strings.Contains(help, want) {
-			t.Errorf("help lacks %q:\n%s", want, help)
+			t.Errorf("help misses %q:\n%s", want, help)
 		}
 	}
 }
@@ -78,8 +78,8 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("not three columns: %s", line)
 		}
 	}
-	if want := "| `partition-bytes` | `4MiB` | size of a partition, about |"; !slices.Contains(lines, want) {
-		t.Errorf("lacks %s", want)
+	if want := "| `partition-bytes` | `4MiB` | approximate size of a partition |"; !slices.Contains(lines, want) {
+		t.Errorf("missing: %s", want)
 	}
 }
 

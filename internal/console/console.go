@@ -1,7 +1,8 @@
-// Package console is the HTTP side of `gistmill server`: the routes, who may see them, the probes, and the pages of the queue.
+// Package console is the HTTP side of `gistmill server`: routes, authentication, probes, and the
+// pages of the queue.
 //
-// It owns authentication and the headers that keep pages from harm. It refuses to own what is shown: the demand, the metrics and
-// the checks of readiness are handed in.
+// It owns who may see which route, and the headers that protect pages. It refuses to own what they
+// show: [Config] brings the handlers of demand and metrics and the checks of readiness.
 package console
 
 import (
@@ -14,25 +15,25 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// QueuesPath is where the pages of the queue are.
+// QueuesPath is the path of the queue's pages.
 const QueuesPath = "/queues"
 
-// Config of the routes.
+// Config is the configuration of [New].
 type Config struct {
-	// Demand and Metrics answer /demand and /metrics.
+	// Demand and Metrics serve /demand and /metrics.
 	Demand, Metrics http.Handler
-	// Redis is what the pages of the queue read.
+	// Redis is the client that the pages of the queue use.
 	Redis redis.UniversalClient
-	// Ready are the parts without which the server is of no use, by name; each says what is wrong with it.
+	// Ready holds the checks of what the server depends on, by name.
 	Ready map[string]func(context.Context) error
-	// Token is asked for on everything but the probes, demand and metrics; nil: everything is open.
+	// Token protects everything except probes, demand and metrics. Nil means no authentication.
 	Token *Token
-	// TokenForMetrics asks for it on demand and metrics too.
+	// TokenForMetrics makes Token protect demand and metrics too.
 	TokenForMetrics bool
 	Log             *slog.Logger
 }
 
-// New routes requests. Whatever is not named here is not found.
+// New returns the handler of all routes. It answers other paths with 404.
 func New(c Config) http.Handler {
 	guarded := func(h http.Handler) http.Handler { return c.Token.guard(h, c.Log) }
 	forMachines := func(h http.Handler) http.Handler { return h }
@@ -51,13 +52,14 @@ func New(c Config) http.Handler {
 	return headers(mux)
 }
 
-// readyWithin bounds the question to one part.
-const readyWithin = 2 * time.Second
+// readyTimeout bounds the checks of readiness.
+const readyTimeout = 2 * time.Second
 
-// Ready is 200 when every part answers, else 503, and names what does not.
+// Ready returns a readiness probe: it answers 200 if all checks pass within two seconds, otherwise
+// 503 with the names of those that fail.
 func Ready(parts map[string]func(context.Context) error, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		type result struct {
 			name string
@@ -67,27 +69,28 @@ func Ready(parts map[string]func(context.Context) error, log *slog.Logger) http.
 		for name, check := range parts {
 			go func() { results <- result{name, check(ctx)} }()
 		}
-		status, said := http.StatusOK, map[string]string{}
+		status, body := http.StatusOK, map[string]string{}
 		for range parts {
 			r := <-results
-			said[r.name] = "ok"
+			body[r.name] = "ok"
 			if r.err != nil {
 				status = http.StatusServiceUnavailable
-				said[r.name] = "does not answer" // the reason may name hosts and users, and this page is open
+				// No reason: it may name hosts and users, and this route needs no token.
+				body[r.name] = "does not answer"
 				log.Warn("not ready", "part", r.name, "error", r.err)
 			}
 		}
-		answer(w, status, said)
+		answer(w, status, body)
 	})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // nobody is left to be told
+	_ = json.NewEncoder(w).Encode(body) // the client is gone
 }
 
-// headers are those that every answer has.
+// headers sets the headers of all responses.
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -98,8 +101,8 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// pages keeps what the pages of others load and who may frame them within this server. Their own scripts and styles are
-// partly inline.
+// pages limits what asynqmon's pages may load and where they may be framed to this server. Their
+// own scripts and styles are partly inline.
 func pages(next http.Handler) http.Handler {
 	const policy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 		"frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'"

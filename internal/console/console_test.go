@@ -37,7 +37,7 @@ func tokenFile(t *testing.T, content string) string {
 	return path
 }
 
-// site is a console over miniredis; change may alter it.
+// site returns a console over miniredis. change may alter its configuration.
 func site(t *testing.T, change func(*console.Config)) http.Handler {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
@@ -90,25 +90,25 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		want       int
 	}{
 		{"pages without a token", "/queues/", nil, nil, asked},
-		{"their data too", "/queues/api/queues", nil, nil, asked},
+		{"data of the pages", "/queues/api/queues", nil, nil, asked},
 		{"pages with the token", "/queues/", nil, bearer(secret), open},
-		{"as browsers send it", "/queues/", nil, basic(secret), open},
+		{"with Basic authentication", "/queues/", nil, basic(secret), open},
 		{"a wrong token", "/queues/", nil, bearer("wrong"), asked},
 		{"a wrong password", "/queues/", nil, basic("wrong"), asked},
-		{"an empty one", "/queues/", nil, bearer(""), asked},
-		{"the beginning of it", "/queues/", nil, bearer(secret[:5]), asked},
+		{"an empty token", "/queues/", nil, bearer(""), asked},
+		{"a prefix of the token", "/queues/", nil, bearer(secret[:5]), asked},
 		{"liveness", "/healthz", nil, nil, open},
 		{"readiness", "/readyz", nil, nil, open},
 		{"demand", "/demand", nil, nil, open},
 		{"metrics", "/metrics", nil, nil, open},
-		{"demand when it is to be asked for", "/demand", strict, nil, asked},
-		{"metrics then", "/metrics", strict, nil, asked},
-		{"metrics then with the token", "/metrics", strict, bearer(secret), open},
-		{"the probes still", "/readyz", strict, nil, open},
-		{"without any token", "/queues/", free, nil, open},
+		{"demand with auth-metrics", "/demand", strict, nil, asked},
+		{"metrics with auth-metrics", "/metrics", strict, nil, asked},
+		{"metrics with auth-metrics and the token", "/metrics", strict, bearer(secret), open},
+		{"readiness with auth-metrics", "/readyz", strict, nil, open},
+		{"no token is set", "/queues/", free, nil, open},
 		{"the start page", "/", nil, nil, asked},
 		{"the start page leads to the queue", "/", nil, bearer(secret), http.StatusFound},
-		{"what is not there", "/other", nil, bearer(secret), http.StatusNotFound},
+		{"an unknown path", "/other", nil, bearer(secret), http.StatusNotFound},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestWhoMaySeeWhat(t *testing.T) {
 				t.Errorf("%s asks for a password: %v", tc.path, asks)
 			}
 			if w.Header().Get("X-Content-Type-Options") != "nosniff" {
-				t.Errorf("%s lets browsers guess what it is", tc.path)
+				t.Errorf("%s lets browsers guess its content type", tc.path)
 			}
 		})
 	}
@@ -129,7 +129,7 @@ func TestWhoMaySeeWhat(t *testing.T) {
 
 func TestQueuesAreReadOnlyAndWithoutPayloads(t *testing.T) {
 	t.Parallel()
-	const canary = "payload-of-somebody"
+	const canary = "payload-of-another-program"
 	h := site(t, func(c *console.Config) {
 		ctx := t.Context()
 		_, err := c.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -169,8 +169,8 @@ func TestQueuesAreReadOnlyAndWithoutPayloads(t *testing.T) {
 	}
 }
 
-// Names of queues and tasks are whoever's who can write to Redis. What the pages show comes as JSON, in which no browser sees a page, and the
-// page itself has none of it.
+// Any program that can write to Redis chooses the names of queues and tasks. The pages load them as
+// JSON, which no browser renders as a page, and contain none of them.
 func TestNamesInRedisAreNoPages(t *testing.T) {
 	t.Parallel()
 	const lure = `<img src=x onerror=alert(1)><script>alert(2)</script>`
@@ -202,7 +202,7 @@ func TestNamesInRedisAreNoPages(t *testing.T) {
 			shown++
 		}
 		if strings.HasPrefix(kind, "text/html") && strings.Contains(w.Body.String(), "onerror") || w.Header().Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s is a page of somebody else's: %s %s", path, kind, w.Body)
+			t.Errorf("%s is a page with foreign content: %s %s", path, kind, w.Body)
 		}
 	}
 	if shown == 0 {
@@ -220,14 +220,14 @@ func TestReadinessNamesWhatIsAway(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	if strings.Contains(w.Body.String(), "bob") {
-		t.Errorf("an open page tells about the inside: %s", w.Body)
+		t.Errorf("a route without a token shows internal details: %s", w.Body)
 	}
 }
 
 func TestRotatedTokenHolds(t *testing.T) {
 	t.Parallel()
 	path := tokenFile(t, "old")
-	client := redis.NewClient(&redis.Options{}) // has goroutines of its own
+	client := redis.NewClient(&redis.Options{}) // starts its own goroutines
 	defer client.Close()
 	synctest.Test(t, func(t *testing.T) {
 		token, err := console.ReadToken(path)
@@ -247,14 +247,14 @@ func TestRotatedTokenHolds(t *testing.T) {
 		}
 		time.Sleep(6 * time.Second)
 		if allowed("old") || !allowed("new") {
-			t.Error("the rotated token does not hold after 6 s")
+			t.Error("the new token is not valid after 6 s")
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(6 * time.Second)
 		if !allowed("new") {
-			t.Error("with the file away nobody gets in any more")
+			t.Error("without the file, the token is no longer valid")
 		}
 	})
 }
@@ -269,7 +269,7 @@ func TestUselessTokenIsRefused(t *testing.T) {
 	}
 }
 
-// A request that is being answered when the server is stopped gets its answer.
+// A request in flight at shutdown gets its response.
 func TestServeEndsInOrder(t *testing.T) {
 	t.Parallel()
 	began, finish := make(chan struct{}), make(chan struct{})

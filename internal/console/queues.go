@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// queues are asynqmon's pages, read-only. Payloads are not shown: ours are references that say nothing to people, and a Redis that is
-// shared may hold those of others.
+// queues returns asynqmon's pages, read-only. It hides payloads: gistmill's are references without
+// meaning for people, and a shared Redis may hold those of other programs.
 func queues(client redis.UniversalClient) http.Handler {
 	return asynqmon.New(asynqmon.Options{
 		RootPath: QueuesPath, RedisConnOpt: sharedClient{client}, ReadOnly: true,
@@ -19,8 +19,8 @@ func queues(client redis.UniversalClient) http.Handler {
 
 const hidden = "(not shown)"
 
-// sharedClient hands out a client that exists, where asynqmon would make its own.
+// sharedClient makes asynqmon use an existing client instead of its own.
 type sharedClient struct{ client redis.UniversalClient }
 
-// MakeRedisClient is asynq's interface.
+// MakeRedisClient implements asynq.RedisConnOpt.
 func (s sharedClient) MakeRedisClient() any { return s.client }

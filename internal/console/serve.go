@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Serve answers on the listener until ctx ends, then gives requests in flight the grace. It returns nil after such an end, and
-// closes the listener in any case.
+// Serve serves requests until ctx ends, and then gives requests in flight the grace to complete. It
+// returns nil after such a shutdown. It closes the listener in any case.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
@@ -39,7 +39,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, gra
 		err = errors.Join(err, served)
 	}
 	if err != nil {
-		return fmt.Errorf("shut the server down: %w", err)
+		return fmt.Errorf("shut down the server: %w", err)
 	}
 	return nil
 }

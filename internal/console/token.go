@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// reread is how often the token's file is looked at again, so that a rotated secret holds without a restart.
-const reread = 5 * time.Second
+// rereadInterval is the time after which the token's file is read again, so that a rotated secret
+// works without a restart.
+const rereadInterval = 5 * time.Second
 
-// Token is what callers present: `Authorization: Bearer TOKEN`, or Basic with the token as the password of any user, as browsers
-// do. It is safe for concurrent use; a nil Token asks for nothing.
+// Token is the token of the server. Clients present it as `Authorization: Bearer TOKEN`, or with
+// Basic authentication as the password of any user, as browsers do. It is safe for concurrent use.
+// A nil Token allows all requests.
 type Token struct {
 	path string
 
@@ -25,7 +27,8 @@ type Token struct {
 	read time.Time
 }
 
-// ReadToken reads the token from a file; blanks around it do not count, and an empty one is refused.
+// ReadToken reads the token from a file and trims white space around it. An empty token is an
+// error.
 func ReadToken(path string) (*Token, error) {
 	t := &Token{path: path}
 	return t, t.load()
@@ -38,18 +41,18 @@ func (t *Token) load() error {
 	}
 	token := strings.TrimSpace(string(content))
 	if token == "" {
-		return fmt.Errorf("the token in %s is empty: write one into it, e.g. with `openssl rand -hex 32`", t.path)
+		return fmt.Errorf("the token in %s is empty: write one to the file, for example with `openssl rand -hex 32`", t.path)
 	}
 	t.sum, t.read = sha256.Sum256([]byte(token)), time.Now()
 	return nil
 }
 
-// matches compares in constant time. While the file can't be read the last token holds.
+// matches compares in constant time. While the file cannot be read, the previous token stays valid.
 func (t *Token) matches(presented string, log *slog.Logger) bool {
 	t.mu.Lock()
-	if time.Since(t.read) > reread {
+	if time.Since(t.read) > rereadInterval {
 		if err := t.load(); err != nil {
-			log.Warn("the last token still holds", "error", err)
+			log.Warn("cannot read the token, using the previous one", "error", err)
 			t.read = time.Now()
 		}
 	}
@@ -59,7 +62,7 @@ func (t *Token) matches(presented string, log *slog.Logger) bool {
 	return subtle.ConstantTimeCompare(sum[:], other[:]) == 1
 }
 
-// guard lets only those in who present the token.
+// guard rejects requests without the token.
 func (t *Token) guard(next http.Handler, log *slog.Logger) http.Handler {
 	if t == nil {
 		return next
@@ -74,6 +77,6 @@ func (t *Token) guard(next http.Handler, log *slog.Logger) http.Handler {
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="gistmill", charset="UTF-8"`)
-		http.Error(w, "this needs the server's token: as a Bearer token, or as the password of any user", http.StatusUnauthorized)
+		http.Error(w, "authentication required: send the server's token as a Bearer token, or as the password of any user", http.StatusUnauthorized)
 	})
 }

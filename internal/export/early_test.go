@@ -32,14 +32,14 @@ func TestEarlyPagesChangeNothing(t *testing.T) {
 	folder, page := exported("B.md/z"), exported("b")
 	all := []ledger.Exported{folder, upper, plain, page, lower, exported("sub/report.pdf"), file, within}
 	for name, early := range map[string][]ledger.Exported{
-		"nothing":                nil,
-		"all":                    all,
-		"some":                   {plain, file},
-		"the other way":          {within, file, exported("sub/report.pdf"), lower, page, plain, upper, folder},
-		"only the second":        {lower, within, page},
-		"twice":                  {plain, plain, lower, lower},
-		"changed since":          {changed},
-		"changed, and once more": {changed, exported("sub/report.pdf")},
+		"nothing":            nil,
+		"all":                all,
+		"some":               {plain, file},
+		"the other way":      {within, file, exported("sub/report.pdf"), lower, page, plain, upper, folder},
+		"only the second":    {lower, within, page},
+		"twice":              {plain, plain, lower, lower},
+		"changed since":      {changed},
+		"changed, and again": {changed, exported("sub/report.pdf")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,8 +80,8 @@ func (n *namer) taken(path string) bool {
 	return file || folder
 }
 
-// pathKey is a short form of what must be unique in a path. Two paths that share one by chance (2^-64)
-// only give one of them an unnecessary suffix.
+// pathKey is a short form of what must be unique in a path. Two paths that share one by chance
+// (2^-64) only give one of them an unnecessary suffix.
 func pathKey(path string) uint64 { return maphash.String(seed, strings.ToLower(norm.NFC.String(path))) }
 
 // digestLength is the length of a SHA-256 in hex digits.

@@ -25,9 +25,9 @@ type Record struct {
 	ContentSHA256 string          `json:"content_sha256"`
 	Title         string          `json:"title"`
 	Summary       string          `json:"summary"`
-	Output        json.RawMessage `json:"output,omitempty"` // the whole object, with a custom schema only
+	Output        json.RawMessage `json:"output,omitempty"` // of a custom schema only
 	Model         string          `json:"model"`            // that answered
-	Endpoint      string          `json:"endpoint"`         // host that answered; empty for the built-in engine
+	Endpoint      string          `json:"endpoint"`         // host; empty: built-in engine
 	Profile       string          `json:"profile"`          // hash
 	TokensIn      int64           `json:"tokens_in"`
 	TokensOut     int64           `json:"tokens_out"`

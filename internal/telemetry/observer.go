@@ -7,21 +7,22 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// Observer passes on what a worker and its clients tell. Each of its parts may be nil.
+// Observer implements worker.Observer and [llm.Observer]: it passes events to metrics, watchdog and
+// traces. Each of its parts may be nil. It is safe for concurrent use.
 type Observer struct {
 	Worker   *Worker
 	Watchdog *Watchdog
 	Tracing  *Tracing
 }
 
-// Turned is told of the worker's loops.
+// Turned reports a turn of one of the worker's loops.
 func (o *Observer) Turned(loop string) {
 	if o.Watchdog != nil {
 		o.Watchdog.Turned(loop)
 	}
 }
 
-// Partition is told of a task that is taken up.
+// Partition reports the start of a task. The caller must call the returned function at its end.
 func (o *Observer) Partition(ctx context.Context, headers map[string]string, run string, partition int64) (context.Context, func(failed bool)) {
 	if o.Tracing == nil {
 		return ctx, func(bool) {}
@@ -29,7 +30,7 @@ func (o *Observer) Partition(ctx context.Context, headers map[string]string, run
 	return o.Tracing.partition(ctx, headers, run, partition)
 }
 
-// Document is told of a document that is begun.
+// Document reports the start of a document. The caller must call the returned function at its end.
 func (o *Observer) Document(ctx context.Context, run string, document int64) (context.Context, func(outcome string)) {
 	end := func(string) {}
 	if o.Tracing != nil {
@@ -43,7 +44,7 @@ func (o *Observer) Document(ctx context.Context, run string, document int64) (co
 	}
 }
 
-// Begin is llm.Observer.
+// Begin implements [llm.Observer].
 func (o *Observer) Begin(ctx context.Context, c llm.CallBegin) (context.Context, func(llm.CallEnd)) {
 	begun := time.Now()
 	end := func(llm.CallEnd) {}

@@ -13,12 +13,12 @@ import (
 	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
-// BenchmarkObserver is what a document with one call costs: with a worker's metrics, and with traces to nowhere. Without either no observer
-// is set, and there is nothing to measure.
+// BenchmarkObserver measures a document with one call: with a worker's metrics, and with traces
+// that are discarded. Without either, a worker has no observer.
 func BenchmarkObserver(b *testing.B) {
 	metrics := telemetry.NewWorker("v", func() int64 { return 0 }, slog.New(slog.DiscardHandler))
-	nowhere := telemetry.TraceTo(sdktrace.WithBatcher(tracetest.NewNoopExporter()))
-	for name, o := range map[string]*telemetry.Observer{"metrics": {Worker: metrics}, "metrics and traces": {Worker: metrics, Tracing: nowhere}} {
+	discarded := telemetry.TraceTo(sdktrace.WithBatcher(tracetest.NewNoopExporter()))
+	for name, o := range map[string]*telemetry.Observer{"metrics": {Worker: metrics}, "metrics and traces": {Worker: metrics, Tracing: discarded}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

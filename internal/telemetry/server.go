@@ -20,41 +20,41 @@ import (
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 )
 
-// partWithin bounds how long a scrape waits for one part.
-const partWithin = 2 * time.Second
+// partTimeout bounds the time that a scrape waits for a part.
+const partTimeout = 2 * time.Second
 
-// Queue is what is shown of a queue.
+// Queue holds the figures of a queue, in tasks.
 type Queue struct {
 	Name                                                   string
 	Active, Pending, Scheduled, Retry, Archived, Completed int64
 	Processed, Failed, Bytes                               int64
 	Paused                                                 bool
-	Oldest                                                 time.Duration // pending
+	OldestPending                                          time.Duration // its age
 }
 
-// Demand is what workers are needed for, in partitions.
+// Demand is the demand for workers, in partitions.
 type Demand struct {
 	Queue            string
 	Demand, Uncapped int64
 }
 
-// ServerConfig is what the server's metrics are read from. Each function is called at every scrape, at the same time as the others, and
-// must end with its context.
+// ServerConfig is the configuration of [ServerMetrics]. Each scrape calls all functions
+// concurrently; they must return when their context ends.
 type ServerConfig struct {
 	Queue    func(context.Context) (Queue, error)
 	Demand   func(context.Context) (Demand, error)
 	Limiters func(context.Context) ([]limiter.State, error)
 	Ledger   func(context.Context) (report.Stats, error)
-	// DayCapNano caps what all runs spend on a UTC day, in nano-USD; nil: no cap.
+	// DayCapNano is the budget of all runs for a UTC day in nano-USD; nil means none.
 	DayCapNano *int64
-	// DeadClasses are shown also where no document is dead of them.
+	// DeadClasses are shown even if they have no dead letter.
 	DeadClasses []ledger.Class
 	Version     string
 	Log         *slog.Logger
 }
 
-// server reads at the scrape, so that nothing is lost with a process: what workers count is in the ledger, where pods that lived for a
-// minute have left it.
+// server reads its metrics at each scrape. Workers count in the ledger, so the counts of pods that
+// lived for a minute are included.
 type server struct {
 	ServerConfig
 	descs                     map[string]described
@@ -66,8 +66,8 @@ type described struct {
 	desc *prometheus.Desc
 }
 
-// ServerMetrics answers scrapes with the metrics of a server. What can't be read within partWithin is left out and counted; the rest is
-// served.
+// ServerMetrics returns the handler of the server's /metrics. It leaves out the metrics of a part
+// that cannot be read within two seconds, counts that as a scrape error, and serves the rest.
 func ServerMetrics(c ServerConfig) http.Handler {
 	return &server{ServerConfig: c, descs: describe(serverMetrics())}
 }
@@ -80,13 +80,13 @@ func describe(all []metric) map[string]described {
 	return descs
 }
 
-// ServeHTTP is http.Handler.
+// ServeHTTP implements [http.Handler].
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	all := s.read(r.Context())
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(all); err != nil {
-		s.Log.Error("metrics not served", "error", err)
-		http.Error(w, "the metrics can't be served", http.StatusInternalServerError)
+		s.Log.Error("cannot serve metrics", "error", err)
+		http.Error(w, "cannot serve metrics", http.StatusInternalServerError)
 		return
 	}
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: promLog{s.Log}}).ServeHTTP(w, r)
@@ -94,24 +94,24 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 type promLog struct{ log *slog.Logger }
 
-// Println is promhttp.Logger.
-func (l promLog) Println(v ...any) { l.log.Warn("metrics not served", "error", fmt.Sprint(v...)) }
+// Println implements promhttp.Logger.
+func (l promLog) Println(v ...any) { l.log.Warn("cannot serve metrics", "error", fmt.Sprint(v...)) }
 
-// sample is the metrics of one scrape.
+// sample holds the metrics of one scrape.
 type sample struct {
 	server  *server
 	mu      sync.Mutex
 	metrics []prometheus.Metric
 }
 
-// Describe is prometheus.Collector.
+// Describe implements [prometheus.Collector].
 func (s *sample) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range s.server.descs {
 		ch <- d.desc
 	}
 }
 
-// Collect is prometheus.Collector.
+// Collect implements [prometheus.Collector].
 func (s *sample) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range s.metrics {
 		ch <- m
@@ -130,7 +130,7 @@ func (s *sample) add(name string, value float64, labels ...string) {
 }
 
 func (s *server) read(ctx context.Context) *sample {
-	ctx, cancel := context.WithTimeout(ctx, partWithin)
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
 	defer cancel()
 	out := &sample{server: s}
 	var parts sync.WaitGroup
@@ -138,7 +138,7 @@ func (s *server) read(ctx context.Context) *sample {
 		parts.Go(func() {
 			if err := step(ctx, out); err != nil {
 				errors.Add(1)
-				s.Log.Warn("a scrape lacks a part", "part", what, "error", err)
+				s.Log.Warn("scrape incomplete", "part", what, "error", err)
 			}
 		})
 	}
@@ -170,12 +170,12 @@ func (s *server) queue(ctx context.Context, out *sample) error {
 		paused = 1
 	}
 	out.add("asynq_queue_size", float64(size), q.Name)
-	out.add("asynq_queue_latency_seconds", q.Oldest.Seconds(), q.Name)
+	out.add("asynq_queue_latency_seconds", q.OldestPending.Seconds(), q.Name)
 	out.add("asynq_queue_memory_usage_approx_bytes", float64(q.Bytes), q.Name)
 	out.add("asynq_tasks_processed_total", float64(q.Processed), q.Name)
 	out.add("asynq_tasks_failed_total", float64(q.Failed), q.Name)
 	out.add("asynq_queue_paused_total", paused, q.Name)
-	out.add("gistmill_oldest_pending_seconds", q.Oldest.Seconds(), q.Name)
+	out.add("gistmill_oldest_pending_seconds", q.OldestPending.Seconds(), q.Name)
 	return nil
 }
 
@@ -189,7 +189,8 @@ func (s *server) demand(ctx context.Context, out *sample) error {
 	return nil
 }
 
-// limiters adds up those of one model: the same model may be asked at several endpoints, or with several keys.
+// limiters adds up the limiters of each model: a model may be used at several endpoints or with
+// several keys.
 func (s *server) limiters(ctx context.Context, out *sample) error {
 	all, err := s.Limiters(ctx)
 	if err != nil {
@@ -237,7 +238,7 @@ func (s *server) ledger(ctx context.Context, out *sample) error {
 	for _, state := range []ledger.State{ledger.Planning, ledger.Running, ledger.Finished, ledger.Stopped} {
 		out.add("gistmill_runs", float64(f.Runs[state]), string(state))
 	}
-	sources := map[string]time.Time{} // two that differ in what is left out are one
+	sources := map[string]time.Time{} // sources may have the same label
 	for source, at := range f.Planned {
 		if label := sourceLabel(source); at.After(sources[label]) {
 			sources[label] = at
@@ -251,8 +252,8 @@ func (s *server) ledger(ctx context.Context, out *sample) error {
 	return nil
 }
 
-// counts shows what is counted, and a 0 where that is to be expected and has not come yet: a counter that begins with its first event hides
-// that event from rate().
+// counts adds the counters. Expected counters begin at 0, because rate() cannot see the first event
+// of a counter that begins with it.
 func (s *server) counts(all ledger.Counts, out *sample) {
 	shown := []ledger.Count{
 		{Name: ledger.CountDocuments, Label: ledger.LabelDone}, {Name: ledger.CountDocuments, Label: ledger.LabelDead}, {Name: ledger.CountDocuments, Label: ledger.LabelSkipped},
@@ -313,8 +314,8 @@ func share(part, whole int64) float64 {
 	return float64(part) / float64(whole)
 }
 
-// sourceLabel is a source's URL without what might be a secret: user and password, and parameters that sound like one. The rest stays as it
-// is, letter for letter, since alerts know sources by it.
+// sourceLabel returns a source's URL without possible secrets: user, password, and parameters whose
+// names suggest one. The rest stays unchanged, because alerts identify sources by it.
 func sourceLabel(source string) string {
 	address, query, _ := strings.Cut(source, "?")
 	if scheme, rest, ok := strings.Cut(address, "://"); ok {
@@ -325,7 +326,7 @@ func sourceLabel(source string) string {
 	}
 	var kept []string
 	for _, parameter := range strings.Split(query, "&") {
-		if name, _, _ := strings.Cut(parameter, "="); name != "" && !soundsSecret(name) {
+		if name, _, _ := strings.Cut(parameter, "="); name != "" && !isSecretName(name) {
 			kept = append(kept, parameter)
 		}
 	}
@@ -335,7 +336,7 @@ func sourceLabel(source string) string {
 	return address + "?" + strings.Join(kept, "&")
 }
 
-func soundsSecret(parameter string) bool {
+func isSecretName(parameter string) bool {
 	name := strings.ToLower(parameter)
 	for _, word := range []string{"secret", "token", "password", "passphrase", "sig", "credential", "accesskey", "access_key", "apikey", "api_key"} {
 		if strings.Contains(name, word) {

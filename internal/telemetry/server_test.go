@@ -27,7 +27,7 @@ import (
 	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
-// scraped is what a scrape brought, by the name and labels of a series.
+// scraped is the result of a scrape.
 type scraped struct {
 	*testing.T
 	text     string
@@ -50,7 +50,7 @@ func scrape(t *testing.T, h http.Handler) scraped {
 	return scraped{t, text, families}
 }
 
-// series is a metric's value, with its labels as pairs; it says whether there is one.
+// series returns the value of a series, with labels as name=value, and whether it exists.
 func (s scraped) series(name string, labels ...string) (float64, bool) {
 	for _, m := range s.families[name].GetMetric() {
 		pairs := []string{}
@@ -69,7 +69,7 @@ func (s scraped) series(name string, labels ...string) (float64, bool) {
 func (s scraped) want(value float64, name string, labels ...string) {
 	s.Helper()
 	if got, ok := s.series(name, labels...); !ok || got < value*0.999 || got > value*1.001 {
-		s.Errorf("%s%v is %v (there: %v), want %v", name, labels, got, ok, value)
+		s.Errorf("%s%v is %v (exists: %v), want %v", name, labels, got, ok, value)
 	}
 }
 
@@ -80,13 +80,13 @@ func (s scraped) none(name string, labels ...string) {
 	}
 }
 
-// fixed is a server whose parts are all well and small.
+// fixed returns a configuration whose parts all answer with fixed figures.
 func fixed() telemetry.ServerConfig {
 	return telemetry.ServerConfig{
 		Queue: func(context.Context) (telemetry.Queue, error) {
 			return telemetry.Queue{
 				Name: "documents", Active: 1, Pending: 2, Scheduled: 3, Retry: 4, Archived: 5, Completed: 6, Processed: 70, Failed: 8, Bytes: 900,
-				Paused: true, Oldest: 90 * time.Second,
+				Paused: true, OldestPending: 90 * time.Second,
 			}, nil
 		},
 		Demand: func(context.Context) (telemetry.Demand, error) {
@@ -110,7 +110,7 @@ func TestQueueAndDemand(t *testing.T) {
 	} {
 		s.want(value, name, "queue=documents")
 	}
-	// The kinds are those of asynq's exporter, whatever the names say.
+	// The types are those of asynq's exporter, even if the names suggest others.
 	for name, kind := range map[string]dto.MetricType{
 		"asynq_tasks_enqueued_total": dto.MetricType_GAUGE, "asynq_queue_paused_total": dto.MetricType_GAUGE, "asynq_tasks_processed_total": dto.MetricType_COUNTER,
 		"gistmill_documents_total": dto.MetricType_COUNTER, "gistmill_runs": dto.MetricType_GAUGE,
@@ -141,7 +141,8 @@ func TestLimitersOfOneModelAreOne(t *testing.T) {
 	s.none("gistmill_limiter_in_flight", "model=free")
 }
 
-// TestLedgerAndLimiters reads a real ledger and real limiters, in which a secret was put wherever one may be.
+// TestLedgerAndLimiters reads a real ledger and real limiters that hold a secret wherever one can
+// be.
 func TestLedgerAndLimiters(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -221,20 +222,21 @@ func TestLedgerAndLimiters(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader(s.text)).Lint()
 	ok(err)
 	for _, p := range problems {
-		if !strings.HasPrefix(p.Metric, "asynq_") { // their names are given
+		if !strings.HasPrefix(p.Metric, "asynq_") { // asynq chose their names
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
-	// Every row of the table is there.
+	// Every metric in the table is served.
 	for line := range strings.Lines(telemetry.ServerMarkdown()) {
 		if name := strings.Split(line, "`"); len(name) > 1 && s.families[name[1]] == nil {
-			t.Errorf("%s is in the table, and not served", name[1])
+			t.Errorf("%s is in the table but not served", name[1])
 		}
 	}
 }
 
-// TestPartThatIsAway: what can't be read is missing and counted, the rest is served, and in time.
-func TestPartThatIsAway(t *testing.T) {
+// TestUnavailablePart checks that a scrape counts and leaves out the parts that cannot be read, and
+// serves the rest in time.
+func TestUnavailablePart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		down := errors.New("connection refused")
@@ -255,7 +257,7 @@ func TestPartThatIsAway(t *testing.T) {
 		s.want(1, "gistmill_build_info", "version=v1.2.3", "goversion="+s.goVersion())
 		for _, name := range []string{"asynq_queue_size", "gistmill_documents_total", "gistmill_workers"} {
 			if s.families[name] != nil {
-				t.Errorf("%s is served from a part that is away", name)
+				t.Errorf("%s is served although its part is unavailable", name)
 			}
 		}
 	})

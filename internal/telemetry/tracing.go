@@ -23,9 +23,13 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// Tracing makes spans from an enqueue to the calls of its documents: enqueue → partition → document → call. The context goes with the task, in
-// its headers (W3C Trace Context). Attributes hold names, numbers and classes: no text, no prompt, no key, no address of a document.
-// Calls follow OpenTelemetry's conventions for generative AI (semantic conventions 1.41). It is safe for concurrent use.
+// Tracing makes spans from planning to calls: enqueue → partition → document → call. A task
+// carries the trace in its headers (W3C Trace Context). Attributes hold names, numbers and
+// classes, never texts, prompts, keys or URIs of documents. Spans of calls follow
+// [OpenTelemetry's conventions] for generative AI (semantic conventions 1.41). It is safe for
+// concurrent use.
+//
+// [OpenTelemetry's conventions]: https://opentelemetry.io/docs/specs/semconv/gen-ai/
 type Tracing struct {
 	provider   *sdktrace.TracerProvider
 	tracer     trace.Tracer
@@ -43,9 +47,10 @@ const (
 	attributeWaited    = "gistmill.call.waited"
 )
 
-// NewTracing is nil where no endpoint is set in the environment (OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT): nothing
-// is traced then, and nothing spent on it. The other OTEL_ variables are read by OpenTelemetry itself.
-// What goes wrong with the export is logged, and disturbs nothing.
+// NewTracing returns a Tracing that exports to the endpoint in OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
+// or OTEL_EXPORTER_OTLP_ENDPOINT. Without one it returns nil, and tracing costs nothing.
+// OpenTelemetry itself reads the other OTEL_ variables. Failures of the export are logged and
+// have no other effect.
 func NewTracing(ctx context.Context, getenv func(string) string, version string, log *slog.Logger) (*Tracing, error) {
 	first := func(names ...string) string {
 		for _, name := range names {
@@ -77,25 +82,25 @@ func NewTracing(ctx context.Context, getenv func(string) string, version string,
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
 		return nil, fmt.Errorf("set up the export of traces: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces not sent", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces were not exported", "error", err) }))
 	return TraceTo(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), nil
 }
 
-// TraceTo traces to what the options say.
+// TraceTo returns a Tracing with the given provider options.
 func TraceTo(options ...sdktrace.TracerProviderOption) *Tracing {
 	provider := sdktrace.NewTracerProvider(options...)
 	return &Tracing{provider: provider, tracer: provider.Tracer("github.com/gistmill/gistmill")}
 }
 
-// Close sends what is not sent yet. ctx bounds it.
+// Close exports the remaining spans until ctx ends.
 func (t *Tracing) Close(ctx context.Context) error {
 	if err := t.provider.Shutdown(ctx); err != nil {
-		return fmt.Errorf("send the last traces: %w", err)
+		return fmt.Errorf("export the last traces: %w", err)
 	}
 	return nil
 }
 
-// Headers are those of tasks that are enqueued under a context; nil without a trace.
+// Headers returns the headers for tasks enqueued under ctx; nil without a trace.
 func (t *Tracing) Headers(ctx context.Context) map[string]string {
 	carrier := propagation.MapCarrier{}
 	t.propagator.Inject(ctx, carrier)
@@ -105,7 +110,8 @@ func (t *Tracing) Headers(ctx context.Context) map[string]string {
 	return carrier
 }
 
-// Enqueue begins the span of a plan and its tasks. A nil Tracing makes none.
+// Enqueue begins the span of a plan and its tasks; the returned function ends it. A nil Tracing
+// makes no span.
 func (t *Tracing) Enqueue(ctx context.Context) (context.Context, func(run string, documents int64, tasks int, err error)) {
 	if t == nil {
 		return ctx, func(string, int64, int, error) {}
@@ -115,7 +121,7 @@ func (t *Tracing) Enqueue(ctx context.Context) (context.Context, func(run string
 	return ctx, func(run string, documents int64, tasks int, err error) {
 		span.SetAttributes(attribute.String(attributeRun, run), attribute.Int64(attributeDocuments, documents), attribute.Int(attributeTasks, tasks))
 		if err != nil {
-			span.SetStatus(codes.Error, "") // the text may name what a trace must not hold
+			span.SetStatus(codes.Error, "") // no message: it may contain a URI
 		}
 		span.End()
 	}
@@ -146,7 +152,7 @@ func (t *Tracing) document(ctx context.Context, run string, document int64) (con
 }
 
 func (t *Tracing) call(ctx context.Context, c llm.CallBegin) (context.Context, func(llm.CallEnd)) {
-	provider := semconv.GenAIProviderNameOpenAI // whose protocol it is: which model family answers behind it is not known
+	provider := semconv.GenAIProviderNameOpenAI // the protocol; the provider behind it is unknown
 	if c.Azure {
 		provider = semconv.GenAIProviderNameAzureAIOpenAI
 	}

@@ -21,7 +21,8 @@ import (
 	"github.com/gistmill/gistmill/internal/telemetry"
 )
 
-// TestTraceGoesFromEnqueueToCall: the worker is another process, and has nothing but the task's headers.
+// TestTraceGoesFromEnqueueToCall passes only the task's headers, because the worker is another
+// process.
 func TestTraceGoesFromEnqueueToCall(t *testing.T) {
 	t.Parallel()
 	recorder := tracetest.NewSpanRecorder()
@@ -67,7 +68,7 @@ func TestTraceGoesFromEnqueueToCall(t *testing.T) {
 		"enqueue": "", "partition": "enqueue", "document": "partition", "chat gpt 1": "document", "chat gpt 2": "document",
 	} {
 		if got, ok := parents[child]; !ok || got != parent {
-			t.Errorf("%s is under %q (there: %v), want %q", child, got, ok, parent)
+			t.Errorf("%s is under %q (exists: %v), want %q", child, got, ok, parent)
 		}
 	}
 	if len(ids) != 1 {
@@ -94,7 +95,7 @@ func TestTraceGoesFromEnqueueToCall(t *testing.T) {
 	}
 }
 
-// TestTracingIsOff where no endpoint is set, or somebody says so.
+// TestTracingIsOff checks that nothing is traced without an endpoint or when tracing is disabled.
 func TestTracingIsOff(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string]map[string]string{
@@ -119,7 +120,8 @@ func TestTracingIsOff(t *testing.T) {
 	}
 }
 
-// TestTracesAreSent to the endpoint of the environment, at the end at the latest. OpenTelemetry reads the environment of the process.
+// TestTracesAreSent checks that Close exports to the endpoint of the environment. OpenTelemetry
+// reads the environment of the process.
 func TestTracesAreSent(t *testing.T) {
 	got := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

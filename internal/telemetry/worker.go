@@ -20,18 +20,19 @@ const (
 	heldPartitions  = "gistmill_worker_held_partitions"
 )
 
-// workerMetrics are those of a worker's own process, beside those of the Go runtime and of the process.
+// workerMetrics returns the metrics of a worker's own process. Those of the Go runtime and of the
+// process are served too.
 func workerMetrics() []metric {
 	return []metric{
-		{workerDocuments, counter, []string{"outcome"}, "documents by outcome (`done`, `dead`, `failed`: to be tried again, `crashed`, `released`: handed back)", ofSelf},
-		{callDuration, 0, []string{"model", "class"}, "histogram: time of a call without its wait, by how it ended (`ok`, or the class of the failure)", ofSelf},
-		{callWait, 0, []string{"model"}, "histogram: time that a call waited for the rate limit before it was sent", ofSelf},
-		{heldPartitions, gauge, nil, "partitions in hand", ofSelf},
+		{workerDocuments, counter, []string{"outcome"}, "outcomes of claims (`done`, `dead`, `failed`: will be retried, `crashed`, `released`)", ofSelf},
+		{callDuration, 0, []string{"model", "class"}, "histogram of call durations without the wait, by result (`ok`, or the class of the failure)", ofSelf},
+		{callWait, 0, []string{"model"}, "histogram of the time that calls waited for the rate limit", ofSelf},
+		{heldPartitions, gauge, nil, "partitions that the worker holds", ofSelf},
 		{buildInfo, gauge, []string{"version", "goversion"}, buildHelp, ofSelf},
 	}
 }
 
-// Worker is a worker's own metrics. It is safe for concurrent use.
+// Worker holds a worker's own metrics. It is safe for concurrent use.
 type Worker struct {
 	registry  *prometheus.Registry
 	documents *prometheus.CounterVec
@@ -40,7 +41,8 @@ type Worker struct {
 	log       *slog.Logger
 }
 
-// NewWorker counts nothing yet. held is asked at each scrape.
+// NewWorker returns metrics without any counts. Each scrape calls held for the number of partitions
+// that the worker holds.
 func NewWorker(version string, held func() int64, log *slog.Logger) *Worker {
 	help := map[string]string{}
 	for _, m := range workerMetrics() {
@@ -68,7 +70,7 @@ func NewWorker(version string, held func() int64, log *slog.Logger) *Worker {
 	return w
 }
 
-// Metrics answers scrapes.
+// Metrics returns the handler of the worker's /metrics.
 func (w *Worker) Metrics() http.Handler {
 	return promhttp.HandlerFor(w.registry, promhttp.HandlerOpts{ErrorLog: promLog{w.log}})
 }

@@ -27,7 +27,7 @@ func TestWorkerMetrics(t *testing.T) {
 		_, called := o.Begin(t.Context(), llm.CallBegin{Model: "m", Endpoint: "canary", Waited: time.Second})
 		called(llm.CallEnd{Class: class})
 	}
-	o.Turned("nobody watches")
+	o.Turned("no watchdog")
 	s := scrape(t, w.Metrics())
 	s.want(1, "gistmill_worker_documents_total", "outcome=done")
 	s.want(0, "gistmill_worker_documents_total", "outcome=dead")
@@ -50,20 +50,20 @@ func TestWorkerMetrics(t *testing.T) {
 	}
 	for line := range strings.Lines(telemetry.WorkerMarkdown()) {
 		if name := strings.Split(line, "`"); len(name) > 1 && s.families[name[1]] == nil {
-			t.Errorf("%s is in the table, and not served", name[1])
+			t.Errorf("%s is in the table but not served", name[1])
 		}
 	}
 }
 
-// TestWatchdog asks as a liveness probe does, every ten seconds.
+// TestWatchdog sends a request every ten seconds, as a liveness probe does.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		turns  func(minute float64) bool // whether the loop turns then
-		outage func(minute float64) bool // whether Redis is away then
-		want   func(minute float64) bool // whether the worker is to be given up; nil: never
+		turns  func(minute float64) bool // whether the loop turns
+		outage func(minute float64) bool // whether Redis is unavailable
+		want   func(minute float64) bool // whether the probe must fail; nil: never
 	}{
-		"all is well":        {turns: func(float64) bool { return true }},
+		"healthy":            {turns: func(float64) bool { return true }},
 		"a loop hangs":       {turns: func(m float64) bool { return m < 5 }, want: func(m float64) bool { return m > 9.5 }},
 		"a long turn":        {turns: func(m float64) bool { return m < 5 || m > 8.5 }},
 		"an outage":          {turns: func(m float64) bool { return m < 5 }, outage: func(m float64) bool { return m >= 5 }},
@@ -92,15 +92,15 @@ func TestWatchdog(t *testing.T) {
 					up := tc.want == nil || !tc.want(minute())
 					switch {
 					case w.Code != http.StatusOK && tc.want == nil, w.Code != http.StatusOK && minute() < 8:
-						t.Fatalf("given up in minute %.1f: %s", minute(), w.Body)
+						t.Fatalf("probe failed in minute %.1f: %s", minute(), w.Body)
 					case w.Code == http.StatusOK && !up:
-						t.Fatalf("not given up in minute %.1f", minute())
+						t.Fatalf("probe passed in minute %.1f", minute())
 					}
 					given = given || w.Code == http.StatusServiceUnavailable
 					elapse(10 * time.Second)
 				}
 				if given != (tc.want != nil) {
-					t.Errorf("given up: %v", given)
+					t.Errorf("probe failed: %v", given)
 				}
 			})
 		})
