@@ -152,7 +152,7 @@ func (a *app) confirm(ctx context.Context, src *source.Source, profile summarize
 	if endpoint == "" {
 		endpoint = "api.openai.com"
 	}
-	a.say("%s at %s", e.text(profile.Model), endpoint)
+	a.say("%s at %s", describeEstimate(e, profile.Model), endpoint)
 	if yes || e.CostUSDMost == nil || *e.CostUSDMost <= askAbove || !isTerminal(a.stdin) {
 		return nil
 	}

@@ -1,0 +1,157 @@
+package enqueuer
+
+import (
+	"context"
+	"math"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gistmill/gistmill/internal/extract"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/source"
+	"github.com/gistmill/gistmill/internal/summarize"
+)
+
+// tokensPerWord is the number of tokens of a word of a summary in English, with a margin for other
+// languages (OpenAI's rule of thumb: 100 tokens are 75 words).
+const tokensPerWord = 1.5
+
+// estimateReaders is the number of documents that an estimate reads at the same time.
+const estimateReaders = 2
+
+// Estimate is the expected work and cost of a plan. If only a sample was read, the figures are the
+// sample's mean times the number of documents, and TokensInLow and TokensInHigh bound the input
+// tokens at 95 % confidence. Its JSON fields are an interface for users.
+type Estimate struct {
+	Documents     int64    `json:"documents"`
+	Sampled       int64    `json:"sampled"`
+	Unreadable    int64    `json:"unreadable_in_sample"`
+	Calls         int64    `json:"calls"`
+	TokensIn      int64    `json:"tokens_in"`
+	TokensInLow   int64    `json:"tokens_in_low"`
+	TokensInHigh  int64    `json:"tokens_in_high"`
+	TokensOut     int64    `json:"tokens_out"`
+	TokensOutMost int64    `json:"tokens_out_most"`
+	CostUSD       *float64 `json:"cost_usd"` // null: the price is unknown
+	CostUSDMost   *float64 `json:"cost_usd_most"`
+	Seconds       *float64 `json:"seconds_at_limits"` // null: no limit is set
+}
+
+// Estimator estimates plans with one profile. All fields except RPM and TPM are required.
+type Estimator struct {
+	Profile summarize.Profile
+	Prices  *llm.Prices
+	// ContextTokens is the context window of the model.
+	ContextTokens int
+	// Limits bounds the documents that are read.
+	Limits extract.Limits
+	// RPM and TPM are the rate limits per minute; 0 means not set.
+	RPM, TPM int
+}
+
+// Estimate reads a sample of a plan's documents and counts their tokens with the model's tokenizer.
+// It makes no call. documents is the number of documents in the plan.
+func (e *Estimator) Estimate(ctx context.Context, src *source.Source, documents int64, sample []ledger.Entry) (Estimate, error) {
+	engine, err := summarize.New(e.Profile, e.ContextTokens)
+	if err != nil {
+		return Estimate{}, err
+	}
+	extractor := extract.New(e.Limits)
+	defer extractor.Close()
+	var mu sync.Mutex
+	var needs []documentNeed
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(estimateReaders)
+	for _, entry := range sample {
+		group.Go(func() error {
+			need, err := needOf(ctx, src, extractor, engine, entry)
+			mu.Lock()
+			defer mu.Unlock()
+			needs = append(needs, need)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return Estimate{}, err
+	}
+	return e.extrapolate(needs, documents), nil
+}
+
+// documentNeed is what one document needs.
+type documentNeed struct {
+	calls, tokensIn, tokensOutMost int
+	unreadable                     bool
+}
+
+func needOf(ctx context.Context, src *source.Source, extractor *extract.Extractor, engine summarize.Engine, entry ledger.Entry) (documentNeed, error) {
+	raw, err := src.Fetch(ctx, source.Ref{URI: entry.URI, Locator: entry.Locator, Version: entry.Version})
+	if err == nil {
+		var doc *extract.Document
+		if doc, err = extractor.Extract(ctx, raw); err == nil {
+			calls, in, out := engine.Estimate(summarize.Document{URI: entry.URI, Title: doc.Title, Text: doc.Text})
+			return documentNeed{calls: calls, tokensIn: in, tokensOutMost: out}, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return documentNeed{}, ctx.Err()
+	}
+	return documentNeed{unreadable: true}, nil
+}
+
+// extrapolate scales the needs of a sample to the number of documents.
+func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate {
+	total := Estimate{Documents: documents, Sampled: int64(len(needs))}
+	if len(needs) == 0 {
+		zero := 0.0
+		total.CostUSD, total.CostUSDMost = &zero, &zero
+		return total
+	}
+	var calls, in, out, outMost, squares float64
+	n := float64(len(needs))
+	for _, need := range needs {
+		if need.unreadable {
+			total.Unreadable++
+		}
+		calls += float64(need.calls)
+		in += float64(need.tokensIn)
+		squares += float64(need.tokensIn) * float64(need.tokensIn)
+		outMost += float64(need.tokensOutMost)
+		out += math.Min(float64(need.tokensOutMost), float64(need.calls)*float64(e.Profile.Words)*tokensPerWord)
+	}
+	factor := float64(documents) / n
+	// The error of the mean of a sample without replacement (Cochran, Sampling Techniques, 1977,
+	// ch. 2).
+	variance := math.Max(0, squares/n-(in/n)*(in/n))
+	margin := 1.96 * math.Sqrt(variance/n*math.Max(0, 1-n/float64(documents))) * float64(documents)
+	total.Calls, total.TokensIn = int64(math.Ceil(calls*factor)), int64(math.Ceil(in*factor))
+	total.TokensOut, total.TokensOutMost = int64(math.Ceil(out*factor)), int64(math.Ceil(outMost*factor))
+	total.TokensInLow, total.TokensInHigh = int64(math.Max(in, in*factor-margin)), int64(in*factor+margin)
+	total.CostUSD = e.cost(total.TokensIn, total.TokensOut)
+	total.CostUSDMost = e.cost(total.TokensInHigh, total.TokensOutMost)
+	minutes := 0.0
+	if e.RPM > 0 {
+		minutes = float64(total.Calls) / float64(e.RPM)
+	}
+	if e.TPM > 0 {
+		minutes = math.Max(minutes, float64(total.TokensIn+total.TokensOutMost)/float64(e.TPM))
+	}
+	if minutes > 0 {
+		seconds := minutes * 60
+		total.Seconds = &seconds
+	}
+	return total
+}
+
+// cost returns the price of many calls in USD; nil if it is unknown. It uses the price of 1,000
+// tokens, because a single long prompt may have a higher one.
+func (e *Estimator) cost(in, out int64) *float64 {
+	perIn, known := e.Prices.Cost(e.Profile.Model, llm.Usage{In: 1000})
+	if !known {
+		return nil
+	}
+	perOut, _ := e.Prices.Cost(e.Profile.Model, llm.Usage{Out: 1000})
+	total := perIn*float64(in)/1000 + perOut*float64(out)/1000
+	return &total
+}
