@@ -1,22 +1,18 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 )
 
 func (c *cli) configCommand() *cobra.Command {
 	var output outputFlag
-	command := &cobra.Command{
+	command := c.command("config", needsSettings, &cobra.Command{
 		Use:   "config",
-		Short: "Show the settings in force, and where each came from",
+		Short: "Show all settings with their values and origins",
 		Args:  cobra.NoArgs,
-	}
-	load := c.settings(command)
-	command.RunE = func(*cobra.Command, []string) error {
-		a, err := load()
-		if err != nil {
-			return err
-		}
+	}, func(_ context.Context, a *app, _ []string) error {
 		entries := a.config.Explain()
 		return output.write(c.stdout, entries, func() error {
 			rows := [][]string{{"SETTING", "VALUE", "FROM"}}
@@ -25,7 +21,7 @@ func (c *cli) configCommand() *cobra.Command {
 			}
 			return table(c.stdout, rows...)
 		})
-	}
+	})
 	output.add(command)
 	return command
 }

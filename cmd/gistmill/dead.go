@@ -12,14 +12,13 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// deadFlags choose dead letters.
+// deadFlags select dead letters.
 type deadFlags struct {
 	class, run, uri string
 	gone            bool
@@ -28,22 +27,22 @@ type deadFlags struct {
 func (f *deadFlags) add(c *cli, command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&f.class, "class", "", "only dead letters of this `class`: input, exhausted, refused, …")
-	flags.StringVar(&f.run, "run", "", "only documents that are dead in this `run`")
-	flags.StringVar(&f.uri, "uri", "", "only documents whose URI matches this `glob` (** crosses folders)")
-	flags.BoolVar(&f.gone, "gone", false, "documents that are gone from their source, too")
+	flags.StringVar(&f.run, "run", "", "only dead letters of this `run`")
+	flags.StringVar(&f.uri, "uri", "", "only documents whose URI matches this `glob` (** matches across folders)")
+	flags.BoolVar(&f.gone, "gone", false, "include documents that are gone from their source")
 	completeFlag(command, "class", fixed(
-		"input\tunreadable, encrypted, empty, too large, a bomb",
+		"input\tunreadable, encrypted, empty, too large, or a decompression bomb",
 		"input_gone\tgone from its source since it was listed",
-		"exhausted\tattempts used up",
+		"exhausted\tno attempts left",
 		"refused\trefused by the model or its content filter",
-		"bad_request\trefused by the endpoint",
-		"bad_output\tthe answer is not what was asked for",
-		"output_too_long\tthe answer does not fit",
-		"crashing\tits reader died again and again"))
-	completeFlag(command, "run", c.runNames)
+		"bad_request\trejected by the endpoint",
+		"bad_output\tthe answer does not match the schema",
+		"output_too_long\tthe answer exceeds the maximum tokens",
+		"crashing\tits reader crashed repeatedly"))
+	completeFlag(command, "run", c.runNames())
 }
 
-// filter checks the flags and finds the run.
+// filter returns the filter of the flags.
 func (f *deadFlags) filter(ctx context.Context, l *ledger.Ledger) (ledger.DeadFilter, error) {
 	filter := ledger.DeadFilter{Class: ledger.Class(f.class), Gone: f.gone}
 	if f.uri != "" {
@@ -61,19 +60,19 @@ func (f *deadFlags) filter(ctx context.Context, l *ledger.Ledger) (ledger.DeadFi
 
 func (f *deadFlags) check() error {
 	if !doublestar.ValidatePattern(f.uri) {
-		return &usageError{fmt.Errorf("--uri %q is no valid glob", f.uri)}
+		return &usageError{fmt.Errorf("--uri %q is not a valid glob", f.uri)}
 	}
 	return nil
 }
 
-const noDead = "no dead letter matches"
+const noDeadLetters = "no dead letters match"
 
 func (c *cli) deadCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "dead",
-		Short: "See, try again or drop what could not be done",
-		Long: `A document that could not be done is a dead letter in the ledger: with its class, a message, its attempts and its history. It is not
-tried again until it changes, or until "dead retry" says so.
+		Short: "List, retry or drop dead letters",
+		Long: `A dead letter is a document that could not be summarized. The ledger keeps its class, message, attempts
+and history. gistmill works on it again only if it changes, or after "gistmill dead retry".
 
   gistmill dead list
   gistmill dead list --class input --uri 'reports/**/*.pdf' -o json
@@ -87,48 +86,37 @@ tried again until it changes, or until "dead retry" says so.
 	return command
 }
 
-// deadAction is a command under `dead` whose settings are those of `dead`.
-func (c *cli) deadAction(command *cobra.Command, need queueNeed, flags *deadFlags, do func(ctx context.Context, a *app, f ledger.DeadFilter, args []string) error) *cobra.Command {
-	config.AddFlags(command.Flags(), config.ForCommand("dead")...)
+// deadSubcommand is a command whose action receives the dead letters that its flags select.
+func (c *cli) deadSubcommand(need needs, command *cobra.Command, do func(ctx context.Context, a *app, f ledger.DeadFilter, args []string) error) *cobra.Command {
+	var flags deadFlags
 	flags.add(c, command)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		if err := flags.check(); err != nil {
-			return err
-		}
-		a, err := c.settingsOf(command)
+	command.PreRunE = func(*cobra.Command, []string) error { return flags.check() }
+	return c.command("dead", need, command, func(ctx context.Context, a *app, args []string) error {
+		filter, err := flags.filter(ctx, a.ledger)
 		if err != nil {
 			return err
 		}
-		defer a.close()
-		if err := a.open(command.Context(), need); err != nil {
-			return err
-		}
-		filter, err := flags.filter(command.Context(), a.ledger)
-		if err != nil {
-			return err
-		}
-		return do(command.Context(), a, filter, args)
-	}
-	return command
+		return do(ctx, a, filter, args)
+	})
 }
 
-// errEnough ends a stream that has given what was asked for.
+// errEnough ends a stream at the limit.
 var errEnough = errors.New("enough")
 
 func (c *cli) deadListCommand() *cobra.Command {
 	var output outputFlag
 	var limit int
-	command := c.deadAction(&cobra.Command{
+	command := c.deadSubcommand(needsLedger, &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters",
-		Long: `List shows all dead letters, or those that the flags choose, in the order in which their documents were listed.
+		Long: `List shows dead letters in the order in which their documents were listed. Flags select some of them.
 
   gistmill dead list --class input
   gistmill dead list -o json | jq -r '.[].uri'`,
 		Args: cobra.NoArgs,
-	}, queueNone, &deadFlags{}, func(ctx context.Context, a *app, f ledger.DeadFilter, _ []string) error {
+	}, func(ctx context.Context, a *app, f ledger.DeadFilter, _ []string) error {
 		if limit < 0 {
-			return &usageError{fmt.Errorf("--limit is %d: give how many dead letters at the most", limit)}
+			return &usageError{fmt.Errorf("--limit is %d, but must not be negative", limit)}
 		}
 		if output.json {
 			list := jsonList{stdout: c.stdout}
@@ -139,16 +127,17 @@ func (c *cli) deadListCommand() *cobra.Command {
 		}
 		n, err := a.eachDead(ctx, f, limit, deadTable(c.stdout))
 		if err == nil && n == 0 {
-			c.say(noDead)
+			c.say(noDeadLetters)
 		}
 		return err
 	})
-	command.Flags().IntVar(&limit, "limit", 0, "only the first `N`")
+	command.Flags().IntVar(&limit, "limit", 0, "list only the first `N`")
 	output.add(command)
 	return command
 }
 
-// eachDead gives dead letters one by one, up to limit if that is not 0, and returns how many.
+// eachDead calls each with the dead letters, at most limit unless it is 0, and returns their
+// number.
 func (a *app) eachDead(ctx context.Context, f ledger.DeadFilter, limit int, each func(ledger.DeadLetter) error) (n int, err error) {
 	err = a.ledger.DeadLetters(ctx, f, func(letters []ledger.DeadLetter) error {
 		for _, letter := range letters {
@@ -167,8 +156,9 @@ func (a *app) eachDead(ctx context.Context, f ledger.DeadFilter, limit int, each
 	return n, err
 }
 
-// deadTable writes a line each, after a heading. Columns have fixed widths, since the list may be longer than memory; what
-// varies most stands last.
+// deadTable returns a function that writes a heading and one line for each dead letter. Columns
+// have fixed widths, because the list may exceed the memory; the column that varies most comes
+// last.
 func deadTable(stdout io.Writer) func(ledger.DeadLetter) error {
 	const layout = "%-19s  %-15s  %-15s  %8s  %-40s  %s\n"
 	begun := false
@@ -187,71 +177,62 @@ func deadTable(stdout io.Writer) func(ledger.DeadLetter) error {
 
 func (c *cli) deadShowCommand() *cobra.Command {
 	var output outputFlag
-	command := &cobra.Command{
+	command := c.command("show", needsLedger, &cobra.Command{
 		Use:   "show URI",
 		Short: "Show one dead letter with its history",
-		Long: `Show is "gistmill show" for a dead letter: why the document could not be done, and what happened on the way.
+		Long: `Show is "gistmill show" for dead letters: it shows why a document could not be summarized.
 
   gistmill dead show reports/2026/q1.pdf`,
-		Args: oneDocument,
-	}
-	config.AddFlags(command.Flags(), config.ForCommand("show")...)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		a, err := c.settingsOf(command)
-		if err != nil {
-			return err
-		}
-		defer a.close()
-		if err := a.open(command.Context(), queueNone); err != nil {
-			return err
-		}
-		views, err := a.documents(command.Context(), args[0])
+		Args: documentArg,
+	}, func(ctx context.Context, a *app, args []string) error {
+		views, err := a.documents(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		dead := slices.DeleteFunc(slices.Clone(views), func(v report.Document) bool { return v.State != ledger.DocumentDead })
 		if len(dead) == 0 {
-			return fmt.Errorf("document %q is not dead but %s; `gistmill show` has the rest", views[0].URI, views[0].State)
+			return fmt.Errorf("document %q is not dead but %s; see `gistmill show`", views[0].URI, views[0].State)
 		}
 		if len(dead) > 1 {
-			c.say("%s more under other sources or profiles; `gistmill show --all` shows them", count(int64(len(dead)-1), "dead letter"))
+			c.say("%s more in other sources or profiles; use `gistmill show --all` to see them", count(int64(len(dead)-1), "dead letter"))
 		}
 		return output.write(c.stdout, documentViewOf(dead[0]), func() error { return describeDocument(c.stdout, dead[0]) })
-	}
+	})
 	output.add(command)
 	return command
 }
 
-// retriedRun is what became of one run's dead letters. Its JSON fields are relied on.
+// retriedRun is the result for one run's dead letters. Its JSON fields are an interface for users.
 type retriedRun struct {
 	Run       string       `json:"run"`
 	Source    string       `json:"source"`
 	State     ledger.State `json:"state"`
 	Documents int64        `json:"documents"`
-	Tasks     *int         `json:"tasks"` // enqueued; null without a Redis
+	Tasks     *int         `json:"tasks"` // enqueued; null without Redis
 
 	reason ledger.Reason
 }
 
 func (c *cli) deadRetryCommand() *cobra.Command {
 	var output outputFlag
-	command := c.deadAction(&cobra.Command{
+	command := c.deadSubcommand(usesQueue, &cobra.Command{
 		Use:   "retry",
-		Short: "Try dead letters again",
-		Long: `Retry makes dead letters pending again, all or those that the flags choose: mend the cause first. Their history and count of attempts are
-kept. With --redis they are enqueued at once; else the next "gistmill run" or "gistmill enqueue" of their source tries them. Those of
-a run that is stopped wait until "gistmill resume RUN".
+		Short: "Retry dead letters",
+		Long: `Retry makes dead letters pending again; flags select some of them. Fix the cause first. They keep their
+history and their number of attempts. If --redis is set, retry enqueues them. Otherwise the next
+"gistmill run" or "gistmill enqueue" of their source works on them. Dead letters of a stopped run wait
+for "gistmill resume RUN".
 
   gistmill dead retry
   gistmill dead retry --class exhausted --uri 'reports/**'`,
 		Args: cobra.NoArgs,
-	}, queueOptional, &deadFlags{}, func(ctx context.Context, a *app, f ledger.DeadFilter, _ []string) error {
+	}, func(ctx context.Context, a *app, f ledger.DeadFilter, _ []string) error {
 		total, runs, err := a.retryDead(ctx, f)
 		if err != nil {
 			return err
 		}
 		if total == 0 {
-			c.say(noDead)
+			c.say(noDeadLetters)
 		}
 		view := struct {
 			Retried int64        `json:"retried"`
@@ -270,23 +251,24 @@ a run that is stopped wait until "gistmill resume RUN".
 	return command
 }
 
-// retryDead re-drives dead letters in the ledger and enqueues them where that is possible now.
+// retryDead makes dead letters pending in the ledger, and enqueues those of running runs if there
+// is a queue.
 func (a *app) retryDead(ctx context.Context, f ledger.DeadFilter) (total int64, runs []retriedRun, err error) {
 	size := ledger.PartitionSize{Documents: a.config.PartitionDocuments, Bytes: a.config.PartitionBytes}
 	redriven, err := a.ledger.Redrive(ctx, f, size)
 	runs = []retriedRun{}
-	// Once begun it is seen through: what is pending in the ledger belongs into the queue.
+	// After an error too: pending documents belong in the queue.
 	for _, num := range slices.Sorted(maps.Keys(redriven)) {
 		total += redriven[num]
-		run, lookErr := a.ledger.RunByID(ctx, num)
-		if lookErr != nil {
-			return total, runs, errors.Join(err, lookErr)
+		run, readErr := a.ledger.RunByID(ctx, num)
+		if readErr != nil {
+			return total, runs, errors.Join(err, readErr)
 		}
 		r := retriedRun{Run: run.Name, Source: run.Source, State: run.State, Documents: redriven[num], reason: run.Reason}
 		if a.queue != nil && run.State == ledger.Running {
-			n, putErr := a.recovery.EnqueueMissing(ctx, run, true)
-			if putErr != nil {
-				return total, runs, errors.Join(err, fmt.Errorf("dead letters of run %s are pending again, but not enqueued (the next `gistmill enqueue` does it): %w", run.Name, putErr))
+			n, enqueueErr := a.recovery.EnqueueMissing(ctx, run, true)
+			if enqueueErr != nil {
+				return total, runs, errors.Join(err, fmt.Errorf("dead letters of run %s are pending again but not enqueued (the next `gistmill enqueue` enqueues them): %w", run.Name, enqueueErr))
 			}
 			r.Tasks = &n
 		}
@@ -295,35 +277,35 @@ func (a *app) retryDead(ctx context.Context, f ledger.DeadFilter) (total int64, 
 	return total, runs, err
 }
 
-// text says what was done, and what is left to do.
+// text returns the result and what to do next.
 func (r retriedRun) text() string {
-	s := fmt.Sprintf("run %s: %s to be tried again, ", r.Run, count(r.Documents, "document"))
+	s := fmt.Sprintf("run %s: %s to retry, ", r.Run, count(r.Documents, "document"))
 	switch {
 	case r.Tasks != nil:
 		return s + count(int64(*r.Tasks), "task") + " enqueued"
 	case r.State == ledger.Stopped && r.reason != ledger.Cancelled:
-		return s + fmt.Sprintf("once it goes on: it is stopped, `gistmill resume %s`", r.Run)
+		return s + fmt.Sprintf("after `gistmill resume %s`: the run is stopped", r.Run)
 	}
-	return s + fmt.Sprintf("by the next `gistmill run` or `gistmill enqueue` of %s", text.TerminalLine(r.Source))
+	return s + fmt.Sprintf("with the next `gistmill run` or `gistmill enqueue` of %s", text.TerminalLine(r.Source))
 }
 
 func (c *cli) deadDropCommand() *cobra.Command {
 	var output outputFlag
-	command := c.deadAction(&cobra.Command{
+	command := c.deadSubcommand(needsLedger, &cobra.Command{
 		Use:   "drop",
-		Short: "Accept the loss of dead letters",
-		Long: `Drop takes dead letters off the list, all or those that the flags choose; it asks nothing. Their documents count as skipped until they
-change or a run is forced.
+		Short: "Drop dead letters without a summary",
+		Long: `Drop removes dead letters from the list, without confirmation; flags select some of them. Their documents
+count as skipped until they change, or until a run with --force.
 
   gistmill dead drop --class input --uri '**/*.zip'`,
 		Args: cobra.NoArgs,
-	}, queueNone, &deadFlags{}, func(ctx context.Context, a *app, f ledger.DeadFilter, _ []string) error {
+	}, func(ctx context.Context, a *app, f ledger.DeadFilter, _ []string) error {
 		n, err := a.ledger.Drop(ctx, f)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			c.say(noDead)
+			c.say(noDeadLetters)
 		}
 		return output.write(c.stdout, map[string]int64{"dropped": n}, func() error {
 			_, err := fmt.Fprintf(c.stdout, "%s dropped\n", count(n, "dead letter"))
@@ -335,15 +317,15 @@ change or a run is forced.
 }
 
 func (c *cli) deadExportCommand() *cobra.Command {
-	return c.deadAction(&cobra.Command{
+	return c.deadSubcommand(needsLedger, &cobra.Command{
 		Use:   "export DEST",
 		Short: "Write dead letters as JSON lines",
-		Long: `Export writes a line of JSON for each dead letter into the file DEST, or to standard output when that is -.
+		Long: `Export writes each dead letter as a line of JSON to the file DEST, or to standard output if DEST is -.
 
   gistmill dead export dead.jsonl
   gistmill dead export - --class input | jq -r .uri`,
-		Args: oneDestination,
-	}, queueNone, &deadFlags{}, func(ctx context.Context, a *app, f ledger.DeadFilter, args []string) error {
+		Args: destinationArg,
+	}, func(ctx context.Context, a *app, f ledger.DeadFilter, args []string) error {
 		var n int
 		write := func(w io.Writer) (err error) {
 			lines := export.NewLines(w)

@@ -31,30 +31,30 @@ func describeEstimate(e enqueuer.Estimate, model string) string {
 	s := fmt.Sprintf("%s to %s: about %s, %s tokens in, %s out", count(e.Documents, "document"), model, count(e.Calls, "call"),
 		number(e.TokensIn), number(e.TokensOut))
 	if e.Sampled < e.Documents {
-		s += fmt.Sprintf(" (from a sample of %s; in between %s and %s)", number(e.Sampled), number(e.TokensInLow), number(e.TokensInHigh))
+		s += fmt.Sprintf(" (from a sample of %s; input tokens between %s and %s)", number(e.Sampled), number(e.TokensInLow), number(e.TokensInHigh))
 	}
 	if e.CostUSD == nil {
-		s += "; cost unknown (no price for this model: --prices FILE)"
+		s += "; cost unknown (set the price of this model with --prices FILE)"
 	} else {
-		s += fmt.Sprintf("; about $%.4g, $%.4g at the most", *e.CostUSD, *e.CostUSDMost)
+		s += fmt.Sprintf("; about $%.4g, at most $%.4g", *e.CostUSD, *e.CostUSDMost)
 	}
 	if e.Seconds != nil {
-		s += "; " + round(time.Duration(*e.Seconds*float64(time.Second))) + " at the limits"
+		s += "; " + round(time.Duration(*e.Seconds*float64(time.Second))) + " at the rate limits"
 	}
 	if e.Unreadable > 0 {
-		s += fmt.Sprintf("; %s in it can't be read", count(e.Unreadable, "document"))
+		s += fmt.Sprintf("; %s of the sample cannot be read", count(e.Unreadable, "document"))
 	}
 	return s
 }
 
-// dryRunRow is a source's estimate as JSON.
+// dryRunRow is a source's estimate as JSON. Its fields are an interface for users.
 type dryRunRow struct {
 	planRow
 	Model    string            `json:"model"`
 	Estimate enqueuer.Estimate `json:"estimate"`
 }
 
-// dryRun says what enqueue would do, and does none of it.
+// dryRun prints what enqueue would do, and does nothing of it.
 func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, force bool, output outputFlag) error {
 	rows := []dryRunRow{}
 	for _, raw := range sources {
@@ -83,11 +83,11 @@ func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, for
 	if err != nil {
 		return dryRunRow{}, err
 	}
-	enqueuing, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Log: a.log})
+	previewer, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Log: a.log})
 	if err != nil {
 		return dryRunRow{}, err
 	}
-	plan, err := enqueuing.Preview(ctx, enqueuer.Request{Source: src, Profile: profile.Hash(), Force: force})
+	plan, err := previewer.Preview(ctx, enqueuer.Request{Source: src, Profile: profile.Hash(), Force: force})
 	if err != nil {
 		return dryRunRow{}, err
 	}

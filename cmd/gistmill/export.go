@@ -27,7 +27,7 @@ const (
 	formatMarkdown = "markdown"
 )
 
-// exportFlags choose summaries and how they are written.
+// exportFlags select the summaries to export and their format.
 type exportFlags struct {
 	format, run            string
 	source, profile, model string
@@ -36,64 +36,46 @@ type exportFlags struct {
 
 func (c *cli) exportCommand() *cobra.Command {
 	var flags exportFlags
-	command := &cobra.Command{
+	command := c.command("export", needsLedger, &cobra.Command{
 		Use:   "export DEST",
-		Short: "Write summaries into a file or a folder",
-		Long: `Export writes the summaries of the ledger to DEST: JSON lines, a Parquet file, or a folder with a Markdown file for each document. Without
---format the name decides: .parquet is Parquet, a folder (or a name that ends with /) is Markdown, anything else is JSON lines; - is JSON
-lines on standard output. A file appears when it is whole; Markdown files that have not changed are left alone.
+		Short: "Write summaries to a file or folder",
+		Long: `Export writes the summaries of the ledger to DEST: JSON lines, a Parquet file, or a folder of Markdown
+pages. Without --format, DEST decides: a name that ends with .parquet means Parquet, a folder or a name
+that ends with / means Markdown, - means JSON lines on standard output, and other names mean JSON
+lines. A file appears when it is complete. Unchanged pages are left alone.
 
-Of each source the summaries made with one profile (model, prompt, schema and parameters) are written, that of its newest finished run;
---all-profiles writes all, --run those of one run's documents. Documents that are gone from their source are left out, but for --gone.
+For each source, export writes the summaries of one profile (model, prompt, schema and parameters):
+the one of the newest finished run. With --all-profiles it writes those of all profiles, and with
+--run those of a run's documents. It leaves out documents that are gone from their source, unless
+--gone is set.
 
   gistmill export summaries.parquet
   gistmill export - --source ./docs | jq .summary
   gistmill export pages/ --format markdown --model gpt-4o-mini`,
-		Args: oneDestination,
-	}
-	load := c.settings(command)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		if err := flags.check(args[0]); err != nil {
-			return err
-		}
-		a, err := load()
-		if err != nil {
-			return err
-		}
-		defer a.close()
-		if err := a.open(command.Context(), queueNone); err != nil {
-			return err
-		}
-		return a.export(command.Context(), args[0], flags)
-	}
+		Args:    destinationArg,
+		PreRunE: func(_ *cobra.Command, args []string) error { return flags.check(args[0]) },
+	}, func(ctx context.Context, a *app, args []string) error { return a.export(ctx, args[0], flags) })
 	flags.add(c, command)
 	return command
 }
 
-func oneDestination(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return errors.New("name one destination: a file, a folder, or - for standard output")
-	}
-	return nil
-}
-
 func (f *exportFlags) add(c *cli, command *cobra.Command) {
 	flags := command.Flags()
-	flags.StringVar(&f.format, "format", "", "`format`: jsonl, parquet or markdown (default by the name of DEST)")
+	flags.StringVar(&f.format, "format", "", "`format`: jsonl, parquet or markdown (default: chosen by DEST)")
 	flags.StringVar(&f.run, "run", "", "only documents of this `run`")
-	flags.StringVar(&f.source, "source", "", "only documents of this source: its `URL` or path")
-	flags.StringVar(&f.profile, "profile", "", "only summaries of the profile whose `hash` begins so")
+	flags.StringVar(&f.source, "source", "", "only documents of the source with this `URL` or path")
+	flags.StringVar(&f.profile, "profile", "", "only summaries of the profile whose hash begins with this `prefix`")
 	flags.StringVar(&f.model, "model", "", "only summaries of profiles with this `model`")
-	flags.BoolVar(&f.allProfiles, "all-profiles", false, "of each source the summaries of all profiles, not of the newest only")
-	flags.BoolVar(&f.gone, "gone", false, "documents that are gone from their source, too")
+	flags.BoolVar(&f.allProfiles, "all-profiles", false, "write the summaries of all profiles of a source")
+	flags.BoolVar(&f.gone, "gone", false, "include documents that are gone from their source")
 	completeFlag(command, "format", fixed(formatJSONL, formatParquet, formatMarkdown))
-	completeFlag(command, "run", c.runNames)
+	completeFlag(command, "run", c.runNames())
 	completeFlag(command, "source", c.pairValues(func(p report.SourceProfile) string { return p.Source }))
 	completeFlag(command, "profile", c.pairValues(func(p report.SourceProfile) string { return p.Profile + "\t" + p.Model }))
 	completeFlag(command, "model", c.pairValues(func(p report.SourceProfile) string { return p.Model }))
 }
 
-// check decides the format and refuses what does not go together.
+// check chooses the format and rejects flags that exclude each other.
 func (f *exportFlags) check(dest string) error {
 	if f.format == "" {
 		f.format = formatOf(dest)
@@ -102,13 +84,13 @@ func (f *exportFlags) check(dest string) error {
 	case formatJSONL:
 	case formatParquet, formatMarkdown:
 		if dest == "-" {
-			return &usageError{fmt.Errorf("%s can't go to standard output: name a file or a folder, or take --format jsonl", f.format)}
+			return &usageError{fmt.Errorf("%s cannot be written to standard output: name a file or a folder, or use --format jsonl", f.format)}
 		}
 	default:
-		return &usageError{fmt.Errorf("--format %q: want jsonl, parquet or markdown", f.format)}
+		return &usageError{fmt.Errorf("--format %q is not one of jsonl, parquet, markdown", f.format)}
 	}
 	if f.run != "" && (f.source != "" || f.profile != "" || f.model != "" || f.allProfiles) {
-		return &usageError{errors.New("--run says source and profile already: leave out --source, --profile, --model and --all-profiles")}
+		return &usageError{errors.New("--run selects source and profile, so it excludes --source, --profile, --model and --all-profiles")}
 	}
 	return nil
 }
@@ -159,13 +141,14 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	if left > 0 {
-		place += fmt.Sprintf("; %s left out (--all-profiles)", count(int64(left), "older profile"))
+		place += fmt.Sprintf("; %s left out (use --all-profiles)", count(int64(left), "older profile"))
 	}
 	a.say("%s %s", summaries(int64(n)), place)
 	return nil
 }
 
-// choose turns the flags into filters, and counts the profiles that are left out because a newer one stands for the source.
+// choose returns the filters of the flags, and the number of profiles that are left out because
+// their source has a newer one.
 func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []report.SummaryFilter, left int, err error) {
 	if f.run != "" {
 		run, err := l.Run(ctx, f.run)
@@ -193,7 +176,7 @@ func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []r
 	return filters, left, nil
 }
 
-// match applies the flags one by one, to say which of them lets nothing through.
+// match applies the flags one by one, to report the one that matches nothing.
 func (f *exportFlags) match(pairs []report.SourceProfile) ([]report.SourceProfile, error) {
 	for _, flag := range []struct {
 		name, value string
@@ -216,28 +199,29 @@ func (f *exportFlags) match(pairs []report.SourceProfile) ([]report.SourceProfil
 			}
 		}
 		if len(kept) == 0 {
-			return nil, fmt.Errorf("--%s %s: nothing in the ledger has it%s", flag.name, flag.value, someOf(known))
+			return nil, fmt.Errorf("--%s %s matches nothing in the ledger%s", flag.name, flag.value, someOf(known))
 		}
 		pairs = kept
 	}
 	return pairs, nil
 }
 
-// someOf names what there is instead.
+// someOf lists existing values.
 func someOf(known []string) string {
 	const most = 5
 	slices.Sort(known)
 	known = slices.Compact(known)
 	switch n := len(known); {
 	case n == 0:
-		return "; it is empty"
+		return "; the ledger is empty"
 	case n > most:
-		return fmt.Sprintf("; there are %s and %d more", text.TerminalLine(strings.Join(known[:most], ", ")), n-most)
+		return fmt.Sprintf("; it has %s and %d more", text.TerminalLine(strings.Join(known[:most], ", ")), n-most)
 	}
-	return "; there is " + text.TerminalLine(strings.Join(known, ", "))
+	return "; it has " + text.TerminalLine(strings.Join(known, ", "))
 }
 
-// isSource says whether a source is meant by what a user writes: its URL, with or without the query, or its path.
+// isSource reports whether a user's text names a source: by its URL, with or without the query,
+// or by its path.
 func isSource(sourceURL, written string) bool {
 	bare, _, _ := strings.Cut(sourceURL, "?")
 	if sourceURL == written || bare == strings.TrimRight(written, "/") || bare == written {

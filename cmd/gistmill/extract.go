@@ -6,7 +6,7 @@ import (
 	"github.com/gistmill/gistmill/internal/extract"
 )
 
-// extractCommand is the child process in which a worker reads a document that may have killed another.
+// extractCommand is the child process in which a worker reads a suspect.
 func (c *cli) extractCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "extract",

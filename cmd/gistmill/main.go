@@ -1,7 +1,8 @@
-// Command gistmill summarizes large document collections with an LLM, on one machine or on a cluster.
+// Command gistmill summarizes large document collections with an LLM, on one machine or on a
+// Kubernetes cluster.
 //
-// This package owns the command line, the wiring of all parts (wire.go) and what people see. It refuses to own any
-// decision about a document.
+// It owns the command line, the wiring of all packages (wire.go) and the output for people. It
+// refuses to own decisions about documents.
 package main
 
 import (
@@ -11,19 +12,20 @@ import (
 )
 
 const (
-	// memoryAim is when the garbage collector begins to work harder: readers are bounded, but they leave much behind.
-	memoryAim = 400 << 20
-	// garbageShare is how much garbage may gather until then, in percent of what is in use: that is little, and would be
-	// collected many times a second.
-	garbageShare = 200
+	// memoryLimit is the soft limit at which the garbage collector works harder. The memory of readers
+	// is bounded, but they leave much garbage.
+	memoryLimit = 400 << 20
+	// gcPercent is the GOGC below memoryLimit. The heap in use is small, so the default of 100 would
+	// collect many times a second.
+	gcPercent = 200
 )
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryAim)
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbageShare)
+		debug.SetGCPercent(gcPercent)
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }

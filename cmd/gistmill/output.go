@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,17 +17,17 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// outputFlag is -o: text for people, or JSON.
+// outputFlag is the flag -o: text for people, or JSON.
 type outputFlag struct{ json bool }
 
 func (o *outputFlag) add(command *cobra.Command) {
-	command.Flags().VarP(o, "output", "o", "`format` of the result: text or json")
-	_ = command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	command.Flags().VarP(o, "output", "o", "output `format`: text or json")
+	completeFlag(command, "output", fixed("text", "json"))
 }
 
 var _ pflag.Value = (*outputFlag)(nil)
 
-// String is pflag.Value.
+// String implements [pflag.Value].
 func (o *outputFlag) String() string {
 	if o.json {
 		return "json"
@@ -34,7 +35,7 @@ func (o *outputFlag) String() string {
 	return "text"
 }
 
-// Set is pflag.Value.
+// Set implements [pflag.Value].
 func (o *outputFlag) Set(s string) error {
 	switch s {
 	case "json":
@@ -42,15 +43,15 @@ func (o *outputFlag) Set(s string) error {
 	case "text":
 		o.json = false
 	default:
-		return fmt.Errorf("want text or json")
+		return errors.New("must be text or json")
 	}
 	return nil
 }
 
-// Type is pflag.Value.
+// Type implements [pflag.Value].
 func (o *outputFlag) Type() string { return "format" }
 
-// write gives the value as JSON, or lets asText write it.
+// write writes the value as JSON, or calls asText.
 func (o *outputFlag) write(stdout io.Writer, v any, asText func() error) error {
 	if !o.json {
 		return asText()
@@ -66,7 +67,7 @@ func (o *outputFlag) write(stdout io.Writer, v any, asText func() error) error {
 	return err
 }
 
-// jsonList streams a JSON array, an element at a time: a list may be longer than memory.
+// jsonList writes a JSON array element by element, because a list may exceed the memory.
 type jsonList struct {
 	stdout io.Writer
 	n      int
@@ -95,7 +96,7 @@ func (l *jsonList) end() error {
 	return err
 }
 
-// table writes rows in columns; the first one is the heading.
+// table writes rows as aligned columns.
 func table(stdout io.Writer, rows ...[]string) error {
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -116,7 +117,7 @@ func count(n int64, noun string) string {
 	return number(n) + " " + noun + "s"
 }
 
-// usd shows money; nil is an unknown price.
+// usd formats nano-USD; nil means an unknown price.
 func usd(nano *int64) string {
 	if nano == nil {
 		return "unknown"
@@ -135,7 +136,7 @@ func when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// round shortens a duration for people.
+// round formats a duration for people.
 func round(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -145,4 +146,25 @@ func round(d time.Duration) string {
 	default:
 		return d.Round(time.Second).String()
 	}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func notZero(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func summaries(n int64) string {
+	if n == 1 {
+		return "1 summary"
+	}
+	return number(n) + " summaries"
 }

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// plainEvery is how often progress is said where there is no terminal.
-	plainEvery = 10 * time.Second
-	// barEvery is how often the bar moves. To know where it is, all rows of a run are counted.
-	barEvery = 500 * time.Millisecond
+	// plainInterval is how often progress is printed without a terminal.
+	plainInterval = 10 * time.Second
+	// barInterval is how often the bar moves. Each time, the ledger counts all rows of the run.
+	barInterval = 500 * time.Millisecond
 )
 
-// progress shows how far the runs of one command are: a bar on a terminal, else a line now and then.
+// progress shows the progress of a command's runs: a bar on a terminal, otherwise lines.
 type progress struct {
 	out   io.Writer
 	bars  *mpb.Progress
@@ -25,11 +25,11 @@ type progress struct {
 	mu    sync.Mutex
 	text  string
 	begun time.Time
-	said  time.Time
+	shown time.Time // last update
 }
 
 func newProgress(out io.Writer, now time.Time) *progress {
-	p := &progress{out: out, begun: now, said: now}
+	p := &progress{out: out, begun: now, shown: now}
 	if !isTerminal(out) {
 		return p
 	}
@@ -45,7 +45,7 @@ func newProgress(out io.Writer, now time.Time) *progress {
 	return p
 }
 
-// Write shows a line of the log above the bar.
+// Write prints a line of the log above the bar.
 func (p *progress) Write(b []byte) (int, error) {
 	if p.bars != nil {
 		if n, err := p.bars.Write(b); err == nil {
@@ -55,18 +55,18 @@ func (p *progress) Write(b []byte) (int, error) {
 	return p.out.Write(b)
 }
 
-// due says whether update would show anything now.
+// due reports whether it is time for an update.
 func (p *progress) due(now time.Time) bool {
-	every := plainEvery
+	interval := plainInterval
 	if p.bars != nil {
-		every = barEvery
+		interval = barInterval
 	}
-	return now.Sub(p.said) >= every
+	return now.Sub(p.shown) >= interval
 }
 
-// update shows the sum of all runs.
+// update shows the progress of all runs together.
 func (p *progress) update(all []statusView, now time.Time) {
-	p.said = now
+	p.shown = now
 	var total, ended, worked, remaining, in, out, cost int64
 	known := true
 	for _, v := range all {
@@ -108,7 +108,7 @@ func (p *progress) update(all []statusView, now time.Time) {
 	fmt.Fprintf(p.out, "gistmill: %s of %s%s\n", number(ended), count(total, "document"), text)
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *progress) end() {
 	if p.bars != nil {
 		p.bar.Abort(true)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,40 +14,33 @@ import (
 func (c *cli) pruneCommand() *cobra.Command {
 	var output outputFlag
 	var olderThan string
+	var age time.Duration
 	var dryRun bool
-	command := &cobra.Command{
+	command := c.command("prune", needsLedger, &cobra.Command{
 		Use:   "prune --older-than AGE",
 		Short: "Delete old runs and call records",
-		Long: `Prune deletes from the ledger the runs that ended longer ago than the given age, with their records of calls, and stored answers, events and
-workers as old as that. Summaries, documents, dead letters and the newest run of each source and profile stay: a later run
-still finds what is done.
+		Long: `Prune deletes from the ledger the runs that ended before the given age, with their call records, and
+stored answers, events and workers of that age. It keeps summaries, documents, dead letters, and the
+newest run of each source and profile, so later runs still skip unchanged documents.
 
   gistmill prune --older-than 30d
   gistmill prune --older-than 720h --dry-run -o json`,
 		Args: cobra.NoArgs,
-	}
-	load := c.settings(command)
-	command.RunE = func(command *cobra.Command, _ []string) error {
-		if olderThan == "" {
-			return &usageError{errors.New("say how old: --older-than 30d")}
-		}
-		age, err := parseAge(olderThan)
-		if err != nil {
-			return &usageError{fmt.Errorf("--older-than: %w", err)}
-		}
-		a, err := load()
-		if err != nil {
-			return err
-		}
-		defer a.close()
-		if err := a.open(command.Context(), queueNone); err != nil {
-			return err
-		}
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			if olderThan == "" {
+				return &usageError{errors.New("--older-than is required; example: --older-than 30d")}
+			}
+			if age, err = parseAge(olderThan); err != nil {
+				return &usageError{fmt.Errorf("--older-than: %w", err)}
+			}
+			return nil
+		},
+	}, func(ctx context.Context, a *app, _ []string) error {
 		prune, verb := a.ledger.Prune, "deleted"
 		if dryRun {
 			prune, verb = a.ledger.Prunable, "would delete"
 		}
-		p, err := prune(command.Context(), age)
+		p, err := prune(ctx, age)
 		if err != nil {
 			return err
 		}
@@ -53,9 +48,9 @@ still finds what is done.
 			_, err := fmt.Fprintln(c.stdout, verb, describePruned(p))
 			return err
 		})
-	}
-	command.Flags().StringVar(&olderThan, "older-than", "", "`age`, for example 30d or 36h")
-	command.Flags().BoolVar(&dryRun, "dry-run", false, "only say how much it would be")
+	})
+	command.Flags().StringVar(&olderThan, "older-than", "", "minimum `age`, such as 30d or 36h")
+	command.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be deleted, and delete nothing")
 	output.add(command)
 	return command
 }

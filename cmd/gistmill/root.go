@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger"
-	"github.com/gistmill/gistmill/internal/text"
 )
 
 // The exit codes, as documented in docs/reference.md.
@@ -26,7 +24,7 @@ const (
 	exitInterrupted = 130
 )
 
-// exitError ends the program with a code; its message, if any, is shown.
+// exitError ends the program with an exit code and a message, which may be empty.
 type exitError struct {
 	code    int
 	message string
@@ -34,19 +32,19 @@ type exitError struct {
 
 func (e *exitError) Error() string { return e.message }
 
-// usageError is a wrong command line.
+// usageError reports an invalid command line.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// cli is what a command has of the world.
+// cli holds the environment of a command.
 type cli struct {
 	environ        []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	stop           context.Context // ends at the first interrupt: finish what is in flight
-	abort          context.Context // ends at the second: give it up
+	stop           context.Context // ends at the first interrupt: finish calls in flight
+	abort          context.Context // ends at the second interrupt: cancel calls in flight
 }
 
 // run runs one command line and returns its exit code.
@@ -64,7 +62,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return c.report(command, err)
 }
 
-// report shows an error and decides the exit code.
+// report prints an error and returns its exit code.
 func (c *cli) report(command *cobra.Command, err error) int {
 	var exit *exitError
 	var usage *usageError
@@ -82,26 +80,27 @@ func (c *cli) report(command *cobra.Command, err error) int {
 		return exitUsage
 	case errors.As(err, &usage):
 		c.say("%v", err)
-		c.say("`%s --help` says more", command.CommandPath())
+		c.say("see `%s --help`", command.CommandPath())
 		return exitUsage
 	case c.stop.Err() != nil:
-		c.say("interrupted; nothing is lost")
+		c.say("interrupted; no work is lost")
 		return exitInterrupted
 	case errors.Is(err, ledger.ErrPlanning):
-		c.say("%v; --wait waits for it", err)
+		c.say("%v; use --wait to wait for it", err)
 		return exitPlanning
 	case ledger.IsFull(err):
-		c.say("%s", oneLine(err))
-		c.say("the disk that holds the ledger is full: make room, and the same command goes on with what is left")
+		c.say("%s", joinLines(err))
+		c.say("the disk of the ledger is full; free some space and run the same command again to continue")
 		return exitFailed
 	default:
-		c.say("%s", oneLine(err))
+		c.say("%s", joinLines(err))
 		return exitFailed
 	}
 }
 
-// oneLine joins the lines that some libraries' errors have, and leaves out what is said twice.
-func oneLine(err error) string {
+// joinLines returns an error on one line, without repeated lines. Errors of some libraries have
+// several.
+func joinLines(err error) string {
 	var parts []string
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.TrimSpace(line); line != "" && !slices.Contains(parts, line) {
@@ -111,28 +110,23 @@ func oneLine(err error) string {
 	return strings.ReplaceAll(strings.Join(parts, "; "), ":;", ":")
 }
 
-// say writes a line to stderr. What it tells of documents and of answers may have been made to be obeyed by a terminal.
-func (c *cli) say(format string, args ...any) {
-	fmt.Fprintln(c.stderr, "gistmill: "+text.TerminalSafe(fmt.Sprintf(format, args...)))
-}
-
-// groups of commands in the help text.
+// Groups of commands in the help text.
 const (
 	groupWork    = "work"
-	groupWatch   = "watch"
+	groupInspect = "inspect"
 	groupControl = "control"
 )
 
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gistmill",
-		Short: "Summarize large document collections, on one machine or on a cluster",
-		Long: `Gistmill summarizes large document collections with an LLM: it lists a source, works on what is new or changed,
-retries what fails, and keeps a record of every document, call and cent.
+		Short: "Summarize large document collections with an LLM",
+		Long: `Gistmill summarizes large document collections with an LLM, on one machine or on a Kubernetes cluster.
+It works on new and changed documents, retries failures, and records every document, call and cent.
 
-  gistmill run ./docs        summarizes a folder; nothing else needs to be installed
-  gistmill status            says how far it is
-  gistmill dead list         shows what could not be done, and why`,
+  gistmill run ./docs        summarize a folder; nothing else needs to be installed
+  gistmill status            show the progress of the newest run
+  gistmill dead list         show the documents that could not be summarized, and why`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -144,12 +138,12 @@ retries what fails, and keeps a record of every document, call and cent.
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddGroup(&cobra.Group{ID: groupWork, Title: "Do the work:"},
-		&cobra.Group{ID: groupWatch, Title: "See what came of it:"},
-		&cobra.Group{ID: groupControl, Title: "Steer it:"})
+	root.AddGroup(&cobra.Group{ID: groupWork, Title: "Summarize documents:"},
+		&cobra.Group{ID: groupInspect, Title: "Inspect results:"},
+		&cobra.Group{ID: groupControl, Title: "Control runs:"})
 	for group, commands := range map[string][]*cobra.Command{
 		groupWork:    {c.runCommand(), c.enqueueCommand(), c.workerCommand(), c.serverCommand()},
-		groupWatch:   {c.statusCommand(), c.runsCommand(), c.showCommand(), c.exportCommand(), c.deadCommand()},
+		groupInspect: {c.statusCommand(), c.runsCommand(), c.showCommand(), c.exportCommand(), c.deadCommand()},
 		groupControl: {c.pauseCommand(), c.resumeCommand(), c.cancelCommand(), c.pruneCommand()},
 		"":           {c.configCommand(), c.versionCommand(), c.extractCommand()},
 	} {
@@ -160,40 +154,4 @@ retries what fails, and keeps a record of every document, call and cent.
 	}
 	usageErrors(root)
 	return root
-}
-
-// usageErrors makes every wrong argument a usage error, and an unknown subcommand too.
-func usageErrors(command *cobra.Command) {
-	args := command.Args
-	if args == nil {
-		args = cobra.NoArgs
-	}
-	command.Args = func(command *cobra.Command, given []string) error {
-		if err := args(command, given); err != nil {
-			if command.HasSubCommands() && len(given) > 0 {
-				err = fmt.Errorf("there is no command %q%s", command.CommandPath()+" "+given[0], suggestion(command, given[0]))
-			}
-			return &usageError{err}
-		}
-		return nil
-	}
-	for _, sub := range command.Commands() {
-		usageErrors(sub)
-	}
-}
-
-func suggestion(command *cobra.Command, name string) string {
-	command.SuggestionsMinimumDistance = 2
-	if near := command.SuggestionsFor(name); len(near) > 0 {
-		return ", did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return ""
-}
-
-// atLeastOneSource explains a missing argument.
-func atLeastOneSource(_ *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return errors.New("name a source: a folder, a file, a .jsonl file, a bucket URL, or - for standard input")
-	}
-	return nil
 }

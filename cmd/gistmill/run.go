@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,61 +22,50 @@ import (
 )
 
 const (
-	// askAbove is the estimate in USD above which `run` asks on a terminal.
-	askAbove = 5.0
-	// runSample is how many documents `run` reads for its estimate.
+	// confirmAboveUSD is the estimate above which `run` asks for confirmation on a terminal.
+	confirmAboveUSD = 5.0
+	// runSample is the number of documents that `run` reads for its estimate.
 	runSample = 100
-	// runPoll is how often the embedded queue is asked when it is empty.
-	runPoll = 50 * time.Millisecond
-	// runLook is how often it is asked whether the runs have ended.
-	runLook = 20 * time.Millisecond
-	// runPutEvery is how often partitions that this process's queue lacks are put into it.
-	runPutEvery = 5 * time.Second
 )
 
 func (c *cli) runCommand() *cobra.Command {
 	var sources sourceFlags
 	var force, wait, yes bool
-	command := &cobra.Command{
+	command := c.command("run", needsSettings, &cobra.Command{
 		Use:   "run SOURCE...",
-		Short: "Do the whole job here: list, summarize, write the summaries",
-		Long: `Run lists each source, summarizes what is new or changed, and writes the summaries into a folder: summaries.jsonl with a line for every
-document, and a Markdown file a document, which is there as soon as its document is done. Nothing needs to be installed: the queue is in
-the process and the ledger is a file in .gistmill. Without an API key or a base URL the built-in engine picks the summary out of the text;
-it needs no network and costs nothing.
+		Short: "Summarize sources on this machine",
+		Long: `Run lists each source, summarizes new and changed documents, and writes all summaries to a folder:
+summaries.jsonl with one line for each document, and a Markdown page for each document as soon as
+it is done.
+
+It needs no other software: the queue is part of the process, and the ledger is a file in .gistmill.
+Without an API key or a base URL it uses the built-in extractive engine, which selects sentences of
+the document, needs no network and costs nothing.
 
   gistmill run ./docs
   OPENAI_API_KEY=… gistmill run ./docs --budget-usd 2
   gistmill run ./docs --base-url http://localhost:11434/v1 --model llama3.2
   gistmill run s3://bucket/reports?region=eu-central-1 --include '**/*.pdf' --out -`,
-		Args: atLeastOneSource,
-	}
-	load := c.settings(command, "api-key")
-	command.RunE = func(command *cobra.Command, args []string) error {
-		a, err := load()
-		if err != nil {
-			return err
-		}
-		defer a.close()
+		Args: sourceArgs,
+	}, func(_ context.Context, a *app, args []string) error {
 		return a.run(args, &sources, planOptions{force: force, wait: wait}, yes)
-	}
+	}, "api-key")
 	sources.add(command)
-	command.Flags().BoolVar(&force, "force", false, "do every document again; summaries made before do not count")
-	command.Flags().BoolVar(&wait, "wait", false, "wait while another process plans the same source and profile")
-	command.Flags().BoolVarP(&yes, "yes", "y", false, fmt.Sprintf("do not ask when the estimate is above %g USD", askAbove))
+	addPlanFlags(command, &force, &wait)
+	command.Flags().BoolVarP(&yes, "yes", "y", false, fmt.Sprintf("do not ask for confirmation if the estimate exceeds $%g", confirmAboveUSD))
 	return command
 }
 
-// run plans the sources, works until their runs have ended, and writes the summaries.
+// run plans the sources, works until their runs end, and writes the summaries.
 func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool) error {
 	begun := time.Now()
 	show := newProgress(a.stderr, begun)
 	defer show.end()
-	a.quietLog(show)
+	a.useQuietLog(show)
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
-	if err := a.open(a.stop, queueEmbedded); err != nil {
+	if err := a.open(a.stop, embedsQueue); err != nil {
 		return err
 	}
 	if path, ok := strings.CutPrefix(a.config.Store, "sqlite:"); ok {
@@ -101,7 +87,8 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 			a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
 		}
 		a.say("%s", describePlan(plan))
-		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.ID == plan.Run.ID }) // a source that is given twice
+		// A source may be given twice.
+		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.ID == plan.Run.ID })
 		runs = append(runs, plan.Run)
 	}
 	var early *export.EarlyWriter
@@ -117,16 +104,17 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 		return err
 	}
 	for _, v := range views {
-		if v.State == ledger.Running { // only an interrupt leaves a run so
-			a.say("interrupted with %s to do; nothing is lost, the same command goes on", number(v.Documents.Remaining))
+		if v.State == ledger.Running { // only an interrupt leaves a run in this state
+			a.say("interrupted with %s to do; no work is lost, run the same command again to continue", count(v.Documents.Remaining, "document"))
 			return &exitError{code: exitInterrupted}
 		}
 	}
 	return a.outcome(views)
 }
 
-// quietLog shows warnings only, above the bar, unless a level was asked for: `run` has its own voice.
-func (a *app) quietLog(out io.Writer) {
+// useQuietLog logs only warnings, above the progress bar, unless the user set a log level: `run`
+// prints its own messages.
+func (a *app) useQuietLog(out io.Writer) {
 	cfg := a.config
 	for _, e := range cfg.Explain() {
 		if e.Setting == "log-level" && e.Origin == "default" {
@@ -139,7 +127,8 @@ func (a *app) quietLog(out io.Writer) {
 	a.log = newLog(out, cfg)
 }
 
-// confirm says what the first paid call leads to, and asks where it is much.
+// confirm prints the estimate before the first paid call. On a terminal it asks for confirmation if
+// the estimate is high.
 func (a *app) confirm(ctx context.Context, src *source.Source, profile summarize.Profile, p enqueuer.Plan, yes bool) error {
 	if profile.Model == summarize.Extractive || p.Count.Pending == 0 {
 		return nil
@@ -153,122 +142,16 @@ func (a *app) confirm(ctx context.Context, src *source.Source, profile summarize
 		endpoint = "api.openai.com"
 	}
 	a.say("%s at %s", describeEstimate(e, profile.Model), endpoint)
-	if yes || e.CostUSDMost == nil || *e.CostUSDMost <= askAbove || !isTerminal(a.stdin) {
+	if yes || e.CostUSDMost == nil || *e.CostUSDMost <= confirmAboveUSD || !isTerminal(a.stdin) {
 		return nil
 	}
-	fmt.Fprint(a.stderr, "Go on? [y/N] ")
-	answer, err := bufio.NewReader(a.stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
+	if ok, err := a.ask("Continue?"); err != nil || ok {
+		return err
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return &exitError{exitFailed, "not begun; the plan is kept, and nothing was called"}
+	return &exitError{exitFailed, "not started; no call was made, and the plan is kept"}
 }
 
-// workOn runs a worker until every run has ended or the user interrupts, and returns where they stand. Pages are written meanwhile.
-func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWriter) ([]statusView, error) {
-	var done func(ledger.Exported)
-	if early != nil {
-		done = early.Add
-	}
-	w, err := a.worker(workerOptions{poll: runPoll, endWhenFull: true, done: done})
-	if err != nil {
-		return nil, err
-	}
-	ended, end := context.WithCancel(a.stop)
-	defer end()
-	var working sync.WaitGroup
-	var workErr error
-	// What is asked and written after an interrupt still has to be.
-	base := context.WithoutCancel(a.stop)
-	if early != nil {
-		go early.Run(base)
-	}
-	if anyRunning(runs) {
-		working.Go(func() {
-			workErr = a.work(ended, a.abort, w)
-			end()
-		})
-		working.Go(func() { a.keepEnqueued(ended, runs) })
-	}
-	for ; ended.Err() == nil; _ = pause(ended, runLook) {
-		open, err := a.anyOpen(base, runs)
-		if err == nil && !open {
-			break
-		}
-		if now := time.Now(); err == nil && show.due(now) {
-			var views []statusView
-			if views, err = a.look(base, runs); err == nil {
-				show.update(views, now)
-			}
-		}
-		if err != nil {
-			a.log.Warn("progress is not known", "error", err)
-		}
-	}
-	end()
-	working.Wait()
-	if early != nil {
-		early.Close()
-	}
-	if workErr != nil {
-		return nil, workErr
-	}
-	return a.look(base, runs)
-}
-
-// keepEnqueued puts into the queue what another process held when the runs were planned, and holds no more: it was killed,
-// or interrupted. Its own queue may have ended with it.
-func (a *app) keepEnqueued(ctx context.Context, runs []ledger.Run) {
-	for pause(ctx, runPutEvery) == nil {
-		for _, r := range runs {
-			if _, err := a.recovery.EnqueueMissing(ctx, r, true); err != nil && ctx.Err() == nil {
-				a.log.Warn("work that nobody holds was not enqueued, trying again", "run", r.Name, "error", err)
-			}
-		}
-	}
-}
-
-func anyRunning(runs []ledger.Run) bool {
-	for _, r := range runs {
-		if r.State == ledger.Running {
-			return true
-		}
-	}
-	return false
-}
-
-// anyOpen says whether any of the runs goes on.
-func (a *app) anyOpen(ctx context.Context, runs []ledger.Run) (bool, error) {
-	for _, r := range runs {
-		run, err := a.ledger.RunByID(ctx, r.ID)
-		if err != nil || run.State == ledger.Running {
-			return true, err
-		}
-	}
-	return false, nil
-}
-
-// look counts where runs stand.
-func (a *app) look(ctx context.Context, runs []ledger.Run) (views []statusView, err error) {
-	for _, r := range runs {
-		run, err := a.ledger.RunByID(ctx, r.ID)
-		if err != nil {
-			return nil, err
-		}
-		v, err := a.status(ctx, run)
-		if err != nil {
-			return nil, err
-		}
-		views = append(views, v)
-	}
-	return views, nil
-}
-
-// writeSummaries leaves a line and a file for every document of the sources that has a summary.
+// writeSummaries writes the summaries of all documents of the runs' sources, and prints the result.
 func (a *app) writeSummaries(views []statusView, runs []ledger.Run, early *export.EarlyWriter, took time.Duration) error {
 	ctx := context.WithoutCancel(a.stop)
 	each := func(yield func(ledger.Exported) error) error {
@@ -305,14 +188,7 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, early *expor
 	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s %s", number(t.Done), number(t.Skipped), number(t.Dead), count(calls, "call"), round(took),
 		summaries(int64(n)), place)
 	if flagged > 0 {
-		a.say("%s with findings of the checks: `gistmill show URI` says which, and so does \"checks\" of each summary", summaries(flagged))
+		a.say("%s with findings; see `gistmill show URI`, or \"checks\" in the output", summaries(flagged))
 	}
 	return nil
-}
-
-func summaries(n int64) string {
-	if n == 1 {
-		return "1 summary"
-	}
-	return number(n) + " summaries"
 }

@@ -15,7 +15,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gistmill": main})
 }
 
-// TestScripts runs the real program. A script has $LLM, an endpoint of its own, and $QUEUE, a Redis of its own.
+// TestScripts runs the real program. A script has $LLM, an endpoint of its own, and $QUEUE, a
+// Redis of its own.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -46,7 +47,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LLM", model.URL+"/v1")
 			env.Setenv("QUEUE", "redis://"+redis.Addr())
 			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // a program under the race detector else ends a second late
+			// Without this, a program under the race detector exits a second later.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
 	})

@@ -20,29 +20,20 @@ import (
 )
 
 func (c *cli) serverCommand() *cobra.Command {
-	command := &cobra.Command{
+	return c.command("server", needsSettings, &cobra.Command{
 		Use:   "server",
-		Short: "Serve demand, metrics and the queue's pages, and bring back lost tasks",
-		Long: `The server is the part that is always on: it tells KEDA how many partitions can be worked on (/demand), serves metrics (/metrics)
-and probes (/healthz, /readyz), shows the queue (/queues/), frees what dead workers held, and puts tasks back that Redis
-has lost. Any number of them may run beside each other.
+		Short: "Serve demand, metrics and pages of the queue, and recover lost work",
+		Long: `The server runs permanently. It serves the demand for KEDA (/demand), metrics (/metrics), probes
+(/healthz, /readyz) and pages of the queue (/queues/). It releases the claims of dead workers, and
+enqueues tasks that Redis lost. Several servers may run at the same time.
 
-Pages ask for the token of --auth-token-file: as a Bearer token, or as the password of any user.`,
+With --auth-token-file, the pages require its token: as a Bearer token, or as the password of any
+user.`,
 		Args: cobra.NoArgs,
-	}
-	load := c.settings(command, "redis")
-	command.RunE = func(*cobra.Command, []string) error {
-		a, err := load()
-		if err != nil {
-			return err
-		}
-		defer a.close()
-		return a.serve(c.stop)
-	}
-	return command
+	}, func(ctx context.Context, a *app, _ []string) error { return a.serve(ctx) }, "redis")
 }
 
-// serve wires the server and runs it until ctx ends.
+// serve runs the server until ctx ends.
 func (a *app) serve(ctx context.Context) error {
 	var token *console.Token
 	if a.config.AuthTokenFile != "" {
@@ -51,7 +42,7 @@ func (a *app) serve(ctx context.Context) error {
 			return &config.InvalidError{Problems: []string{"--auth-token-file: " + err.Error()}}
 		}
 	}
-	if err := a.open(ctx, queueRequired); err != nil {
+	if err := a.open(ctx, needsQueue); err != nil {
 		return unlessStopped(ctx, err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.Listen)
@@ -65,7 +56,7 @@ func (a *app) serve(ctx context.Context) error {
 	handler := console.New(console.Config{
 		Demand: demand, Metrics: a.serverMetrics(demand),
 		Redis: a.queue.Redis(),
-		Ready: a.parts(),
+		Ready: a.dependencies(),
 		Token: token, TokenForMetrics: a.config.AuthMetrics, Log: a.log,
 	})
 	a.log.Info("server started", "address", listener.Addr().String(), "token", token != nil)
@@ -75,7 +66,7 @@ func (a *app) serve(ctx context.Context) error {
 	return all.Wait()
 }
 
-// demand measures what KEDA scales on.
+// demand returns the meter of the demand that KEDA scales on.
 func (a *app) demand() (*keda.Meter, error) {
 	limits, err := keda.NewLimits(keda.LimitsConfig{
 		Ledger: a.ledger, Redis: a.queue.Redis(), RPM: a.config.RPM, TPM: a.config.TPM,
@@ -89,7 +80,7 @@ func (a *app) demand() (*keda.Meter, error) {
 	})
 }
 
-// serverMetrics are read from Redis and ledger at each scrape.
+// serverMetrics returns the handler of /metrics, which reads Redis and the ledger at each scrape.
 func (a *app) serverMetrics(demand *keda.Meter) http.Handler {
 	return telemetry.ServerMetrics(telemetry.ServerConfig{
 		Queue: func(ctx context.Context) (telemetry.Queue, error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -19,34 +18,24 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// viewsMost bounds how many sources and profiles of one document are looked at.
-const viewsMost = 1000
+// maxViews bounds the number of sources and profiles of one document.
+const maxViews = 1000
 
 func (c *cli) showCommand() *cobra.Command {
 	var output outputFlag
 	var all bool
-	command := &cobra.Command{
+	command := c.command("show", needsLedger, &cobra.Command{
 		Use:   "show URI",
-		Short: "Show one document: its summary, checks and history",
-		Long: `Show says all that the ledger knows of one document. It is named by its URI as listed (sub/a.pdf, data.jsonl#id7), by its path here, or by the
-URL of its source, a slash and its URI. Where several sources or profiles have it, the newest outcome is shown; --all shows each (as a
-list with -o json).
+		Short: "Show one document with its summary, checks and history",
+		Long: `Show prints everything that the ledger has about one document. Name it by its URI as listed
+(sub/a.pdf, data.jsonl#id7), by its local path, or by the URL of its source, a slash and its URI. If
+several sources or profiles have the document, show prints the newest outcome. With --all it prints
+all of them, with -o json as a list.
 
   gistmill show sub/a.pdf
   gistmill show s3://bucket/reports/2026/q1.pdf -o json`,
-		Args: oneDocument,
-	}
-	load := c.settings(command)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		ctx := command.Context()
-		a, err := load()
-		if err != nil {
-			return err
-		}
-		defer a.close()
-		if err := a.open(ctx, queueNone); err != nil {
-			return err
-		}
+		Args: documentArg,
+	}, func(ctx context.Context, a *app, args []string) error {
 		views, err := a.documents(ctx, args[0])
 		if err != nil {
 			return err
@@ -55,20 +44,13 @@ list with -o json).
 			return a.showAll(views, output)
 		}
 		if len(views) > 1 {
-			c.say("%s more under other sources or profiles; --all shows them", count(int64(len(views)-1), "result"))
+			c.say("%s more in other sources or profiles; use --all to see them", count(int64(len(views)-1), "result"))
 		}
 		return output.write(c.stdout, documentViewOf(views[0]), func() error { return describeDocument(c.stdout, views[0]) })
-	}
+	})
 	output.add(command)
-	command.Flags().BoolVar(&all, "all", false, "every source and profile that has the document")
+	command.Flags().BoolVar(&all, "all", false, "show the document in every source and profile")
 	return command
-}
-
-func oneDocument(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return errors.New("name one document: its URI, its path, or its source's URL, a slash and its URI")
-	}
-	return nil
 }
 
 func (a *app) showAll(views []report.Document, output outputFlag) error {
@@ -91,9 +73,9 @@ func (a *app) showAll(views []report.Document, output outputFlag) error {
 	})
 }
 
-// documents finds what a user names; there is at least one, or an error with a hint.
+// documents returns the documents that a user names: at least one, or an error with a hint.
 func (a *app) documents(ctx context.Context, name string) ([]report.Document, error) {
-	views, err := report.New(a.ledger).Documents(ctx, name, viewsMost)
+	views, err := report.New(a.ledger).Documents(ctx, name, maxViews)
 	if err != nil || len(views) > 0 {
 		return views, err
 	}
@@ -102,16 +84,16 @@ func (a *app) documents(ctx context.Context, name string) ([]report.Document, er
 		if err != nil {
 			return nil, fmt.Errorf("find %s: %w", name, err)
 		}
-		if views, err = report.New(a.ledger).Documents(ctx, filepath.ToSlash(path), viewsMost); err != nil || len(views) > 0 {
+		if views, err = report.New(a.ledger).Documents(ctx, filepath.ToSlash(path), maxViews); err != nil || len(views) > 0 {
 			return views, err
 		}
 	}
-	return nil, fmt.Errorf("document %q: %w%s", name, ledger.ErrNotFound, a.near(ctx, name))
+	return nil, fmt.Errorf("document %q: %w%s", name, ledger.ErrNotFound, a.similar(ctx, name))
 }
 
-// near suggests documents with the same name elsewhere. It is only a hint: it may take a moment of an error's time, and
-// an error of its own is none.
-func (a *app) near(ctx context.Context, name string) string {
+// similar suggests documents with the same name in other folders. It is only a hint, so it takes at
+// most two seconds and ignores errors.
+func (a *app) similar(ctx context.Context, name string) string {
 	const most = 3
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -123,7 +105,7 @@ func (a *app) near(ctx context.Context, name string) string {
 	return "; did you mean " + text.TerminalLine(strings.Join(found, " or ")) + "?"
 }
 
-// documentView is a document as `show` gives it. Its JSON fields are relied on.
+// documentView is a document as shown. Its JSON fields are an interface for users.
 type documentView struct {
 	URI           string               `json:"uri"`
 	Source        string               `json:"source"`
@@ -151,10 +133,10 @@ type documentView struct {
 	History       []report.Event       `json:"history"`
 }
 
-// answeredBy is who made a summary.
+// answeredBy is the model and endpoint that made a summary.
 type answeredBy struct {
 	Model    string `json:"model"`    // as the endpoint names it
-	Endpoint string `json:"endpoint"` // host; empty for the built-in engine
+	Endpoint string `json:"endpoint"` // host; empty for the extractive engine
 }
 
 func (a answeredBy) String() string {
@@ -184,7 +166,7 @@ func documentViewOf(v report.Document) documentView {
 	return d
 }
 
-// describeDocument shows a document to people.
+// describeDocument prints a document for people.
 func describeDocument(stdout io.Writer, v report.Document) error {
 	state := string(v.State)
 	if v.Gone {
@@ -199,7 +181,7 @@ func describeDocument(stdout io.Writer, v report.Document) error {
 		{"Profile:", v.Profile},
 		{"Size:", fmt.Sprintf("%s, changed %s", humanize.Bytes(uint64(max(v.Size, 0))), when(v.Modified))},
 		{"Content:", orDash(v.ContentSHA256)},
-		{"Attempts:", fmt.Sprintf("%d, the last outcome %s", v.Attempts, when(v.At))},
+		{"Attempts:", fmt.Sprintf("%d, last outcome %s", v.Attempts, when(v.At))},
 	}
 	if v.Class != "" {
 		rows = append(rows, []string{"Class:", string(v.Class)}, []string{"Message:", v.Message})
@@ -224,7 +206,7 @@ func describeSummary(stdout io.Writer, v report.Document) error {
 	}
 	heading := "Summary:"
 	if v.State != ledger.DocumentDone {
-		heading = "Summary (the last one made):"
+		heading = "Summary (the last one):"
 	}
 	out := heading + "\n" + indented(s.Text)
 	if len(s.Output) > 0 {
@@ -248,7 +230,7 @@ func pretty(raw json.RawMessage) string {
 	return string(b)
 }
 
-// indented is a text of several lines that a terminal does not obey.
+// indented indents a text and makes it safe for terminals.
 func indented(s string) string {
 	s = strings.TrimSpace(text.TerminalSafe(s))
 	return "  " + strings.ReplaceAll(s, "\n", "\n  ") + "\n"

@@ -13,7 +13,7 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// sourceFlags choose documents of a source.
+// sourceFlags select the documents of a source.
 type sourceFlags struct {
 	include, exclude   []string
 	since, until       string
@@ -24,17 +24,17 @@ type sourceFlags struct {
 
 func (f *sourceFlags) add(command *cobra.Command) {
 	flags := command.Flags()
-	flags.StringArrayVar(&f.include, "include", nil, "only documents whose URI matches this `glob` (** crosses folders; may be given again)")
-	flags.StringArrayVar(&f.exclude, "exclude", nil, "no documents whose URI matches this `glob` (may be given again)")
-	flags.StringVar(&f.since, "since", "", "only documents changed at or after this `time`: 2026-01-31, 2026-01-31T12:00:00Z, or an age like 36h or 7d")
+	flags.StringArrayVar(&f.include, "include", nil, "only documents whose URI matches this `glob` (** matches across folders; repeatable)")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "skip documents whose URI matches this `glob` (repeatable)")
+	flags.StringVar(&f.since, "since", "", "only documents changed at or after this `time`: 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 36h or 7d")
 	flags.StringVar(&f.until, "until", "", "only documents changed before this `time`")
-	flags.IntVar(&f.limit, "limit", 0, "only the first `N` documents of the listing")
-	flags.BoolVar(&f.hidden, "hidden", false, "documents whose name begins with a dot, too")
-	flags.StringVar(&f.idField, "id-field", "", "`key` of a JSON line that names it (default id)")
-	flags.StringVar(&f.textField, "text-field", "", "`key` of a JSON line that holds its text (default text)")
+	flags.IntVar(&f.limit, "limit", 0, "only the first `N` documents of the source")
+	flags.BoolVar(&f.hidden, "hidden", false, "include documents whose name begins with a dot")
+	flags.StringVar(&f.idField, "id-field", "", "`key` that identifies a line of a .jsonl file (default id)")
+	flags.StringVar(&f.textField, "text-field", "", "`key` of the text in a line of a .jsonl file (default text)")
 }
 
-// open opens a source for listing.
+// open opens a source for listing. spool is the folder for the documents of standard input.
 func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string) (*source.Source, error) {
 	o := a.sourceOptions()
 	o.Include, o.Exclude, o.Limit, o.Hidden = f.include, f.exclude, f.limit, f.hidden
@@ -59,18 +59,18 @@ func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string
 		return nil, err
 	}
 	if f.limit < 0 {
-		return nil, &usageError{fmt.Errorf("--limit is %d: give how many documents at the most", f.limit)}
+		return nil, &usageError{fmt.Errorf("--limit is %d, but must not be negative", f.limit)}
 	}
 	return source.Open(ctx, raw, o)
 }
 
-// check opens each of several sources once, so that a wrong one is told before another is planned.
+// check opens each of several sources once, to report an invalid one before another is planned.
 func (f *sourceFlags) check(ctx context.Context, a *app, all []string) error {
 	if len(all) < 2 {
 		return nil
 	}
 	for _, raw := range all {
-		if raw == "-" { // can be read once
+		if raw == "-" { // can be read only once
 			continue
 		}
 		src, err := f.open(ctx, a, raw, "")
@@ -84,7 +84,7 @@ func (f *sourceFlags) check(ctx context.Context, a *app, all []string) error {
 	return nil
 }
 
-// parseTime reads a date, a time, or an age counted back from now.
+// parseTime parses a date, a time, or an age before now.
 func parseTime(flag, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -97,10 +97,10 @@ func parseTime(flag, s string) (time.Time, error) {
 	if age, err := parseAge(s); err == nil {
 		return time.Now().Add(-age), nil
 	}
-	return time.Time{}, &usageError{fmt.Errorf("--%s %q is no time: give 2026-01-31, 2026-01-31T12:00:00Z, or an age like 36h or 7d", flag, s)}
+	return time.Time{}, &usageError{fmt.Errorf("--%s %q is not a time: use 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 36h or 7d", flag, s)}
 }
 
-// parseAge reads a duration that may be in days.
+// parseAge parses a duration, which may be in days.
 func parseAge(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		var n float64
@@ -110,7 +110,7 @@ func parseAge(s string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is no age: give for example 36h or 30d", s)
+		return 0, fmt.Errorf("%q is not an age: use a duration such as 36h or 30d", s)
 	}
 	return d, nil
 }

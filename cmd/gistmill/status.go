@@ -10,9 +10,10 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/loop"
 )
 
-// statusView is a run as `status` shows it. Its JSON fields are relied on.
+// statusView is the status of a run. Its JSON fields are an interface for users.
 type statusView struct {
 	Run       string         `json:"run"`
 	Source    string         `json:"source"`
@@ -22,7 +23,7 @@ type statusView struct {
 	Reason    *ledger.Reason `json:"reason"`
 	Message   string         `json:"message,omitempty"`
 	Documents ledger.Totals  `json:"documents"`
-	Flagged   int64          `json:"flagged"` // done documents whose summary has findings
+	Flagged   int64          `json:"flagged"` // done documents with findings
 	Tokens    tokensView     `json:"tokens"`
 	Calls     int64          `json:"calls"`
 	CostUSD   *float64       `json:"cost_usd"`
@@ -44,7 +45,7 @@ type tokensView struct {
 	Out int64 `json:"out"`
 }
 
-// status reads where a run stands. The queue is asked only if there is one.
+// status reads the status of a run, and the counts of the queue if there is one.
 func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 	totals, account, err := a.ledger.Totals(ctx, run.ID)
 	if err != nil {
@@ -83,7 +84,23 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 	return v, nil
 }
 
-// queueView is how many tasks are where.
+// statuses reads the current status of runs.
+func (a *app) statuses(ctx context.Context, runs []ledger.Run) (views []statusView, err error) {
+	for _, r := range runs {
+		run, err := a.ledger.RunByID(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		v, err := a.status(ctx, run)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// queueView is the number of tasks by state.
 type queueView struct {
 	Pending   int64 `json:"pending"`
 	Active    int64 `json:"active"`
@@ -92,7 +109,7 @@ type queueView struct {
 	Archived  int64 `json:"archived"`
 }
 
-// statusDayView is a run with what all runs have cost on the current day, in UTC and ledger time.
+// statusDayView adds the cost of all runs on the current UTC day of the ledger.
 type statusDayView struct {
 	statusView
 	CostUSDDay   *float64 `json:"cost_usd_day"`
@@ -123,14 +140,8 @@ func (a *app) statusAndDay(ctx context.Context, run ledger.Run) (statusDayView, 
 	return v, nil
 }
 
-func notZero(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-// speed is the mean since the start: a run that was stopped for a while shows less than it does now.
+// speed sets the mean rate since the start. For a run that was stopped meanwhile it is lower than
+// the current rate.
 func (v *statusView) speed(run ledger.Run, now time.Time) {
 	if run.Started.IsZero() {
 		return
@@ -152,25 +163,18 @@ func (v *statusView) speed(run ledger.Run, now time.Time) {
 func (c *cli) statusCommand() *cobra.Command {
 	var output outputFlag
 	var watch bool
-	command := &cobra.Command{
+	command := c.command("status", readsQueue, &cobra.Command{
 		Use:   "status [RUN]",
-		Short: "Say how far a run is (the newest by default)",
-		Long: `Status counts a run's documents, calls, tokens and cost in the ledger, and the tasks in the queue if --redis is set.
-With --watch it shows that again and again and ends with the run, with the exit code that ` + "`run`" + ` would have.`,
+		Short: "Show the progress of a run",
+		Long: `Status shows a run's documents, calls, tokens and cost, as recorded in the ledger, and the tasks in
+the queue if --redis is set. Without RUN it shows the newest run. With --watch it repeats that every
+second until the run ends, and exits with the code that ` + "`gistmill run`" + ` would have.
+
+  gistmill status
+  gistmill status 20260131-k7m2qd -o json`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.completeRuns,
-	}
-	load := c.settings(command)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		ctx := command.Context()
-		a, err := load()
-		if err != nil {
-			return err
-		}
-		defer a.close()
-		if err := a.open(ctx, queueViewed); err != nil {
-			return err
-		}
+		ValidArgsFunction: c.completeRun,
+	}, func(ctx context.Context, a *app, args []string) error {
 		run, err := a.ledger.Run(ctx, strings.Join(args, ""))
 		if err != nil {
 			return err
@@ -189,7 +193,7 @@ With --watch it shows that again and again and ends with the run, with the exit 
 			if run.State == ledger.Finished || run.State == ledger.Stopped {
 				return a.outcome([]statusView{v.statusView})
 			}
-			if err := pause(ctx, time.Second); err != nil {
+			if err := loop.Sleep(ctx, time.Second); err != nil {
 				return err
 			}
 			if run, err = a.ledger.RunByID(ctx, run.ID); err != nil {
@@ -199,24 +203,13 @@ With --watch it shows that again and again and ends with the run, with the exit 
 				fmt.Fprintln(c.stdout)
 			}
 		}
-	}
-	command.Flags().BoolVarP(&watch, "watch", "w", false, "show it every second until the run has ended")
+	})
+	command.Flags().BoolVarP(&watch, "watch", "w", false, "repeat every second until the run ends")
 	output.add(command)
 	return command
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// text shows a run and the day to people.
+// text prints the status for people.
 func (v statusDayView) text(a *app) error {
 	state := string(v.State)
 	if v.Reason != nil {
@@ -260,12 +253,13 @@ func (v statusDayView) text(a *app) error {
 		rows = append(rows, []string{"queue", fmt.Sprintf("%d pending, %d active, %d retry, %d scheduled, %d archived", q.Pending, q.Active, q.Retry, q.Scheduled, q.Archived)})
 	}
 	if !v.Balanced {
-		rows = append(rows, []string{"WARNING", "the books do not balance: the figures do not add up to the total"})
+		rows = append(rows, []string{"WARNING", "the counts of documents do not add up to the total"})
 	}
 	return table(a.stdout, rows...)
 }
 
-// outcome is the exit code of runs that ended, with what to do: 1, 5, 3, 0, in this order.
+// outcome returns the result of runs that ended, as an exit code with a message. If several apply,
+// the order is 1, 5, 3, 0.
 func (a *app) outcome(all []statusView) error {
 	var dead int64
 	var budget, failed []string
@@ -273,13 +267,13 @@ func (a *app) outcome(all []statusView) error {
 		dead += v.Documents.Dead
 		switch {
 		case !v.Balanced:
-			failed = append(failed, fmt.Sprintf("run %s: the books do not balance; please report this with `gistmill status %s -o json`", v.Run, v.Run))
+			failed = append(failed, fmt.Sprintf("run %s: the counts of documents do not add up; please report this with the output of `gistmill status %s -o json`", v.Run, v.Run))
 		case v.Reason == nil:
 		case *v.Reason == ledger.Budget:
-			budget = append(budget, fmt.Sprintf("run %s stopped, %s: %s", v.Run, waiting(v.Documents.Remaining), v.Message))
+			budget = append(budget, fmt.Sprintf("run %s stopped with %s: %s", v.Run, toDo(v.Documents.Remaining), v.Message))
 		default:
-			failed = append(failed, fmt.Sprintf("run %s was stopped (%s): %s; %s, and the same command goes on with what waits",
-				v.Run, *v.Reason, orDash(v.Message), waiting(v.Documents.Remaining)))
+			failed = append(failed, fmt.Sprintf("run %s was stopped (%s): %s; %s; run the same command again to continue",
+				v.Run, *v.Reason, orDash(v.Message), toDo(v.Documents.Remaining)))
 		}
 	}
 	switch {
@@ -288,21 +282,11 @@ func (a *app) outcome(all []statusView) error {
 	case len(budget) > 0:
 		return &exitError{exitBudget, strings.Join(budget, "\ngistmill: ")}
 	case dead > 0:
-		return &exitError{exitDead, fmt.Sprintf("%s dead: `gistmill dead list` says why, `gistmill dead retry` tries again", count(dead, "document"))}
+		return &exitError{exitDead, fmt.Sprintf("%s dead; see `gistmill dead list`, and retry with `gistmill dead retry`", count(dead, "document"))}
 	}
 	return nil
 }
 
-func waiting(documents int64) string {
-	if documents == 1 {
-		return "1 document waits"
-	}
-	return number(documents) + " documents wait"
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+func toDo(documents int64) string {
+	return count(documents, "document") + " to do"
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is stamped by the build (-ldflags -X main.version=…).
+// version is set by the build (-ldflags -X main.version=…).
 var version = ""
 
-// versionText is the stamped version, or what the Go build knows.
+// versionText returns the version that the build set, or the one of the Go build information.
 func versionText() string {
 	if version != "" {
 		return version
@@ -26,7 +26,7 @@ func (c *cli) versionCommand() *cobra.Command {
 	var output outputFlag
 	command := &cobra.Command{
 		Use:   "version",
-		Short: "Say which version this is",
+		Short: "Show the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := map[string]string{"version": versionText(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/extract"
@@ -28,69 +25,26 @@ import (
 	"github.com/gistmill/gistmill/worker"
 )
 
-// startFor is how long a program tries to reach Redis and ledger at its start.
-const startFor = 15 * time.Second
+// connectTimeout is how long a command tries to connect to Redis and to the ledger.
+const connectTimeout = 15 * time.Second
 
-// app is everything that a command is wired from. Parts that a command does not need are nil.
+// app holds what a command works with. Parts that the command does not need are nil.
 type app struct {
 	*cli
 	config   config.Config
 	log      *slog.Logger
 	ledger   *ledger.Ledger
-	queue    *tasks.Queue       // nil without a Redis
+	queue    *tasks.Queue       // nil without Redis
 	recovery *recovery.Recovery // nil without a queue
-	// What is told of work: each is nil where nobody asks for it.
+	// Tracing and observer are nil if they are off.
 	tracing  *telemetry.Tracing
 	observer *telemetry.Observer
 	closes   []func() error
 }
 
-// queueNeed says what a command wants of Redis.
-type queueNeed int
-
-const (
-	queueNone     queueNeed = iota
-	queueViewed             // if it is set, only to look at
-	queueOptional           // if it is set
-	queueRequired
-	queueEmbedded // embedded unless it is set
-)
-
-// settings registers a command's settings as flags, and returns what reads them.
-func (c *cli) settings(command *cobra.Command, required ...string) func() (*app, error) {
-	name, _, _ := strings.Cut(command.Use, " ")
-	config.AddFlags(command.Flags(), config.ForCommand(name)...)
-	return func() (*app, error) { return c.settingsOf(command, required...) }
-}
-
-// settingsOf reads the settings of a command whose flags are parsed.
-func (c *cli) settingsOf(command *cobra.Command, required ...string) (*app, error) {
-	cfg, err := config.Load(command.Flags(), c.environ, required...)
-	for _, warning := range cfg.Warnings {
-		c.say("warning: %s", warning)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}, nil
-}
-
-func newLog(stderr io.Writer, cfg config.Config) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && isTerminal(stderr) {
-		return slog.New(slog.NewTextHandler(stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(stderr, options))
-}
-
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// open connects the ledger and, as needed, the queue.
-func (a *app) open(ctx context.Context, need queueNeed) error {
-	err := patiently(ctx, startFor, ledger.IsUnavailable, func(ctx context.Context) (err error) {
+// open connects to the ledger and, if needed, to the queue.
+func (a *app) open(ctx context.Context, need needs) error {
+	err := retryUntil(ctx, connectTimeout, ledger.IsUnavailable, func(ctx context.Context) (err error) {
 		a.ledger, err = ledger.Open(ctx, a.config.Store, ledger.Options{Connections: a.config.StoreConnections, Logger: a.log})
 		return err
 	})
@@ -100,9 +54,9 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 	a.closes = append(a.closes, a.ledger.Close)
 	address := a.config.Redis
 	switch {
-	case need == queueNone, (need == queueViewed || need == queueOptional) && address == "":
+	case need == needsLedger, (need == readsQueue || need == usesQueue) && address == "":
 		return nil
-	case address == "" && need == queueEmbedded:
+	case address == "" && need == embedsQueue:
 		embedded := miniredis.NewMiniRedis()
 		if err := embedded.Start(); err != nil {
 			return fmt.Errorf("start the embedded Redis: %w", err)
@@ -110,19 +64,19 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 		a.closes = append(a.closes, func() error { embedded.Close(); return nil })
 		address = "redis://" + embedded.Addr()
 	}
-	// What go-redis writes to stderr by itself is said in our own words, once.
+	// go-redis would write to stderr. Its errors are returned too, so its log is for debugging only.
 	redis.SetLogger(redisLog{a.log})
 	client, err := tasks.DialTLS(address, tasks.Certificates{CA: a.config.RedisCA, Cert: a.config.RedisCert, Key: a.config.RedisKey})
 	if err != nil {
 		return err
 	}
 	a.closes = append(a.closes, client.Close)
-	if err := patiently(ctx, startFor, tasks.IsUnavailable, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
-		return fmt.Errorf("reach Redis at %s: %w; check --redis or GISTMILL_REDIS, and that it runs", config.RedactURL(address), err)
+	if err := retryUntil(ctx, connectTimeout, tasks.IsUnavailable, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
+		return fmt.Errorf("connect to Redis at %s: %w; check --redis or GISTMILL_REDIS, and that Redis runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
 	a.recovery = recovery.New(a.ledger, a.queue, a.log)
-	if need != queueViewed && !a.embedded() {
+	if need != readsQueue && !a.embedded() {
 		if err := a.checkRedis(ctx); err != nil {
 			return err
 		}
@@ -130,32 +84,32 @@ func (a *app) open(ctx context.Context, need queueNeed) error {
 	return a.openTracing(ctx)
 }
 
-// embedded says that the queue is in a Redis of this process, which ends with it.
+// embedded reports whether the queue is in a Redis of this process, which ends with it.
 func (a *app) embedded() bool { return a.config.Redis == "" }
 
-// checkRedis refuses one that would lose tasks, and one that has nothing to do with the ledger.
+// checkRedis rejects a Redis that would lose tasks, or that has another owner than the ledger.
 func (a *app) checkRedis(ctx context.Context) error {
 	var warnings []string
-	err := patiently(ctx, startFor, tasks.IsUnavailable, func(ctx context.Context) (err error) {
+	err := retryUntil(ctx, connectTimeout, tasks.IsUnavailable, func(ctx context.Context) (err error) {
 		warnings, err = a.queue.CheckRedis(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := patiently(ctx, startFor+recovery.OwnerTimeout, unavailable, a.recovery.ClaimQueue); err != nil {
+	if err := retryUntil(ctx, connectTimeout+recovery.OwnerTimeout, isUnavailable, a.recovery.ClaimQueue); err != nil {
 		return err
 	}
 	for _, w := range warnings {
-		a.log.Warn("Redis is not set as a queue needs it", "warning", w)
+		a.log.Warn("unsuitable Redis configuration", "warning", w)
 	}
 	return nil
 }
 
-// redisLog passes the Redis client's log on.
+// redisLog passes on the log of the Redis client.
 type redisLog struct{ log *slog.Logger }
 
-// Printf is go-redis' only method of a logger.
+// Printf implements the logger of go-redis.
 func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
 	l.log.DebugContext(ctx, "redis client", "message", fmt.Sprintf(format, args...))
 }
@@ -163,15 +117,16 @@ func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
 func (a *app) close() {
 	for i := len(a.closes) - 1; i >= 0; i-- {
 		if err := a.closes[i](); err != nil {
-			a.log.Warn("close", "error", err)
+			a.log.Warn("cannot close", "error", err)
 		}
 	}
 	a.closes = nil
 }
 
-// patiently tries for some time as long as the other side is only not there yet: a wrong password does not get better.
-func patiently(ctx context.Context, within time.Duration, unavailable func(error) bool, try func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+// retryUntil calls try until it succeeds, fails permanently (a wrong password), or the timeout
+// ends. It retries only errors that unavailable reports.
+func retryUntil(ctx context.Context, timeout time.Duration, unavailable func(error) bool, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last error
 	for {
@@ -193,14 +148,15 @@ func patiently(ctx context.Context, within time.Duration, unavailable func(error
 	}
 }
 
-func unavailable(err error) bool { return ledger.IsUnavailable(err) || tasks.IsUnavailable(err) }
+// isUnavailable reports whether the ledger or Redis is not available yet.
+func isUnavailable(err error) bool { return ledger.IsUnavailable(err) || tasks.IsUnavailable(err) }
 
-// sourceOptions are what a worker opens a source with; a listing adds its filters.
+// sourceOptions returns the options with which a worker opens a source. A listing adds filters.
 func (a *app) sourceOptions() source.Options {
 	return source.Options{MaxBytes: a.config.MaxDocumentBytes}
 }
 
-// prices are the built-in table, or the one of a file.
+// prices returns the built-in prices, or those of a file.
 func (a *app) prices() (*llm.Prices, error) {
 	if a.config.Prices == "" {
 		return llm.NewPrices(nil)
@@ -217,12 +173,13 @@ func (a *app) endpoints() llm.Endpoints {
 	return llm.NewEndpoints(first, a.config.Fallbacks...)
 }
 
-// window is what a request may take in tokens, of all models that may be asked.
+// window returns the context window in tokens, the smallest of all models that may be called.
 func (a *app) window(prices *llm.Prices, model string) int {
 	return cmp.Or(a.config.ContextTokens, prices.SmallestWindow(a.endpoints().Models(model)...))
 }
 
-// connectedEndpoints returns the endpoints, each with a client that has a limiter and a breaker of its own.
+// connectedEndpoints returns the endpoints, each with a client that has its own limiter and circuit
+// breaker.
 func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 	all := a.endpoints()
 	for i, e := range all {
@@ -250,15 +207,16 @@ func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 	return all, nil
 }
 
-// workerOptions are what commands want of a worker; the zero value is one that works until it is stopped.
+// workerOptions are options of a worker that differ between commands. A worker with the zero value
+// works until it is stopped.
 type workerOptions struct {
-	idleExit    time.Duration
-	poll        time.Duration
-	endWhenFull bool
-	done        func(ledger.Exported) // may be nil
+	idleExit       time.Duration
+	poll           time.Duration
+	stopOnDiskFull bool
+	done           func(ledger.Exported) // may be nil
 }
 
-// worker is wired with everything.
+// worker returns a worker.
 func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	endpoints, err := a.connectedEndpoints()
 	if err != nil {
@@ -283,7 +241,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
-		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.endWhenFull, Done: o.done,
+		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, Done: o.done,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
 	}
 	if a.observer != nil {
@@ -292,7 +250,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	return worker.New(c)
 }
 
-// outFolder is the absolute output folder, empty when it is not a folder.
+// outFolder returns the absolute output folder, or "" if the output is not a folder.
 func (a *app) outFolder() string {
 	if a.config.Out == "" || a.config.Out == "-" {
 		return ""
@@ -304,7 +262,7 @@ func (a *app) outFolder() string {
 	return folder
 }
 
-// ledgerFiles are the files of a SQLite ledger, which are no documents.
+// ledgerFiles returns the files of a SQLite ledger, which are not documents.
 func (a *app) ledgerFiles() []string {
 	path, ok := strings.CutPrefix(a.config.Store, "sqlite:")
 	if !ok {

@@ -7,38 +7,44 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// defaultIdle is what --exit-when-idle means without a time.
-const defaultIdle = 10 * time.Second
+// defaultIdleExit is the value of --exit-when-idle without a time.
+const defaultIdleExit = 10 * time.Second
 
 func (c *cli) workerCommand() *cobra.Command {
-	var idle time.Duration
-	command := &cobra.Command{
+	var idleExit time.Duration
+	command := c.command("worker", needsSettings, &cobra.Command{
 		Use:   "worker",
-		Short: "Work on what is in the queue",
-		Long: `A worker takes partitions from the queue and summarizes their documents, until it is stopped or, with --exit-when-idle, there
-is nothing left to do. After SIGTERM it begins nothing new, finishes the calls in flight within --shutdown-grace and hands
-back the rest; a second signal gives the calls up at once.`,
+		Short: "Work on the partitions in the queue",
+		Long: `A worker takes partitions from the queue and summarizes their documents. It runs until it is stopped
+or, with --exit-when-idle, until it has no work.
+
+After SIGTERM it drains: it starts no new documents, completes the calls in flight within
+--shutdown-grace, and releases the other documents. A second signal cancels the calls.
+
+  gistmill worker
+  gistmill worker --exit-when-idle 30s`,
 		Args: cobra.NoArgs,
-	}
-	load := c.settings(command, "redis")
-	command.RunE = func(*cobra.Command, []string) error {
-		a, err := load()
-		if err != nil {
-			return err
+	}, func(ctx context.Context, a *app, _ []string) error {
+		if err := a.open(ctx, needsQueue); err != nil {
+			return unlessStopped(ctx, err)
 		}
-		defer a.close()
-		if err := a.open(c.stop, queueRequired); err != nil {
-			return unlessStopped(c.stop, err)
-		}
-		stop := c.stop
 		if a.config.Deadline > 0 {
 			var cancel context.CancelFunc
-			stop, cancel = context.WithTimeout(stop, a.config.Deadline)
+			ctx, cancel = context.WithTimeout(ctx, a.config.Deadline)
 			defer cancel()
 		}
-		return a.watched(stop, c.abort, idle)
-	}
-	command.Flags().DurationVar(&idle, "exit-when-idle", 0, "end when there was nothing to do for this `time`")
-	command.Flags().Lookup("exit-when-idle").NoOptDefVal = defaultIdle.String()
+		return a.workAndServe(ctx, c.abort, idleExit)
+	}, "redis")
+	command.Flags().DurationVar(&idleExit, "exit-when-idle", 0, "exit after this `time` without work")
+	command.Flags().Lookup("exit-when-idle").NoOptDefVal = defaultIdleExit.String()
 	return command
+}
+
+// unlessStopped returns nil instead of err if the process was stopped. A worker or server that is
+// stopped while it still connects has nothing to release, so that is a clean exit.
+func unlessStopped(stop context.Context, err error) error {
+	if stop.Err() != nil {
+		return nil
+	}
+	return err
 }

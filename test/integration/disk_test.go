@@ -70,7 +70,7 @@ func TestFullDisk(t *testing.T) {
 	p.Until("work has begun", func() bool { return s.fake.Stats().Completed >= 50 })
 	room := fill(t, disk)
 	r := p.Wait().WantCode(1)
-	r.Says("full: make room, and the same command goes on")
+	r.Says("full; free some space and run the same command again")
 	before := s.fake.Stats()
 	if before.Completed >= documents {
 		t.Fatal("all was paid for before the disk was full")

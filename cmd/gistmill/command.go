@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gistmill/gistmill/internal/config"
+)
+
+// needs is what a command needs before its action runs.
+type needs int
+
+const (
+	needsSettings needs = iota // the settings only: the action calls app.open, or needs no ledger
+	needsLedger                // the ledger
+	readsQueue                 // the ledger, and a view of the queue if --redis is set
+	usesQueue                  // the ledger, and the queue if --redis is set
+	needsQueue                 // the ledger and the queue
+	embedsQueue                // the ledger and the queue, which is embedded unless --redis is set
+)
+
+// action is what a command does. ctx ends at the first interrupt.
+type action func(ctx context.Context, a *app, args []string) error
+
+// command adds flags for the settings of the command with the given name, and makes the command run
+// the action: it loads the settings, opens what the action needs, and closes it afterwards.
+// required names the settings that must be set.
+func (c *cli) command(name string, need needs, command *cobra.Command, do action, required ...string) *cobra.Command {
+	config.AddFlags(command.Flags(), config.ForCommand(name)...)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		return c.withApp(command, need, func(ctx context.Context, a *app) error { return do(ctx, a, args) }, required...)
+	}
+	return command
+}
+
+// withApp loads the settings of a command whose flags are parsed, opens what is needed, and calls
+// do.
+func (c *cli) withApp(command *cobra.Command, need needs, do func(context.Context, *app) error, required ...string) error {
+	a, err := c.load(command, required...)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	if need != needsSettings {
+		if err := a.open(command.Context(), need); err != nil {
+			return err
+		}
+	}
+	return do(command.Context(), a)
+}
+
+// load reads the settings of a command whose flags are parsed, and prints their warnings.
+func (c *cli) load(command *cobra.Command, required ...string) (*app, error) {
+	cfg, err := config.Load(command.Flags(), c.environ, required...)
+	for _, warning := range cfg.Warnings {
+		c.say("warning: %s", warning)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}, nil
+}
+
+// usageErrors turns invalid arguments and unknown subcommands into usage errors.
+func usageErrors(command *cobra.Command) {
+	args := command.Args
+	if args == nil {
+		args = cobra.NoArgs
+	}
+	command.Args = func(command *cobra.Command, given []string) error {
+		if err := args(command, given); err != nil {
+			if command.HasSubCommands() && len(given) > 0 {
+				err = fmt.Errorf("unknown command %q%s", command.CommandPath()+" "+given[0], suggestion(command, given[0]))
+			}
+			return &usageError{err}
+		}
+		return nil
+	}
+	for _, sub := range command.Commands() {
+		usageErrors(sub)
+	}
+}
+
+func suggestion(command *cobra.Command, name string) string {
+	command.SuggestionsMinimumDistance = 2
+	if near := command.SuggestionsFor(name); len(near) > 0 {
+		return "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return ""
+}
+
+// The arguments of commands.
+
+func sourceArgs(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("name a source: a folder, a file, a .jsonl file, a bucket URL, or - for standard input")
+	}
+	return nil
+}
+
+// runArg requires the name of a run. Commands that change a run do not guess which one is meant.
+func runArg(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one run; `gistmill runs` lists them")
+	}
+	return nil
+}
+
+func documentArg(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one document: its URI, its path, or the URL of its source, a slash and its URI")
+	}
+	return nil
+}
+
+func destinationArg(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one destination: a file, a folder, or - for standard output")
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/console"
+	"github.com/gistmill/gistmill/internal/export"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/loop"
+	"github.com/gistmill/gistmill/internal/telemetry"
+	"github.com/gistmill/gistmill/worker"
+)
+
+const (
+	// embeddedPoll is how often the worker polls the embedded queue when it is empty.
+	embeddedPoll = 50 * time.Millisecond
+	// runPoll is how often `run` checks whether its runs have ended.
+	runPoll = 20 * time.Millisecond
+	// enqueueMissingInterval is how often `run` enqueues partitions that its queue misses.
+	enqueueMissingInterval = 5 * time.Second
+)
+
+// work runs a worker. It stops the worker as soon as the queue belongs to another ledger. An
+// embedded queue belongs to this process alone.
+func (a *app) work(stop, abort context.Context, w *worker.Worker) error {
+	if a.embedded() {
+		return w.Run(stop, abort)
+	}
+	stop, end := context.WithCancel(stop)
+	var watching sync.WaitGroup
+	var lost error
+	watching.Go(func() {
+		if lost = a.recovery.WatchQueueOwner(stop); lost != nil {
+			end()
+		}
+	})
+	err := w.Run(stop, abort)
+	end()
+	watching.Wait()
+	return errors.Join(lost, err)
+}
+
+// workAndServe runs a worker and serves its metrics and probes if an address is set for them. The
+// probes answer until the worker has ended, also while it drains.
+func (a *app) workAndServe(stop, abort context.Context, idleExit time.Duration) error {
+	if a.config.MetricsListen == "" {
+		w, err := a.worker(workerOptions{idleExit: idleExit})
+		if err != nil {
+			return err
+		}
+		return a.work(stop, abort, w)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(stop, "tcp", a.config.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --metrics-listen", err)
+	}
+	defer listener.Close()
+	var w *worker.Worker
+	metrics := telemetry.NewWorker(versionText(), func() int64 { return w.Held() }, a.log)
+	watchdog := telemetry.NewWatchdog(a.dependencies(), a.log)
+	a.observer = &telemetry.Observer{Tracing: a.tracing, Worker: metrics, Watchdog: watchdog}
+	if w, err = a.worker(workerOptions{idleExit: idleExit}); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics.Metrics())
+	mux.Handle("GET /healthz", watchdog)
+	mux.Handle("GET /readyz", console.Ready(a.dependencies(), a.log))
+	serving, end := context.WithCancel(context.WithoutCancel(stop))
+	defer end()
+	served := make(chan error, 1)
+	go func() { served <- console.Serve(serving, listener, mux, time.Second, a.log) }()
+	a.log.Info("serving metrics and probes", "address", listener.Addr().String())
+	err = a.work(stop, abort, w)
+	end()
+	return errors.Join(err, <-served)
+}
+
+// workOn runs a worker until every run has ended or the user interrupts, and returns the status of
+// the runs. early, if not nil, writes pages meanwhile.
+func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWriter) ([]statusView, error) {
+	var done func(ledger.Exported)
+	if early != nil {
+		done = early.Add
+	}
+	w, err := a.worker(workerOptions{poll: embeddedPoll, stopOnDiskFull: true, done: done})
+	if err != nil {
+		return nil, err
+	}
+	ended, end := context.WithCancel(a.stop)
+	defer end()
+	var working sync.WaitGroup
+	var workErr error
+	// The status is read and pages are written after an interrupt too.
+	uninterrupted := context.WithoutCancel(a.stop)
+	if early != nil {
+		go early.Run(uninterrupted)
+	}
+	if anyRunning(runs) {
+		working.Go(func() {
+			workErr = a.work(ended, a.abort, w)
+			end()
+		})
+		working.Go(func() { a.enqueueMissing(ended, runs) })
+	}
+	for ; ended.Err() == nil; _ = loop.Sleep(ended, runPoll) {
+		open, err := a.anyOpen(uninterrupted, runs)
+		if err == nil && !open {
+			break
+		}
+		if now := time.Now(); err == nil && show.due(now) {
+			var views []statusView
+			if views, err = a.statuses(uninterrupted, runs); err == nil {
+				show.update(views, now)
+			}
+		}
+		if err != nil {
+			a.log.Warn("cannot read the progress", "error", err)
+		}
+	}
+	end()
+	working.Wait()
+	if early != nil {
+		early.Close()
+	}
+	if workErr != nil {
+		return nil, workErr
+	}
+	return a.statuses(uninterrupted, runs)
+}
+
+// enqueueMissing enqueues, until ctx ends, partitions that another process held when the runs were
+// planned. If that process was killed or interrupted, its embedded queue may have ended with it.
+func (a *app) enqueueMissing(ctx context.Context, runs []ledger.Run) {
+	for loop.Sleep(ctx, enqueueMissingInterval) == nil {
+		for _, r := range runs {
+			if _, err := a.recovery.EnqueueMissing(ctx, r, true); err != nil && ctx.Err() == nil {
+				a.log.Warn("cannot enqueue missing partitions, retrying", "run", r.Name, "error", err)
+			}
+		}
+	}
+}
+
+func anyRunning(runs []ledger.Run) bool {
+	for _, r := range runs {
+		if r.State == ledger.Running {
+			return true
+		}
+	}
+	return false
+}
+
+// anyOpen reports whether any of the runs is still running.
+func (a *app) anyOpen(ctx context.Context, runs []ledger.Run) (bool, error) {
+	for _, r := range runs {
+		run, err := a.ledger.RunByID(ctx, r.ID)
+		if err != nil || run.State == ledger.Running {
+			return true, err
+		}
+	}
+	return false, nil
+}
