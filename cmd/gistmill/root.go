@@ -83,7 +83,7 @@ func (c *cli) report(command *cobra.Command, err error) int {
 		c.say("see `%s --help`", command.CommandPath())
 		return exitUsage
 	case c.stop.Err() != nil:
-		c.say("interrupted; no work is lost")
+		c.say("interrupted; nothing is lost")
 		return exitInterrupted
 	case errors.Is(err, ledger.ErrPlanning):
 		c.say("%v; use --wait to wait for it", err)

@@ -105,7 +105,7 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	}
 	for _, v := range views {
 		if v.State == ledger.Running { // only an interrupt leaves a run in this state
-			a.say("interrupted with %s to do; no work is lost, run the same command again to continue", count(v.Documents.Remaining, "document"))
+			a.say("interrupted with %s to do; nothing is lost, run the same command again to continue", count(v.Documents.Remaining, "document"))
 			return &exitError{code: exitInterrupted}
 		}
 	}
