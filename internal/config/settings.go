@@ -87,13 +87,13 @@ func Settings() []Setting {
 		},
 		{
 			Name: "redis", Kind: KindURL, Commands: queueing,
-			DefaultText: "embedded in `run`; required by `enqueue`, `worker` and `server`; otherwise optional",
-			Usage:       "address of the queue: `redis://`, `rediss://` (TLS), `redis-sentinel://` or `redis-cluster://`, with user and password if needed",
+			DefaultText: "embedded in `run`; required by `enqueue`, `worker`, `server`",
+			Usage:       "address of the queue: `redis://`, `rediss://` (TLS), `redis-sentinel://` or `redis-cluster://`, with user and password",
 			bind:        func(c *Config) any { return &c.Redis }, check: stringCheck(checkRedis),
 		},
 		{
 			Name: "redis-ca", Kind: KindFile, DefaultText: "the system's", Commands: queueing,
-			Usage: "PEM file of the certificate authorities for Redis; needs `rediss://`; read again for each connection, as are the next two",
+			Usage: "PEM file of the certificate authorities for Redis; needs `rediss://`; all three PEM files are read again for each connection",
 			bind:  func(c *Config) any { return &c.RedisCA },
 		},
 		{
@@ -244,7 +244,7 @@ func Settings() []Setting {
 		{
 			Name: "shutdown-grace", Kind: KindDuration, DefaultText: "request-timeout + 10s",
 			Commands: []string{"run", "worker", "server", "config"},
-			Usage:    "maximum time to shut down after SIGTERM",
+			Usage:    "maximum time to complete calls in flight after SIGTERM",
 			bind:     func(c *Config) any { return &c.ShutdownGrace }, check: positive(),
 		},
 		{
