@@ -1,0 +1,64 @@
+package enqueuer
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/summarize"
+)
+
+func TestEstimateExtrapolates(t *testing.T) {
+	t.Parallel()
+	prices, err := llm.NewPrices(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usd := func(f float64) *float64 { return &f }
+	same := documentNeed{calls: 1, tokensIn: 1000, tokensOutMost: 400}
+	for name, tc := range map[string]struct {
+		model     string
+		rpm, tpm  int
+		needs     []documentNeed
+		documents int64
+		want      Estimate
+	}{
+		"nothing to do": {
+			model: "gpt-4o-mini",
+			want:  Estimate{CostUSD: usd(0), CostUSDMost: usd(0)},
+		},
+		"all documents": { // no error of the mean
+			model: "unpriced", needs: []documentNeed{same, {calls: 3, tokensIn: 5000, tokensOutMost: 1200}}, documents: 2,
+			want: Estimate{
+				Documents: 2, Sampled: 2, Calls: 4, TokensIn: 6000, TokensInLow: 6000, TokensInHigh: 6000,
+				TokensOut: 900, TokensOutMost: 1600,
+			},
+		},
+		"a sample of equal documents": { // no variance
+			model: "unpriced", rpm: 60, needs: []documentNeed{same, same}, documents: 120,
+			want: Estimate{
+				Documents: 120, Sampled: 2, Calls: 120, TokensIn: 120_000, TokensInLow: 120_000, TokensInHigh: 120_000,
+				TokensOut: 27_000, TokensOutMost: 48_000, Seconds: usd(120),
+			},
+		},
+		"a sample of different documents": {
+			// Mean 1000 and standard deviation 1000: 1.96 · 1000/√2 · √(1-2/8) · 8 = 9601.
+			model: "gpt-4o-mini", tpm: 5600, needs: []documentNeed{{calls: 1, tokensIn: 2000, tokensOutMost: 400}, {unreadable: true}}, documents: 8,
+			want: Estimate{
+				Documents: 8, Sampled: 2, Unreadable: 1, Calls: 4, TokensIn: 8000, TokensInLow: 2000, TokensInHigh: 17_601,
+				TokensOut: 900, TokensOutMost: 1600, CostUSD: usd(8000*0.15e-6 + 900*0.6e-6), CostUSDMost: usd(17_601*0.15e-6 + 1600*0.6e-6),
+				Seconds: usd(9600.0 / 5600 * 60),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := Estimator{Profile: summarize.Profile{Model: tc.model, Words: 150}, Prices: prices, RPM: tc.rpm, TPM: tc.tpm}
+			near := cmp.Comparer(func(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 })
+			if diff := cmp.Diff(tc.want, e.extrapolate(tc.needs, tc.documents), near); diff != "" {
+				t.Errorf("want (-), got (+):\n%s", diff)
+			}
+		})
+	}
+}
