@@ -18,6 +18,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
+	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/telemetry"
@@ -25,8 +26,12 @@ import (
 	"github.com/gistmill/gistmill/worker"
 )
 
-// connectTimeout is how long a command tries to connect to Redis and to the ledger.
-const connectTimeout = 15 * time.Second
+const (
+	// connectTimeout is how long a command tries to connect to Redis and to the ledger.
+	connectTimeout = 15 * time.Second
+	// connectInterval is the time between two attempts.
+	connectInterval = 500 * time.Millisecond
+)
 
 // app holds what a command works with. Parts that the command does not need are nil.
 type app struct {
@@ -49,7 +54,7 @@ func (a *app) open(ctx context.Context, need needs) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%w (--store or GISTMILL_STORE)", err)
+		return fmt.Errorf("%w; check --store or GISTMILL_STORE", err)
 	}
 	a.closes = append(a.closes, a.ledger.Close)
 	address := a.config.Redis
@@ -140,9 +145,7 @@ func retryUntil(ctx context.Context, timeout time.Duration, unavailable func(err
 		if !unavailable(err) && ctx.Err() == nil {
 			return err
 		}
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
+		if loop.Sleep(ctx, connectInterval) != nil {
 			return last
 		}
 	}
