@@ -206,7 +206,7 @@ func TestNamesInRedisAreNoPages(t *testing.T) {
 		}
 	}
 	if shown == 0 {
-		t.Error("the names are nowhere: this shows nothing")
+		t.Error("no page shows the names, so this test checks nothing")
 	}
 }
 
@@ -240,7 +240,7 @@ func TestRotatedTokenHolds(t *testing.T) {
 		})
 		allowed := func(secret string) bool { return get(h, "/demand", bearer(secret)).Code == http.StatusOK }
 		if !allowed("old") || allowed("new") {
-			t.Error("the first token does not hold")
+			t.Error("the first token is not valid")
 		}
 		if err := os.WriteFile(path, []byte("new"), 0o600); err != nil {
 			t.Fatal(err)
@@ -265,7 +265,7 @@ func TestUselessTokenIsRefused(t *testing.T) {
 		t.Errorf("an empty token: %v", err)
 	}
 	if _, err := console.ReadToken(filepath.Join(t.TempDir(), "none")); err == nil {
-		t.Error("a file that is not there gave a token")
+		t.Error("a missing file gave a token")
 	}
 }
 

@@ -116,7 +116,7 @@ func TestTracingIsOff(t *testing.T) {
 	ctx, ended := none.Enqueue(t.Context())
 	ended("run", 1, 1, errors.New("failed"))
 	if ctx != t.Context() {
-		t.Error("without tracing the context is another")
+		t.Error("without tracing the context differs")
 	}
 }
 
@@ -146,13 +146,13 @@ func TestTracesAreSent(t *testing.T) {
 	case sent := <-got:
 		for _, want := range []string{"/v1/traces books ", "run-1", "gistmill", "v1.2.3"} {
 			if !strings.Contains(sent, want) {
-				t.Errorf("%q is not in what was sent: %q", want, sent)
+				t.Errorf("%q is missing in the export: %q", want, sent)
 			}
 		}
 		if strings.Contains(sent, "canary") {
-			t.Error("the text of an error was sent")
+			t.Error("the text of an error was exported")
 		}
 	default:
-		t.Error("nothing was sent")
+		t.Error("nothing was exported")
 	}
 }

@@ -82,7 +82,7 @@ func TestWatchdog(t *testing.T) {
 					return nil
 				}}, slog.New(slog.DiscardHandler))
 				(&telemetry.Observer{Watchdog: dog}).Turned("renew")
-				given := false
+				failed := false
 				for minute() < 20 {
 					if tc.turns(minute()) {
 						dog.Turned("renew")
@@ -96,11 +96,11 @@ func TestWatchdog(t *testing.T) {
 					case w.Code == http.StatusOK && !up:
 						t.Fatalf("probe passed in minute %.1f", minute())
 					}
-					given = given || w.Code == http.StatusServiceUnavailable
+					failed = failed || w.Code == http.StatusServiceUnavailable
 					elapse(10 * time.Second)
 				}
-				if given != (tc.want != nil) {
-					t.Errorf("probe failed: %v", given)
+				if failed != (tc.want != nil) {
+					t.Errorf("probe failed: %v", failed)
 				}
 			})
 		})
