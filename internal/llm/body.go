@@ -11,7 +11,7 @@ import (
 )
 
 // chatBody is the body of a request to /chat/completions: that of go-openai, with two members
-// replaced. Of two members with the same name, the outer one is encoded.
+// replaced. The outer one of two members with the same name is encoded.
 type chatBody struct {
 	openai.ChatCompletionRequest
 	// Messages replaces a type that encodes itself by reflection, at several times the cost.

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// flaky is an endpoint whose behaviour changes while a test runs. It counts calls.
+// flaky is an endpoint whose behaviour a test changes. It counts calls.
 type flaky struct {
 	calls atomic.Int64
 	mode  atomic.Value // of string: well, 503, 500, 400, 429, refused, hung
@@ -65,7 +65,7 @@ func flakyClient(t *testing.T, mode string, cfg Config) (*flaky, *Client) {
 	return f, c
 }
 
-// ask makes a call for a document of its own, and says how it ended.
+// ask makes a call for a document and returns how it ended.
 func ask(ctx context.Context, c *Client, document string) string {
 	_, err := c.Complete(ctx, testRequest(document))
 	var failed *Error
@@ -78,8 +78,8 @@ func ask(ctx context.Context, c *Client, document string) string {
 	return err.Error()
 }
 
-// TestBreakerOpens has an endpoint go down in each way, in mid-run. Hardly a document loses an
-// attempt, and hardly a call is made, until it is back; then all goes on.
+// TestBreakerOpens takes an endpoint down during a run, in each way. Few documents lose an
+// attempt and few calls are made until it is back. Then all documents are answered.
 func TestBreakerOpens(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"refused", "503", "500", "hung"} {
@@ -132,8 +132,8 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
-// TestBreakerWaits has calls wait for an endpoint that is down for a moment: none fails, and one
-// probe at a time is made.
+// TestBreakerWaits takes an endpoint down for a moment. Calls wait, none fails, and one probe at
+// a time is made.
 func TestBreakerWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestBreakerWaits(t *testing.T) {
 	})
 }
 
-// TestBreakerStaysClosed has failures that are no outage.
+// TestBreakerStaysClosed has failures that are not outages.
 func TestBreakerStaysClosed(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(t *testing.T, f *flaky, c *Client) (want string){
@@ -251,8 +251,8 @@ func TestBreakerStaysClosed(t *testing.T) {
 	}
 }
 
-// TestProbeThatIsGivenUp leaves the way to the next one, and what was sent before the breaker
-// opened does not count as a probe.
+// TestProbeThatIsGivenUp: the next call is the probe then. A call that was sent before the
+// breaker opened does not count as a probe.
 func TestProbeThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -261,7 +261,8 @@ func TestProbeThatIsGivenUp(t *testing.T) {
 		var held, failed atomic.Int64
 		for i := range 16 {
 			all.Go(func() {
-				time.Sleep(time.Duration(i) * time.Second / 16) // the last of them time out when the first probe is due
+				// The last calls time out when the first probe is due.
+				time.Sleep(time.Duration(i) * time.Second / 16)
 				if got := ask(t.Context(), c, fmt.Sprint(i)); strings.Contains(got, "circuit_open") {
 					held.Add(1)
 				} else {

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// TestErrorTable goes through every row of "What happens when", in the wordings
-// of the endpoints that are known.
+// TestErrorTable covers every class, with the wordings of known endpoints.
 func TestErrorTable(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -38,7 +37,7 @@ func TestErrorTable(t *testing.T) {
 		{name: "200 with a rate limit in it", status: 200, class: RateLimited, code: "rate_limit_exceeded", body: `{"error":{"message":"Rate limit reached","code":"rate_limit_exceeded"}}`},
 		{name: "200 with code 429, OpenRouter", status: 200, class: RateLimited, code: "429", body: `{"error":{"code":429,"message":"Provider returned error"}}`},
 
-		// no retry mends it
+		// no retry helps
 		{name: "429 no credit", status: 429, class: Halted, code: "insufficient_quota", says: "no credit",
 			body: `{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`},
 		{name: "429 credit balance exhausted", status: 429, class: Halted, body: `{"error":{"message":"x","code":"credit_balance_exhausted"}}`},
@@ -73,7 +72,7 @@ func TestErrorTable(t *testing.T) {
 		{name: "context, Anthropic", status: 400, class: ContextLength, body: `{"error":{"type":"invalid_request_error","message":"prompt is too long: 213462 tokens > 200000 maximum"}}`},
 		{name: "context, Gemini", status: 400, class: ContextLength, body: `[{"error":{"code":400,"message":"The input token count (1196265) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}]`},
 		{name: "413", status: 413, class: ContextLength, body: `<html>Request Entity Too Large</html>`},
-		{name: "429 that no waiting mends", status: 429, class: ContextLength, code: "rate_limit_exceeded",
+		{name: "429 that waiting does not change", status: 429, class: ContextLength, code: "rate_limit_exceeded",
 			body: `{"error":{"message":"Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 30601. The input or output tokens must be reduced in order to run successfully.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}`},
 		{name: "200 with context_length_exceeded", status: 200, class: ContextLength, body: `{"error":{"message":"too long","code":"context_length_exceeded"}}`},
 
@@ -126,7 +125,7 @@ func TestErrorTable(t *testing.T) {
 			}}
 			c := newClient(t, rec, Config{APIKey: "a-key"})
 			r := testRequest("The text of the document.")
-			// No parameter that a dialect could drop: a 400 must come back as it is.
+			// Nothing here is a parameter that a dialect could leave out: the error must be returned.
 			r.Model, r.MaxOutputTokens = "o4-mini", 0
 			_, err := c.Complete(t.Context(), r)
 			failed := wantError(t, err)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// discarding is a transport that reads a request to its end and gives one answer.
+// discarding is a transport that reads requests to their end and always gives the same answer.
 type discarding struct{ answer string }
 
 func (d discarding) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -22,8 +22,8 @@ func (d discarding) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// BenchmarkComplete is a call without a network: writing the request, reading the answer, and all
-// that the client does about it.
+// BenchmarkComplete makes calls without a network: it writes the request, reads the answer, and
+// does everything else that the client does for a call.
 func BenchmarkComplete(b *testing.B) {
 	content, err := json.Marshal(`{"summary":"` + strings.Repeat(`The \"committee\" met on Tuesday and agreed to build the bridge in spring. `, 8) + `","points":[]}`)
 	if err != nil {

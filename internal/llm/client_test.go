@@ -28,7 +28,7 @@ func testRequest(content string) Request {
 	}
 }
 
-// newFake starts an endpoint and a client of it that waits for nothing.
+// newFake starts an endpoint and a client that does not wait.
 func newFake(t *testing.T, change func(*fakellm.Config), cfg Config) (*fakellm.Server, *Client) {
 	t.Helper()
 	fc := fakellm.Defaults()
@@ -115,10 +115,10 @@ func TestCompleteStructured(t *testing.T) {
 	}
 }
 
-// body is what a handler was sent, decoded.
+// body is a decoded request body.
 type body map[string]any
 
-// recorder answers every request and keeps what it was asked.
+// recorder answers every request and keeps it.
 type recorder struct {
 	mu     sync.Mutex
 	bodies []body
@@ -219,8 +219,8 @@ func TestAzureOnFake(t *testing.T) {
 	}
 }
 
-// TestDialect shows a request refused for how it is written, rewritten, and the
-// lesson kept.
+// TestDialect has requests refused for how they are written. They are rewritten, and the client
+// remembers the dialect.
 func TestDialect(t *testing.T) {
 	t.Parallel()
 	openaiError := func(message, param string) string {
@@ -320,7 +320,7 @@ func TestDialect(t *testing.T) {
 				return ""
 			},
 			check: func(*testing.T, body) {},
-			calls: -1, // go-openai refuses max_tokens for this model: it must end, and in class Halted
+			calls: -1, // go-openai refuses max_tokens for this model: it must end, with class Halted
 		},
 	}
 	for _, tt := range tests {
@@ -363,8 +363,8 @@ func TestDialect(t *testing.T) {
 	}
 }
 
-// TestDialectEnds: a value that is refused is no question of dialect, and a
-// quarrel ends.
+// TestDialectEnds: a refused value is not a question of dialect, and the number of rewrites is
+// bounded.
 func TestDialectEnds(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -392,8 +392,7 @@ func TestDialectEnds(t *testing.T) {
 	}
 }
 
-// TestDialectConcurrent has many calls refused at once take one step, not one
-// each.
+// TestDialectConcurrent: many calls that are refused at once change the dialect once.
 func TestDialectConcurrent(t *testing.T) {
 	t.Parallel()
 	_, c := newFake(t, func(f *fakellm.Config) { f.NoSchema = true }, Config{})
@@ -503,7 +502,7 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 			if tt.name == "HTML 502" && !strings.Contains(failed.Message, "HTML") {
 				t.Errorf("message %q", failed.Message)
 			}
-			// The client goes on working.
+			// The client still works.
 			if err := fake.Set(func(f *fakellm.Config) { *f = fakellm.Defaults() }); err != nil {
 				t.Fatal(err)
 			}
@@ -533,7 +532,7 @@ func TestTLSIsHalted(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // the handshake fails on purpose
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // handshakes fail
 	secure.StartTLS()
 	defer secure.Close()
 	for _, url := range []string{secure.URL, strings.Replace(plain.URL, "http:", "https:", 1)} {
@@ -592,8 +591,8 @@ func TestConnectionsAreReused(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// A few more than callers are dialled while others come free; without
-	// reuse it would be one for nearly each of the 160 calls.
+	// A few more connections than callers are opened while others become idle. Without reuse there
+	// would be one for nearly each of the 160 calls.
 	if n := opened.Load(); n > 32 {
 		t.Errorf("%d connections for 8 callers", n)
 	}
@@ -607,7 +606,7 @@ func connCounter(opened *atomic.Int64) func(net.Conn, http.ConnState) {
 	}
 }
 
-// TestPromptCut meets an endpoint that drops what does not fit, as Ollama does.
+// TestPromptCut uses an endpoint that drops what does not fit, as Ollama does.
 func TestPromptCut(t *testing.T) {
 	t.Parallel()
 	_, c := newFake(t, func(f *fakellm.Config) { f.ContextTokens, f.ContextStyle = 4096, "ollama" }, Config{})
@@ -650,8 +649,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 	}
 }
 
-// TestHTTP2 speaks to an endpoint as OpenAI's is: HTTP/2 over TLS, many calls on
-// one connection.
+// TestHTTP2 uses an endpoint like OpenAI's: HTTP/2 over TLS, many calls on one connection.
 func TestHTTP2(t *testing.T) {
 	t.Parallel()
 	fake, err := fakellm.New(fakellm.Defaults())
@@ -706,8 +704,7 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
-// An answer that leads elsewhere is not followed: neither the key nor the text goes to whom the
-// endpoint names.
+// TestRedirectsAreNotFollowed: neither the key nor the text goes to the target of a redirect.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

@@ -10,7 +10,8 @@ import (
 	openai "github.com/sashabaranov/go-openai"
 )
 
-// What is used of an answer is what go-openai would have read, from careless servers too.
+// TestCompletionIsAsGoOpenAIDecodesIt: the fields that are used have the values that go-openai
+// would read, also from careless servers.
 func TestCompletionIsAsGoOpenAIDecodesIt(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
@@ -42,7 +43,7 @@ func TestCompletionIsAsGoOpenAIDecodesIt(t *testing.T) {
 	}
 }
 
-// An answer may come in parts, of which the thoughts are no text.
+// TestAnswerInParts: an answer can be a list of parts. The reasoning is not part of the text.
 func TestAnswerInParts(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -56,7 +57,8 @@ func TestAnswerInParts(t *testing.T) {
 	}
 }
 
-// What go-openai reads and is no completion here is no answer, and may have been paid for.
+// TestAnswerOfAnotherShape: a body that is no completion is no answer, and may have been paid
+// for.
 func TestAnswerOfAnotherShape(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// scripted is a client whose next outcomes are set by hand; the last one stays.
+// scripted is a client whose next outcomes are given. The last one repeats.
 type scripted struct {
 	outcomes []error
 	asked    int
@@ -138,9 +138,9 @@ func TestFallbackErrors(t *testing.T) {
 	}
 }
 
-// TestFallbackComesBack has the first endpoint halted for a while: it is tried once a minute, not
-// with each call, and is asked again when it is well. When the second one fails too, it is tried
-// at once.
+// TestFallbackComesBack halts the first endpoint for a while. It is probed once a minute, not
+// with each call, and used again once it is healthy. If the second one fails too, it is asked at
+// once.
 func TestFallbackComesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,8 +169,8 @@ func TestFallbackComesBack(t *testing.T) {
 	})
 }
 
-// TestFallbackOfClients has real clients: when the first one's endpoint is down the second
-// answers at once, and the first is back within a probe of its being well.
+// TestFallbackOfClients uses real clients. If the first one's endpoint is down, the second
+// answers at once. The first one is used again after one probe.
 func TestFallbackOfClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// TestEverythingAtOnce sends documents through an endpoint with every fault at
-// its usual rate: with retries of what is transient, each is answered, and
-// nothing is classified as the document's or the settings' fault.
+// TestEverythingAtOnce sends documents to an endpoint with every fault at its usual rate. With
+// retries of what is transient each one is answered, and no failure is classified as the fault of
+// a document or of the settings.
 func TestEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	fake, c := newFake(t, func(f *fakellm.Config) {
@@ -42,7 +42,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 }
 
-// untilAnswered asks up to ten times, as a worker does with its backoff.
+// untilAnswered makes up to ten calls, as a worker does with its backoff.
 func untilAnswered(ctx context.Context, c *Client, r Request) error {
 	var failed *Error
 	for range 10 {

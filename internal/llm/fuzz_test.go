@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// FuzzPrices reads price files. One that is taken has a price for each of its names, and no call
-// costs more than what was reserved for it.
+// FuzzPrices reads price files. A file that is accepted has a price for each of its names, and no
+// call costs more than what was reserved for it.
 func FuzzPrices(f *testing.F) {
 	f.Add("version: 1\nmodels:\n  - {name: own, input: 1, output: 2.5, cached_input: 0, long_above: 10, long_input: 2, long_output: 0.5, batch: 0.5, context: 10}\n", 100, 7, 20)
 	f.Add(`{"models":[{"name":"a","input":1e6,"output":0},{"name":"A"}]}`, 1<<30, 0, 1<<30)
@@ -73,7 +73,7 @@ func FuzzRateHeaders(f *testing.F) {
 	})
 }
 
-// answering is a transport that gives one answer.
+// answering is a transport that always gives the same answer.
 type answering struct {
 	status int
 	body   []byte
@@ -86,10 +86,10 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: -1, Request: r}, nil
 }
 
-// FuzzResponse answers a call with anything. It is an answer whose usage can be booked, or a
-// classified error without key and document.
+// FuzzResponse answers a call with anything. The result is an answer with a plausible usage, or a
+// classified error without key and text.
 func FuzzResponse(f *testing.F) {
-	const key, secretText = "sk-0123456789abcdef", "the secret sentence that stands in the document"
+	const key, secretText = "sk-0123456789abcdef", "the secret sentence that is part of the document"
 	f.Add(200, []byte(`{"choices":[{"message":{"content":"{}"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5}}`))
 	f.Add(200, []byte(`{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":-10,"completion_tokens":9223372036854775807,"prompt_tokens_details":{"cached_tokens":-1,"cache_write_tokens":-5}}}`))
 	f.Add(200, []byte(`{"choices":[{"message":{"refusal":"no: `+secretText+`"},"finish_reason":"content_filter"}]}`))

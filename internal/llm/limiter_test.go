@@ -26,7 +26,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// countingLimiter shows what a limiter is told.
+// countingLimiter records calls and outcomes.
 type countingLimiter struct {
 	mu       sync.Mutex
 	calls    []Call
@@ -49,7 +49,7 @@ func (p countingPermit) Done(o Outcome) {
 	p.l.outcomes = append(p.l.outcomes, o)
 }
 
-func TestLimiterIsTold(t *testing.T) {
+func TestLimiterGetsCallsAndOutcomes(t *testing.T) {
 	t.Parallel()
 	l := &countingLimiter{}
 	rec := &recorder{answer: func(n int, _ body, w http.ResponseWriter) {
@@ -84,7 +84,8 @@ func TestLimiterIsTold(t *testing.T) {
 	}
 }
 
-// TestLimiterErrorPassesThrough: a budget limiter has errors of its own.
+// TestLimiterErrorPassesThrough: errors of a limiter that are not an *Error are returned
+// unchanged.
 func TestLimiterErrorPassesThrough(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, &recorder{}, Config{Limiter: brokenLimiter{}})

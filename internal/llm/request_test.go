@@ -10,7 +10,7 @@ func TestRequestName(t *testing.T) {
 	base := func() Request {
 		return Request{Model: "m", Messages: []Message{{RoleSystem, "a"}, {RoleUser, "bc"}}, Schema: json.RawMessage(`{"type": "object"}`), SchemaName: "s", MaxOutputTokens: 400}
 	}
-	// Stored names must stay valid: this one changes only with the version in it.
+	// Stored names must stay valid. This one changes only with the version in it.
 	const golden = "fd3262720e81c62ad801ef461612575aa5436c417389e944e56bdbb79140c471"
 	if got := base().Name(); got != golden {
 		t.Errorf("name is %s, was %s", got, golden)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBoundPromptHolds compares the bound with the model's own count, for texts that an estimate
-// falls short of too.
+// TestBoundPromptHolds compares the bound with the model's own count, also for texts whose
+// estimate is too low.
 func TestBoundPromptHolds(t *testing.T) {
 	t.Parallel()
 	random := make([]byte, 3000)
@@ -47,9 +47,9 @@ func TestBoundPromptHolds(t *testing.T) {
 	}
 }
 
-// TestWorstCostIsTheMost tries every split of a prompt into plain, cached and written tokens,
-// below and above a long prompt's bound.
-func TestWorstCostIsTheMost(t *testing.T) {
+// TestWorstCostIsMaximum tries every split of a prompt into plain, cached and written tokens,
+// below and above the bound of a long prompt.
+func TestWorstCostIsMaximum(t *testing.T) {
 	t.Parallel()
 	prices, err := NewPrices(strings.NewReader(`{"version":1,"models":[
 		{"name":"plain","input":1,"output":2},

@@ -15,9 +15,8 @@ import (
 
 func TestTokenizerByModel(t *testing.T) {
 	t.Parallel()
-	// "don't panic 123456" tells the vocabularies apart by nothing, but
-	// "नमस्ते दुनिया" has 11 tokens in cl100k_base and 4 in o200k_base (OpenAI's
-	// announcement of GPT-4o counts Hindi as 2.9 times fewer).
+	// "नमस्ते दुनिया" has 11 tokens in cl100k_base and 4 in o200k_base. OpenAI's announcement of
+	// GPT-4o counts 2.9 times fewer tokens for Hindi.
 	const text = "नमस्ते दुनिया"
 	o200k, cl100k := TokenizerFor("gpt-4o").Count(text), TokenizerFor("gpt-4").Count(text)
 	if o200k >= cl100k {
@@ -60,7 +59,7 @@ func TestCountKnown(t *testing.T) {
 	}
 }
 
-// corpus is real text: Newton's Opticks and Go source come with every Go.
+// corpus is real text: Newton's Opticks and Go source are part of every Go installation.
 func corpus(tb testing.TB) map[string]string {
 	tb.Helper()
 	out := map[string]string{
@@ -92,7 +91,7 @@ func corpus(tb testing.TB) map[string]string {
 	return out
 }
 
-// goRoot is where the Go installation is that runs the tests.
+// goRoot returns the folder of the Go installation that runs the tests.
 func goRoot(tb testing.TB) string {
 	tb.Helper()
 	out, err := exec.CommandContext(tb.Context(), "go", "env", "GOROOT").Output()
@@ -102,8 +101,7 @@ func goRoot(tb testing.TB) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestCountOfPieces: cutting a text into pieces changes its count by next to
-// nothing.
+// TestCountOfPieces: cutting a text into pieces hardly changes its count.
 func TestCountOfPieces(t *testing.T) {
 	t.Parallel()
 	codec, err := tokenizer.Get(tokenizer.O200kBase)
@@ -140,8 +138,8 @@ func TestEstimateIsAbove(t *testing.T) {
 	}
 }
 
-// TestCountIsBounded: no text takes more than its share of time. A megabyte of
-// prose takes about 0.2 s, of the worst of these about 0.8 s.
+// TestCountIsBounded: the time is linear in the length of any text. A megabyte of prose takes
+// about 0.2 s, the worst of these texts about 0.8 s.
 func TestCountIsBounded(t *testing.T) {
 	t.Parallel()
 	const size = 32 << 10
@@ -179,7 +177,7 @@ func TestCountIsBounded(t *testing.T) {
 		if n == 0 || n > len(text) {
 			t.Errorf("%s: %d tokens of %d bytes", name, n, len(text))
 		}
-		if limit := 20 * time.Second; took > limit { // quadratic would be minutes; shared machines and -race are slow
+		if limit := 20 * time.Second; took > limit { // quadratic time would be minutes
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -202,7 +200,7 @@ func TestCountConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// FuzzSplit repeats a short text: long inputs slow the fuzzer down.
+// FuzzSplit repeats a short text, because long inputs slow the fuzzer down.
 func FuzzSplit(f *testing.F) {
 	f.Add("word ", uint16(2000))
 	f.Add("x", uint16(9000))

@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// benchmarkRedis is a real one: the cost of the limiter is that of its scripts there.
+// benchmarkRedis returns a real server: the cost of the limiter is that of its scripts there.
 func benchmarkRedis(b *testing.B) redis.UniversalClient {
 	b.Helper()
 	o, err := redis.ParseURL(os.Getenv("GISTMILL_TEST_REDIS"))
@@ -30,7 +30,7 @@ func benchmarkRedis(b *testing.B) redis.UniversalClient {
 	return client
 }
 
-// benchmarkLimiter admits and ends calls from 64 goroutines.
+// benchmarkLimiter acquires and ends permits from 64 goroutines.
 func benchmarkLimiter(b *testing.B, l Config) {
 	b.Helper()
 	l.Redis, l.Endpoint, l.MaxInFlight, l.Timeout = benchmarkRedis(b), b.Name(), 64, time.Minute
@@ -49,11 +49,10 @@ func benchmarkLimiter(b *testing.B, l Config) {
 	})
 }
 
-// BenchmarkLimiterLimited is an admission and its end where requests and tokens are limited, far
-// above what is asked.
+// BenchmarkLimiterLimited acquires and ends a permit under limits that are never reached.
 func BenchmarkLimiterLimited(b *testing.B) {
 	benchmarkLimiter(b, Config{RPM: 1_000_000_000, TPM: 2_000_000_000})
 }
 
-// BenchmarkLimiterFree is the same where no limit is known.
+// BenchmarkLimiterFree does the same while no limit is known.
 func BenchmarkLimiterFree(b *testing.B) { benchmarkLimiter(b, Config{}) }

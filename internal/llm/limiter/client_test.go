@@ -45,8 +45,8 @@ func wantError(t *testing.T, err error) *llm.Error {
 	return failed
 }
 
-// inProcess carries requests to a handler without a network, so that time in a
-// synctest bubble moves while they are under way.
+// inProcess carries requests to a handler without a network. Time in a synctest bubble advances
+// while they are in flight.
 type inProcess struct{ handler http.Handler }
 
 func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -60,14 +60,15 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// bubbleRedis is an embedded Redis outside of a synctest bubble whose clock is the bubble's.
+// bubbleRedis is an embedded Redis outside of a synctest bubble, with the clock of the bubble.
 type bubbleRedis struct {
 	server *miniredis.Miniredis
 	dial   redis.UniversalClient
 }
 
-// inBubble runs a test in a synctest bubble. Time stands still while Redis answers, since its
-// side is outside. Nobody waits for a connection: the client's timers for that outlive a bubble.
+// inBubble runs a test in a synctest bubble. Time does not advance while Redis answers, because
+// its goroutines are outside. The pool is large enough that no command waits for a connection:
+// the client's timers for that would outlive the bubble.
 func inBubble(t *testing.T, test func(t *testing.T, r *bubbleRedis)) {
 	t.Helper()
 	server := miniredis.RunT(t)
@@ -112,7 +113,7 @@ func (b *bubbleRedis) client(t *testing.T, h http.HandlerFunc, cfg llm.Config) *
 	return c
 }
 
-func TestRateLimitedCallWaitsAndGoesOn(t *testing.T) {
+func TestRateLimitedCallIsRepeated(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
 		calls := 0
@@ -134,7 +135,7 @@ func TestRateLimitedCallWaitsAndGoesOn(t *testing.T) {
 	})
 }
 
-func TestRateLimitedTooLongComesBackAtOnce(t *testing.T) {
+func TestLongPauseReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
 		calls := 0
@@ -149,7 +150,7 @@ func TestRateLimitedTooLongComesBackAtOnce(t *testing.T) {
 		if failed.Class != llm.RateLimited || failed.RetryAfter < 10*time.Minute || !strings.Contains(failed.Message, "come back later") {
 			t.Errorf("got %+v", failed)
 		}
-		// The next call of this client is not sent at all, and knows how long.
+		// The next call is not sent, and its error names the remaining time.
 		time.Sleep(time.Minute)
 		_, err = c.Complete(t.Context(), testRequest("other"))
 		if failed := wantError(t, err); failed.Class != llm.RateLimited || failed.RetryAfter < 9*time.Minute || failed.RetryAfter > 10*time.Minute {
@@ -161,8 +162,8 @@ func TestRateLimitedTooLongComesBackAtOnce(t *testing.T) {
 	})
 }
 
-// TestWaitsAddUp has an endpoint that always asks for a little more: the sum of
-// the waits stays within MaxWait.
+// TestWaitsAddUp uses an endpoint that asks for a pause again and again. The sum of the waits
+// stays within MaxWait.
 func TestWaitsAddUp(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
@@ -181,7 +182,7 @@ func TestWaitsAddUp(t *testing.T) {
 	})
 }
 
-func TestWaitAtTheGateEndsWithContext(t *testing.T) {
+func TestWaitEndsWithContext(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
 		c := redis.client(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -198,8 +199,8 @@ func TestWaitAtTheGateEndsWithContext(t *testing.T) {
 	})
 }
 
-// TestOneRefusalIsOnePause sends a burst into a closed door: nobody asks again
-// before the time that was named, and all are served after it.
+// TestOneRefusalIsOnePause sends a burst to an endpoint that refuses everything at first. No call
+// is repeated before the time that the endpoint names, and all are answered after it.
 func TestOneRefusalIsOnePause(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, redis *bubbleRedis) {

@@ -15,7 +15,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// provider is an endpoint with a limit, in the bubble's time.
+// provider is an endpoint with a limit, on the clock of the bubble.
 type provider struct {
 	mu       sync.Mutex
 	perSec   float64       // requests
@@ -125,15 +125,14 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply(w, 200, fmt.Sprintf(`{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,"completion_tokens":50}}`, in))
 }
 
-// count is what was admitted and refused so far.
+// count returns the calls that were admitted and refused, and the tokens that were charged.
 func (p *provider) count() (admitted, refused int, charged float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.admitted, p.refused, p.charged
 }
 
-// load asks an endpoint from several processes, as fast as their limiters let them, until ctx
-// ends.
+// load sends calls from several processes, as fast as their limiters allow, until ctx ends.
 func load(ctx context.Context, t *testing.T, r *bubbleRedis, h http.Handler, processes int, limits Config, size func() int) *sync.WaitGroup {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -156,7 +155,7 @@ func load(ctx context.Context, t *testing.T, r *bubbleRedis, h http.Handler, pro
 
 func fixed(n int) func() int { return func() int { return n } }
 
-// limitCase is an endpoint, those who ask it, and what is to come of it.
+// limitCase is an endpoint, the processes that call it, and the expected result.
 type limitCase struct {
 	name      string
 	provider  *provider
@@ -170,8 +169,8 @@ type limitCase struct {
 
 func mixed() int { return 50 + rand.N(1500) }
 
-// TestLimits has endpoints with limits that are known or unknown, and looks at how much of them
-// is used and how many calls are refused. TestMoreLimits has the other kinds.
+// TestLimits uses endpoints with known and unknown limits. It checks which share of a limit is
+// used and which share of the calls is refused. TestMoreLimits covers the other kinds.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	testLimits(t, []limitCase{
@@ -223,7 +222,7 @@ func testLimits(t *testing.T, cases []limitCase) {
 	}
 }
 
-// changeCase is a limit that changes in mid-run.
+// changeCase is a limit that changes during a run.
 type changeCase struct {
 	name   string
 	set    int
@@ -232,7 +231,7 @@ type changeCase struct {
 	header bool
 }
 
-// TestLimitChanges halves a limit, which is set too high from then on.
+// TestLimitChanges halves a limit, so that the limit that was set is too high.
 func TestLimitChanges(t *testing.T) {
 	t.Parallel()
 	testChanges(t, []changeCase{
@@ -272,7 +271,7 @@ func testChanges(t *testing.T, cases []changeCase) {
 	}
 }
 
-// TestFlushedStateStartsEmpty loses Redis' data in mid-run: the limit holds all the same.
+// TestFlushedStateStartsEmpty flushes Redis during a run: the limit is kept.
 func TestFlushedStateStartsEmpty(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -302,8 +301,8 @@ func TestFlushedStateStartsEmpty(t *testing.T) {
 	})
 }
 
-// TestSmallestLimitHolds: of workers that set different limits the smallest holds while it is
-// there.
+// TestSmallestLimitHolds: if processes set different limits, the smallest one applies while its
+// process makes calls.
 func TestSmallestLimitHolds(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -329,9 +328,8 @@ func TestSmallestLimitHolds(t *testing.T) {
 	})
 }
 
-// TestDeadHolderFreesItsPlace: calls of a process that was killed are in flight until their time
-// is over.
-func TestDeadHolderFreesItsPlace(t *testing.T) {
+// TestLostCallsFreeTheirSlots: calls of a killed process count as in flight until they are lost.
+func TestLostCallsFreeTheirSlots(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		limits := Config{Redis: r.dial, MaxInFlight: 8, Timeout: 20 * time.Second, RPM: 6000}
@@ -342,7 +340,7 @@ func TestDeadHolderFreesItsPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// The endpoint takes four at once: the fifth is refused.
+		// The endpoint takes four calls at a time and refuses the fifth.
 		alive := New(limits)
 		p, err := alive.Acquire(t.Context(), call)
 		if err != nil {
@@ -375,9 +373,9 @@ func TestRequestBeyondTheLimit(t *testing.T) {
 	})
 }
 
-// TestLongWaitIsHandedBack: who would wait for longer than it may is told how long, and takes
-// nobody's turn.
-func TestLongWaitIsHandedBack(t *testing.T) {
+// TestLongWaitIsRefused: a call that would wait longer than it may gets the wait in an error, and
+// takes no ticket.
+func TestLongWaitIsRefused(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		l := New(Config{Redis: r.dial, MaxInFlight: 100, Timeout: time.Minute, RPM: 6})
@@ -404,8 +402,8 @@ func TestLongWaitIsHandedBack(t *testing.T) {
 	})
 }
 
-// TestNoLimitNoRedis: where none is set and none seen, Redis is looked at once a second, the
-// limiter's use is noted every ten, and no token is counted.
+// TestNoLimitNoRedis: while no limit is known, a process looks into Redis once a second,
+// registers the limiter every ten seconds, and counts no tokens.
 func TestNoLimitNoRedis(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -430,7 +428,7 @@ func TestNoLimitNoRedis(t *testing.T) {
 	})
 }
 
-// TestOthersLearnOfALimit: a process that was never refused learns of it from the others.
+// TestOthersLearnOfALimit: a process that was never refused learns a limit from the others.
 func TestOthersLearnOfALimit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
@@ -461,7 +459,7 @@ func TestOthersLearnOfALimit(t *testing.T) {
 	})
 }
 
-// TestAnnouncedLimits: absent is not zero, and what is no limit is none.
+// TestAnnouncedLimits: a missing header and a value that is no limit announce none.
 func TestAnnouncedLimits(t *testing.T) {
 	t.Parallel()
 	header := func(kv ...string) http.Header {
@@ -503,7 +501,7 @@ func FuzzAnnouncedLimits(f *testing.F) {
 	})
 }
 
-func TestWhatA429SpeaksOf(t *testing.T) {
+func TestLimitNamed(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
 		"Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000":                                           "tokens",
@@ -519,10 +517,10 @@ func TestWhatA429SpeaksOf(t *testing.T) {
 	}
 }
 
-// TestShutDoorIsNoLimit has an endpoint that refuses everything for a while. Calls that were in
-// flight at the first refusal are answered after it; that a few were admitted then says nothing
-// of the rate when the door opens again.
-func TestShutDoorIsNoLimit(t *testing.T) {
+// TestRefusingEverythingTeachesNoRate uses an endpoint that refuses everything for a while. Calls
+// that were in flight at the first refusal are answered later. That few calls were admitted then
+// teaches nothing about the rate afterwards.
+func TestRefusingEverythingTeachesNoRate(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		l := New(Config{Redis: r.dial, MaxInFlight: 16, Timeout: time.Minute})

@@ -1,11 +1,12 @@
--- What holds now. Nothing is written.
+-- Reads the state. It writes nothing.
 --
--- ARGV: 1 tokens that a call takes (0: unknown)
+-- ARGV  1  tokens that a call takes (0: unknown)
 --
--- Returns now, requests and tokens a minute (0: no limit), calls at once that were learned (0: none), calls in flight,
--- seconds until a call that asks now may start, and seconds until the end of a pause.
+-- Returns: now; requests and tokens per minute (0: no limit); the learned limit of calls in
+-- flight (0: none); calls in flight; seconds until a call that asks now may start; seconds until
+-- the end of a pause.
 
--- Above this many a second a rate that was learned says only that nobody has been refused for long.
+-- A learned rate above this many per second only shows that nothing was refused for long.
 local BOUNDLESS = 1e6
 
 if #stored == 0 then return {text(now), '0', '0', '0', '0', '0', '0'} end

@@ -1,7 +1,8 @@
--- A process says that it uses a limiter, for those who have neither its endpoint nor its key.
+-- A process registers its use of a limiter in the list, for readers that have neither its
+-- endpoint nor its key.
 --
 -- KEYS[1]  hash: a JSON object for each limiter, by the name of its state
--- ARGV: 1 the name; 2 the JSON object; 3 seconds after which one that nobody uses is forgotten
+-- ARGV  1  the name; 2 the JSON object; 3 seconds after which an unused limiter is removed
 local now = tonumber(redis.call('TIME')[1])
 local stored = redis.call('HGETALL', KEYS[1])
 for i = 1, #stored, 2 do
@@ -13,6 +14,6 @@ end
 local note = cjson.decode(ARGV[2])
 note.at = now
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(note))
--- Only to tidy up: nothing rests on it.
+-- For cleanup only.
 redis.call('EXPIRE', KEYS[1], 86400)
 return {}

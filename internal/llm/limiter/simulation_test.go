@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestMoreLimits is TestLimits for every kind of limit.
+// TestMoreLimits is TestLimits for the other kinds of limits.
 func TestMoreLimits(t *testing.T) {
 	t.Parallel()
 	testLimits(t, []limitCase{
@@ -30,7 +30,7 @@ func TestMoreLimits(t *testing.T) {
 	})
 }
 
-// TestMoreLimitChanges is TestLimitChanges for every way in which a limit is known.
+// TestMoreLimitChanges is TestLimitChanges for every way to know a limit.
 func TestMoreLimitChanges(t *testing.T) {
 	t.Parallel()
 	testChanges(t, []changeCase{
@@ -42,8 +42,8 @@ func TestMoreLimitChanges(t *testing.T) {
 	})
 }
 
-// TestTenMinutesOfRefusals has an endpoint that lets nobody in for ten minutes: hardly anybody
-// asks meanwhile, and the rate is back soon after.
+// TestTenMinutesOfRefusals uses an endpoint that refuses everything for ten minutes. Few calls
+// are made meanwhile, and the rate recovers soon afterwards.
 func TestTenMinutesOfRefusals(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {

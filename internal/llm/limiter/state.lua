@@ -1,13 +1,17 @@
--- The state of one limiter, shared by all workers: an endpoint, a key and a model.
+-- The state of one limiter, shared by all processes: that of an endpoint, a key and a model. The
+-- other scripts begin with this one.
 --
--- KEYS[1]  hash: the state       KEYS[2]  sorted set: calls in flight by the time they are given up for dead
+-- KEYS[1]  hash: the state
+-- KEYS[2]  sorted set: calls in flight, by the time at which they count as lost
 --
--- Two token buckets, one of requests (prefix r) and one of tokens (prefix t). A call that wants to start takes a ticket:
--- its place in both, in the order of arrival. A bucket says how far it has served (…Served) and up to where tickets
--- are given out (…Tail); both count up for ever. A call may start when both have served its ticket. Rates can
--- change at any time, and every waiter's time with them. A state that is missing begins with empty buckets.
+-- There are two token buckets, one of requests (prefix r) and one of tokens (prefix t). A call
+-- takes a ticket: its place in both buckets, in the order of arrival. A bucket knows up to which
+-- place it has served (…Served) and up to which place tickets are issued (…Tail). Both numbers
+-- only grow. A call may start when both buckets have served its ticket. A rate can change at any
+-- time, and then the waiting time of every ticket changes. A missing state begins with empty
+-- buckets.
 --
--- All times are Redis' own, in seconds; numbers go in and out as text with all their digits.
+-- All times are in seconds of Redis' clock. Numbers go in and out as text with all digits.
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
@@ -35,39 +39,40 @@ local function save()
   if #changed > 0 then
     redis.call('HSET', KEYS[1], unpack(changed))
   end
-  -- Only to tidy up: nothing rests on it.
+  -- For cleanup only.
   redis.call('EXPIRE', KEYS[1], 86400)
   redis.call('EXPIRE', KEYS[2], 86400)
 end
 
-local AFFIRM = 60      -- a limit that a worker announces holds for so long after its last call
-local ANNOUNCED = 600  -- one that the endpoint announces
-local SAFETY = 0.99    -- of a known limit: arrival times jitter, and fixed windows do not forgive
-local BURST = 0.1      -- seconds' worth that a bucket keeps when nobody asks, and one call at least
-local START = 2        -- seconds in which an unknown rate doubles while it is looked for
+local SET_FOR = 60          -- seconds that a limit set by a process applies after its last call
+local ANNOUNCED_FOR = 600   -- seconds that a limit announced by the endpoint applies
+local SAFETY = 0.99         -- share of a known limit that is used: arrival times jitter
+local BURST = 0.1           -- seconds of its rate that an idle bucket keeps, and at least one call
+local DOUBLING = 2          -- seconds in which an unknown rate doubles (slow start)
 
--- learned is the rate found by refusals, after CUBIC (RFC 9438): it begins a little below the last estimate, is at it after
--- k seconds, and grows faster the longer nothing is refused. Until there is an estimate it doubles (slow start).
+-- learned returns the rate learned from refusals, after CUBIC (RFC 9438). It begins a little
+-- below the last estimate, reaches it after k seconds, and grows faster the longer nothing is
+-- refused. Until there is an estimate it doubles (slow start).
 local function learned(p)
   local rate = s[p .. 'Rate']
   if not rate then return nil end
   local x = math.max(0, now - s[p .. 'RateAt'])
   if s[p .. 'Slow'] == 1 then
-    return rate * 2 ^ math.min(x / START, 40)
+    return rate * 2 ^ math.min(x / DOUBLING, 40)
   end
   return rate * (1 + 0.03 * (x / s[p .. 'K'] - 1) ^ 3)
 end
 
--- known is the limit per second that was set or announced, nil without one.
+-- known returns the limit per second that is set or announced, or nil.
 local function known(p)
   local least = nil
-  local set, announced = s[p .. 'Set'], s[p .. 'Announced']
-  if set and now - s[p .. 'SetAt'] <= AFFIRM then least = set end
-  if announced and now - s[p .. 'AnnouncedAt'] <= ANNOUNCED and (not least or announced < least) then least = announced end
+  local given, announced = s[p .. 'Set'], s[p .. 'Announced']
+  if given and now - s[p .. 'SetAt'] <= SET_FOR then least = given end
+  if announced and now - s[p .. 'AnnouncedAt'] <= ANNOUNCED_FOR and (not least or announced < least) then least = announced end
   return least and least / 60
 end
 
--- rate is what holds now, per second; nil is no limit.
+-- rate returns the rate per second that applies now, or nil without a limit.
 local function rate(p)
   local a, b = known(p), learned(p)
   a = a and a * SAFETY
@@ -75,21 +80,22 @@ local function rate(p)
   return a or b
 end
 
--- When workers set different limits the smallest holds, as long as the one who set it is there.
-local function affirm(p, limit)
+-- set records the limit that a process sets. If processes set different limits, the smallest one
+-- applies while its process makes calls.
+local function set(p, limit)
   if limit <= 0 then return end
   local old = s[p .. 'Set']
-  if not old or limit <= old or now - s[p .. 'SetAt'] > AFFIRM then
+  if not old or limit <= old or now - s[p .. 'SetAt'] > SET_FOR then
     s[p .. 'Set'], s[p .. 'SetAt'] = limit, now
   end
 end
 
--- slack is what a bucket holds for one who asks after nobody has asked for a while.
+-- slack returns what an idle bucket holds.
 local function slack(p, r, charge)
   return math.max(r * BURST, p == 'r' and 1 or charge)
 end
 
--- advance lets the buckets serve up to now. While a pause lasts s.at lies in the future.
+-- advance makes the buckets serve up to now. During a pause, s.at is in the future.
 local function advance()
   local passed = now - s.at
   if passed <= 0 then return end
@@ -104,6 +110,7 @@ local function advance()
   s.at = now
 end
 
+-- inFlight removes the calls that count as lost and returns the number of the others.
 local function inFlight()
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now))
   return redis.call('ZCARD', KEYS[2])

@@ -10,8 +10,8 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// TestReadLimiters: a process without key and endpoint reads what others do.
-func TestReadLimiters(t *testing.T) {
+// TestList: a process without key and endpoint reads the limiters of others.
+func TestList(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		limits := Config{
@@ -91,8 +91,8 @@ func TestReadLimiters(t *testing.T) {
 	})
 }
 
-// TestLearnedLimitsAreRead: what refusals taught is read as what was set is.
-func TestLearnedLimitsAreRead(t *testing.T) {
+// TestLearnedLimitsAreListed: learned limits are listed like those that are set.
+func TestLearnedLimitsAreListed(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 8, Timeout: time.Minute})
@@ -113,9 +113,9 @@ func TestLearnedLimitsAreRead(t *testing.T) {
 	})
 }
 
-// TestUnusedLimitersAreForgotten: after an hour, by the clock of Redis; in the list itself as
-// soon as somebody writes to it.
-func TestUnusedLimitersAreForgotten(t *testing.T) {
+// TestUnusedLimitersAreRemoved: after an hour of Redis time an unused limiter is not listed. The
+// next registration removes it from Redis.
+func TestUnusedLimitersAreRemoved(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		use := func(model string) {
@@ -155,9 +155,8 @@ func TestUnusedLimitersAreForgotten(t *testing.T) {
 	})
 }
 
-// TestLimiterIsNotedRarely: whatever the number of calls, Redis hears of a limiter every ten
-// seconds at the most.
-func TestLimiterIsNotedRarely(t *testing.T) {
+// TestLimiterIsRegisteredRarely: every ten seconds at most, whatever the number of calls.
+func TestLimiterIsRegisteredRarely(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute})
