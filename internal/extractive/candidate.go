@@ -19,7 +19,7 @@ type candidate struct {
 	kind    sentences.Kind
 }
 
-// document is what is known of a text beside its candidates.
+// document is what is known about a text besides its candidates.
 type document struct {
 	title    string
 	language *language
@@ -29,18 +29,18 @@ type document struct {
 	headings bool
 }
 
-// filter decides whether a cleaned sentence can stand in a summary.
+// filter decides whether a cleaned sentence can be part of a summary.
 type filter func(text string, kind sentences.Kind, words int) bool
 
 const (
-	// Bounds on a candidate, in words. A sentence beyond the upper one is mostly a list
-	// or a table that lost its lines.
+	// Bounds on a candidate, in words. A longer sentence is mostly a list or a table without
+	// its lines.
 	fewestWords, mostWords = 6, 100
-	// Bytes of one sentence that are looked at; the rest cannot make it a candidate.
+	// A sentence of more bytes is no candidate.
 	longest = 4096
 )
 
-// readable accepts what reads as a sentence: begun and ended like one, made of words.
+// readable accepts text that begins and ends like a sentence and consists of words.
 func readable(t string, kind sentences.Kind, words int) bool {
 	switch kind {
 	case sentences.Prose, sentences.Item, sentences.Quote:
@@ -70,17 +70,17 @@ func readable(t string, kind sentences.Kind, words int) bool {
 	return false
 }
 
-// makeup counts what a sentence is made of.
-type makeup struct {
-	runes, letters  int // letters with the spaces between words
-	words, capitals int // words of letters, and those of them begun with a capital
+// composition counts the characters and words of a sentence.
+type composition struct {
+	runes, letters  int // letters include the spaces between words
+	words, capitals int // words of letters, and those that begin with a capital
 	single          int // words of one letter
 	separators      int // commas and semicolons
-	brackets        int // opened and not closed
+	brackets        int // opened minus closed
 }
 
-func measure(t string) makeup {
-	var m makeup
+func measure(t string) composition {
+	var m composition
 	long := 0 // letters of the current word
 	for _, r := range t + " " {
 		m.runes++
@@ -112,16 +112,16 @@ func measure(t string) makeup {
 	return m
 }
 
-// anySentence accepts all running text; it serves documents where nothing is readable.
+// anySentence accepts all running text, for documents without a readable sentence.
 func anySentence(_ string, kind sentences.Kind, words int) bool {
 	return words >= 2 && words <= mostWords && (kind == sentences.Prose || kind == sentences.Item || kind == sentences.Quote)
 }
 
-// collect reads the candidates of text and sieves them down to what one round can rank.
+// collect reads the candidates of text and reduces them to those that one round can rank.
 func collect(ctx context.Context, title, text string, accept filter) ([]candidate, *document, error) {
 	doc := &document{title: title, sections: []int{0}}
 	var rounds sieve
-	seen := map[string]bool{} // within a part: what stands there twice counts once
+	seen := map[string]bool{} // within a part, where equal sentences count once
 	n := 0
 	for s := range sentences.All(text) {
 		n++
@@ -156,7 +156,7 @@ func collect(ctx context.Context, title, text string, accept filter) ([]candidat
 	return rounds.finish(doc), doc, ctx.Err()
 }
 
-// heading opens a section, unless the current one has no candidate yet.
+// heading begins a section, unless the current one has no candidate yet.
 func (d *document) heading(s sentences.Sentence) {
 	if d.title == "" && d.total == 0 {
 		d.title = strings.Trim(s.Text, "#=- \n")

@@ -10,8 +10,8 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
-// markup finds what a reader of a summary should not meet. The patterns are compiled
-// on first use and never change.
+// markup finds markup that a summary should not have. The patterns are compiled on first use and
+// never change.
 type markup struct {
 	image, link, tag, note, citation, quoteMark *regexp.Regexp
 }
@@ -32,8 +32,8 @@ var patterns = sync.OnceValue(func() markup { //nolint:gochecknoglobals // compi
 	}
 })
 
-// clean returns the sentence as a reader wants it: on one line, without list and
-// quotation marks, emphasis, links, note numbers and citations in brackets.
+// clean returns the sentence for readers: on one line, without list markers, quote markers,
+// emphasis, links, note numbers and citations in brackets.
 func clean(s sentences.Sentence) string {
 	t := s.Text
 	if s.Kind == sentences.Quote {
@@ -55,7 +55,7 @@ func clean(s sentences.Sentence) string {
 	return strings.Join(strings.Fields(balanceQuotes(t)), " ")
 }
 
-// trimMarker takes off the bullet or number of a list item.
+// trimMarker removes the bullet or number of a list item.
 func trimMarker(t string) string {
 	head, rest, ok := strings.Cut(t, " ")
 	if !ok || utf8.RuneCountInString(head) > 4 || strings.IndexFunc(head, unicode.IsLetter) >= 0 {
@@ -64,7 +64,7 @@ func trimMarker(t string) string {
 	return strings.TrimSpace(rest)
 }
 
-// emphasis takes off asterisks, backquotes and underscores that mark a word.
+// emphasis removes asterisks, backquotes and underscores that mark a word.
 func emphasis(t string) string {
 	if !strings.ContainsAny(t, "*_`") {
 		return t
@@ -87,7 +87,7 @@ func emphasis(t string) string {
 	return b.String()
 }
 
-// balanceQuotes takes off one quotation mark at an end whose partner is in another
+// balanceQuotes removes a quotation mark at an end of t if its counterpart is in another
 // sentence.
 func balanceQuotes(t string) string {
 	for _, q := range []struct{ open, shut string }{{`"`, `"`}, {"“", "”"}, {"«", "»"}, {"„", "“"}} {

@@ -1,10 +1,10 @@
-// Package extractive is the built-in engine: it summarizes a document by picking whole
-// sentences of it, with no network and no model.
+// Package extractive is the extractive engine. It summarizes a document by selecting whole
+// sentences of it, without a network or a model.
 //
-// It owns which sentences are picked and how they are cleaned: LexRank weighted by
-// position in document and section, words of the title and length, under a bound on
-// redundancy. It refuses to own where sentences end (package sentences), chunking for a
-// language model, and anything that would write a word that the document does not have.
+// It owns the selection and cleaning of sentences: LexRank weighted by the position in document
+// and section, by words of the title and by length, with a bound on redundancy. It refuses to
+// own where sentences end (package [sentences]), chunking for a language model, and writing
+// words that the document does not have.
 package extractive
 
 import (
@@ -15,26 +15,27 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
-// Version names the engine within a summary's name. It changes whenever the same
-// document may give another summary.
+// Version is the engine's part of a summary's name. It changes whenever the same document may
+// give another summary.
 const Version = "extractive-1"
 
 const (
-	// Sentences that are ranked against each other at once. LexRank is quadratic, so a
-	// longer document is ranked in parts of this size, whose best go into the next round.
+	// The number of sentences that are ranked together. LexRank is quadratic, so a longer
+	// document is ranked in parts of this size. The best of each part reach the next round.
 	partSize = 600
-	// One in so many sentences of a part reaches the next round; divides partSize.
+	// One in survivors sentences of a part reaches the next round. It divides partSize.
 	survivors = 3
 )
 
-// Summarize returns about words words of text: whole sentences in the order of the
-// document, joined by spaces, never more than a tenth above words unless no sentence is
-// that short. title may be empty. A document that is no longer than asked comes back
-// whole, without headings, tables and code; one without a single usable sentence gives
-// its first words. From a book come some hundred sentences at most, however many words
-// are asked for. The result is empty only when text has no word, and is always the same.
-// Time is linear in the length of text, memory beside it bounded by its headings. It is
-// safe for concurrent use. The only error is that of ctx.
+// Summarize returns about words words of text: whole sentences in document order, joined by
+// spaces. The result has at most a tenth more words, unless every sentence is longer. title may
+// be empty. A document that is not longer than words is returned whole, without headings,
+// tables and code. A document without a usable sentence gives its first words. A book gives at
+// most some hundred sentences, for any number of words. The result is empty only if text has no
+// word, and equal arguments give equal results.
+//
+// Time is linear in the length of text. Memory, besides text, is bounded by the number of
+// headings. Summarize is safe for concurrent use. Its only error is that of ctx.
 func Summarize(ctx context.Context, title, text string, words int) (string, error) {
 	if words <= 0 {
 		return "", nil
@@ -54,10 +55,10 @@ func Summarize(ctx context.Context, title, text string, words int) (string, erro
 	return firstWords(text, words), nil
 }
 
-// wordBytes bounds a word where a text comes back unread: what is longer is data.
+// wordBytes bounds a word of a text that is returned as it is. Longer ones are data.
 const wordBytes = 64
 
-// short returns the whole of a text that has no more words than asked for.
+// short returns a text whole if it has at most words words.
 func short(text string, words int) (string, bool) {
 	if len(text)/wordBytes > words {
 		return "", false
@@ -81,7 +82,7 @@ func short(text string, words int) (string, bool) {
 	return join(parts), true
 }
 
-// firstWords is the last resort for what has no sentences at all.
+// firstWords is the fallback for a text without sentences.
 func firstWords(text string, words int) string {
 	var b strings.Builder
 	for w := range strings.FieldsSeq(text) {
@@ -100,8 +101,7 @@ func firstWords(text string, words int) string {
 	return b.String()
 }
 
-// join sets sentences side by side, with no space behind a full stop of Chinese or
-// Japanese.
+// join joins sentences with spaces, but not after a full stop of Chinese or Japanese.
 func join(parts []string) string {
 	var b strings.Builder
 	for _, p := range parts {

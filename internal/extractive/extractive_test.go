@@ -149,8 +149,8 @@ func TestSummarizeIsAlwaysTheSame(t *testing.T) {
 	wait.Wait()
 }
 
-// A statement that the whole text comes back to is found wherever it stands, in a book
-// of several rounds too.
+// A statement that the whole text repeats is found at any place, also in a book of several
+// rounds.
 func TestSummarizeFindsWhatTheTextIsAbout(t *testing.T) {
 	t.Parallel()
 	const key = "The lighthouse keeper saved the drowning sailors of the wreck."

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// graph holds the sentences as unit vectors of tf-idf weights and the similarity of
-// every two of them, which is their cosine (Erkan and Radev, "LexRank", JAIR 2004).
+// graph holds the sentences as unit vectors of tf-idf weights, and the similarity of each two of
+// them, which is their cosine (Erkan and Radev, "LexRank", JAIR 2004).
 type graph struct {
 	vectors [][]weight // by term
 	edges   [][]edge
@@ -22,8 +22,8 @@ type edge struct {
 	value float64
 }
 
-// noise is the cosine below which two sentences have only common words in common. As in
-// LexRank with a threshold, such pairs are not connected.
+// noise is the cosine below which two sentences share only frequent words. As in LexRank with a
+// threshold, such pairs are not connected.
 const noise = 0.03
 
 // newGraph compares all candidates of one part; the idf is of that part.
@@ -88,7 +88,7 @@ func newGraph(list []candidate, l *language) *graph {
 	return g
 }
 
-// merge sorts a vector by term and adds up what is there twice.
+// merge sorts a vector by term and adds the weights of equal terms.
 func merge(v []weight) []weight {
 	slices.SortFunc(v, func(a, b weight) int { return int(a.term) - int(b.term) })
 	out := v[:0]
@@ -102,10 +102,10 @@ func merge(v []weight) []weight {
 	return out
 }
 
-// centrality is LexRank without restarts: on a symmetric graph the walk along similarities
-// comes to rest in proportion to the sum of a sentence's similarities, so there is
-// nothing to iterate. On papers it is as good as damping 0.85, which gives every cluster
-// the same mass however little the document cares about it. The mean of the result is 1.
+// centrality is LexRank without restarts. On a symmetric graph the stationary distribution of
+// the walk is proportional to the sum of a sentence's similarities, so it needs no iteration. On
+// papers it is as good as damping 0.85, which gives every cluster the same mass, even one of
+// little weight in the document. The mean of the result is 1.
 func (g *graph) centrality() []float64 {
 	out := make([]float64, len(g.edges))
 	total := 0.0
@@ -113,7 +113,7 @@ func (g *graph) centrality() []float64 {
 		for _, e := range row {
 			out[i] += e.value
 		}
-		out[i] += noise // nothing is worth nothing
+		out[i] += noise // so that no sentence has 0
 		total += out[i]
 	}
 	for i := range out {

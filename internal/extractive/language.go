@@ -6,19 +6,19 @@ import (
 	"sync"
 )
 
-// The lists are written for this engine: words too common to tell what a text is about,
-// words that refer back when they open a sentence, and names of figures and the like.
+// The lists were written for this engine: words that are too common to show the subject of a
+// text, words that refer back at the beginning of a sentence, and names of figures and tables.
 //
 //go:embed languages/*.txt
 var languageFiles embed.FS
 
-// language holds the words of one language that carry no content of their own.
+// language holds the words of one language that have no content of their own.
 type language struct {
 	name                     string
 	stop, backward, pointers map[string]bool
 }
 
-// languages reads the embedded files once; they are only read afterwards.
+// languages parses the embedded files once. The result is not changed afterwards.
 var languages = sync.OnceValue(func() []*language { //nolint:gochecknoglobals // read once, never changed
 	files, err := languageFiles.ReadDir("languages")
 	if err != nil {
@@ -45,10 +45,10 @@ var languages = sync.OnceValue(func() []*language { //nolint:gochecknoglobals //
 	return out
 })
 
-// detect returns the language whose stop words are most frequent in the text of list,
-// and one without words when no language has one word in eight.
+// detect returns the language whose stop words are most frequent in list. If no language has at
+// least one word in eight, it returns a language without words.
 func detect(list []candidate) *language {
-	const enough = 4000 // words looked at
+	const enough = 4000 // words to read
 	known := languages()
 	hits := make([]int, len(known))
 	total := 0

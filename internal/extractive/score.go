@@ -10,34 +10,33 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
-// What stands near a boundary of the document or of a section counts more, as in HipoRank
-// (Dong et al., EACL 2021); the title's words are Edmundson's cue of 1969.
-// The weights below were found on one half of 200 scientific papers and lie on a broad
-// plateau; test/quality measures them on the other half (see its RESULTS.md).
+// Sentences near a boundary of the document or of a section count more, as in HipoRank (Dong et
+// al., EACL 2021). Words of the title are a cue of Edmundson (1969). The weights below were tuned
+// on one half of 200 scientific papers and lie on a broad plateau. test/quality measures them on
+// the other half (see its RESULTS.md).
 const (
 	zoneBoost      = 1.0 // added to 1 in the opening and the closing of the document
 	edgeBoost      = 0.5 // added to 1 at the first and the last sentence of a section
-	edgeWidth      = 3.0 // sentences after which that has fallen to 1/e
+	edgeWidth      = 3.0 // sentences after which the boost has fallen to 1/e
 	leadBoost      = 2.0 // added to 1 at the first sentence of a document without headings
 	titleBoost     = 1.0 // added to 1 for all of the title's words
-	itemPenalty    = 0.7 // list items lean on what introduces them
-	quotePenalty   = 0.4 // quoted text is another's
-	pointerPenalty = 0.5 // "Table 3" cannot be seen in a summary
-	shortest       = 10  // words; below, a sentence counts in proportion to its length
-	longish        = 30  // words; beyond, in inverse proportion
+	itemPenalty    = 0.7 // list items depend on their introduction
+	quotePenalty   = 0.4 // quoted text is by someone else
+	pointerPenalty = 0.5 // a summary does not show "Table 3"
+	shortest       = 10  // words; a shorter sentence counts in proportion to its length
+	longish        = 30  // words; a longer one counts in inverse proportion
 
-	// The opening runs to the end of the section that holds the point openingAt of the
-	// document, but not past openingMost; the closing likewise from the end. Sections
-	// of fewer than realSection sentences behind it are thanks and notices.
+	// The opening ends with the section that contains the point openingAt of the document, but
+	// not after openingMost. The closing is found in the same way from the end. Sections of
+	// fewer than realSection sentences after it are acknowledgements and notices.
 	openingAt, openingMost = 0.05, 0.3
 	closingAt, closingMost = 0.02, 0.2
 	realSection            = 3
 	afterPenalty           = 0.3
 )
 
-// scores ranks the candidates: centrality times what their place, their words and their
-// length say. Position in the document counts only in the last round, when all of it
-// has been read.
+// scores rates the candidates: centrality times factors for place, words and length. The
+// position in the document counts only in the last round, when the whole document is known.
 func (d *document) scores(list []candidate, g *graph, last bool) []float64 {
 	out := g.centrality()
 	title := map[string]bool{}
@@ -48,12 +47,13 @@ func (d *document) scores(list []candidate, g *graph, last bool) []float64 {
 	if last {
 		opening, closing, end = d.zones()
 	}
-	boost := zoneBoost * min(1, partSize/float64(max(1, d.total))) // a book's opening says less of the whole
+	// The opening of a book covers less of the whole.
+	boost := zoneBoost * min(1, partSize/float64(max(1, d.total)))
 	for i, c := range list {
 		x := out[i]
 		if last {
 			switch at := d.before[c.section] + c.place; {
-			case !d.headings: // news and mail: the first sentences, and no conclusion
+			case !d.headings: // news and mail: the first sentences count, and there is no conclusion
 				x *= 1 + leadBoost*math.Exp(-float64(c.place)/edgeWidth)
 			case at >= end:
 				x *= afterPenalty
@@ -76,8 +76,8 @@ func (d *document) scores(list []candidate, g *graph, last bool) []float64 {
 	return out
 }
 
-// zones returns, counted in candidates, where the opening ends, where the closing
-// begins and where it ends.
+// zones returns the end of the opening and the begin and end of the closing, counted in
+// candidates.
 func (d *document) zones() (opening, closing, end int) {
 	n := d.total
 	end = n
@@ -129,7 +129,7 @@ func length(words int) float64 {
 	return min(1, float64(words)/shortest) * min(1, longish/float64(words))
 }
 
-// ranking returns the indices of scores from the highest; equals stay in order.
+// ranking returns the indices of scores from the highest on. Equal scores keep their order.
 func ranking(scores []float64) []int {
 	order := make([]int, len(scores))
 	for i := range order {

@@ -1,9 +1,8 @@
 package extractive
 
-// sieve thins out a stream of candidates in rounds. Candidates at index k have been
-// through k rounds; whenever partSize of them are there, they are ranked and the best
-// go on to k+1. So it never holds more than partSize candidates a round, and time is
-// linear in their number.
+// sieve reduces a stream of candidates in rounds. Candidates at index k have passed k rounds.
+// Whenever there are partSize of them, they are ranked, and the best move to k+1. A round
+// therefore holds at most partSize candidates, and time is linear in their number.
 type sieve [][]candidate
 
 func (s *sieve) add(d *document, c candidate) {
@@ -21,8 +20,8 @@ func (s *sieve) add(d *document, c candidate) {
 	}
 }
 
-// finish returns what is left, in order. The tail of the document, which has been
-// through fewer rounds, is put through as many as the rest.
+// finish returns the remaining candidates in order. Those of the end of the document, which have
+// passed fewer rounds, first pass as many as the others.
 func (s *sieve) finish(d *document) []candidate {
 	if len(*s) == 0 {
 		return nil
@@ -42,7 +41,7 @@ func (s *sieve) finish(d *document) []candidate {
 	return list
 }
 
-// best returns the best candidates of a part in order, one in survivors.
+// best returns the best of a part, one in survivors, in document order.
 func (d *document) best(part []candidate) []candidate {
 	if len(part) == 0 {
 		return nil

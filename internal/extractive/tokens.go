@@ -7,17 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// A word is told from another by its first letters: what inflection changes is mostly
-// behind them. On papers in English no stemmer did better than this.
+// stem is the number of letters that distinguish words. Inflection mostly changes later letters.
+// On English papers no stemmer did better.
 const stem = 8
 
-// ideograph reports whether r belongs to a script that sets no space between words.
+// ideograph reports whether r belongs to a script without spaces between words.
 func ideograph(r rune) bool {
 	return r >= 0x2E80 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
 }
 
 // tokens yields the words of s in lower case: runs of letters and digits, and pairs of
-// neighbours in scripts without spaces.
+// neighbouring characters in scripts without spaces.
 func tokens(s string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		start := -1
@@ -45,7 +45,7 @@ func tokens(s string) iter.Seq[string] {
 	}
 }
 
-// terms yields what of s is worth comparing: no stop words, no single letters.
+// terms yields the stems of s without stop words and single letters.
 func terms(s string, l *language) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for w := range tokens(s) {
@@ -69,7 +69,7 @@ func terms(s string, l *language) iter.Seq[string] {
 	}
 }
 
-// count returns the number of words of s; two ideographs count as a word.
+// count returns the number of words of s. Two ideographs count as one word.
 func count(s string) int {
 	n, wide, in := 0, 0, false
 	for _, r := range s {

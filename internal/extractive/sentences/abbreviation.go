@@ -1,10 +1,10 @@
 package sentences
 
-// The lists are switches so that they are constant, and one list serves all languages:
-// a clash between two of them is rarer than a document in two languages.
+// The lists are switches so that they are constant. One list serves all languages, because a
+// conflict between two languages is rarer than a document in two languages.
 
-// isTitle lists, in lower case, what stands before a name or an explanation and so
-// never ends a sentence.
+// isTitle lists, in lower case, abbreviations before a name or an explanation. They never end a
+// sentence.
 func isTitle(s string) bool {
 	switch s {
 	case "mr", "mrs", "ms", "messrs", "mme", "mmes", "mlle", "dr", "drs", "prof", "rev", "hon", "gen", "col",
@@ -20,7 +20,7 @@ func isTitle(s string) bool {
 	return false
 }
 
-// isReference lists what stands before a number.
+// isReference lists abbreviations before a number.
 func isReference(s string) bool {
 	switch s {
 	case "fig", "figs", "tab", "sec", "sect", "ch", "chap", "eq", "eqs", "eqn", "thm", "prop", "def", "no", "nos", "nr", "núm", "num", "nº", "n", "vol", "vols",
@@ -32,7 +32,7 @@ func isReference(s string) bool {
 	return false
 }
 
-// isAbbreviation lists what may stand anywhere, at the end of a sentence too.
+// isAbbreviation lists abbreviations at any place, also at the end of a sentence.
 func isAbbreviation(s string) bool {
 	switch s {
 	case "etc", "al", "inc", "ltd", "co", "corp", "bros", "dept", "est", "jr", "esq", "univ", "assn", "ave", "blvd", "rd", "govt", "intl",
@@ -44,8 +44,8 @@ func isAbbreviation(s string) bool {
 	return false
 }
 
-// isStarter lists capitalised function words: after an abbreviation they show that
-// a new sentence began (the frequent sentence starters of Kiss and Strunk 2006).
+// isStarter lists capitalised function words. After an abbreviation they show that a new
+// sentence begins (the frequent sentence starters of Kiss and Strunk 2006).
 func isStarter(s string) bool {
 	switch s {
 	case "The", "This", "That", "These", "Those", "There", "Then", "They", "Their", "It", "Its", "In", "If", "We", "Our", "He", "His", "She", "Her", "I", "You",

@@ -7,23 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// block is a stretch of whole lines that one sentence never leaves.
+// block is a group of whole lines. A sentence is always within one block.
 type block struct {
 	start, end int
 	kind       Kind
 	level      int
-	breaks     []int // offsets of lines that do not continue the one before
+	breaks     []int // offsets of lines that do not continue the previous one
 }
 
-// line is a line without its end; next is where the following one starts.
+// line is a line without its line end; next is the start of the following one.
 type line struct{ start, end, next int }
 
 const (
-	// A line this long was not wrapped by hand or by an editor, so its end is meant.
+	// A line this long was not wrapped by a person or an editor, so its end is intended.
 	unwrapped = 200
-	// Longest line that is taken for a heading by its look alone, in bytes and words.
+	// The longest line that counts as a heading by its look alone, in bytes and words.
 	headingBytes, headingWords = 100, 14
-	// Prose is wrapped at this width or more; narrower lines are a list or an address.
+	// Prose is wrapped at this width or more. Narrower lines are a list or an address.
 	narrow = 40
 )
 
@@ -97,7 +97,7 @@ func blocks(text string) iter.Seq[block] {
 	}
 }
 
-// paragraph closes the block made of lines.
+// paragraph makes a block of lines.
 func paragraph(text string, lines []line, kind Kind, alone bool) block {
 	b := block{start: lines[0].start, end: lines[len(lines)-1].end, kind: kind}
 	if len(lines) == 1 {
@@ -118,8 +118,8 @@ func paragraph(text string, lines []line, kind Kind, alone bool) block {
 	return b
 }
 
-// hardBreak reports whether the end of a line was meant: the next one starts afresh
-// although its first word would have had room. An editor that wraps fills the line.
+// hardBreak reports whether the end of a line was intended: the next line begins with a capital
+// or a digit although its first word would have fitted. An editor that wraps fills the line.
 func hardBreak(prev, next string, width int) bool {
 	prev, next = strings.TrimRight(prev, " \t\r"), strings.TrimLeft(next, " \t>")
 	r := firstRune(next)
@@ -195,7 +195,7 @@ func setextLevel(s string) int {
 	return 0
 }
 
-// tableRow recognises Markdown rows, and columns set with tabs or runs of spaces.
+// tableRow recognises Markdown rows, and columns separated by tabs or runs of spaces.
 func tableRow(s string) bool {
 	if s[0] == '|' && strings.Count(s, "|") > 1 || strings.Count(s, " | ") > 1 || strings.Count(s, "\t") > 1 {
 		return true
@@ -218,7 +218,7 @@ func tableRow(s string) bool {
 	return gaps >= 2
 }
 
-// itemMarker returns the length of the marker that makes a line a list item, else 0.
+// itemMarker returns the length of a list item's marker, else 0.
 func itemMarker(s string) int {
 	r, n := utf8.DecodeRuneInString(s)
 	switch {
@@ -240,14 +240,14 @@ func itemMarker(s string) int {
 	return n + 1
 }
 
-// interrupts follows CommonMark: within a paragraph only a bullet or the number one
-// opens a list, since wrapped prose may have any other number at the start of a line.
+// interrupts follows CommonMark: within a paragraph only a bullet or the number 1 begins a list,
+// because wrapped prose may have any other number at the start of a line.
 func interrupts(s string) bool {
 	return s[0] < '0' || s[0] > '9' || strings.HasPrefix(s, "1.") || strings.HasPrefix(s, "1)")
 }
 
-// headingLook reports whether a line that stands alone looks like a heading: short,
-// begun with a capital or a number, and not ended like a sentence.
+// headingLook reports whether a single line looks like a heading: it is short, begins with a
+// capital or a number, and does not end like a sentence.
 func headingLook(s string) bool {
 	if len(s) > headingBytes || len(strings.Fields(s)) > headingWords {
 		return false

@@ -10,11 +10,11 @@ import (
 const (
 	closers = "\"'”’»›)]}*_`“‘" // “ and ‘ close a German quotation
 	openers = "\"'“‘«‹([{*_`„‚¿¡—–-"
-	// How far a decision looks back or ahead, in bytes: it keeps the whole linear.
+	// How far a decision looks back or ahead, in bytes. The bound keeps time linear.
 	window = 48
 )
 
-// ends yields the offset behind every sentence of text[start:end], the last one too.
+// ends yields the offset after every sentence of text[start:end].
 func ends(text string, start, end int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		first := start // of the current sentence
@@ -31,7 +31,7 @@ func ends(text string, start, end int) iter.Seq[int] {
 				if k := frenchQuote(text[i:end]); k > 0 {
 					i += k
 				}
-				if i < end && text[i] == '[' { // a note's number set tight: "…ended.[12] The"
+				if i < end && text[i] == '[' { // a note's number without a space: "…ended.[12] The"
 					i = skipNote(text, i, end)
 				}
 				if i < end && !breaks(text, first, stop, i, end, mark) {
@@ -56,7 +56,7 @@ func ends(text string, start, end int) iter.Seq[int] {
 // after is where the marks and closing quotes end.
 func breaks(text string, first, stop, after, end int, mark string) bool {
 	if r, _ := utf8.DecodeRuneInString(text[after:end]); !unicode.IsSpace(r) {
-		// Chinese and Japanese set no space, Latin script always does.
+		// Chinese and Japanese have no space here, Latin script always has.
 		return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
 	}
 	next := word(text[after:min(end, after+window)])
@@ -105,7 +105,7 @@ func breaks(text string, first, stop, after, end int, mark string) bool {
 	return true
 }
 
-// skip passes over any of set.
+// skip returns the offset after all characters of set at i.
 func skip(text string, i, end int, set string) int {
 	for i < end {
 		r, n := utf8.DecodeRuneInString(text[i:end])
@@ -117,7 +117,7 @@ func skip(text string, i, end int, set string) int {
 	return i
 }
 
-// frenchQuote returns the length of a closing guillemet set off by a space, else 0.
+// frenchQuote returns the length of a closing guillemet after a space, else 0.
 func frenchQuote(s string) int {
 	r, n := utf8.DecodeRuneInString(s)
 	if !unicode.IsSpace(r) || !strings.HasPrefix(s[n:], "»") {
@@ -162,7 +162,7 @@ func enumerates(s string) bool {
 		strings.Trim(s, "IVXLC") == "" || strings.Trim(s, "ivxlc") == ""
 }
 
-// initials reports whether s is a capital, or letters with full stops between: J, U.S, e.g.
+// initials reports whether s is a capital, or letters with full stops between them: J, U.S, e.g.
 func initials(s string) bool {
 	parts := strings.Split(s, ".")
 	for i, p := range parts {
@@ -174,7 +174,7 @@ func initials(s string) bool {
 	return true
 }
 
-// label reports whether s, at the start of a sentence, names what a number follows.
+// label reports whether s, at the start of a sentence, is a label before a number, such as Exp.
 func label(s string) bool {
 	return len(s) <= 12 && strings.HasSuffix(strings.TrimRight(s, closers), ".") && !strings.ContainsRune(s, ' ')
 }

@@ -1,10 +1,9 @@
-// Package sentences finds the sentences of a text and the structure they stand in.
+// Package sentences finds the sentences of a text and their structure.
 //
-// It owns the offsets of sentences, paragraphs, headings, list items, quotes, tables
-// and code in plain text and Markdown, in English, German, French, Spanish, Italian,
-// Portuguese, Dutch, Swedish, Danish, Norwegian and Polish, with full stops of other
-// scripts as a fallback. It refuses to own what a sentence means or whether it is
-// worth keeping: nothing is dropped and nothing is rewritten.
+// It owns the offsets of sentences, paragraphs, headings, list items, quotes, tables and code in
+// plain text and Markdown, in English, German, French, Spanish, Italian, Portuguese, Dutch,
+// Swedish, Danish, Norwegian and Polish, with full stops of other scripts as a fallback. It
+// refuses to own the meaning and value of a sentence: it drops and rewrites nothing.
 package sentences
 
 import (
@@ -15,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// Kind says what sort of block a sentence stands in.
+// Kind is the kind of block that contains a sentence.
 type Kind uint8
 
 // The kinds of blocks.
@@ -28,23 +27,22 @@ const (
 	Code                // a whole block of fenced code
 )
 
-// Sentence is a stretch of a text that reads on its own.
+// Sentence is a sentence of a text, or another unit such as a heading or a table row.
 type Sentence struct {
 	Text       string // text[Start:End], markup included, no space at either end
 	Start, End int    // byte offsets into the text
 	Paragraph  int    // counts blocks from 0; a heading, an item and a table are blocks of their own
 	Heading    bool   // the same as Kind == Heading, whose depth is Level
 	Kind       Kind
-	Level      int // depth of a heading: 1 to 6 as marked, 7 when only its look says so; else 0
+	Level      int // depth of a heading: 1 to 6 if marked, 7 if recognized by its look; else 0
 }
 
-// Split returns the sentences of text in order. They do not overlap and every
-// character that is not space belongs to exactly one. Any byte string is accepted.
-// Time and memory are linear in the length of text; the sentences share its memory.
+// Split returns the sentences of text in order. They do not overlap, and every character other
+// than space belongs to exactly one. Split accepts any bytes. Time and memory are linear in the
+// length of text. The sentences share its memory.
 func Split(text string) []Sentence { return slices.Collect(All(text)) }
 
-// All yields what Split returns, one by one, for texts whose sentences should not all
-// be held in memory.
+// All yields the sentences that [Split] returns, without holding all of them in memory.
 func All(text string) iter.Seq[Sentence] {
 	return func(yield func(Sentence) bool) {
 		n := 0
@@ -99,13 +97,13 @@ func sentence(text string, start, end int, b block, paragraph int) (Sentence, bo
 
 // Section is a run of sentences under one heading.
 type Section struct {
-	Heading     int // index of the heading's sentence, -1 for what precedes the first one
+	Heading     int // index of the heading's sentence, -1 before the first heading
 	Level       int // of the heading, 0 without one
 	First, Last int // sentences[First:Last] is the body, without the heading
 }
 
-// Sections cuts the sentences of one text at its headings. Headings that follow each
-// other give sections with an empty body. The result is empty only for no sentences.
+// Sections divides the sentences of one text at its headings. Consecutive headings give sections
+// with an empty body. The result is empty only if there are no sentences.
 func Sections(list []Sentence) []Section {
 	if len(list) == 0 {
 		return nil

@@ -18,7 +18,7 @@ func texts(list []sentences.Sentence) []string {
 	return out
 }
 
-// A bar in a text marks where a sentence ends.
+// A bar in a text marks the end of a sentence.
 func TestSplitEndsSentencesWhereAReaderDoes(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
