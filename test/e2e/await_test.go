@@ -8,13 +8,15 @@ import (
 	"time"
 )
 
-// patience bounds every wait that is not itself measured. It is for a loaded machine; nothing waits for it when all is well.
+// patience bounds every wait that is not itself measured. It is long enough for a loaded
+// machine; a passing test never waits that long.
 const patience = 3 * time.Minute
 
-// background is for what has to work when the test's own context has ended.
+// background returns a context for actions after the test's own context has ended.
 func background() context.Context { return context.Background() }
 
-// await waits until a condition, which says what it lacks, is met. A component of the cluster that has ended ends the test too.
+// await waits until a condition is met. met returns an error that says what is missing. A
+// component of the cluster that has ended ends the test too.
 func await(t *testing.T, what string, within time.Duration, met func() error) {
 	t.Helper()
 	deadline := time.NewTimer(within)

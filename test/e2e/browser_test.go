@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A person looks at the queue in a browser: behind the password, and nothing can be changed there.
+// A user views the queue in a browser: a password is needed, and nothing can be changed there.
 func TestQueueInTheBrowser(t *testing.T) {
 	t.Parallel()
 	const documents = 20
@@ -46,7 +46,7 @@ func TestQueueInTheBrowser(t *testing.T) {
 		}
 	}
 
-	browser := openBrowser(t, "anybody", token)
+	browser := openBrowser(t, "anyone", token)
 	if text := browser.read(pages+"/", "documents"); strings.Contains(text, "sign in") {
 		t.Errorf("the overview says %q", text)
 	}
@@ -59,7 +59,7 @@ func TestQueueInTheBrowser(t *testing.T) {
 	}
 }
 
-// browser is a Chromium that answers every question for a password.
+// browser is a Chromium that answers every password prompt.
 type browser struct {
 	t   *testing.T
 	ctx context.Context
@@ -76,7 +76,8 @@ func openBrowser(t *testing.T, user, password string) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	// The handler may not wait for the browser, which waits for it. A request that cannot be answered is one of a page that is gone.
+	// The handler must not wait for the browser, which waits for it. A request that cannot be
+	// answered belongs to a page that is gone.
 	err := chromedp.Listen(ctx, func(event any) {
 		switch event := event.(type) {
 		case *fetch.EventRequestPaused:

@@ -27,7 +27,7 @@ type bucket struct {
 	t       *testing.T
 	address string
 	backend *s3mem.Backend
-	lists   atomic.Int64 // that were asked for
+	lists   atomic.Int64 // requested objects
 	held    atomic.Pointer[heldList]
 }
 
@@ -53,9 +53,9 @@ func newBucket(t *testing.T) *bucket {
 	return b
 }
 
-// heldList is a list that waits until it is released.
+// heldList is a list request that waits until it is released.
 type heldList struct {
-	number           int64 // of the bucket's lists, from 1
+	number           int64 // number of the list request, from 1
 	reached, release chan struct{}
 }
 
@@ -67,8 +67,9 @@ func (h *heldList) of() int64 {
 	return h.number
 }
 
-// holdPlan holds the first planner at its list of the documents, with its lock taken: the list before, of one document, only shows that
-// the source can be read. reached is closed when it is there; release lets it go on.
+// holdPlan holds the first planner at its list of the documents, while it has its planning
+// lease. An earlier list, of one document, only checks that the source is readable. reached is
+// closed at that point; release lets the planner continue.
 func (b *bucket) holdPlan() (reached <-chan struct{}, release func()) {
 	h := &heldList{number: b.lists.Load() + 2, reached: make(chan struct{}), release: make(chan struct{})}
 	b.held.Store(h)
@@ -85,7 +86,7 @@ func (b *bucket) put(key string, data []byte) {
 	}
 }
 
-// notes stores the notes first to last-1 below a prefix, an object each.
+// notes stores the notes first to last-1 below a prefix, one object each.
 func (b *bucket) notes(prefix string, first, last int) {
 	b.t.Helper()
 	for n := first; n < last; n++ {
@@ -93,22 +94,23 @@ func (b *bucket) notes(prefix string, first, last int) {
 	}
 }
 
-// url is the source of all that begins with a prefix.
+// url returns the source with all objects of a prefix.
 func (b *bucket) url(prefix string) string {
 	return fmt.Sprintf("s3://%s/%s?region=us-east-1&use_path_style=true&endpoint=%s", bucketName, prefix, url.QueryEscape(b.address))
 }
 
-// note is a short document, each number's another one.
+// note returns a short document, a different one for each number.
 func note(n int) string {
 	return fmt.Sprintf(`Log of the lock-keeper, page %[1]d
 
 Barge %[1]d passed the lower gate at %[2]d minutes past nine with a load of %[3]d tons of gravel for the new embankment. The
-water stood %[4]d centimetres above the mark. The keeper noted that the left paddle still leaks, and that the repair which
+water was %[4]d centimetres above the mark. The keeper noted that the left paddle still leaks, and that the repair which
 was promised for spring has not been begun. Page %[1]d was copied to the office of the canal company the same evening.
 `, n, n%60, n%90+20, n%170)
 }
 
-// serve serves a handler at the node's address, where pods and the test reach it, and returns its URL.
+// serve serves a handler at the node's address, which pods and the test reach, and returns its
+// URL.
 func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(cluster.NodeIP, "0"))
@@ -118,7 +120,8 @@ func serve(t *testing.T, handler http.Handler) string {
 	server := httptest.NewUnstartedServer(handler)
 	server.Listener.Close()
 	server.Listener = listener
-	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of clients that are killed on purpose
+	// Of clients that are killed on purpose.
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.Start()
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)

@@ -16,7 +16,7 @@ import (
 	"github.com/gistmill/gistmill/test/e2e/cluster"
 )
 
-// The tests here stop what all share, so they run alone.
+// The tests in this file stop shared components, so they run alone.
 
 // stopped stops a component until start is called, or the test ends.
 func stopped(t *testing.T, c *cluster.Component) (start func()) {
@@ -38,7 +38,8 @@ func stopped(t *testing.T, c *cluster.Component) (start func()) {
 	return start
 }
 
-// KEDA's operator is away while a run is worked on and more comes: running workers go on, and it scales when it is back.
+// KEDA's operator is down while a run is in progress and more work arrives. Running workers
+// continue, and KEDA scales when it is back.
 func TestOperatorRestarted(t *testing.T) {
 	const first, second = 20, 40
 	s := newSite(t, slow)
@@ -59,10 +60,10 @@ func TestOperatorRestarted(t *testing.T) {
 	s.exactly(all)
 }
 
-// The controller-manager is away for several periods of a schedule. What the alert of missing runs looks at tells so, although no event
-// does. When it is back there is one run that catches up.
+// The controller-manager is down for several periods of a schedule. The series of the alert on
+// missing runs shows it, although there is no event. Afterwards one run catches up.
 func TestMissedSchedules(t *testing.T) {
-	const periods, tooOld = 2, 90 * time.Second // as one would set the alert for a schedule of every minute
+	const periods, tooOld = 2, 90 * time.Second // suitable for a schedule of every minute
 	s := newSite(t, nil)
 	s.bucket.notes("in/", 0, 10)
 	s.install(values{"schedules": []values{{"name": "papers", "source": s.bucket.url("in/"), "schedule": "* * * * *"}}})
@@ -77,7 +78,7 @@ func TestMissedSchedules(t *testing.T) {
 	s.awaitComplete(s.record.workers)
 	start := stopped(t, shared.cluster.Controllers)
 	before := s.record.enqueues()
-	// The back of a minute, so that none is due between the catch-up and the look at it.
+	// The second half of a minute, so that no run is due between the catch-up and the check.
 	missed := time.NewTimer(time.Until(time.Now().Truncate(time.Minute).Add(periods*time.Minute + 5*time.Second)))
 	<-missed.C
 	if age := s.sinceEnqueue(); age <= tooOld {
@@ -111,7 +112,8 @@ func TestMissedSchedules(t *testing.T) {
 	}
 }
 
-// sinceEnqueue is what the alert on missing runs looks at: the time since the last enqueue that succeeded, by the server's metrics.
+// sinceEnqueue returns the expression of the alert on missing runs: the time since the last
+// successful enqueue, by the server's metrics.
 func (s *site) sinceEnqueue() time.Duration {
 	s.t.Helper()
 	const name = "gistmill_last_enqueue_timestamp_seconds"

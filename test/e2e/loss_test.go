@@ -18,13 +18,15 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// recovery is within what time what a dead worker held has to be finished, from zero workers too.
+// recovery bounds the time until the work of a dead worker is finished, also from zero workers.
 const recovery = 90 * time.Second
 
-// inFlight is how many calls a dead worker may have been at, which are paid for again.
+// inFlight is the number of calls that a dead worker may have had in flight, which are paid for
+// again.
 const inFlight = 4
 
-// A document waits for its next attempt, all workers have ended, and when it is due one is made for it without a new enqueue.
+// A document waits for its next attempt and all workers have exited. When it is due, a worker
+// starts without a new enqueue.
 func TestDueRetryFromZeroWorkers(t *testing.T) {
 	t.Parallel()
 	const documents = 8
@@ -63,7 +65,7 @@ func TestDueRetryFromZeroWorkers(t *testing.T) {
 	s.awaitComplete(s.record.workers)
 }
 
-// The only worker dies by SIGKILL, as for want of memory; what it held is finished in time.
+// SIGKILL ends the only worker, as an OOM kill does. Its work is finished in time.
 func TestOnlyWorkerKilled(t *testing.T) {
 	t.Parallel()
 	const documents = 20
@@ -84,7 +86,8 @@ func TestOnlyWorkerKilled(t *testing.T) {
 	s.awaitComplete(s.record.workers)
 }
 
-// kill kills all processes of a pod's container. They are visible here, for the pods' process namespaces lie in ours.
+// kill kills all processes of a pod's container. They are visible here, since the pods' process
+// namespaces are inside ours.
 func kill(t *testing.T, pod podRecord) {
 	t.Helper()
 	killed := 0
@@ -95,7 +98,7 @@ func kill(t *testing.T, pod podRecord) {
 	for _, name := range groups {
 		b, err := os.ReadFile(name)
 		if err != nil || !strings.Contains(string(b), "pod"+string(pod.UID)) {
-			continue // it has ended, or is of another pod
+			continue // it has ended, or belongs to another pod
 		}
 		command, err := os.ReadFile(filepath.Join(filepath.Dir(name), "cmdline"))
 		if err != nil || !strings.HasPrefix(string(command), "/gistmill") {
@@ -115,7 +118,7 @@ func kill(t *testing.T, pod podRecord) {
 	}
 }
 
-// A worker's pod is deleted, then a worker's Job: what they held is worked on by others.
+// A worker's pod is deleted, then a worker's Job: other workers take over their documents.
 func TestPodAndJobDeleted(t *testing.T) {
 	t.Parallel()
 	const documents = 40
@@ -149,7 +152,8 @@ func TestPodAndJobDeleted(t *testing.T) {
 	s.awaitComplete(s.record.workers)
 }
 
-// An upgrade of the release in the middle of a run changes the ScaledJob and deletes no Job that runs.
+// An upgrade of the release in the middle of a run changes the ScaledJob and deletes no running
+// Job.
 func TestUpgradeInMidRun(t *testing.T) {
 	t.Parallel()
 	const documents = 40
@@ -201,8 +205,8 @@ func TestRedisRestartedAndFlushed(t *testing.T) {
 	s.awaitComplete(s.record.workers)
 }
 
-// One of two servers is gone and nobody notices. Both are gone: workers that run end their work, and no new ones start; with the
-// fallback trigger new ones do.
+// One of two servers is down without effect. When both are down, running workers finish and no
+// new ones start; with the fallback trigger new ones do.
 func TestServersGone(t *testing.T) {
 	t.Parallel()
 	const burst = 20

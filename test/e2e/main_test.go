@@ -1,11 +1,12 @@
 //go:build e2e
 
-// Package e2e runs gistmill on a whole real Kubernetes with KEDA, as its users do: the chart installed by Helm, a real Redis and a
-// real PostgreSQL, documents in a bucket, the project's fake endpoint. README.md says how it works.
+// Package e2e runs gistmill on a whole real Kubernetes with KEDA, as users do: the chart
+// installed by Helm, a real Redis and a real PostgreSQL, documents in a bucket, the project's
+// fake endpoint. README.md explains how it works.
 //
-// It owns what only a cluster can show: that the right number of Jobs is made at the right time, and that nothing is lost when
-// Kubernetes, KEDA, Redis or a pod goes away. It refuses to own what processes alone show (test/integration), and what
-// the chart's templates render (deploy/chart).
+// It owns behaviour that only a cluster shows: that the right number of Jobs starts at the
+// right time, and that nothing is lost when Kubernetes, KEDA, Redis or a pod fails. Processes
+// alone are tested in test/integration, and the chart's templates in deploy/chart.
 package e2e
 
 import (
@@ -25,25 +26,26 @@ import (
 	"github.com/gistmill/gistmill/test/program"
 )
 
-// atOnce is how many tests run side by side: most of the time they wait for a poll, a lease or a pod.
+// atOnce is the number of tests that run at once: most of the time they wait for a poll, a
+// lease or a pod.
 const atOnce = "3"
 
-// image is what pods run, built from this repository.
+// image is the pods' image, built from this repository.
 const image = "docker.io/local/gistmill:e2e"
 
-// chart is the one under test.
+// chart is the chart under test.
 var chart = filepath.Join("..", "..", "deploy", "chart", "gistmill")
 
-// model is the name that the fake endpoint is asked for.
+// model is the model name for the fake endpoint.
 const model = "gpt-4o-mini"
 
-// suite is what all tests share.
+// suite is shared by all tests.
 type suite struct {
 	cluster  *cluster.Cluster
 	binary   string // the program under test
 	postgres *postgres
 	client   kubernetes.Interface
-	objects  dynamic.Interface // for what has no typed client here
+	objects  dynamic.Interface // for resources without a typed client here
 }
 
 var shared suite
@@ -87,7 +89,7 @@ func build(ctx context.Context) (*cluster.Binaries, error) {
 
 func runTests(m *testing.M, dir string) (int, error) {
 	ctx := context.Background()
-	binaries, err := build(ctx) // all is in the cache by now
+	binaries, err := build(ctx) // everything is in the cache by now
 	if err != nil {
 		return 1, err
 	}

@@ -18,10 +18,11 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// scaledJobLabel is on what KEDA makes.
+// scaledJobLabel is a label of KEDA's Jobs.
 const scaledJobLabel = "scaledjob.keda.sh/name"
 
-// record knows every Job and pod that was ever made in a namespace, also those that are deleted again. It is safe for concurrent use.
+// record holds every Job and pod that was ever created in a namespace, also deleted ones. It is
+// safe for concurrent use.
 type record struct {
 	mu   sync.Mutex
 	jobs map[types.UID]*jobRecord
@@ -36,7 +37,7 @@ type jobRecord struct {
 
 type podRecord struct {
 	corev1.Pod
-	Seen, Running time.Time // when it was first seen, and seen to run
+	Seen, Running time.Time // when it was first seen, and first seen running
 	Deleted       bool
 }
 
@@ -104,12 +105,12 @@ func (r *record) pod(object any, deleted bool) {
 	known.Pod, known.Deleted = *pod, deleted
 }
 
-// workers are the Jobs that KEDA made, the oldest first.
+// workers returns KEDA's Jobs, oldest first.
 func (r *record) workers() []jobRecord {
 	return r.jobsThat(func(j *jobRecord) bool { return j.Labels[scaledJobLabel] != "" })
 }
 
-// enqueues are the other Jobs, the oldest first.
+// enqueues returns the other Jobs, oldest first.
 func (r *record) enqueues() []jobRecord {
 	return r.jobsThat(func(j *jobRecord) bool { return j.Labels[scaledJobLabel] == "" })
 }
@@ -127,7 +128,7 @@ func (r *record) jobsThat(matches func(*jobRecord) bool) []jobRecord {
 	return all
 }
 
-// podsOf are the pods that a Job ever had.
+// podsOf returns all pods that a Job ever had.
 func (r *record) podsOf(job jobRecord) []podRecord {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +141,7 @@ func (r *record) podsOf(job jobRecord) []podRecord {
 	return all
 }
 
-// ended tells whether a Job is complete or failed, and which: "" while it is neither.
+// ended reports whether a Job is complete or failed, and which: "" while it is neither.
 func (j jobRecord) ended() batchv1.JobConditionType {
 	for _, condition := range j.Status.Conditions {
 		if condition.Status == corev1.ConditionTrue && (condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) {
@@ -150,7 +151,7 @@ func (j jobRecord) ended() batchv1.JobConditionType {
 	return ""
 }
 
-// exitCode of a pod's container, and whether it has ended.
+// exitCode returns the exit code of a pod's container, and whether it has ended.
 func (p podRecord) exitCode() (code int32, ended bool) {
 	for _, status := range p.Status.ContainerStatuses {
 		if status.State.Terminated != nil {
@@ -160,7 +161,7 @@ func (p podRecord) exitCode() (code int32, ended bool) {
 	return 0, false
 }
 
-// awaitAll waits until all of some Jobs have ended, and checks that none has failed.
+// awaitAll waits until all of the Jobs have ended, and checks that none has failed.
 func (s *site) awaitComplete(jobs func() []jobRecord) {
 	s.t.Helper()
 	await(s.t, "the end of all Jobs", patience, func() error {

@@ -48,7 +48,7 @@ func TestUninstallLeavesNothing(t *testing.T) {
 	})
 }
 
-// objects are the names of all that is in the namespace, but events.
+// objects returns the names of all objects in the namespace except events.
 func (s *site) objects() map[string]bool {
 	s.t.Helper()
 	all := map[string]bool{}
@@ -60,7 +60,7 @@ func (s *site) objects() map[string]bool {
 	return all
 }
 
-// eachObject goes through all that is in the namespace.
+// eachObject visits all objects in the namespace.
 func (s *site) eachObject(see func(resource string, object unstructured.Unstructured)) {
 	s.t.Helper()
 	lists, err := shared.client.Discovery().ServerPreferredNamespacedResources()
@@ -87,8 +87,8 @@ func (s *site) eachObject(see func(resource string, object unstructured.Unstruct
 	}
 }
 
-// secretsAreInSecrets: what anybody may describe, pods, environments and events among it, holds neither the database's password nor the
-// server's token.
+// secretsAreInSecrets checks that objects which any user may describe (pods, environments,
+// events and others) contain neither the database's password nor the server's token.
 func (s *site) secretsAreInSecrets() {
 	s.t.Helper()
 	store, err := url.Parse(s.store)
@@ -114,7 +114,8 @@ func (s *site) secretsAreInSecrets() {
 	})
 }
 
-// The real API server takes what every values file of the chart renders to, and warns of no pod that the restricted standard would refuse.
+// The real API server accepts everything that the chart's values files render, and warns of no
+// pod that the restricted standard would refuse.
 func TestValuesFilesAreTaken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
@@ -122,13 +123,14 @@ func TestValuesFilesAreTaken(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatalf("found the values files %v: %v", files, err)
 	}
-	more, err := filepath.Glob(filepath.Join(chart, "..", "testdata", "*.yaml")) // those of the chart's own tests
+	// Those of the chart's own tests.
+	more, err := filepath.Glob(filepath.Join(chart, "..", "testdata", "*.yaml"))
 	if err != nil || len(more) < 2 {
 		t.Fatalf("found the values files %v: %v", more, err)
 	}
 	files = append(files, more...)
 	for _, file := range files {
-		// The test's pod is taken only where its service account is already.
+		// The test's pod is accepted only if its service account exists.
 		objects := s.helm("template", release, chart, "--values", file, "--skip-tests")
 		name := filepath.Join(t.TempDir(), "objects.yaml")
 		if err := os.WriteFile(name, []byte(objects), 0o600); err != nil {

@@ -26,17 +26,17 @@ const (
 	workerName = release + "-worker"
 )
 
-// polling is how often KEDA asks for the demand, and target what it divides it by.
+// polling is KEDA's polling interval, and target the divisor of the demand.
 const (
 	polling = 2 * time.Second
 	target  = 4
 )
 
-// values are the chart's.
+// values are the chart's values.
 type values map[string]any
 
-// defaults are short intervals, small partitions that take a worker a while (four calls at once), and one server, for two
-// processors carry all tests.
+// defaults are short intervals, small partitions that take a worker a while (four calls at
+// once), and one server, since two processors run all tests.
 func (s *site) defaults() values {
 	small := values{"requests": values{"cpu": "10m", "memory": "16Mi"}, "limits": values{"memory": "512Mi"}}
 	return values{
@@ -53,7 +53,7 @@ func (s *site) defaults() values {
 	}
 }
 
-// over puts values over others, map by map.
+// over merges values into others, map by map.
 func (v values) over(base values) values {
 	all := maps.Clone(base)
 	for name, value := range v {
@@ -67,11 +67,12 @@ func (v values) over(base values) values {
 	return all
 }
 
-// install installs the chart and waits until the server is ready and its Service leads to it, which kube-proxy sees to a moment later.
+// install installs the chart. It waits until the server is ready and its Service leads to it,
+// which takes kube-proxy a moment.
 func (s *site) install(change values) {
 	s.t.Helper()
 	s.helm(append([]string{"install", release, chart, "--wait", "--timeout", "3m"}, s.file(change)...)...)
-	s.t.Cleanup(func() { // before the namespace goes, or nobody would be there to take the finalizers off
+	s.t.Cleanup(func() { // before the namespace is deleted, or nothing would remove the finalizers
 		if _, err := s.tryHelm("uninstall", release, "--ignore-not-found", "--wait", "--timeout", "2m"); err != nil {
 			s.t.Error(err)
 		}
@@ -85,7 +86,7 @@ func (s *site) install(change values) {
 	})
 }
 
-// serverURL is an address at the server's Service.
+// serverURL returns an address at the server's Service.
 func (s *site) serverURL(path string) string {
 	return fmt.Sprintf("http://%s.%s.svc.cluster.local:8080%s", serverName, s.namespace, path)
 }
@@ -99,7 +100,7 @@ func ask(method, url, token string) (code int, text string, err error) {
 		return 0, "", err
 	}
 	if token != "" {
-		r.SetBasicAuth("anybody", token)
+		r.SetBasicAuth("anyone", token)
 	}
 	response, err := http.DefaultClient.Do(r) //nolint:forbidigo // the context bounds it
 	if err != nil {
@@ -110,13 +111,13 @@ func ask(method, url, token string) (code int, text string, err error) {
 	return response.StatusCode, string(body), err
 }
 
-// upgrade changes a release that is there.
+// upgrade changes an existing release.
 func (s *site) upgrade(change values) {
 	s.t.Helper()
 	s.helm(append([]string{"upgrade", release, chart, "--wait", "--timeout", "3m"}, s.file(change)...)...)
 }
 
-// file writes values for Helm, over the defaults.
+// file writes values for Helm, merged into the defaults.
 func (s *site) file(change values) []string {
 	s.t.Helper()
 	b, err := json.Marshal(change.over(s.defaults()))
@@ -153,13 +154,15 @@ func (s *site) tryHelm(args ...string) (string, error) {
 	return string(out), err
 }
 
-// schedule is the values of a schedule that is due just once while the test runs, and when.
+// schedule returns the values of a schedule that is due once while the test runs, and its time.
 func schedule(name, source string) (values, time.Time) {
-	at := time.Now().UTC().Add(20 * time.Second).Truncate(time.Minute).Add(time.Minute) // with time for the installation
+	// With time for the installation.
+	at := time.Now().UTC().Add(20 * time.Second).Truncate(time.Minute).Add(time.Minute)
 	return values{"name": name, "source": source, "schedule": fmt.Sprintf("%d %d * * *", at.Minute(), at.Hour()), "timeZone": "Etc/UTC"}, at
 }
 
-// trigger starts a schedule's Job beside the schedule, as `kubectl create job --from=cronjob/…` does.
+// trigger starts a schedule's Job outside the schedule, as `kubectl create job
+// --from=cronjob/…` does.
 func (s *site) trigger(schedule, job string) {
 	s.t.Helper()
 	_, err := shared.cluster.Kubectl(background(), "create", "job", job, "--from=cronjob/"+release+"-enqueue-"+schedule, "--namespace", s.namespace)
@@ -168,7 +171,7 @@ func (s *site) trigger(schedule, job string) {
 	}
 }
 
-// awaitWorkers waits until so many Jobs of workers were ever made.
+// awaitWorkers waits until n Jobs of workers were created.
 func (s *site) awaitWorkers(count int, within time.Duration) {
 	s.t.Helper()
 	await(s.t, fmt.Sprintf("%d Jobs of workers", count), within, func() error {
@@ -179,7 +182,7 @@ func (s *site) awaitWorkers(count int, within time.Duration) {
 	})
 }
 
-// awaitCalls waits until so many calls are in flight at once.
+// awaitCalls waits until n calls are in flight at once.
 func (s *site) awaitCalls(inFlight int) {
 	s.t.Helper()
 	await(s.t, fmt.Sprintf("%d calls in flight", inFlight), patience, func() error {
@@ -190,8 +193,8 @@ func (s *site) awaitCalls(inFlight int) {
 	})
 }
 
-// exactly checks that so many Jobs of workers were ever made, that all have completed, that each pod made a call, and that no further
-// Job comes in the next polls.
+// exactly checks that n Jobs of workers were created, that all have completed, that each pod
+// made a call, and that the next polls create no further Job.
 func (s *site) exactly(jobs int) {
 	s.t.Helper()
 	s.awaitComplete(s.record.workers)
@@ -206,7 +209,7 @@ func (s *site) exactly(jobs int) {
 	}
 }
 
-// worker is a Job of a worker that has not ended, with its pod running.
+// worker returns a Job of a worker that has not ended, with its pod running.
 func (s *site) worker() (jobRecord, podRecord) {
 	s.t.Helper()
 	var (
@@ -227,7 +230,7 @@ func (s *site) worker() (jobRecord, podRecord) {
 	return found, in
 }
 
-// scale sets how many servers there are, and waits until it is so.
+// scale sets the number of servers, and waits until it is reached.
 func (s *site) scale(replicas int32) {
 	s.t.Helper()
 	deployments := shared.client.AppsV1().Deployments(s.namespace)
@@ -258,7 +261,7 @@ func (s *site) scale(replicas int32) {
 	})
 }
 
-// suspend keeps a schedule from firing again.
+// suspend suspends a schedule.
 func (s *site) suspend(schedule string) {
 	s.t.Helper()
 	patch := []byte(`{"spec": {"suspend": true}}`)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// results are what was measured, written to the file that GISTMILL_E2E_RESULTS names.
+// results are the measurements, written to the file that GISTMILL_E2E_RESULTS names.
 type results struct {
 	mu   sync.Mutex
 	rows [][3]string
@@ -21,14 +21,14 @@ type results struct {
 
 var measured results
 
-// result notes a figure and what it is held to.
+// result records a figure and its bound.
 func result(what, value, want string) {
 	measured.mu.Lock()
 	defer measured.mu.Unlock()
 	measured.rows = append(measured.rows, [3]string{what, value, want})
 }
 
-// write writes the table, if it was asked for.
+// write writes the table, if a file is named.
 func (r *results) write() error {
 	name := os.Getenv("GISTMILL_E2E_RESULTS")
 	if name == "" {

@@ -13,8 +13,8 @@ import (
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 )
 
-// slow is how long a call takes where workers have to be seen at work: longer than the pods of a burst need to start one after the
-// other, so that the first of them does not do the work of all.
+// slow is the time of a call where workers must be observed at work: longer than the pods of a
+// burst need to start one after another, so that the first of them does not do all the work.
 func slow(c *fakellm.Config) { c.Latency = latency("4s") }
 
 func latency(text string) fakellm.Latency {
@@ -25,14 +25,15 @@ func latency(text string) fakellm.Latency {
 	return l
 }
 
-// partitionsOf is how many tasks so many documents make in a site.
+// partitionsOf returns the number of tasks for a number of documents in a site.
 func partitionsOf(documents int) int { return (documents + 4) / 5 }
 
-// jobsFor is how many Jobs so many tasks are worth.
+// jobsFor returns the number of Jobs for a number of tasks.
 func jobsFor(tasks, most int) int { return min((tasks+target-1)/target, most) }
 
-// A CronJob fires, the run is planned, workers are made in proportion, all is summarized, and nobody is left. Then more comes than the
-// most workers can hold. It runs alone, for its times are measured.
+// A CronJob fires, the run is planned, workers start in proportion, everything is summarized,
+// and no worker remains. Then more work arrives than the maximum number of workers can hold.
+// The test runs alone, since its times are measured.
 func TestSchedule(t *testing.T) {
 	const documents, more, most = 80, 200, 6
 	s := newSite(t, slow)
@@ -69,14 +70,14 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// whenQueued tells when the first task is in the queue.
+// whenQueued returns the time when the first task is in the queue.
 func (s *site) whenQueued() <-chan time.Time {
 	return s.when(func() bool {
 		return s.redis.client.LLen(background(), "asynq:{documents}:pending").Val() > 0
 	})
 }
 
-// whenCalled tells when there are more calls, ended or in flight, than so many.
+// whenCalled returns the time when there are more than n calls, ended or in flight.
 func (s *site) whenCalled(than int64) <-chan time.Time {
 	return s.when(func() bool {
 		stats := s.fake.Stats()
@@ -84,7 +85,8 @@ func (s *site) whenCalled(than int64) <-chan time.Time {
 	})
 }
 
-// when looks every 10 ms until something is so, and tells when it was first seen to be; it gives up with the test.
+// when polls every 10 ms until a condition holds, and returns the time when it was first seen.
+// It ends with the test.
 func (s *site) when(met func() bool) <-chan time.Time {
 	seen := make(chan time.Time, 1)
 	go func() {
@@ -103,7 +105,7 @@ func (s *site) when(met func() bool) <-chan time.Time {
 	return seen
 }
 
-// A second burst comes while the first is worked on, and is scaled for at once.
+// A second burst arrives during the first, and is scaled for at once.
 func TestSecondBurst(t *testing.T) {
 	t.Parallel()
 	const first, second = 40, 60
@@ -123,7 +125,8 @@ func TestSecondBurst(t *testing.T) {
 	s.exactly(all)
 }
 
-// A limit of 60 requests a minute at 2 s a call needs two calls in flight and not a Job for every four tasks.
+// A limit of 60 requests a minute at 2 s a call needs two calls in flight, not one Job for
+// every four tasks.
 func TestLimitCapsDemand(t *testing.T) {
 	t.Parallel()
 	const documents, tasks = 50, 25
@@ -150,7 +153,8 @@ func TestLimitCapsDemand(t *testing.T) {
 	}
 }
 
-// A person starts the schedule's Job while the schedule's own plans: one works, the other ends with 4 and is not tried again.
+// A user starts the schedule's Job while the scheduled one plans: one works, the other exits
+// with 4 and is not retried.
 func TestEnqueueBesideTheSchedule(t *testing.T) {
 	t.Parallel()
 	const documents = 20
@@ -166,7 +170,7 @@ func TestEnqueueBesideTheSchedule(t *testing.T) {
 			return errors.New("it has not begun")
 		}
 	})
-	s.suspend("papers") // it has fired, and is not to fire again
+	s.suspend("papers") // it has fired, and must not fire again
 	s.trigger("papers", "by-hand")
 	await(t, "the end of the second", patience, func() error {
 		for _, job := range s.record.enqueues() {

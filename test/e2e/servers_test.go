@@ -26,7 +26,7 @@ import (
 	"github.com/gistmill/gistmill/test/e2e/cluster"
 )
 
-// missingServers names what the machine lacks beside what the cluster needs.
+// missingServers names the servers' programs that the machine lacks.
 func missingServers() error {
 	var packages []string
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -47,7 +47,7 @@ func missingServers() error {
 	return fmt.Errorf("programs are missing: apt-get install -y --no-install-recommends %s", strings.Join(packages, " "))
 }
 
-// postgresPrograms is the folder where Debian keeps the server's programs, of the newest version.
+// postgresPrograms returns the folder of the newest version of the server's programs on Debian.
 func postgresPrograms() (string, error) {
 	all, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(all) == 0 {
@@ -62,13 +62,15 @@ type postgres struct {
 	admin   *sql.DB
 }
 
-// startPostgres starts a server that lives as long as the namespace. fsync is off: the tests do not cut the power.
+// startPostgres starts a server that lives as long as the namespace. fsync is off: the tests do
+// not cut the power.
 func startPostgres(ctx context.Context, dir string) (*postgres, error) {
 	programs, err := postgresPrograms()
 	if err != nil {
 		return nil, err
 	}
-	owner, err := user.Lookup("postgres") // whom Debian's package makes: it does not run as root
+	// The user of Debian's package: PostgreSQL does not run as root.
+	owner, err := user.Lookup("postgres")
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +134,7 @@ type redisServer struct {
 	server *exec.Cmd
 }
 
-// startRedis starts a Redis as it is to be in production: append-only file on, nothing evicted.
+// startRedis starts a Redis with production settings: append-only file on, nothing evicted.
 func startRedis(t *testing.T) *redisServer {
 	t.Helper()
 	r := &redisServer{t: t, dir: t.TempDir(), port: freePort(t)}

@@ -21,20 +21,21 @@ import (
 	"github.com/gistmill/gistmill/test/program"
 )
 
-// site is one deployment with all that it needs: a namespace, a Redis, a database, an endpoint and a bucket of its own.
+// site is one complete deployment: a namespace, a Redis, a database, an endpoint and a bucket
+// of its own.
 type site struct {
 	t         *testing.T
 	namespace string
 	redis     *redisServer
 	store     string
-	db        *sql.DB // for looking into the ledger
+	db        *sql.DB // for reading the ledger
 	fake      *fakellm.Server
 	baseURL   string
 	bucket    *bucket
 	record    *record
 }
 
-// newSite makes all but the release. change, if not nil, changes the endpoint.
+// newSite creates everything but the release. change, if not nil, changes the endpoint.
 func newSite(t *testing.T, change func(*fakellm.Config)) *site {
 	t.Helper()
 	s := &site{t: t, namespace: "e2e-" + strings.ToLower(rand.Text()[:10]), redis: startRedis(t), bucket: newBucket(t)}
@@ -72,7 +73,8 @@ func (s *site) openStore() {
 	})
 }
 
-// makeNamespace makes one that takes pods of the restricted standard only. What is in it goes with it.
+// makeNamespace creates a namespace that accepts pods of the restricted standard only. It is
+// deleted with all its objects.
 func (s *site) makeNamespace() {
 	s.t.Helper()
 	const standard = "pod-security.kubernetes.io/"
@@ -107,7 +109,7 @@ func (s *site) makeNamespace() {
 	})
 }
 
-// environment is what every program of the site needs, in a pod or here.
+// environment returns the variables of every program of the site, in a pod or here.
 func (s *site) environment() map[string]string {
 	return map[string]string{
 		"GISTMILL_STORE": s.store, "GISTMILL_REDIS": s.redis.url(), "GISTMILL_BASE_URL": s.baseURL, "GISTMILL_MODEL": model,
@@ -115,7 +117,8 @@ func (s *site) environment() map[string]string {
 	}
 }
 
-// run runs the program outside of any pod, as a person at a terminal does, and decodes the JSON that it prints into v.
+// run runs the program outside of any pod, as a user at a terminal does, and decodes the JSON
+// that it prints into v.
 func (s *site) run(v any, args ...string) {
 	s.t.Helper()
 	command := exec.Command(shared.binary, append(args, "-o", "json")...)
@@ -146,7 +149,7 @@ type planned struct {
 	Tasks int64 `json:"tasks"`
 }
 
-// enqueue plans a source from here, beside the schedule.
+// enqueue plans a source from here, outside the schedule.
 func (s *site) enqueue(args ...string) {
 	s.t.Helper()
 	var rows []planned
@@ -156,7 +159,7 @@ func (s *site) enqueue(args ...string) {
 	}
 }
 
-// status is what the program says of a run.
+// status is what the program prints about a run.
 type status struct {
 	Run       string  `json:"run"`
 	State     string  `json:"state"`
@@ -174,20 +177,20 @@ type status struct {
 	Balanced bool `json:"balanced"`
 }
 
-// runs is what the program says of all runs, the newest first; each has to balance.
+// runs returns what `runs -o json` prints, newest first. Each run must balance.
 func (s *site) runs() []status {
 	s.t.Helper()
 	var all []status
 	s.run(&all, "runs")
 	for _, v := range all {
 		if !v.Balanced {
-			s.t.Errorf("the books of run %s do not balance: %+v", v.Run, v.Documents)
+			s.t.Errorf("run %s does not balance: %+v", v.Run, v.Documents)
 		}
 	}
 	return all
 }
 
-// count asks the ledger for a number.
+// count returns the result of a query for a number.
 func (s *site) count(query string, args ...any) int64 {
 	s.t.Helper()
 	n, err := s.ask(query, args...)
@@ -201,7 +204,8 @@ func (s *site) ask(query string, args ...any) (n int64, err error) {
 	return n, s.db.QueryRow(query, args...).Scan(&n)
 }
 
-// done counts the documents that are done, of all runs. A ledger that nobody has opened yet has none.
+// done returns the number of documents that are done in all runs: none if the ledger was never
+// opened.
 func (s *site) done() int64 {
 	n, err := s.ask(`SELECT count(*) FROM run_documents WHERE state = 'done'`)
 	if err != nil {
@@ -210,7 +214,8 @@ func (s *site) done() int64 {
 	return n
 }
 
-// finish waits until all runs have ended, and checks that each document has its summary and none was paid for twice beyond so many.
+// finish waits until all runs have ended. It checks that each document has its summary, and
+// that at most `twice` calls were paid for twice.
 func (s *site) finish(documents int64, twice int64) {
 	s.t.Helper()
 	await(s.t, fmt.Sprintf("%d documents done", documents), patience, func() error {
@@ -237,6 +242,6 @@ func (s *site) finish(documents int64, twice int64) {
 		s.t.Errorf("%d summaries are in the ledger, want %d", n, documents)
 	}
 	if n := s.fake.Stats().Duplicates; n > twice {
-		s.t.Errorf("%d calls were paid for a second time, want %d at the most", n, twice)
+		s.t.Errorf("%d calls were paid for a second time, want at most %d", n, twice)
 	}
 }

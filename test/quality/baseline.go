@@ -8,7 +8,7 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive/sentences"
 )
 
-// prose returns the sentences of text that are not headings, as they stand.
+// prose returns the sentences of text that are not headings, unchanged.
 func prose(text string) []string {
 	var out []string
 	for _, s := range sentences.Split(text) {
@@ -29,9 +29,9 @@ func lead(text string, words int) string {
 	return fill(list, picked, words)
 }
 
-// lexRank is continuous LexRank as published (Erkan and Radev, JAIR 2004): tf-idf over
-// all words, damping 0.85, no bound on redundancy, the highest sentences until words
-// words are reached, in the order of the document. It shares no code with the engine.
+// lexRank is continuous LexRank as published (Erkan and Radev, JAIR 2004): tf-idf over all
+// words, damping 0.85, no bound on redundancy, the highest sentences until words words are
+// reached, in the order of the document. It shares no code with the engine.
 func lexRank(text string, words int) string {
 	list := prose(text)
 	rank := centrality(list)
@@ -51,8 +51,8 @@ func lexRank(text string, words int) string {
 	return fill(list, order, words)
 }
 
-// fill takes sentences in the given order until words words are reached. One that would
-// take the length further beyond words than it is short of them is passed over.
+// fill takes sentences in the given order until words words are reached. It skips a sentence
+// that would exceed the length by more than the text falls short of it.
 func fill(list []string, order []int, words int) string {
 	var picked []int
 	total := 0

@@ -17,7 +17,7 @@ import (
 // pair is a document and a summary of it.
 type pair struct {
 	id, title, text, summary string
-	words                    int // asked for; 0: nobody asked
+	words                    int // requested length; 0: none
 }
 
 func (p pair) check() []checks.Finding {
@@ -54,10 +54,11 @@ func count(name string, pairs []pair) tally {
 	return t
 }
 
-// faithful are summaries of which nothing is known to be wrong.
+// faithful are summaries without a known error.
 type faithful struct{ abstracts, picked, pages, lead []pair }
 
-// gather reads the papers, and the web pages of go-readability's tests, with what the built-in engine picks from them.
+// gather reads the papers and the web pages of go-readability's tests, with their summaries by
+// the extractive engine.
 func gather(ctx context.Context, papers []paper, words int) (faithful, error) {
 	var f faithful
 	for _, p := range papers {
@@ -83,7 +84,7 @@ func gather(ctx context.Context, papers []paper, words int) (faithful, error) {
 		}
 		d, err := x.Extract(ctx, &source.Raw{Name: "source.html", Data: data})
 		if err != nil {
-			continue // some have no text, which is what they test
+			continue // some test pages have no text
 		}
 		picked, err := extractive.Summarize(ctx, d.Title, d.Text, 100)
 		if err != nil {
@@ -96,17 +97,17 @@ func gather(ctx context.Context, papers []paper, words int) (faithful, error) {
 	return f, nil
 }
 
-// foreign are the pages that are not in English, by what their test is called.
+// foreign are the pages that are not in English, by the name of their test.
 func foreign() map[string]string {
 	return map[string]string{
 		"heise": "de", "lemonde-1": "fr", "liberation-1": "fr", "la-nacion": "es", "folha": "pt", "aktualne": "cs", "hukumusume": "ja", "pixnet": "zh", "qq": "zh",
 	}
 }
 
-// checksReport is what CHECKS.md says.
+// checksReport is the content of CHECKS.md.
 type checksReport struct {
 	noise    []tally
-	absent   string // how many of the abstracts' findings are right by a plain search
+	absent   string // findings in the abstracts that a plain search contradicts
 	found    []detection
 	coverage []tally
 	length   []tally
@@ -138,7 +139,7 @@ func measureChecks(ctx context.Context, papers []paper, words int) (*checksRepor
 	return r, nil
 }
 
-// search looks for what the checks found in abstracts once more, by another and simpler way: the words and figures of the
+// search verifies the findings in abstracts with a simpler method: the words and figures of the
 // piece in those of the document.
 func search(pairs []pair) string {
 	only := func(s string) string {
@@ -157,7 +158,7 @@ func search(pairs []pair) string {
 			}
 		}
 	}
-	return fmt.Sprintf("Of %d findings of numbers, dates, names and quotations in the abstracts, a plain search for the same words and figures finds %d in the paper's body.", all, standing)
+	return fmt.Sprintf("The abstracts have %d findings of numbers, dates, names and quotations. A plain search for the same words and figures finds %d of them in the paper's body.", all, standing)
 }
 
 func turned(pairs []pair) []pair {
@@ -178,7 +179,7 @@ func quarter(ctx context.Context, pairs []pair, words int) []pair {
 	return out
 }
 
-// stretched makes summaries so many times as long from what stands in the document.
+// stretched makes summaries several times as long from text of the document.
 func stretched(pairs []pair, by float64) []pair {
 	out := append([]pair(nil), pairs...)
 	for i, p := range out {
@@ -188,7 +189,8 @@ func stretched(pairs []pair, by float64) []pair {
 	return out
 }
 
-// languages gives English papers a summary of a page in another language, and such pages a summary in English.
+// languages gives English papers a summary of a page in another language, and such pages a
+// summary in English.
 func languages(f faithful) []tally {
 	var there, back, same []pair
 	for i, p := range f.pages {

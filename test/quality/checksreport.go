@@ -53,17 +53,20 @@ dozen languages. A summary counts once a check, however many findings it has of 
 `, commit(), machine(), load())
 	tallies(&b, r.noise)
 	fmt.Fprintf(&b, `
-What the built-in engine picks stands in the document, so every finding of a number, date, name or quotation in it is a false alarm. The abstracts
-were written by people, some of them from the papers' own abstracts, which are taken out of the bodies: what they say and the body does not is flagged, as it should be. %s
-Nobody asked people for a length, so that lengths of abstracts are not checked. The thresholds of coverage were chosen on these papers, all of them: on others it may do worse.
+The extractive engine selects sentences of the document, so every finding of a number, date, name or quotation in its summaries is a
+false alarm. The abstracts were written by people, some of them from the papers' own abstracts, which are removed from the bodies:
+statements that are in the abstract but not in the body are flagged, as intended. %s
+The abstracts had no required length, so their length is not checked. The thresholds of coverage were chosen on all of these papers:
+on others it may do worse.
 
-Coverage of what the engine picks is flagged more often, for four or five whole sentences come from few places. Nobody can do anything about it, and nothing else can be found in
-sentences of the document itself: summaries of the built-in engine are not checked.
+Coverage of the engine's summaries is flagged more often, because four or five whole sentences come from few places. There is no
+remedy for that, and nothing else can be found in sentences of the document itself: summaries of the extractive engine are not
+checked.
 
 ## Detection
 
-Summaries without a finding of the kind, changed in one place at random (fixed seed). A change counts as caught when the changed piece is what is
-found. What is missed is mostly a number that stands elsewhere in the paper by chance.
+Summaries without a finding of the kind, changed in one place at random (fixed seed). A change counts as caught if the finding is the
+changed piece. Most missed changes are numbers that occur elsewhere in the paper by chance.
 
 | summaries: what was changed | check | changed | caught | |
 |---|---|---|---|---|
@@ -87,7 +90,7 @@ found. What is missed is mostly a number that stands elsewhere in the paper by c
 	return b.String()
 }
 
-// load is how busy the machine was.
+// load returns the machine's load.
 func load() string {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil || len(strings.Fields(string(data))) == 0 {

@@ -10,15 +10,15 @@ import (
 	"github.com/gistmill/gistmill/internal/checks"
 )
 
-// detection says how many summaries that were made wrong on purpose a check flags for what was made wrong.
+// detection counts how many corrupted summaries a check flags for the corruption.
 type detection struct {
 	name         string
 	kinds        []checks.Kind
 	made, caught int
 }
 
-// corruption changes one thing in a summary and returns the summary and the new piece; ok is false where there is nothing
-// to change.
+// corruption changes one thing in a summary and returns the summary and the new piece. ok is
+// false if there is nothing to change.
 type corruption struct {
 	name  string
 	kinds []checks.Kind
@@ -40,7 +40,7 @@ func corruptions() []corruption {
 	}
 }
 
-// detect corrupts faithful summaries, those on which the check has found nothing before.
+// detect corrupts faithful summaries in which the check found nothing before.
 func detect(f faithful) []detection {
 	r := rand.New(rand.NewPCG(1, 2))
 	var out []detection
@@ -70,7 +70,7 @@ func detect(f faithful) []detection {
 	return out
 }
 
-// flags says whether one of the checks finds piece, or a part of it; "" is anything.
+// flags reports whether one of the checks finds piece or a part of it; "" means any finding.
 func flags(p pair, kinds []checks.Kind, piece string) bool {
 	for _, f := range p.check() {
 		if slices.Contains(kinds, f.Check) && (strings.Contains(f.Found, piece) || strings.Contains(piece, strings.TrimSuffix(f.Found, "…"))) {
@@ -106,13 +106,14 @@ func changeYear(r *rand.Rand, p, _ pair) (string, string, bool) {
 	})
 }
 
-// A name as it stands within a sentence.
+// A name within a sentence.
 var (
 	oneName  = regexp.MustCompile(`[a-z,] ([A-Z][a-z]{3,})\b`)
 	twoNames = regexp.MustCompile(`[a-z,] ([A-Z][a-z]{2,} [A-Z][a-z]{2,})\b`)
 )
 
-// theirs draws a name from another document whose last word p does not have, in capitals or small letters.
+// theirs draws a name from another document. p has none of its words, in capitals or small
+// letters.
 func theirs(r *rand.Rand, p, other pair, re *regexp.Regexp) string {
 	all := re.FindAllStringSubmatch(other.text, -1)
 	if len(all) == 0 {

@@ -14,14 +14,14 @@ import (
 	"github.com/gistmill/gistmill/internal/source"
 )
 
-// example is a text of another kind than papers, to be read and judged by eye.
+// example is a text of another kind than papers, for judging by eye.
 type example struct {
 	name, source string
 	words        int
 	doc          *extract.Document
 }
 
-// loadExamples reads texts that every Go machine has, beside one written for this.
+// loadExamples reads texts that every Go installation has, and one written for this purpose.
 func loadExamples(ctx context.Context) (_ []example, err error) {
 	x := extract.New(extract.Limits{})
 	defer func() {
@@ -72,7 +72,7 @@ func parseSample(name, data string) (paper, error) {
 	return paper{ID: filepath.Base(name), Title: parts[0], Summary: parts[1], Text: parts[2]}, nil
 }
 
-// long summarizes a text of the largest size that a document may have.
+// long summarizes a text of the maximum size of a document.
 func long(ctx context.Context, words int) (string, error) {
 	const size = 64 << 20
 	book, err := os.ReadFile(opticksPath())

@@ -1,14 +1,14 @@
-// Command quality measures the built-in engine against summaries that people wrote,
-// beside Lead and plain LexRank at the same length, and writes test/quality/RESULTS.md.
+// Command quality compares the extractive engine with summaries written by people, next to Lead
+// and plain LexRank at the same length, and writes test/quality/RESULTS.md.
 //
 //	go run ./test/quality -papers papers.jsonl
 //
-// With -checks it measures the checks on summaries instead: how often they flag what is
-// right, and how often what was made wrong on purpose.
+// With -checks it measures the checks on summaries instead: how often they flag correct
+// summaries, and how often corrupted ones.
 //
 // It owns the comparison: the two baselines, the halves of the set, the examples, the
-// corruptions. It refuses to own the engine, the checks and the score (package rouge), and
-// shows no wording of the set beyond averages.
+// corruptions. It does not own the engine, the checks or the score (package rouge), and it
+// prints no wording of the set, only averages.
 package main
 
 import (
@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return os.WriteFile(*out, []byte(r.markdown()), 0o644)
 }
 
-// method is a way to summarize a document in about so many words.
+// method summarizes a document in about the given number of words.
 type method struct {
 	name      string
 	summarize func(ctx context.Context, title, text string, words int) (string, error)

@@ -32,8 +32,8 @@ func readPapers(path string) ([]paper, error) {
 	}
 }
 
-// halves cuts the set in two by a fixed seed: the engine's weights were found on the
-// first half only, so the second says what they are worth on papers not seen.
+// halves divides the set by a fixed seed. The engine's weights were tuned on the first half
+// only, so the second half measures them on unseen papers.
 func halves(all []paper) (tuned, unseen []paper) {
 	for i, k := range rand.New(rand.NewSource(1)).Perm(len(all)) {
 		if i%2 == 0 {

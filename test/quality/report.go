@@ -12,7 +12,7 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive"
 )
 
-// report is what RESULTS.md says.
+// report is the content of RESULTS.md.
 type report struct {
 	words int
 	rows  []row
@@ -20,7 +20,7 @@ type report struct {
 	long  string
 }
 
-// side is one example with the two summaries to be compared.
+// side is one example with the two summaries to compare.
 type side struct {
 	name            string
 	bytes, words    int
@@ -91,7 +91,7 @@ A paired difference of less than about half a point is noise at this size.
 
 ## Other text
 
-Nobody wrote summaries for these, so they are here to be read: what the engine picks, then plain LexRank at the same length.
+There are no human summaries of these texts, so they are printed for reading: the engine's summary, then plain LexRank at the same length.
 `, commit(), machine(), extractive.Version, r.words, r.table())
 	for _, s := range r.sides {
 		fmt.Fprintf(&b, "\n### %s\n\n%d bytes of text, %d words asked for, %v.\n\n**%s:** %s\n\n**plain LexRank:** %s\n",
@@ -101,7 +101,7 @@ Nobody wrote summaries for these, so they are here to be read: what the engine p
 	return b.String()
 }
 
-// quoted keeps a document's own marks from becoming Markdown of the report.
+// quoted escapes a document's own marks, which would become Markdown of the report.
 func quoted(s string) string {
 	return strings.NewReplacer("*", `\*`, "_", `\_`, "`", "\\`", "|", `\|`, "<", `\<`, "#", `\#`).Replace(s)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/gistmill/gistmill/test/quality/rouge"
 )
 
-// Over these texts the engine is nearer to what a person wrote than the first sentences
-// and than plain LexRank, by the mean of the three scores, at the same length.
+// On these texts the engine is closer to the human summary than the first sentences and plain
+// LexRank, by the mean of the three scores at the same length.
 func TestEngineBeatsTheBaselines(t *testing.T) {
 	t.Parallel()
 	const words = 80

@@ -75,5 +75,7 @@ func inputs(name, words string) bool {
 
 // quotations are texts that documents of tests and reports have.
 func quotations() []struct{ file, words string } {
-	return nil
+	return []struct{ file, words string }{
+		{"test/quality/RESULTS.md", "a Wasm file that can run by itself"},
+	}
 }

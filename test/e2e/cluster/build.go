@@ -14,15 +14,16 @@ import (
 	"time"
 )
 
-// A module is a folder under modules/ that pins one project, and what is built of it.
+// A module is a folder under modules/ that pins one project, and the programs built from it.
 type module struct {
 	name     string
 	tags     string
 	cgo      bool
 	packages []string
-	// definitions is the folder of custom resources that is copied from the module at a path.
+	// definitions is the folder of custom resource definitions to copy, for the module at a path.
 	from, definitions string
-	// stamp is the variable that holds the program's version, which is that of the first package's module.
+	// stamp is the variable for the program's version, which is that of the first package's
+	// module.
 	stamp string
 }
 
@@ -34,13 +35,14 @@ func modules() []module {
 	return []module{
 		{name: "etcd", packages: []string{"go.etcd.io/etcd/server/v3"}},
 		{name: "kube", packages: []string{kube + "kube-apiserver", kube + "kube-controller-manager", kube + "kube-scheduler", kube + "kubelet", kube + "kube-proxy", kube + "kubectl"},
-			stamp: "k8s.io/component-base/version.gitVersion"}, // charts ask for it
+			stamp: "k8s.io/component-base/version.gitVersion"}, // charts need it
 		{name: "containerd", tags: "no_btrfs no_devmapper no_zfs", packages: []string{containerd + "containerd", containerd + "containerd-shim-runc-v2", containerd + "ctr"}},
-		// Without seccomp runc cannot start a pod that asks for RuntimeDefault, as the restricted Pod Security standard does.
+		// Without seccomp runc cannot start a pod with RuntimeDefault, which the restricted Pod
+		// Security standard requires.
 		{name: "runc", tags: "seccomp", cgo: true, packages: []string{"github.com/opencontainers/runc"}},
 		{name: "coredns", packages: []string{"github.com/coredns/coredns"}},
 		{name: "keda", packages: []string{"github.com/kedacore/keda/v2/cmd/operator"}, from: "github.com/kedacore/keda/v2", definitions: "config/crd/bases"},
-		// The chart's monitors and alerts are custom resources too; their operator is not run.
+		// The chart's monitors and alerts are custom resources too. Their operator does not run.
 		{name: "monitoring", from: "github.com/prometheus-operator/prometheus-operator", definitions: "example/prometheus-operator-crd"},
 	}
 }
@@ -51,7 +53,7 @@ type Binaries struct {
 	pause   string            // file
 }
 
-// definitions are the folders with custom resources' definitions.
+// definitions returns the folders with definitions of custom resources.
 func (b *Binaries) definitions() []string {
 	var all []string
 	for _, m := range modules() {
@@ -62,7 +64,7 @@ func (b *Binaries) definitions() []string {
 	return all
 }
 
-// path is PATH with the programs in front.
+// path returns PATH with the programs in front.
 func (b *Binaries) path() string {
 	var all []string
 	for _, m := range modules() {
@@ -71,13 +73,14 @@ func (b *Binaries) path() string {
 	return strings.Join(append(all, os.Getenv("PATH")), string(os.PathListSeparator))
 }
 
-// file of a program.
+// file returns the file of a program.
 func (b *Binaries) file(module, name string) string { return filepath.Join(b.folders[module], name) }
 
-// Kubectl is the file of kubectl.
+// Kubectl returns the file of kubectl.
 func (b *Binaries) Kubectl() string { return b.file("kube", "kubectl") }
 
-// CacheFolder is where binaries are kept between runs: GISTMILL_CLUSTER_CACHE, else a folder in the user's cache.
+// CacheFolder is the folder of binaries between runs: GISTMILL_CLUSTER_CACHE, else a folder in
+// the user's cache.
 func CacheFolder() (string, error) {
 	if dir := os.Getenv("GISTMILL_CLUSTER_CACHE"); dir != "" {
 		return filepath.Abs(dir)
@@ -89,8 +92,9 @@ func CacheFolder() (string, error) {
 	return filepath.Join(dir, "gistmill-cluster"), nil
 }
 
-// Build builds what is not in the cache yet, from the repository whose root is given: about 20 minutes on 2 cores when
-// nothing is. A module is built again when its versions change. What it does is told to progress.
+// Build builds the programs that are missing in the cache, from the repository with the given
+// root. A full build takes about 20 minutes on 2 cores. A module is built again when its
+// versions change. progress receives one line for each step.
 func Build(ctx context.Context, root, cache string, progress io.Writer) (*Binaries, error) {
 	b := &Binaries{folders: make(map[string]string)}
 	home := filepath.Join(root, "test", "e2e", "cluster")
@@ -123,7 +127,7 @@ func Build(ctx context.Context, root, cache string, progress io.Writer) (*Binari
 	})
 }
 
-// hash names the content of files.
+// hash returns a hash of the content of files.
 func hash(files ...string) (string, error) {
 	h := sha256.New()
 	for _, name := range files {
@@ -149,8 +153,8 @@ func (m module) build(ctx context.Context, source, into string) error {
 	if m.cgo {
 		cgo = "CGO_ENABLED=1"
 	}
-	// A folder as the target takes the names of several commands, but of one it takes the last part of the import path,
-	// which for etcd is v3.
+	// With a folder as target go build names each command correctly. For a single command it uses
+	// the last part of the import path, which for etcd is v3.
 	target := into + string(filepath.Separator)
 	if m.name == "etcd" {
 		target = filepath.Join(into, "etcd")
@@ -168,7 +172,7 @@ func (m module) build(ctx context.Context, source, into string) error {
 	return err
 }
 
-// copyDefinitions copies the custom resources' definitions out of the module's source.
+// copyDefinitions copies the definitions of custom resources out of the module's source.
 func (m module) copyDefinitions(ctx context.Context, source, into string) error {
 	if _, err := run(ctx, source, nil, "go", "mod", "download", m.from); err != nil {
 		return err
@@ -180,7 +184,7 @@ func (m module) copyDefinitions(ctx context.Context, source, into string) error 
 	return os.CopyFS(filepath.Join(into, definitionFolder), os.DirFS(filepath.Join(strings.TrimSpace(from), filepath.FromSlash(m.definitions))))
 }
 
-// once makes a folder, whole or not at all.
+// once creates a folder completely or not at all.
 func once(folder string, progress io.Writer, fill func(into string) error) error {
 	if _, err := os.Stat(folder); err == nil {
 		return nil
@@ -217,7 +221,7 @@ func forget(cache, name, kept string) error {
 	return nil
 }
 
-// run runs a command to its end and returns its stdout; an error has what it said.
+// run runs a command until it exits and returns its stdout. An error contains its stderr.
 func run(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = dir

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// writeCertificates makes an authority (ca.crt), the API server's certificate by it (tls.crt, tls.key), and the key that
-// signs the tokens of service accounts (sa.key, sa.pub).
+// writeCertificates writes an authority (ca.crt), the API server's certificate (tls.crt,
+// tls.key), and the key that signs the tokens of service accounts (sa.key, sa.pub).
 func writeCertificates(dir string) error {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

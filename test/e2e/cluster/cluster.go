@@ -1,8 +1,10 @@
-// Package cluster runs a whole Kubernetes on one Linux machine, of the real programs: etcd, API server, controller-manager,
-// scheduler, kubelet, kube-proxy, containerd, runc, CoreDNS and KEDA's operator, built from their Go modules at the versions that
-// modules/ pins. They live in namespaces of their own, so that nothing leaves it and one kill ends it all.
+// Package cluster runs a whole Kubernetes on one Linux machine with the real programs: etcd,
+// API server, controller-manager, scheduler, kubelet, kube-proxy, containerd, runc, CoreDNS and
+// KEDA's operator, built from their Go modules at the versions that modules/ pins. They run in
+// namespaces of their own, so that nothing leaves them and one kill ends everything.
 //
-// It owns the life of the cluster: what is built, started, stopped, loaded and left in logs. It refuses to own what runs on it.
+// It owns the life of the cluster: building, starting, stopping, loading images, and logs. It
+// does not own what runs on it.
 package cluster
 
 import (
@@ -35,10 +37,10 @@ const (
 	kedaHealth = "127.0.0.1:18081"
 )
 
-// patience bounds the start, which takes about ten seconds on a machine that has nothing else to do.
+// patience bounds the start, which takes about ten seconds on an idle machine.
 const patience = 3 * time.Minute
 
-// A Cluster is one that runs. It is safe for concurrent use.
+// A Cluster is a running cluster. It is safe for concurrent use.
 type Cluster struct {
 	Etcd, APIServer, Controllers, Scheduler, Containerd, Kubelet, Proxy, DNS, KEDA *Component
 
@@ -47,8 +49,9 @@ type Cluster struct {
 	api      *http.Client
 }
 
-// Start starts a cluster in an empty folder and returns when it can run pods. It has to be called inside (see Enter), and there is
-// nothing to call at the end: the components die with the namespaces.
+// Start starts a cluster in an empty folder and returns when it can run pods. The caller must
+// be inside (see [Enter]). There is nothing to call at the end: the components end with the
+// namespaces.
 func Start(ctx context.Context, dir string, binaries *Binaries) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -95,7 +98,7 @@ func (c *Cluster) prepare() error {
 	return c.write("pods.conflist", filepath.Join("network", "10-pods.conflist"), "")
 }
 
-// write fills a template of config/ in.
+// write renders a template of config/.
 func (c *Cluster) write(name, target, user string) error {
 	t, err := template.ParseFS(configs, "config/"+name)
 	if err != nil {
@@ -112,7 +115,7 @@ func (c *Cluster) write(name, target, user string) error {
 	return os.WriteFile(filepath.Join(c.dir, target), []byte(text.String()), 0o644)
 }
 
-// components says how each program is called.
+// components returns the command line of each program.
 func (c *Cluster) components() {
 	at := func(name string) string { return filepath.Join(c.dir, name) }
 	certificate := func(name string) string { return filepath.Join(c.dir, "certificates", name) }
@@ -123,7 +126,7 @@ func (c *Cluster) components() {
 		}
 	}
 	const etcd = "http://127.0.0.1:2379"
-	// What etcd holds need not outlive the machine.
+	// etcd's data need not survive a crash of the machine.
 	c.Etcd = component("etcd", "etcd", "etcd", "--data-dir", at("etcd"), "--unsafe-no-fsync", "--listen-client-urls", etcd, "--advertise-client-urls", etcd)
 	c.APIServer = component("apiserver", "kube", "kube-apiserver",
 		"--etcd-servers="+etcd, "--bind-address="+NodeIP, "--advertise-address="+NodeIP, "--secure-port=6443",
@@ -153,7 +156,7 @@ func (c *Cluster) all() []*Component {
 	return []*Component{c.Etcd, c.APIServer, c.Controllers, c.Scheduler, c.Containerd, c.Kubelet, c.Proxy, c.DNS, c.KEDA}
 }
 
-// Failed tells of a component that has ended by itself.
+// Failed reports a component that has ended unexpectedly.
 func (c *Cluster) Failed() error {
 	var errs []error
 	for _, component := range c.all() {
@@ -162,7 +165,7 @@ func (c *Cluster) Failed() error {
 	return errors.Join(errs...)
 }
 
-// startAPI starts what every other component talks to.
+// startAPI starts the components that all others need.
 func (c *Cluster) startAPI(ctx context.Context) error {
 	if err := errors.Join(c.Etcd.start(), c.APIServer.start(), c.Containerd.start()); err != nil {
 		return err
@@ -189,7 +192,8 @@ func (c *Cluster) startRest(ctx context.Context) error {
 }
 
 func (c *Cluster) startKEDA(ctx context.Context) error {
-	// As one annotation the definition of the ScaledJob would be too large: it has to be applied on the server's side.
+	// As one annotation the definition of the ScaledJob would be too large, so it is applied on
+	// the server's side.
 	for _, folder := range c.binaries.definitions() {
 		if _, err := c.Kubectl(ctx, "apply", "--server-side", "--filename", folder); err != nil {
 			return err
@@ -204,7 +208,7 @@ func (c *Cluster) startKEDA(ctx context.Context) error {
 	return c.AwaitKEDA(ctx)
 }
 
-// AwaitKEDA waits until the operator says that it is ready.
+// AwaitKEDA waits until the operator reports that it is ready.
 func (c *Cluster) AwaitKEDA(ctx context.Context) error {
 	return c.await(ctx, "KEDA's operator", func(ctx context.Context) error { return c.get(ctx, "http://"+kedaHealth+"/readyz", nil) })
 }
@@ -242,7 +246,7 @@ func (c *Cluster) ready(ctx context.Context) error {
 	})
 }
 
-// get asks for a page as the administrator and decodes it into v, if that is not nil.
+// get requests a page as the administrator and decodes it into v unless v is nil.
 func (c *Cluster) get(ctx context.Context, url string, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -268,10 +272,10 @@ func (c *Cluster) get(ctx context.Context, url string, v any) error {
 	return nil
 }
 
-// Kubeconfig is the administrator's file.
+// Kubeconfig returns the administrator's file.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, "admin.kubeconfig") }
 
-// Environment is what a program needs to talk to the cluster with kubectl and the like.
+// Environment returns the variables for kubectl and similar programs.
 func (c *Cluster) Environment() []string {
 	return append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "PATH="+c.binaries.path())
 }
@@ -281,8 +285,8 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 	return run(ctx, c.dir, []string{"KUBECONFIG=" + c.Kubeconfig()}, c.binaries.Kubectl(), args...)
 }
 
-// Dir is the cluster's folder; who uses it makes a folder of its own in it.
+// Dir returns the cluster's folder. Callers create folders of their own in it.
 func (c *Cluster) Dir() string { return c.dir }
 
-// Logs is the folder of what is kept after a failure.
+// Logs returns the folder that is kept after a failure.
 func (c *Cluster) Logs() string { return filepath.Join(c.dir, logFolder) }

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// A Component is one program of the cluster: etcd, kubelet and so on. It is safe for concurrent use.
+// A Component is one program of the cluster, such as etcd or kubelet. It is safe for concurrent
+// use.
 type Component struct {
 	Name string
 
@@ -23,10 +24,10 @@ type Component struct {
 	mu      sync.Mutex
 	command *exec.Cmd
 	ended   chan struct{} // closed when the program has ended
-	wanted  bool          // it is to run: its end is a failure
+	wanted  bool          // it should be running: its end is a failure
 }
 
-// start starts the program; its log goes on where it was.
+// start starts the program and appends to its log.
 func (c *Component) start() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,13 +48,13 @@ func (c *Component) start() error {
 	}
 	c.wanted, c.ended = true, make(chan struct{})
 	go func(command *exec.Cmd, ended chan struct{}) {
-		_ = command.Wait() // how it ended is in its log
+		_ = command.Wait() // the log shows how it ended
 		close(ended)
 	}(c.command, c.ended)
 	return nil
 }
 
-// Stop ends the program by SIGTERM, and by SIGKILL where that does not do within ten seconds.
+// Stop ends the program by SIGTERM, and by SIGKILL after ten seconds.
 func (c *Component) Stop() error { return c.end(syscall.SIGTERM) }
 
 // Kill ends the program by SIGKILL.
@@ -83,7 +84,7 @@ func (c *Component) end(signal syscall.Signal) error {
 // Start starts a program that was stopped.
 func (c *Component) Start() error { return c.start() }
 
-// failed tells that the program has ended by itself.
+// failed reports that the program has ended unexpectedly.
 func (c *Component) failed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +99,7 @@ func (c *Component) failed() error {
 	}
 }
 
-// logTail is the last lines of a file.
+// logTail returns the last lines of a file.
 func logTail(name string, lines int) string {
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -108,7 +109,8 @@ func logTail(name string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// await looks every 50 ms whether a condition is met, until ctx ends. It gives up when a component has ended by itself.
+// await polls every 50 ms until a condition is met or ctx ends. It fails when a component has
+// ended unexpectedly.
 func (c *Cluster) await(ctx context.Context, what string, met func(context.Context) error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

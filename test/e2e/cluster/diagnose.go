@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Diagnose writes down what a namespace looks like (objects, events, logs of all pods that are there) into a folder of the logs,
-// and returns the most telling part of it: pods, Jobs and events.
+// Diagnose writes the state of a namespace (objects, events, logs of all pods) into a folder of
+// the logs, and returns the most useful part: pods, Jobs and events.
 func (c *Cluster) Diagnose(namespace string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -39,7 +39,7 @@ func (c *Cluster) Diagnose(namespace string) string {
 	return short
 }
 
-// grepTail is the last lines of a file that have a text.
+// grepTail returns the last lines of a file that contain a text.
 func grepTail(name, text string, lines int) string {
 	var kept []string
 	for line := range strings.Lines(logTail(name, 5000)) {

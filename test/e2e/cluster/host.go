@@ -14,7 +14,7 @@ import (
 
 // The addresses inside.
 const (
-	NodeIP       = "10.245.0.1" // where what the test runs can be reached by pods
+	NodeIP       = "10.245.0.1" // where pods reach the test's own servers
 	apiServiceIP = "10.96.0.1"
 	dnsServiceIP = "10.96.0.10"
 	serviceRange = "10.96.0.0/16"
@@ -24,12 +24,13 @@ const (
 // logFolder is in the cluster's folder.
 const logFolder = "logs"
 
-// mountPoints are where components write by names that nobody can change; inside they are empty and go with the namespace.
+// mountPoints are fixed paths that components write to. Inside they are empty and end with the
+// namespace.
 func mountPoints() []string {
 	return []string{"/run", "/var/log", "/var/lib/cni", "/var/lib/kubelet"}
 }
 
-// makeMountPoints makes those that are not there, and returns them.
+// makeMountPoints creates the missing ones, and returns them.
 func makeMountPoints() (created []string, err error) {
 	for _, folder := range mountPoints() {
 		switch err := os.Mkdir(folder, 0o755); {
@@ -42,8 +43,8 @@ func makeMountPoints() (created []string, err error) {
 	return created, nil
 }
 
-// setUpHost makes the machine that process 1 finds itself on: its own /proc, nothing in the places where components write, one
-// network interface, and the cluster's DNS.
+// setUpHost sets up the machine for process 1: its own /proc, empty folders where components
+// write, one network interface, and the cluster's DNS.
 func setUpHost(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("keep mounts from the outside: %w", err)
@@ -74,7 +75,8 @@ func setUpHost(dir string) error {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	// Without the module bridged traffic never meets the firewall, which is what is asked for by the other value too.
+	// Without the module bridged traffic never meets the firewall, which is also the effect of the
+	// other value.
 	if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("1"), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("set bridge-nf-call-iptables: %w", err)
 	}

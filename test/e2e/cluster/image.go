@@ -12,15 +12,16 @@ import (
 	"github.com/gistmill/gistmill/deploy/image"
 )
 
-// An Image is made of one static program as gistmill's own is, but trusts nobody: nothing in the cluster reaches the outside.
+// An Image contains one static program as gistmill's own does, but no trusted certificates:
+// nothing in the cluster reaches the outside.
 type Image struct {
 	Ref     string // in full: docker.io/local/NAME:TAG
-	Program string // file; it lies in / and is the entry point
+	Program string // file; it is in / and is the entry point
 }
 
 func (c *Cluster) containerdSocket() string { return filepath.Join(c.dir, "containerd.sock") }
 
-// Load gives images to the node; pods name them with imagePullPolicy Never.
+// Load loads images into the node. Pods name them with imagePullPolicy Never.
 func (c *Cluster) Load(ctx context.Context, images ...Image) error {
 	for _, i := range images {
 		archive := filepath.Join(c.dir, "image.tar")

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// pluginFolder is where Debian keeps the network plugins.
+// pluginFolder is Debian's folder of network plugins.
 const pluginFolder = "/usr/lib/cni"
 
-// Missing names what the machine lacks for a cluster, with the packages of Debian that have it.
+// Missing names what the machine lacks for a cluster, with the Debian packages that contain it.
 func Missing() error {
 	var faults, packages []string
 	if os.Geteuid() != 0 {

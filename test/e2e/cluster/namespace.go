@@ -16,29 +16,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleVariable tells a program that was started again which of its three lives it is in.
+// roleVariable selects the role of a program that was started again.
 const roleVariable = "GISTMILL_E2E_ROLE"
 
 // folderPrefix begins the name of a cluster's folder among the temporary files.
 const folderPrefix = "gistmill-e2e-"
 
-// dirVariable names the folder of the cluster to them.
+// dirVariable names the folder of the cluster.
 const dirVariable = "GISTMILL_E2E_DIR"
 
-// interrupted is the exit code after Ctrl-C, as a shell has it.
+// interrupted is a shell's exit code after Ctrl-C.
 const interrupted = 128 + int(unix.SIGINT)
 
-// The roles. Outside is the process that was started by a person.
+// The roles. Outside is the process that the user started.
 const (
 	outside = ""
-	first   = "first"  // process 1 of the namespaces: mounts, network, and burying the dead
+	first   = "first"  // process 1 of the namespaces: mounts, network, and reaping processes
 	inside  = "inside" // the test, or whatever else the program does in a cluster
 )
 
-// Enter runs the rest of a program inside namespaces of its own (network, mounts, processes), in which a cluster can be
-// started, and ends with it: call it first thing. It returns only inside, with the folder for the cluster's files. Outside it calls
-// prepare with that folder, starts the program again with the same arguments, waits, and exits with its code; nothing outlives it, whatever happens
-// to it. After a failure the logs are kept and it says where.
+// Enter runs the rest of a program inside namespaces of its own (network, mounts, processes),
+// in which a cluster can be started and ends with them. Call it first. It returns only inside,
+// with the folder for the cluster's files. Outside it calls prepare with that folder, starts
+// the program again with the same arguments, waits, and exits with its code. Nothing outlives
+// it, however it ends. After a failure it keeps the logs and prints their folder.
 func Enter(prepare func(ctx context.Context, dir string) error) (dir string) {
 	switch os.Getenv(roleVariable) {
 	case inside:
@@ -73,7 +74,7 @@ func enter(prepare func(ctx context.Context, dir string) error) (code int, err e
 	if err != nil {
 		return 1, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL's user has to pass through
+	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL's user must be able to enter
 		return 1, err
 	}
 	if err := prepare(ctx, dir); err != nil {
@@ -101,8 +102,8 @@ func startFirst(ctx context.Context, dir string) (int, error) {
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.SysProcAttr = &unix.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-		Pdeathsig:  unix.SIGKILL, // and with process 1 goes all that is in its namespace
-		Setpgid:    true,         // so that a Ctrl-C comes to us alone
+		Pdeathsig:  unix.SIGKILL, // the namespace ends with process 1
+		Setpgid:    true,         // so that only this process receives Ctrl-C
 	}
 	// The kernel sends the signal when the thread ends that started the process.
 	runtime.LockOSThread()
@@ -131,8 +132,8 @@ func startFirst(ctx context.Context, dir string) (int, error) {
 	return 0, err
 }
 
-// beFirst is process 1: it sets the place up, starts the program once more, and buries every process whose parent is gone, as
-// containerd's shims are.
+// beFirst is process 1: it sets up the namespace, starts the program again, and reaps every
+// orphaned process, such as containerd's shims.
 func beFirst(dir string) int {
 	if err := setUpHost(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e: set up the cluster's host:", err)
@@ -163,7 +164,7 @@ func beFirst(dir string) int {
 	}
 }
 
-// alone makes sure that there is one cluster at a time: two would share the control groups.
+// alone ensures that there is one cluster at a time: two would share the control groups.
 func alone() (release func(), err error) {
 	name := filepath.Join(os.TempDir(), "gistmill-e2e.lock")
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
@@ -176,7 +177,8 @@ func alone() (release func(), err error) {
 	return func() { _ = file.Close() }, nil
 }
 
-// sweep deletes what a cluster left whose outer process was killed. The logs of those that failed stay.
+// sweep deletes the remains of a cluster whose outer process was killed. The logs of failed
+// ones stay.
 func sweep() error {
 	folders, err := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
 	if err != nil {
@@ -192,8 +194,8 @@ func sweep() error {
 	return sweepControlGroups()
 }
 
-// sweepControlGroups deletes the kubelet's control groups, which the kernel keeps although nobody is in them. It waits until the
-// processes in them are gone.
+// sweepControlGroups deletes the kubelet's control groups, which the kernel keeps although they
+// are empty. It waits until the processes in them are gone.
 func sweepControlGroups() error {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
@@ -219,7 +221,8 @@ func sweepControlGroups() error {
 	}
 }
 
-// removeTree removes a tree of control groups, leaves first: their files cannot be removed and need not.
+// removeTree removes a tree of control groups, leaves first. Their files cannot be removed and
+// need not be.
 func removeTree(root string) error {
 	entries, err := os.ReadDir(root)
 	if err != nil {
@@ -235,7 +238,7 @@ func removeTree(root string) error {
 	return unix.Rmdir(root)
 }
 
-// leaveLogs deletes the cluster's folder, but keeps the logs of one that failed.
+// leaveLogs deletes the cluster's folder, but keeps the logs of a failed one.
 func leaveLogs(dir string, code int) error {
 	if code == 0 || code == interrupted {
 		return os.RemoveAll(dir)
@@ -253,7 +256,7 @@ func leaveLogs(dir string, code int) error {
 	return err
 }
 
-// Run runs a command inside and gives its exit code, for looking around by hand.
+// Run runs a command inside and returns its exit code, for exploring a cluster by hand.
 func Run(ctx context.Context, c *Cluster, stdin io.Reader, args []string) (int, error) {
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Env = c.Environment()

@@ -1,10 +1,9 @@
 // Package rouge scores a summary by its overlap with one that a person wrote.
 //
-// It owns ROUGE-1, ROUGE-2 and ROUGE-L as F1 (Lin, "ROUGE: A Package for Automatic
-// Evaluation of Summaries", 2004). Words are runs of letters and digits in lower case,
-// not stemmed, stop words kept; ROUGE-L takes the longest common subsequence of the
-// two texts as wholes (sentence level), not the union over sentences. It refuses to
-// own how summaries are made and any averaging over documents.
+// It owns ROUGE-1, ROUGE-2 and ROUGE-L as F1 (Lin, "ROUGE: A Package for Automatic Evaluation
+// of Summaries", 2004). Words are runs of letters and digits in lower case, not stemmed, stop
+// words kept. ROUGE-L takes the longest common subsequence of the two whole texts (sentence
+// level), not the union over sentences. It does not make summaries or average over documents.
 package rouge
 
 import (
@@ -43,7 +42,7 @@ func grams(c, r []string, n int) float64 {
 	return f1(shared, len(c)-n+1, len(r)-n+1)
 }
 
-// subsequence is the length of the longest common subsequence.
+// subsequence returns the length of the longest common subsequence.
 func subsequence(a, b []string) int {
 	row := make([]int, len(b)+1)
 	for _, x := range a {

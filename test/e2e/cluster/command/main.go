@@ -1,7 +1,12 @@
-// Command command builds and tries the cluster of the end-to-end tests by hand.
+// Command command builds and runs the cluster of the end-to-end tests by hand.
 //
-//	go run ./test/e2e/cluster/command build         build the binaries, if they are not in the cache
-//	go run ./test/e2e/cluster/command run CMD...    start a cluster, run CMD in it (KUBECONFIG and PATH are set), end it
+// Build the binaries, unless they are in the cache:
+//
+//	go run ./test/e2e/cluster/command build
+//
+// Start a cluster, run CMD in it with KUBECONFIG and PATH set, and end it:
+//
+//	go run ./test/e2e/cluster/command run CMD...
 package main
 
 import (
@@ -56,7 +61,7 @@ func inCluster(args []string) (int, error) {
 		return err
 	})
 	ctx := context.Background()
-	binaries, err := build(ctx) // all is in the cache
+	binaries, err := build(ctx) // everything is in the cache
 	if err != nil {
 		return 1, err
 	}
