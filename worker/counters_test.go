@@ -12,9 +12,8 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// What a worker has counted is in the ledger when it has ended, and says whether it was of any
-// use.
-func TestCountsAreLeftBehind(t *testing.T) {
+// After a worker has ended, the ledger has its counters, which also say whether it had work.
+func TestCountersReachTheLedger(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(3))
 	b.model.answer = func(_ context.Context, prompt string, n int) (llm.Response, error) {

@@ -15,8 +15,8 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// Who wants to see done documents sees what the ledger exports of them, and no others.
-func TestDoneDocumentsAreShown(t *testing.T) {
+// Done is called with each document that is done, as the ledger exports it, and with no other.
+func TestDoneDocumentsAreReported(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(6))
 	b.write("empty.txt", "")
@@ -42,7 +42,7 @@ func TestDoneDocumentsAreShown(t *testing.T) {
 		return nil
 	}))
 	slices.SortFunc(shown, func(x, y ledger.Exported) int { return cmp.Compare(x.URI, y.URI) })
-	// When it was made is for the ledger to say.
+	// The ledger sets the time.
 	if diff := gocmp.Diff(exported, shown, cmpopts.IgnoreFields(ledger.Summary{}, "Created")); diff != "" || len(shown) == 0 {
 		t.Errorf("exported (-), shown (+):\n%s", diff)
 	}

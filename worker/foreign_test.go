@@ -8,8 +8,7 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// TestTaskOfAnotherLedger: its run has a number that one of ours has as well, and nothing of
-// ours is worked on for it.
+// A task of another ledger can name a run whose id exists here too. The worker drops the task.
 func TestTaskOfAnotherLedger(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, map[string]string{"a.txt": "Some text."})

@@ -21,7 +21,7 @@ func TestOwnersMustBeSeenAlive(t *testing.T) {
 	}{
 		{"none is doubtful", []look{{0, nil, true}}},
 		{"one without a lease", []look{{0, map[string]time.Time{"a": {}}, false}, {60, map[string]time.Time{"a": {}}, false}}},
-		{"one that stands still", []look{{0, map[string]time.Time{"a": at(10)}, false}, {5, map[string]time.Time{"a": at(10)}, false}}},
+		{"a lease that does not grow", []look{{0, map[string]time.Time{"a": at(10)}, false}, {5, map[string]time.Time{"a": at(10)}, false}}},
 		{"one that grows, by a clock that is late", []look{
 			{0, map[string]time.Time{"a": at(-100)}, false},
 			{5, map[string]time.Time{"a": at(-95)}, true},

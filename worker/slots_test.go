@@ -9,11 +9,10 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// Documents wait for the places of those whose calls are in flight. When the run is stopped
-// they make none.
-func TestHaltIsBeforeWaitingCalls(t *testing.T) {
+// Documents that wait for a call slot make no call once the run is stopped.
+func TestHaltStopsWaitingCalls(t *testing.T) {
 	t.Parallel()
-	const atOnce = 8 // and one intent more
+	const atOnce = 8 // and one reservation more
 	b := setUp(t, documents(24))
 	few := b.config()
 	few.Concurrency = atOnce
@@ -40,7 +39,7 @@ func TestHaltIsBeforeWaitingCalls(t *testing.T) {
 	b.totals(run, ledger.Totals{Total: 24, Done: 24})
 }
 
-// claimed is how many documents of a run a worker holds.
+// claimed counts the claimed documents of a run.
 func (b *bench) claimed(run ledger.Run) (n int64) {
 	if err := b.ledger.OpenPartitions(b.Context(), run.ID, func(page []ledger.Partition) error {
 		for _, p := range page {
@@ -57,7 +56,7 @@ func (b *bench) claimed(run ledger.Run) (n int64) {
 	return n
 }
 
-// An endpoint that is halted is no reason to make no calls where there is another.
+// A halted endpoint does not stop the calls while another endpoint answers.
 func TestFallbackOfAHaltedEndpoint(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(12))

@@ -26,7 +26,7 @@ import (
 	"github.com/gistmill/gistmill/worker"
 )
 
-// model is a scripted endpoint: what it answers depends on the prompt, and it counts.
+// model is a scripted endpoint that answers by prompt and counts its calls.
 type model struct {
 	mu     sync.Mutex
 	calls  map[string]int
@@ -66,7 +66,7 @@ func good() llm.Response {
 	return llm.Response{Content: `{"summary":"Short."}`, FinishReason: llm.FinishStop, Model: "m", Usage: llm.Usage{In: 10, Out: 3}}
 }
 
-// bench is a pipeline in one process: SQLite, miniredis, a folder, a scripted model.
+// bench is a whole pipeline in one process: SQLite, miniredis, a folder and a scripted model.
 type bench struct {
 	*testing.T
 	docs      string
@@ -227,7 +227,7 @@ func documents(n int) map[string]string {
 	return all
 }
 
-func TestEveryContentIsPaidOnce(t *testing.T) {
+func TestEqualContentIsPaidOnce(t *testing.T) {
 	t.Parallel()
 	docs := documents(10)
 	docs["copy.txt"] = docs["doc00.txt"]
@@ -245,7 +245,7 @@ func TestEveryContentIsPaidOnce(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatFailedIsTriedAgain(t *testing.T) {
+func TestOnlyFailedCallsAreRetried(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(6))
 	b.model.answer = func(_ context.Context, prompt string, n int) (llm.Response, error) {
@@ -269,7 +269,7 @@ func TestOnlyWhatFailedIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestRateLimitSpendsNoAttempt(t *testing.T) {
+func TestRateLimitUsesNoAttempt(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(1))
 	b.retry.MaxAttempts = 1
@@ -283,7 +283,7 @@ func TestRateLimitSpendsNoAttempt(t *testing.T) {
 	b.totals(run, ledger.Totals{Total: 1, Done: 1})
 }
 
-func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
+func TestHaltedRunContinuesWhenResumed(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(20))
 	b.model.answer = func(context.Context, string, int) (llm.Response, error) {
@@ -308,13 +308,13 @@ func TestHaltStopsTheRunAndItGoesOn(t *testing.T) {
 	run = b.work(resumed)
 	b.totals(run, ledger.Totals{Total: 20, Done: 20})
 	if n := b.model.total() - before; n != 20 {
-		t.Errorf("%d calls after the key was mended", n)
+		t.Errorf("%d calls after the key was corrected", n)
 	}
 }
 
-// Claims that were written and not heard of, for the connection broke at the commit, are
-// handed back by the worker that has them.
-func TestClaimNobodyHeardOfIsHandedBack(t *testing.T) {
+// A claim whose reply was lost, because the connection broke at the commit, is released by the
+// worker that has it.
+func TestOrphanedClaimIsReleased(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(8))
 	run := b.plan()
@@ -357,7 +357,7 @@ func dear(context.Context, string, int) (llm.Response, error) {
 func TestBudgetStopsBeforeSpending(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(20))
-	budget := int64(300_000) // nano-USD: two reservations, of which each call then needs a part
+	budget := int64(300_000) // nano-USD: enough for two reservations; each call then costs a part of its own
 	b.budget = &budget
 	b.model.answer = dear
 	run := b.work(b.plan())
@@ -376,7 +376,7 @@ func TestBudgetStopsBeforeSpending(t *testing.T) {
 	b.totals(run, ledger.Totals{Total: 20, Done: 20})
 }
 
-// A cap on a day stops a run like its own, and says so.
+// The budget of the day stops a run like the run's own budget, and the message says which.
 func TestDayBudget(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(20))
@@ -397,9 +397,8 @@ func TestDayBudget(t *testing.T) {
 	b.totals(run, ledger.Totals{Total: 20, Done: 20})
 }
 
-// What was billed for refusals and for calls that were cut off counts, and what nobody charges
-// for does not.
-func TestFailedCallsAreBooked(t *testing.T) {
+// The cost of a failed call is recorded if the endpoint bills it, and not otherwise.
+func TestFailedCallsAreRecorded(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		err  llm.Error
@@ -425,9 +424,8 @@ func TestFailedCallsAreBooked(t *testing.T) {
 	}
 }
 
-// A first endpoint that is halted does not keep a run from its fallback, and what is done goes
-// by the fallback's price.
-func TestFallbackGoesOnAfterAHalt(t *testing.T) {
+// A halted first endpoint does not keep a run from its fallback, whose price then applies.
+func TestFallbackAnswersAfterAHalt(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(12))
 	b.model.answer = func(context.Context, string, int) (llm.Response, error) {
@@ -446,7 +444,7 @@ func TestFallbackGoesOnAfterAHalt(t *testing.T) {
 	}
 }
 
-// A worker without a price does not begin what is capped in USD.
+// A worker does not begin a run with a budget in USD if the model has no known price.
 func TestBudgetWithoutPriceHalts(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(*bench, *int64){
@@ -456,7 +454,7 @@ func TestBudgetWithoutPriceHalts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setUp(t, documents(3))
-			b.name = "nobody-knows-its-price"
+			b.name = "model-without-a-price"
 			most := int64(1e9)
 			set(b, &most)
 			run := b.work(b.plan())
@@ -482,7 +480,7 @@ func TestUnreadableDocumentsAreDead(t *testing.T) {
 	}
 }
 
-func TestStopHandsBackWithoutAnAttempt(t *testing.T) {
+func TestStopReleasesWithoutAnAttempt(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(12))
 	run := b.plan()
@@ -511,7 +509,7 @@ func TestStopHandsBackWithoutAnAttempt(t *testing.T) {
 	}
 }
 
-func TestCallsInFlightEndWithinTheGrace(t *testing.T) {
+func TestCallsInFlightFinishWithinTheGrace(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(1))
 	run := b.plan()
@@ -548,7 +546,7 @@ func TestLostTasksComeBack(t *testing.T) {
 	b.totals(run, ledger.Totals{Total: 8, Done: 8})
 }
 
-func TestPanicIsTheDocumentsFailure(t *testing.T) {
+func TestPanicFailsOnlyTheDocument(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(3))
 	b.model.answer = func(_ context.Context, prompt string, _ int) (llm.Response, error) {
@@ -558,7 +556,7 @@ func TestPanicIsTheDocumentsFailure(t *testing.T) {
 		return llm.Response{}, nil
 	}
 	run := b.plan()
-	// What panicked is read by a child process the next time, which dies here.
+	// The next attempt reads the document in a child process, which dies here.
 	b.work(run)
 	b.totals(run, ledger.Totals{Total: 3, Done: 2, Dead: 1})
 	if got := b.dead()["doc01.txt"]; !strings.HasPrefix(got, "crashing") {
@@ -566,12 +564,12 @@ func TestPanicIsTheDocumentsFailure(t *testing.T) {
 	}
 }
 
-func TestWorkersThatDiedOfADocumentAreCounted(t *testing.T) {
+func TestCrashesOfWorkersAreCounted(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(3))
 	run := b.plan()
-	// Three workers died while a child of theirs read the second document, and took the counts
-	// with them.
+	// Three workers died while their child process read the second document, so their crash counts
+	// remain.
 	other, err := b.ledger.Register(t.Context(), "died")
 	b.ok(err)
 	b.ok(b.ledger.OpenPartitions(t.Context(), run.ID, func(all []ledger.Partition) error {
