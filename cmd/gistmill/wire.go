@@ -50,7 +50,7 @@ type app struct {
 // open connects to the ledger and, if needed, to the queue.
 func (a *app) open(ctx context.Context, need needs) error {
 	err := retryUntil(ctx, connectTimeout, ledger.IsUnavailable, func(ctx context.Context) (err error) {
-		a.ledger, err = ledger.Open(ctx, a.config.Store, ledger.Options{Connections: a.config.StoreConnections, Logger: a.log})
+		a.ledger, err = ledger.Open(ctx, a.config.Store, ledger.Options{Connections: a.config.StoreConnections})
 		return err
 	})
 	if err != nil {

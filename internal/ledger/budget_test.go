@@ -74,7 +74,7 @@ func (s *spender) budget(nano int64) {
 }
 
 // A call that was not made costs nothing, and its name is free.
-func testDroppedCallIsNothing(t *testing.T, db database) {
+func testDroppedCallCostsNothing(t *testing.T, db database) {
 	s := newSpender(t, db)
 	s.budget(1000)
 	in := s.reservation("dropped")
@@ -118,7 +118,7 @@ func testBudgetWaitsForInFlight(t *testing.T, db database) {
 	}
 }
 
-func testBudgetWantsPrices(t *testing.T, db database) {
+func testBudgetNeedsPrices(t *testing.T, db database) {
 	s := newSpender(t, db)
 	unpriced := s.reservation("unpriced")
 	unpriced.ReservedNano = nil

@@ -55,65 +55,65 @@ func TestSQLite(t *testing.T) {
 // conform runs the tests that every ledger must pass, on one kind of database.
 func conform(t *testing.T, newURL func(*testing.T) string) {
 	for name, test := range map[string]func(*testing.T, database){
-		"MigrateAtOnce":                   testMigrateAtOnce,
-		"PlanThenWork":                    testPlanThenWork,
-		"SecondRunSkips":                  testSecondRunSkips,
-		"FirstOfEqualIDsWins":             testFirstOfEqualIDsWins,
-		"PlanIsInvisible":                 testPlanIsInvisible,
-		"KilledPlanIsContinued":           testKilledPlanIsContinued,
-		"SourceGrowsInMidRun":             testSourceGrowsInMidRun,
-		"UnreadableIsDeadOnce":            testUnreadableIsDeadOnce,
-		"GoneAndBack":                     testGoneAndBack,
-		"Force":                           testForce,
-		"FlaggedAreCounted":               testFlaggedAreCounted,
-		"PlanningLease":                   testPlanningLease,
-		"StaleOutcomeIsRefused":           testStaleOutcomeIsRefused,
-		"LapsedWorkerIsRecovered":         testLapsedWorkerIsRecovered,
-		"LapsedWorkerTakesNothing":        testLapsedWorkerTakesNothing,
-		"LeaveHandsBack":                  testLeaveHandsBack,
-		"CountedCrashStands":              testCountedCrashStands,
-		"RetryIsNotDueAtOnce":             testRetryIsNotDueAtOnce,
-		"StopAndResume":                   testStopAndResume,
-		"CancelledRunIsOver":              testCancelledRunIsOver,
-		"CallsOfOneNamePayOnce":           testCallsOfOneNamePayOnce,
-		"CallIsRecordedOnce":              testCallIsRecordedOnce,
-		"Budget":                          testBudget,
-		"BudgetWaitsForInFlight":          testBudgetWaitsForInFlight,
-		"DroppedCallIsNothing":            testDroppedCallIsNothing,
-		"BudgetWantsPrices":               testBudgetWantsPrices,
-		"BudgetSetWhileCalling":           testBudgetSetWhileCalling,
-		"DayBudget":                       testDayBudget,
-		"CallsLeft":                       testCallsLeft,
-		"DayBudgetSetWhileCalling":        testDayBudgetSetWhileCalling,
-		"DayAndRunBudget":                 testDayAndRunBudget,
-		"DayOutlivesPrune":                testDayOutlivesPrune,
-		"LostCallCountsInFull":            testLostCallCountsInFull,
-		"RedriveKeepsAttempts":            testRedriveKeepsAttempts,
-		"DropAcceptsTheLoss":              testDropAcceptsTheLoss,
-		"ConcurrentClaims":                testConcurrentClaims,
-		"BooksBalanceWhileWorking":        testBooksBalanceWhileWorking,
-		"Prune":                           testPrune,
-		"PartitionsAreBalanced":           testPartitionsAreBalanced,
-		"DocumentsAreFound":               testDocumentsAreFound,
-		"DocumentUnderTwoProfiles":        testDocumentUnderTwoProfiles,
-		"ProfileInUse":                    testProfileInUse,
-		"PairsNewestFinishedFirst":        testPairsNewestFinishedFirst,
-		"SummariesByFilter":               testSummariesByFilter,
-		"PrunableIsWhatPruneTakes":        testPrunableIsWhatPruneTakes,
-		"DeadLettersInPages":              testDeadLettersInPages,
-		"RedriveWhilePlanning":            testRedriveWhilePlanning,
-		"CountsOutliveWorkers":            testCountsOutliveWorkers,
-		"PlansAreCounted":                 testPlansAreCounted,
-		"Figures":                         testFigures,
-		"QueueMark":                       testQueueMark,
-		"ClaimHistories":                  testClaimHistories,
-		"LifeOfADocument":                 testLifeOfADocument,
-		"EqualCallsTogether":              testEqualCallsTogether,
-		"AnswersBeforeAForcedRunTogether": testAnswersBeforeAForcedRunTogether,
-		"BudgetTogether":                  testBudgetTogether,
-		"DayBudgetTogether":               testDayBudgetTogether,
-		"EndsTogether":                    testEndsTogether,
-		"DoneTogether":                    testDoneTogether,
+		"MigrateAtOnce":                     testMigrateAtOnce,
+		"PlanThenWork":                      testPlanThenWork,
+		"SecondRunSkips":                    testSecondRunSkips,
+		"FirstOfEqualURIsCounts":            testFirstOfEqualURIsCounts,
+		"PlanIsInvisible":                   testPlanIsInvisible,
+		"KilledPlanIsContinued":             testKilledPlanIsContinued,
+		"SourceGrowsDuringRun":              testSourceGrowsDuringRun,
+		"UnreadableIsDeadOnce":              testUnreadableIsDeadOnce,
+		"GoneAndBack":                       testGoneAndBack,
+		"Force":                             testForce,
+		"FlaggedAreCounted":                 testFlaggedAreCounted,
+		"PlanningLease":                     testPlanningLease,
+		"StaleOutcomeIsRefused":             testStaleOutcomeIsRefused,
+		"LapsedWorkerIsRecovered":           testLapsedWorkerIsRecovered,
+		"LapsedWorkerClaimsNothing":         testLapsedWorkerClaimsNothing,
+		"LeaveReleasesClaims":               testLeaveReleasesClaims,
+		"CountedCrashStays":                 testCountedCrashStays,
+		"RetryIsNotDueAtOnce":               testRetryIsNotDueAtOnce,
+		"StopAndResume":                     testStopAndResume,
+		"CancelledRunIsOver":                testCancelledRunIsOver,
+		"CallsOfOneNamePayOnce":             testCallsOfOneNamePayOnce,
+		"CallIsRecordedOnce":                testCallIsRecordedOnce,
+		"Budget":                            testBudget,
+		"BudgetWaitsForInFlight":            testBudgetWaitsForInFlight,
+		"DroppedCallCostsNothing":           testDroppedCallCostsNothing,
+		"BudgetNeedsPrices":                 testBudgetNeedsPrices,
+		"BudgetSetWhileCalling":             testBudgetSetWhileCalling,
+		"DayBudget":                         testDayBudget,
+		"CallsLeft":                         testCallsLeft,
+		"DayBudgetSetWhileCalling":          testDayBudgetSetWhileCalling,
+		"DayAndRunBudget":                   testDayAndRunBudget,
+		"DayOutlivesPrune":                  testDayOutlivesPrune,
+		"LostCallCountsInFull":              testLostCallCountsInFull,
+		"RedriveKeepsAttempts":              testRedriveKeepsAttempts,
+		"DropAcceptsTheLoss":                testDropAcceptsTheLoss,
+		"ConcurrentClaims":                  testConcurrentClaims,
+		"TotalsBalanceDuringWork":           testTotalsBalanceDuringWork,
+		"Prune":                             testPrune,
+		"PartitionsAreBalanced":             testPartitionsAreBalanced,
+		"DocumentsAreFound":                 testDocumentsAreFound,
+		"DocumentUnderTwoProfiles":          testDocumentUnderTwoProfiles,
+		"ProfileInUse":                      testProfileInUse,
+		"SourceProfilesNewestFinishedFirst": testSourceProfilesNewestFinishedFirst,
+		"SummariesByFilter":                 testSummariesByFilter,
+		"PrunableMatchesPrune":              testPrunableMatchesPrune,
+		"DeadLettersInPages":                testDeadLettersInPages,
+		"RedriveWhilePlanning":              testRedriveWhilePlanning,
+		"CountsOutliveWorkers":              testCountsOutliveWorkers,
+		"PlansAreCounted":                   testPlansAreCounted,
+		"Stats":                             testStats,
+		"QueueMark":                         testQueueMark,
+		"ClaimHistories":                    testClaimHistories,
+		"LifeOfADocument":                   testLifeOfADocument,
+		"EqualCallsTogether":                testEqualCallsTogether,
+		"AnswersBeforeAForcedRunTogether":   testAnswersBeforeAForcedRunTogether,
+		"BudgetTogether":                    testBudgetTogether,
+		"DayBudgetTogether":                 testDayBudgetTogether,
+		"EndsTogether":                      testEndsTogether,
+		"DoneTogether":                      testDoneTogether,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -326,7 +326,7 @@ func testSecondRunSkips(t *testing.T, db database) {
 	f.totals(third, ledger.Totals{Total: 11, Skipped: 11})
 }
 
-func testFirstOfEqualIDsWins(t *testing.T, db database) {
+func testFirstOfEqualURIsCounts(t *testing.T, db database) {
 	f := setUp(t, db)
 	e := entries(2)
 	twin := e[0]
@@ -380,7 +380,7 @@ func testKilledPlanIsContinued(t *testing.T, db database) {
 	f.state(run, ledger.Finished)
 }
 
-func testSourceGrowsInMidRun(t *testing.T, db database) {
+func testSourceGrowsDuringRun(t *testing.T, db database) {
 	f := setUp(t, db)
 	all := entries(10)
 	run, _ := f.plan(false, all[:8])
@@ -569,7 +569,7 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 
 // A worker whose claims were released takes nothing before it has renewed its lease: recovery would
 // not look for its claims a second time.
-func testLapsedWorkerTakesNothing(t *testing.T, db database) {
+func testLapsedWorkerClaimsNothing(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(2))
 	partition := f.partitions(run)[0].ID
@@ -593,7 +593,7 @@ func testLapsedWorkerTakesNothing(t *testing.T, db database) {
 	}
 }
 
-func testLeaveHandsBack(t *testing.T, db database) {
+func testLeaveReleasesClaims(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(3))
 	f.claimAll(run)
@@ -608,7 +608,7 @@ func testLeaveHandsBack(t *testing.T, db database) {
 	f.totals(run, ledger.Totals{Total: 3, Done: 3})
 }
 
-func testCountedCrashStands(t *testing.T, db database) {
+func testCountedCrashStays(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(2))
 	for round := range int64(3) {
@@ -908,7 +908,7 @@ func testConcurrentClaims(t *testing.T, db database) {
 	}
 }
 
-func testBooksBalanceWhileWorking(t *testing.T, db database) {
+func testTotalsBalanceDuringWork(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(60))
 	finished := make(chan struct{})

@@ -86,7 +86,7 @@ func testPlansAreCounted(t *testing.T, db database) {
 	f.counts(ledger.Counts{dead: 1, skipped: 9})
 }
 
-func testFigures(t *testing.T, db database) {
+func testStats(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
 	budget, tokens := int64(1000), int64(500)

@@ -93,7 +93,7 @@ func testDocumentUnderTwoProfiles(t *testing.T, db database) {
 	}
 }
 
-func testPairsNewestFinishedFirst(t *testing.T, db database) {
+func testSourceProfilesNewestFinishedFirst(t *testing.T, db database) {
 	f := setUp(t, db)
 	work := func(f *fixture) {
 		t.Helper()
@@ -150,7 +150,7 @@ func testSummariesByFilter(t *testing.T, db database) {
 	}
 }
 
-func testPrunableIsWhatPruneTakes(t *testing.T, db database) {
+func testPrunableMatchesPrune(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
 	for range 3 {

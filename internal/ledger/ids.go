@@ -12,7 +12,7 @@ type (
 	DocumentID int64
 	// WorkerID identifies a registered worker, see [Ledger.Register].
 	WorkerID int64
-	// SourceID identifies a [Source].
+	// SourceID identifies a source, see [Ledger.PutSource].
 	SourceID int64
 	// ProfileID identifies a profile, see [Ledger.PutProfile].
 	ProfileID int64

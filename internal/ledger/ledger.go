@@ -13,13 +13,11 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
@@ -59,7 +57,6 @@ var (
 // Options of [Open]. The zero value is good.
 type Options struct {
 	Connections int              // at most, per process; 0 is 4
-	Logger      *slog.Logger     // nil discards
 	Now         func() time.Time // replaces ledger time, for tests
 }
 
@@ -68,7 +65,6 @@ type Ledger struct {
 	db          *sqldb.DB
 	read, write sqldb.Handle // of db
 	commits     *groupCommit
-	log         *slog.Logger
 }
 
 //go:embed migrations/*.sql
@@ -90,7 +86,7 @@ func Open(ctx context.Context, url string, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	l := &Ledger{db: db, read: db.Reads(), write: db.Writes(), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
+	l := &Ledger{db: db, read: db.Reads(), write: db.Writes()}
 	l.commits = newGroupCommit(l)
 	return l, nil
 }
