@@ -51,7 +51,7 @@ func ExampleClient_Complete() {
 		var failed *llm.Error
 		switch {
 		case errors.As(err, &failed) && failed.Class == llm.Halted:
-			fmt.Println("a person must act:", failed.Message)
+			fmt.Println("halted:", failed.Message)
 		case err != nil:
 			fmt.Println(err)
 		default:
@@ -63,7 +63,7 @@ func ExampleClient_Complete() {
 	ask("sk-expired")
 	// Output:
 	// The bridge is closed. (1050 tokens, $0.00018)
-	// a person must act: the endpoint refused the API key: check OPENAI_API_KEY: Incorrect API key provided.
+	// halted: the endpoint refused the API key: check OPENAI_API_KEY: Incorrect API key provided.
 }
 
 // answering is a client that gives one answer, or one error.
