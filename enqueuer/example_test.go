@@ -35,7 +35,7 @@ func Example() {
 	books, err := ledger.Open(ctx, "sqlite:"+filepath.Join(folder, "ledger.db"), ledger.Options{})
 	check(err)
 	defer books.Close()
-	server, err := miniredis.Run() // stands in for Redis
+	server, err := miniredis.Run() // in place of Redis
 	check(err)
 	defer server.Close()
 	client, err := tasks.Dial("redis://" + server.Addr())

@@ -20,7 +20,7 @@ func TestTimesAreOnTheClockOfRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := miniredis.RunT(t)
-			at := time.Now().Add(-ahead) // stands still
+			at := time.Now().Add(-ahead) // does not advance
 			m.SetTime(at)
 			q, client := queueAt(t, "redis://"+m.Addr())
 			ctx := t.Context()

@@ -11,10 +11,10 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// A task's id is made of its run, partition and generation. Enqueueing the same partition again adds
-// nothing.
+// A task's id is made of its run, partition and generation. Enqueueing the same partition again
+// adds nothing.
 func ExampleQueue_Enqueue() {
-	server, err := miniredis.Run() // stands in for Redis
+	server, err := miniredis.Run() // in place of Redis
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -67,7 +67,8 @@ func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Endpoi
 		}, nil
 	}
 	err = slot.acquire(ctx)
-	if err == nil && (c.open.stopped.Load() || w.diskFull.Load()) { // a full disk could not store the answer
+	// A full disk could not store the answer.
+	if err == nil && (c.open.stopped.Load() || w.diskFull.Load()) {
 		err = errStopped
 	}
 	if err != nil {

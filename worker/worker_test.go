@@ -357,7 +357,8 @@ func dear(context.Context, string, int) (llm.Response, error) {
 func TestBudgetStopsBeforeSpending(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(20))
-	budget := int64(300_000) // nano-USD: enough for two reservations; each call then costs a part of its own
+	// Nano-USD: enough for two reservations; each call then costs a part of its own.
+	budget := int64(300_000)
 	b.budget = &budget
 	b.model.answer = dear
 	run := b.work(b.plan())
@@ -406,8 +407,9 @@ func TestFailedCallsAreRecorded(t *testing.T) {
 	}{
 		"billed refusal":   {llm.Error{Class: llm.Refused, Status: 200, Usage: llm.Usage{In: 100, Out: 10}}, func(n int64) bool { return n == 100*150+10*600 }},
 		"refusal for free": {llm.Error{Class: llm.Refused, Status: 400}, func(n int64) bool { return n == 0 }},
-		"cut off":          {llm.Error{Class: llm.Refused, MayBeBilled: true}, func(n int64) bool { return n > 100*600 }}, // at least 100 output tokens
-		"never sent":       {llm.Error{Class: llm.Refused, Code: "unreachable"}, func(n int64) bool { return n == 0 }},
+		// At least 100 output tokens.
+		"cut off":    {llm.Error{Class: llm.Refused, MayBeBilled: true}, func(n int64) bool { return n > 100*600 }},
+		"never sent": {llm.Error{Class: llm.Refused, Code: "unreachable"}, func(n int64) bool { return n == 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

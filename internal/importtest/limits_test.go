@@ -12,7 +12,7 @@ import (
 )
 
 // maxFiles bounds the files of a package without tests, so that it keeps one subject.
-const maxFiles = 33
+const maxFiles = 30
 
 // A package with more files than a reader can keep in mind is divided. The command has one file for
 // each subcommand, and extract one for each format.

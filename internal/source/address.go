@@ -96,7 +96,8 @@ func (l address) url(f lineFields) string {
 		q.Set(textFieldParam, f.text)
 	}
 	u := url.URL{Scheme: l.scheme, Host: l.bucket, Path: filepath.ToSlash(l.path), RawQuery: q.Encode()}
-	if l.scheme != "file" || !strings.HasPrefix(u.Path, "/") { // the key of an object may begin with a slash
+	// The key of an object may begin with a slash.
+	if l.scheme != "file" || !strings.HasPrefix(u.Path, "/") {
 		u.Path = "/" + u.Path
 	}
 	return u.String()

@@ -120,9 +120,10 @@ func RedisTrigger(address, queue, state string, partitions int) keda.ScaleTrigge
 	return keda.ScaleTriggers{
 		Type: "redis",
 		Metadata: map[string]string{
-			"address":       address,
-			"listName":      fmt.Sprintf("asynq:{%s}:%s", queue, state),
-			"listLength":    strconv.Itoa(partitions), // the same target as the other triggers, because max compares counts
+			"address":  address,
+			"listName": fmt.Sprintf("asynq:{%s}:%s", queue, state),
+			// The same target as the other triggers, because max compares counts.
+			"listLength":    strconv.Itoa(partitions),
 			"databaseIndex": "0",
 			"enableTLS":     "false",
 		},

@@ -7,7 +7,8 @@ import (
 
 // A phrase is wording that the project does not use, and what to write in its place.
 type phrase struct {
-	pattern string // a space stands for any white space; without regard to case unless it says otherwise
+	// A space stands for any white space; without regard to case unless it says otherwise.
+	pattern string
 	better  string
 	bad     []string // examples that the pattern finds
 	good    []string // examples that it does not

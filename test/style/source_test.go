@@ -28,7 +28,8 @@ type file struct {
 	content string
 }
 
-// firstPlain is the day from which decision notes are held to the rules. Notes are not edited later.
+// firstPlain is the day from which decision notes are held to the rules. Notes are not edited
+// later.
 const firstPlain = "2026-11-30"
 
 // sources are the files of the module below a folder, other than inputs of tests and what is free.
@@ -192,7 +193,8 @@ func quotes(name string) bool {
 	}, func(dir string) bool { return strings.HasPrefix(name, dir) })
 }
 
-// messages are the strings of a test that are no inputs: what it reports, and the names of its cases.
+// messages are the strings of a test that are no inputs: what it reports, and the names of its
+// cases.
 func messages(parsed *ast.File) map[*ast.BasicLit]bool {
 	found := make(map[*ast.BasicLit]bool)
 	ast.Inspect(parsed, func(n ast.Node) bool {
