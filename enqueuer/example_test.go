@@ -3,7 +3,6 @@ package enqueuer_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -19,13 +18,13 @@ import (
 func Example() {
 	check := func(err error) {
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 	}
 	ctx := context.Background()
 	folder, err := os.MkdirTemp("", "example")
 	check(err)
-	defer os.RemoveAll(folder)
+	defer func() { check(os.RemoveAll(folder)) }()
 	docs := filepath.Join(folder, "docs")
 	check(os.Mkdir(docs, 0o700))
 	for _, name := range []string{"a.txt", "b.txt", "c.txt"} {

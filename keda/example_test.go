@@ -3,7 +3,6 @@ package keda_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/gistmill/gistmill/keda"
 	"github.com/gistmill/gistmill/tasks"
@@ -30,11 +29,11 @@ func (rateLimit) Calls(context.Context) (calls float64, why string, limited bool
 func ExampleMeter_Read() {
 	meter, err := keda.NewMeter(keda.Config{Queue: backlog{}, Capacity: rateLimit{}, Concurrency: 16, Partitions: 4})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	demand, err := meter.Read(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Printf("demand %d of %d, limited by %s\n", demand.Demand, demand.Uncapped, demand.LimitedBy)
 	// Output: demand 8 of 42, limited by 600 requests a minute

@@ -3,7 +3,6 @@ package tasks_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -16,12 +15,12 @@ import (
 func ExampleQueue_Enqueue() {
 	server, err := miniredis.Run() // in place of Redis
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer server.Close()
 	client, err := tasks.Dial("redis://" + server.Addr())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer client.Close()
 
@@ -30,13 +29,13 @@ func ExampleQueue_Enqueue() {
 	for range 2 {
 		added, err := queue.Enqueue(context.Background(), []tasks.Partition{partition})
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println(partition.TaskID(), "added:", added)
 	}
 	counts, err := queue.Count(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println("demand:", counts.Demand())
 	// Output:

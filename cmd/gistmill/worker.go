@@ -43,8 +43,10 @@ After SIGTERM it drains: it starts no new documents, completes the calls in flig
 // unlessStopped returns nil instead of err if the process was stopped. A worker or server that is
 // stopped while it still connects has nothing to release, so that is a clean exit.
 func unlessStopped(stop context.Context, err error) error {
-	if stop.Err() != nil {
+	select {
+	case <-stop.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }

@@ -19,7 +19,7 @@ func Example() {
 	}
 	dir, err := os.MkdirTemp("", "example-*")
 	check(err)
-	defer os.RemoveAll(dir)
+	defer func() { check(os.RemoveAll(dir)) }()
 	for name, data := range map[string]string{
 		"notes/lock.txt": "The lock was repaired in May.",
 		"tickets.jsonl":  `{"id": "T-1", "text": "The pump is loud."}` + "\n" + `{"id": "T-2"}` + "\n",
