@@ -40,8 +40,6 @@ type Config struct {
 	Ledger *ledger.Ledger
 	Queue  *tasks.Queue
 	Log    *slog.Logger // nil: nothing is logged
-	// Progress, if not nil, is called now and then with the number of entries listed so far.
-	Progress func(listed int64)
 }
 
 // Enqueuer plans runs and enqueues their tasks. It is safe for concurrent use.
@@ -49,7 +47,6 @@ type Enqueuer struct {
 	ledger   *ledger.Ledger
 	recovery *recovery.Recovery
 	log      *slog.Logger
-	progress func(listed int64)
 }
 
 // New returns an Enqueuer. It fails without a ledger.
@@ -58,9 +55,7 @@ func New(c Config) (*Enqueuer, error) {
 		return nil, errors.New("an enqueuer needs a ledger")
 	}
 	log := cmp.Or(c.Log, slog.New(slog.DiscardHandler))
-	return &Enqueuer{
-		ledger: c.Ledger, recovery: recovery.New(c.Ledger, c.Queue, log), log: log, progress: c.Progress,
-	}, nil
+	return &Enqueuer{ledger: c.Ledger, recovery: recovery.New(c.Ledger, c.Queue, log), log: log}, nil
 }
 
 // Request describes a plan.
@@ -208,9 +203,6 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 			return err
 		}
 		p.Count.Add(count)
-		if e.progress != nil {
-			e.progress(p.Count.Listed)
-		}
 	}
 	p.Sample = sample.kept
 	return ctx.Err()

@@ -45,7 +45,7 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 
 // ask makes one call to one endpoint. The answer is named after the request as it came,
 // whichever model is asked.
-func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Endpoint, r llm.Request) (llm.Response, error) {
+func (c *recordedCalls) ask(ctx context.Context, held *slot, endpoint llm.Endpoint, r llm.Request) (llm.Response, error) {
 	w := c.worker
 	name := r.Name()
 	r.Model = cmp.Or(endpoint.Model, r.Model)
@@ -66,7 +66,7 @@ func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Endpoi
 			Usage: llm.Usage{In: int(known.TokensIn), CachedIn: int(known.TokensCached), Out: int(known.TokensOut)},
 		}, nil
 	}
-	err = slot.acquire(ctx)
+	err = held.acquire(ctx)
 	// A full disk could not store the answer.
 	if err == nil && (c.open.stopped.Load() || w.diskFull.Load()) {
 		err = errStopped
@@ -85,7 +85,7 @@ func (c *recordedCalls) ask(ctx context.Context, slot *slot, endpoint llm.Endpoi
 		})
 		return llm.Response{}, err
 	}
-	slot.release()
+	held.release()
 	w.refusals.Store(0)
 	if response.Usage == (llm.Usage{}) { // some endpoints report none, and the call was not free
 		response.Usage = llm.Usage{In: llm.CountRequest(r), Out: llm.TokenizerFor(r.Model).Count(response.Content)}

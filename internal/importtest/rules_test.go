@@ -147,7 +147,7 @@ func breach(path string, from layer, imported string, inTest bool) []string {
 		return []string{fmt.Sprintf("%s imports %s of a higher layer: cmd → enqueuer | worker | keda → internal → tasks; declare an interface, and let cmd wire the two", path, own)}
 	case to.height == from.height && !from.sideways && !inTest:
 		// A test may wire parts together, as cmd does.
-		return []string{fmt.Sprintf("%s imports %s of the same layer: enqueuer, worker and keda share only tasks and the ledger, so that each can run alone", path, own)}
+		return []string{fmt.Sprintf("%s imports %s of the same layer: enqueuer, worker and keda do not import each other, so that each can run alone", path, own)}
 	case from.name == "internal" && to.name == "tasks" && row(path) != "internal/recovery":
 		return []string{fmt.Sprintf("%s imports tasks: of internal only recovery knows the queue; pass plain values", path)}
 	case from.name == "internal" && !inTest:

@@ -192,7 +192,7 @@ func (l *Ledger) addLocations(ctx context.Context, tx sqldb.Reader, claimed []Cl
 		return err
 	}
 	if len(found) != len(claimed) {
-		return fmt.Errorf("the ledger has %[2]d of %[1]d claimed documents", len(claimed), len(found))
+		return fmt.Errorf("the ledger has %d of %d claimed documents", len(found), len(claimed))
 	}
 	for i, f := range found {
 		c := &claimed[i]

@@ -123,14 +123,17 @@ func (l *Ledger) Profile(ctx context.Context, hash string) (string, error) {
 // A run that has not begun to work, such as one that was not confirmed, counts only if no
 // other does.
 func (l *Ledger) ProfileInUse(ctx context.Context, sourceURL string, hashes ...string) (string, error) {
+	// Whether there are results depends on source and profile only. NOT EXISTS makes the look-up
+	// through the documents run once per profile, and not once per run.
 	args := []any{sourceURL}
 	for _, h := range hashes {
 		args = append(args, h)
 	}
 	var hash string
 	err := l.read.QueryRow(ctx, `SELECT p.hash FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id
-		WHERE s.url = $1 AND p.hash IN (`+sqldb.Placeholders(2, len(hashes))+`) AND (`+UnfinishedRun("r")+` OR r.started_at IS NOT NULL AND EXISTS
-		(SELECT 1 FROM documents d JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id WHERE d.source_id = r.source_id))
+		WHERE s.url = $1 AND p.hash IN (`+sqldb.Placeholders(2, len(hashes))+`) AND (`+UnfinishedRun("r")+` OR r.started_at IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM runs n WHERE n.source_id = r.source_id AND n.profile_id = r.profile_id AND n.num > r.num AND n.started_at IS NOT NULL)
+		AND EXISTS (SELECT 1 FROM documents d JOIN results res ON res.document_id = d.id AND res.profile_id = r.profile_id WHERE d.source_id = r.source_id))
 		ORDER BY CASE WHEN r.started_at IS NULL THEN 1 ELSE 0 END, r.num DESC LIMIT 1`, args...).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("look for the profile in use: %w", err)
