@@ -1,5 +1,6 @@
 // Package enqueuer turns a source into work: it lists the source, records the difference in
-// the ledger as a run, and enqueues a task for each partition.
+// the ledger as a run, and enqueues a task for each partition. It also estimates the calls,
+// tokens and cost of a plan.
 //
 // It refuses to own how documents are read (internal/source, internal/extract), what counts as
 // unchanged (internal/ledger), how tasks enter the queue (internal/recovery) and what they do
@@ -81,7 +82,7 @@ type Plan struct {
 	Continued bool // the run existed before
 	Resumed   bool // the run was stopped before
 	Count     ledger.PlanCount
-	Gone      int64
+	Gone      int64 // documents that the listing no longer has
 	Remaining int64 // documents of the run that remain, including those of earlier plans
 	Enqueued  int
 	// Sample is a uniform sample of the pending documents, at most 1,000.

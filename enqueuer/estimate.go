@@ -23,7 +23,9 @@ const estimateReaders = 2
 
 // Estimate is the expected work and cost of a plan. If only a sample was read, the figures are the
 // sample's mean times the number of documents, and TokensInLow and TokensInHigh bound the input
-// tokens at 95 % confidence. Its JSON fields are an interface for users.
+// tokens at 95 % confidence. TokensOutMost assumes that every call uses its output limit, and
+// CostUSDMost is the cost of TokensInHigh and TokensOutMost. Its JSON fields are an interface for
+// users.
 type Estimate struct {
 	Documents     int64    `json:"documents"`
 	Sampled       int64    `json:"sampled"`

@@ -24,8 +24,8 @@ const (
 	// assumedLatency and assumedTokens are used until the first calls have been measured.
 	assumedLatency = 10 * time.Second
 	assumedTokens  = 1000
-	// longPause is the shortest pause of an endpoint for which workers hand their partitions
-	// back instead of waiting.
+	// longPause is the longest pause of an endpoint that a call waits for (llm.DefaultMaxWait).
+	// During a longer one workers return their partitions to the queue.
 	longPause = time.Minute
 	// limitsTimeout bounds the reading of limits and budgets. It is shorter than readTimeout.
 	limitsTimeout = time.Second
@@ -36,7 +36,7 @@ type LimitsConfig struct {
 	Ledger *ledger.Ledger
 	Redis  redis.UniversalClient
 	// RPM and TPM are the configured limits in requests and tokens a minute; 0: none. They
-	// apply while no worker has published the limits in force.
+	// apply where workers have not published the limits in force, or not for a while.
 	RPM, TPM int
 	// Unlimited is the name of the model that calls no endpoint.
 	Unlimited string
@@ -155,8 +155,8 @@ func (l *Limits) read(ctx context.Context) (callCapacity, error) {
 	return all, nil
 }
 
-// ofModel adds up the capacity of a model's limiters. Without any limiter the configured
-// limits apply.
+// ofModel adds up the capacity of a model's limiters. The configured limits apply where a
+// limiter has none, and where the model has no limiter.
 func (l *Limits) ofModel(model string, limiters []limiter.State) callCapacity {
 	known := slices.DeleteFunc(slices.Clone(limiters), func(s limiter.State) bool { return s.Model != model })
 	if len(known) == 0 {

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// maxAge is how long an answer is given again. KEDA asks at its polling interval; people and
+	// maxAge is how long an answer is reused. KEDA asks at its polling interval; people and
 	// dashboards ask in between.
 	maxAge = time.Second
 	// readTimeout bounds one measurement. KEDA's metrics-api scaler gives up after 3 s.
@@ -125,9 +125,9 @@ func (m *Meter) measure(ctx context.Context) (Demand, error) {
 	return d, nil
 }
 
-// partitionsFor returns the number of partitions held by the workers that keep calls in
-// flight. It counts at least one worker, because a worker has to find out that a limit has
-// gone or a budget is used up.
+// partitionsFor returns the number of partitions that workers hold if together they keep this
+// number of calls in flight. It counts at least one worker, because a worker has to find out
+// that a limit has gone or a budget is used up.
 func partitionsFor(calls float64, concurrency, perWorker int) int64 {
 	workers := int64(1)
 	if c := float64(concurrency); calls > c {

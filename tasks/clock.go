@@ -29,9 +29,10 @@ type clock struct {
 }
 
 // Synchronize measures how far the clock of this process is ahead of Redis' clock (behind, if
-// negative), and from then on corrects the times that are written to the queue. Less than 2 s
-// counts as 0. Call it every few seconds, because clocks get adjusted. On an error, or if
-// Redis answers too slowly to tell, the last measurement stays in force.
+// negative), and from then on corrects the times that are written to the queue. A difference
+// up to 2 s, plus half the round trip, counts as 0. Call it every few seconds, because clocks
+// get adjusted. On an error, or if Redis answers too slowly to tell, the last measurement stays
+// in force.
 func (q *Queue) Synchronize(ctx context.Context) (ahead time.Duration, err error) {
 	begun := time.Now()
 	at, err := q.redis.Time(ctx).Result()
@@ -70,7 +71,7 @@ func (c *clock) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// concerns reports whether asynq sends a command with times of the queue.
+// concerns reports whether a command is of a kind in which asynq sends times of this queue.
 func (c *clock) concerns(args []any) bool {
 	at := 0 // position of the first key
 	switch name, _ := args[0].(string); strings.ToLower(name) {

@@ -17,7 +17,7 @@ var countScript string
 //nolint:gochecknoglobals // a constant; its hash is computed once
 var count = redis.NewScript(countScript)
 
-// freshLease is how long a lease must still last to show that its owner is alive: asynq grants
+// freshLease is how long a lease must still last to show that its worker is alive: asynq grants
 // 30 s and renews every 5 s, so such a lease was renewed within the last 7 s.
 const freshLease = 23 * time.Second
 
@@ -28,10 +28,10 @@ type Counts struct {
 	// moves them to pending.
 	Due    int64
 	Paused bool
-	// Doubtful holds the active tasks whose lease does not show that its owner is alive, with
-	// the lease's end by Redis' clock; the zero time if there is no lease. Leases are written
-	// with the worker's clock: if that is late, a live owner looks doubtful, but its lease is
-	// still seen to be renewed.
+	// Doubtful holds the ids of active tasks whose lease does not show that its worker is alive,
+	// with the lease's end by Redis' clock; the zero time if there is no lease. Leases are
+	// written with the worker's clock: if that is behind, a live worker looks doubtful, but its
+	// lease is still seen to be renewed.
 	Doubtful map[string]time.Time
 	// At is the time of Redis.
 	At time.Time

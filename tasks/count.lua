@@ -1,7 +1,7 @@
 -- Counts the tasks of a queue by place, at one moment.
 --
 -- KEYS  pending, active, lease, scheduled, retry, archived, paused
--- ARGV  seconds: a lease that lasts longer shows that its owner is alive
+-- ARGV  seconds: a lease that lasts longer shows that its worker is alive
 --
 -- Returns the lengths of pending, active, scheduled, retry and archived; how many of scheduled
 -- and of retry are due; whether the queue is paused; the time of Redis; and for each active task

@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// OwnerKey is the key in Redis that holds the queue's owner: the id of the ledger that its
-// tasks refer to.
+// OwnerKey is the key in Redis that holds the queue's owner: the random mark by which the
+// ledger that its tasks refer to knows this queue.
 func (q *Queue) OwnerKey() string { return "gistmill:{" + q.name + "}:ledger" }
 
 // Owner returns the queue's owner. It is empty if there is none, as in a Redis that is new or

@@ -28,5 +28,5 @@ func (r Retry) Delay(n int64) time.Duration {
 	return rand.N(ceiling) + 1
 }
 
-// Exhausted reports whether n attempts were the last.
+// Exhausted reports whether no attempt is left after n of them.
 func (r Retry) Exhausted(n int64) bool { return n >= r.MaxAttempts }

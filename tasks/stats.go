@@ -28,8 +28,8 @@ const (
 // single ghost.
 type Stats struct {
 	Active, Pending, Scheduled, Retry, Archived, Completed int64
-	// Processed and Failed are totals since the queue exists. No outcome of a worker counts as
-	// a failure.
+	// Processed and Failed are totals since the queue was created. No outcome of a worker
+	// counts as a failure.
 	Processed, Failed int64
 	Paused            bool
 	Bytes             int64         // approximate memory in Redis, from a sample

@@ -102,8 +102,8 @@ func (c *recordedCalls) ask(ctx context.Context, held *slot, endpoint llm.Endpoi
 }
 
 // bound returns the tokens to reserve for a call: an upper bound if a budget applies, and an
-// estimate otherwise. Without a budget the reservation only counts if the worker dies during
-// the call.
+// estimate otherwise. Without a budget no call waits for it: it only counts if the worker dies
+// during the call or the call is cut off.
 func (c *recordedCalls) bound(r llm.Request) (in, out int) {
 	out = cmp.Or(r.OutputCap(), c.worker.config.Prices.MaxOutput(r.Model))
 	if c.open.capped.Load() || c.worker.config.DayCapNano != nil {

@@ -8,9 +8,9 @@ import (
 )
 
 // heldClaims are the claims that this worker has received and not ended. The ledger may have
-// more of them: if the connection breaks at a commit, documents are claimed and the reply is
-// lost. Such an orphaned claim would last as long as the worker lives. The methods are safe
-// for concurrent use.
+// more: if the connection breaks at a commit, documents are claimed and the reply is lost.
+// Such an orphaned claim would last as long as the worker lives. The methods are safe for
+// concurrent use.
 type heldClaims struct {
 	mu   sync.Mutex
 	held map[claimID]struct{}

@@ -15,8 +15,8 @@ const (
 	// renewalGrace is the time within which a live worker renews a task's lease: asynq's
 	// interval of 5 s, and some slack.
 	renewalGrace = 8 * time.Second
-	// livenessWindow is how long the owners of all other tasks must have been seen alive. The
-	// lease of a worker that was just killed looks live until a renewal is missing.
+	// livenessWindow is how long the workers that hold tasks must have been seen alive. The lease
+	// of a worker that was just killed looks live until a renewal is missing.
 	livenessWindow = renewalGrace
 	// redeliveryGrace is the time until a task that was returned because other workers hold
 	// its documents is delivered again.
@@ -31,11 +31,12 @@ const (
 
 // idleLoop sends the reason once the worker should exit.
 //
-// It is idle when it has had nothing to do for IdleExit: it holds no task, the queue offers
-// none, and every other active task belongs to a live worker. If an owner may be dead the
-// worker stays, because it may be the only one left to recover the task. While others hold
-// tasks it therefore stays at least livenessWindow. A worker also exits when a reader is stuck
-// in its process: where there is work, Kubernetes replaces it with a healthy one.
+// The worker is idle when it has had nothing to do for IdleExit: it holds no task, the queue
+// offers none, every active task is held by a live worker, and it waits for no task that it
+// returned because other workers hold the documents (redeliveryGrace). If the holder of a task
+// may be dead the worker stays, because it may be the only one left to recover the task. While
+// others hold tasks it therefore stays at least livenessWindow. A worker also exits when a
+// reader is stuck in its process: where there is work, KEDA replaces it with a healthy one.
 func (w *Worker) idleLoop(ctx context.Context, exit chan<- string) {
 	if w.config.IdleExit <= 0 {
 		return
@@ -43,7 +44,7 @@ func (w *Worker) idleLoop(ctx context.Context, exit chan<- string) {
 	patience := min(w.config.IdleExit, startupGrace)
 	tick := min(time.Second, patience/2)
 	idleSince := time.Now()
-	liveSince := idleSince // all other owners have been seen alive since then
+	liveSince := idleSince // all workers that hold tasks have been seen alive since then
 	var others taskLeases
 	for loop.Sleep(ctx, tick) == nil {
 		if w.config.Reader.Stuck() > 0 {
@@ -75,8 +76,8 @@ type taskLeases map[string]taskLease
 
 type taskLease struct{ end, renewedAt time.Time }
 
-// live reports whether all owners are seen to renew their leases. Call it at every poll, with
-// the ends of the doubtful leases.
+// live reports whether each doubtful lease was renewed within the last renewalGrace. Call it at
+// every poll, with the ends of the doubtful leases.
 func (t *taskLeases) live(doubtful map[string]time.Time, now time.Time) bool {
 	next := make(taskLeases, len(doubtful))
 	live := true

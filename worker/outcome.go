@@ -123,7 +123,7 @@ func (w *Worker) persist(ctx context.Context, step string, do func() error) erro
 		if err == nil || refused(err) || ctx.Err() != nil || w.stopOnDiskFull(err) {
 			return err
 		}
-		// All documents in work meet the outage; one message in a while is enough.
+		// All documents in work meet the outage; one message every 5 s is enough.
 		w.outageLog.Do(func() { w.log.Warn("ledger unavailable, retrying", "step", step, "error", err) })
 		_ = loop.Sleep(ctx, pause) // the next turn checks ctx
 	}
@@ -237,7 +237,7 @@ func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed,
 	}
 }
 
-// retry returns the outcome of a document that a later attempt may save, if it has any left.
+// retry returns failed while the document has an attempt left, and dead after the last one.
 func (w *Worker) retry(c ledger.Claimed, read ledger.Read, class ledger.Class, message string) outcome {
 	tries := c.Tries + 1
 	if w.config.Retry.Exhausted(tries) {

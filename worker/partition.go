@@ -61,7 +61,9 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 	return err
 }
 
-// partition works on a partition until it has nothing due, or is better returned to the queue.
+// partition works on a partition until it has no open document or its run stops. It returns a
+// *returnError if the partition is better returned to the queue, for example to wait for a
+// retry that is due later.
 func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	r, err := w.runs.get(ctx, p)
 	var halt *haltError

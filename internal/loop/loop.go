@@ -22,8 +22,8 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Every calls do at once and then at each interval, until ctx ends. A call that takes longer
-// than the interval delays the next one; calls never overlap.
+// Every calls do at once and then at each interval, until ctx ends. Calls never overlap: after
+// a call that takes longer than the interval the next one follows at once.
 func Every(ctx context.Context, interval time.Duration, do func(context.Context)) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

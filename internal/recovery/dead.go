@@ -9,16 +9,17 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 )
 
-// confirmDeadAfter is how long a worker or task must look dead before it counts as dead. A
-// live worker renews its lease within this time. After a late poll, such as the first one
-// after an outage of the ledger, the next poll follows at once, so a count of polls would not
-// do.
+// confirmDeadAfter is how long a worker or task must look dead before it counts as dead. After
+// an outage of the ledger every lease has lapsed, and live workers renew theirs within this
+// time: they retry every second. A count of polls would not do, because after a late poll,
+// such as the first one after the outage, the next one follows at once.
 const confirmDeadAfter = 4 * time.Second
 
 // RecoverDeadWorkers releases the claims of workers whose lease has lapsed in the ledger, and
-// puts tasks that are active without a lease back into the queue. It acts on what has looked
-// dead in every call for 4 s, so call it every few seconds. asynq alone takes up to 125 s to
-// put such a task back, and needs a live worker for it.
+// puts active tasks whose lease in Redis has lapsed or is missing back into the queue. It
+// releases claims, and puts back a task without any lease, only after it has found them so in
+// every call for 4 s; call it every few seconds. asynq alone takes up to 125 s to put a task
+// back, and needs a live worker for it.
 func (r *Recovery) RecoverDeadWorkers(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

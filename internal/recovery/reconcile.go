@@ -142,7 +142,7 @@ func (r *Recovery) enqueue(ctx context.Context, run ledger.Run, lost []lostTask,
 				continue
 			}
 		}
-		if l.state != tasks.Missing {
+		if l.state != tasks.Missing { // an ended task still has the id
 			var err error
 			if l.partition.Generation, err = r.ledger.NextGeneration(ctx, l.partition.ID, l.partition.Generation); err != nil {
 				return 0, err

@@ -36,7 +36,7 @@ type Recovery struct {
 	now    func() time.Time // time.Now, except in tests
 
 	mu sync.Mutex
-	// Since when each has been found dead, in every poll up to the last one.
+	// Since when each has looked dead in every call of RecoverDeadWorkers.
 	lapsed    map[ledger.WorkerID]time.Time // workers without a lease in the ledger
 	leaseless map[string]time.Time          // active tasks without a lease in Redis
 }
