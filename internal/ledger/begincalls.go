@@ -13,8 +13,8 @@ import (
 // callStart is a reservation that waits for its transaction, with the outcome.
 type callStart struct {
 	Reservation
-	call     CallID // 0: a call of this name is open
-	day      int64  // on which it started, since 1970
+	call     CallID // 0: not recorded
+	day      int64  // of its start, in days since 1970
 	reserved bool   // counted against the budgets
 	known    *Answer
 	refusal  error

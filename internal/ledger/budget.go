@@ -113,8 +113,8 @@ func (l *Ledger) reserve(ctx context.Context, tx *batch, in *callStart, some []*
 }
 
 // runRefusal distinguishes a run whose budget is used up from one that must wait for calls in
-// flight. One statement reads both sums at one moment. uncounted are open calls that are not in the
-// sums yet.
+// flight. One statement reads both sums at one moment. It names the index of open calls, because
+// SQLite would read all calls of the run. uncounted are open calls that are not in the sums yet.
 func (l *Ledger) runRefusal(ctx context.Context, tx *batch, uncounted []any, in *callStart) (refusal, err error) {
 	var capNano, capTokens sql.NullInt64
 	var nano, tokens int64 // spent by ended calls

@@ -75,7 +75,7 @@ type Claimed struct {
 	URI, Locator, Version string
 	Size                  int64
 	Attempts              int64 // used in this run, also before a redrive
-	Tries                 int64 // used since the last redrive; these count against the limit
+	Tries                 int64 // used since planning or a redrive; these count against the limit
 	Crashes               int64 // of its reader, since the last redrive
 	Suspect               bool  // its last worker died: read it in isolation
 }
@@ -112,9 +112,10 @@ func (l *Ledger) PartitionStatus(ctx context.Context, partition PartitionID) (Pa
 	return v, nil
 }
 
-// checkLeases reads which claimers of a batch still have a lease. It share-locks their rows, so
-// that recovery cannot release a worker's claims until this transaction commits: it would miss the
-// claims made here, and never look again.
+// checkLeases reads which claimers of a batch may claim: those whose lease was not ended by
+// recovery or [Ledger.Leave], even if it has lapsed. It share-locks their rows, so that recovery
+// cannot release a worker's claims until this transaction commits: it would miss the claims made
+// here, and never look again.
 func (l *Ledger) checkLeases(ctx context.Context, tx *batch) error {
 	slices.Sort(tx.claimers)
 	for _, worker := range slices.Compact(tx.claimers) {
@@ -239,9 +240,9 @@ func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) erro
 
 // RecoverLapsed releases the claims of workers whose lease has lapsed, marks their documents as
 // suspects, and ends their open calls at the full reservation. It returns the partitions of running
-// runs that have work again. Only workers for which dead returns true are released: after a long
-// outage of the ledger every lease has lapsed, and live workers need a moment to renew, so dead
-// should require that a worker was lapsed in an earlier call some seconds ago.
+// runs that have work again. Only workers for which dead returns true are released: after an outage
+// of the ledger longer than a lease every lease has lapsed, and live workers need a moment to
+// renew. So dead should require that a worker had lapsed in an earlier call some seconds ago.
 func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) bool) ([]Partition, error) {
 	lapsed, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (id WorkerID, err error) { return id, rows.Scan(&id) },
 		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)

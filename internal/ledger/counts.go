@@ -32,7 +32,8 @@ const (
 	LabelEmpty   = "empty"
 )
 
-// Counts are the totals of one holder, or of all.
+// Counts are the totals of one holder, or of all. Holders are workers, plans, and holder 0 with the
+// counts of pruned workers.
 type Counts map[Count]int64
 
 // putCounts writes a worker's counts. They replace earlier ones, so that a write with an unknown

@@ -67,9 +67,10 @@ func (g *groupCommit) do(ctx context.Context, f func(context.Context, *batch) er
 }
 
 // add lets a write join a batch, and returns when the batch is committed or has failed. When ctx
-// ends before the batch starts, nothing is written. After that add waits for the end, so that the
-// caller always knows the outcome. join may be called for a second batch, when another write made
-// the first one fail.
+// ends before there is room in the queue, nothing is written. After that add waits for the end,
+// whatever becomes of ctx, so that the caller always knows the outcome. join is called again, for a
+// new batch, when a deadlock or another write made the first one fail. After close, add fails with
+// [sql.ErrConnDone].
 func (g *groupCommit) add(ctx context.Context, join func(*batch)) error {
 	w := &write{ctx: context.WithoutCancel(ctx), join: join, result: make(chan error, 1)}
 	select {

@@ -33,7 +33,7 @@ type PlanCount struct {
 	Pending    int64 // new or changed
 	Skipped    int64 // unchanged and done
 	Dead       int64 // unchanged and dead, or unreadable
-	Unfinished int64 // in the run already, and not done
+	Unfinished int64 // in the run already: open, or done or dead in the same version
 	Bytes      int64 // of the pending ones
 }
 
@@ -81,7 +81,7 @@ func (l *Ledger) UnlockPlan(ctx context.Context, sourceID SourceID, profileID Pr
 }
 
 // resultIsCurrent is the SQL condition that a document's result counts for run r: it is of the same
-// version, and not older than the moment the run was forced.
+// version, was not redriven, and is not older than the moment the run was forced.
 const resultIsCurrent = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
 
 // notListed is the SQL condition that the current listing of run r has not met a document so far.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// MarkLease is the time during which no process must have seen a queue's mark in its Redis before
-// the queue may be started in an empty Redis. Call [Ledger.SawQueue] at a third of it.
+// MarkLease is how long no process has seen a queue's mark in its Redis before the queue may be
+// started in an empty Redis. Call [Ledger.SawQueue] at a third of it.
 const MarkLease = 15 * time.Second
 
 // QueueMark identifies a queue of this ledger in Redis.

@@ -118,10 +118,10 @@ func (l *Ledger) Profile(ctx context.Context, hash string) (string, error) {
 	return body, err
 }
 
-// ProfileInUse returns the hash among hashes of the profile that a source uses: that of its
-// newest run which is unfinished or left results. It returns "" where no run has one of them.
-// A run that has not begun to work, such as one that was not confirmed, counts only if no
-// other does.
+// ProfileInUse returns which of the profiles with these hashes a source uses: the profile of its
+// newest run that is unfinished, or that was published under a profile with results for the source.
+// It returns "" when there is no such run. A run that was never published, such as one that was not
+// confirmed, counts only if no other does. At least one hash is needed.
 func (l *Ledger) ProfileInUse(ctx context.Context, sourceURL string, hashes ...string) (string, error) {
 	// Whether there are results depends on source and profile only. NOT EXISTS makes the look-up
 	// through the documents run once per profile, and not once per run.

@@ -8,18 +8,18 @@ import (
 
 // dialect is what differs between the two databases. All else is one SQL for both.
 type dialect interface {
-	now() string        // time in Unix milliseconds, as an expression
-	skipLocked() string // see DB.fill
-	share() string      // see DB.fill
-	rowLock() string    // see DB.RowLock
-	indexedBy(index string) string
+	now() string                   // time in Unix milliseconds, as an expression
+	skipLocked() string            // see DB.fill
+	share() string                 // see DB.fill
+	rowLock() string               // see DB.RowLock
+	indexedBy(index string) string // see DB.IndexedBy
 	lockTable(table string) string // a statement, or empty
 	identity() string              // type of a key that is counted up and never used again
 	withoutRowID() string
 	committers() int // see DB.Committers
 	// rows is "(…),(…)", rows of parameters of these types.
 	rows(rows int, types []string) string
-	bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
+	bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) // see DB.Bound
 	// isDeadlock reports whether the database rolled a transaction back in favor of others, so that it
 	// may be tried again.
 	isDeadlock(err error) bool

@@ -112,7 +112,7 @@ func (postgresDialect) bound(ctx context.Context, d time.Duration) (context.Cont
 	return context.WithTimeout(ctx, d)
 }
 
-// isDeadlock: PostgreSQL rolls one transaction of a circle back after a second, and advises to try
+// isDeadlock: PostgreSQL rolls one transaction of a cycle back after a second, and advises to try
 // it again (https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS).
 func (postgresDialect) isDeadlock(err error) bool {
 	var e *pgconn.PgError
@@ -127,8 +127,8 @@ func (postgresDialect) lockSchema(ctx context.Context, tx *sql.Tx) error {
 func (d postgresDialect) fillTemp(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table, definition string, columns []string, n int, fill fill) error {
 	for _, statement := range []string{
 		// The table is joined on keys with tables that may be a thousand times as large. Index look-ups
-		// are right for it; the planner would read a whole table or index. LOCAL ends with the
-		// transaction.
+		// are right for it; the planner would read a whole table or index each time. LOCAL ends with
+		// the transaction.
 		"SET LOCAL enable_mergejoin = off", "SET LOCAL enable_hashjoin = off", "SET LOCAL jit = off",
 		"CREATE TEMP TABLE " + table + " (" + definition + ") ON COMMIT DROP",
 	} {

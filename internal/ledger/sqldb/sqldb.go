@@ -1,7 +1,7 @@
 // Package sqldb runs one SQL on SQLite and on PostgreSQL. It owns drivers, connection pools,
 // compiled statements, transactions and their retries, migrations, bulk loading, and the few words
-// in which the two databases differ. It refuses to own tables: it knows nothing of runs or
-// documents.
+// in which the two databases differ. It refuses to own tables other than schema_version: it knows
+// nothing of runs or documents.
 package sqldb
 
 import (
@@ -84,9 +84,10 @@ func (db *DB) Writes() Handle { return Handle{db, db.write} }
 // Committers is the number of transactions of small writes that it is useful to run at once.
 func (db *DB) Committers() int { return db.dialect.committers() }
 
-// Bound returns a context for short statements that do not outlive ctx. d is a limit for a server
-// that stopped answering. SQLite has no server: there the context never ends, because the driver
-// would start a goroutine for each statement, and locks have a timeout of their own.
+// Bound returns a context for short statements. On PostgreSQL it ends with ctx, and after d at the
+// latest, in case the server stopped answering. On SQLite it never ends: there is no server, locks
+// have a timeout of their own, and for a context that can end the driver would start a goroutine
+// for each statement.
 func (db *DB) Bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return db.dialect.bound(ctx, d)
 }
@@ -123,7 +124,8 @@ type queryer interface {
 }
 
 // Handle runs statements, in a transaction or each in one of its own. Parameters are $1, $2, …; a
-// statement may contain the words @now, @share and @skip_locked.
+// statement may contain the words @now, @share and @skip_locked. Arguments are what
+// [database/sql/driver.DefaultParameterConverter] accepts; a named type such as ID int64 is one.
 type Handle struct {
 	db *DB
 	on queryer
@@ -177,12 +179,12 @@ func Collect[T any](ctx context.Context, from Reader, scan func(*sql.Rows) (T, e
 	return all, rows.Err()
 }
 
-// maxTxTries bounds how often a transaction is begun that ends in a deadlock. Each time another
-// transaction of the circle proceeds.
+// maxTxTries bounds how often a transaction that ends in a deadlock is begun. Each time another
+// transaction of the cycle proceeds.
 const maxTxTries = 10
 
-// Tx runs f in a transaction, and again in a new one after a deadlock: f must start afresh each
-// time. An error of f rolls the transaction back.
+// Tx runs f in a transaction, and again in a new one after a deadlock: f must reset what it returns
+// to its caller each time. An error of f rolls the transaction back.
 func (db *DB) Tx(ctx context.Context, f func(tx Handle) error) error {
 	return db.tryTx(ctx, db.write, func(tx *sql.Tx) error { return f(Handle{db, tx}) })
 }

@@ -38,8 +38,9 @@ func (b boundedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 
 type boundedConn struct{ *stdlib.Conn }
 
-// CheckNamedValue is driver.NamedValueChecker. It converts named types to those underneath, as
-// database/sql does for other drivers: pgx knows no PostgreSQL type for them.
+// CheckNamedValue is driver.NamedValueChecker. It converts arguments as database/sql does for
+// drivers without a checker, SQLite's among them, so that both databases accept the same: a named
+// type becomes the type underneath, and a slice that pgx would take for an array is refused.
 func (boundedConn) CheckNamedValue(v *driver.NamedValue) (err error) {
 	v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value)
 	return err
