@@ -293,7 +293,7 @@ func (c *cli) deadDropCommand() *cobra.Command {
 	var output outputFlag
 	command := c.deadSubcommand(needsLedger, &cobra.Command{
 		Use:   "drop",
-		Short: "Drop dead letters without a summary",
+		Short: "Remove dead letters from the list without retrying them",
 		Long: `Drop removes dead letters from the list, without confirmation; flags select some of them. Their documents
 count as skipped until they change, or until a run with --force.
 

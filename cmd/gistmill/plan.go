@@ -109,7 +109,7 @@ func describePlan(p enqueuer.Plan) string {
 		s += fmt.Sprintf(", %s gone", number(p.Gone))
 	}
 	if p.Count.Repeated > 0 {
-		s += fmt.Sprintf(", %s skipped with a repeated id", number(p.Count.Repeated))
+		s += fmt.Sprintf(", %s left out with a repeated id", number(p.Count.Repeated))
 	}
 	return s
 }

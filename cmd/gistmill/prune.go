@@ -19,9 +19,10 @@ func (c *cli) pruneCommand() *cobra.Command {
 	command := c.command("prune", needsLedger, &cobra.Command{
 		Use:   "prune --older-than AGE",
 		Short: "Delete old runs and call records",
-		Long: `Prune deletes from the ledger the runs that ended before the given age, with their call records, and
-stored answers, events and workers of that age. It keeps summaries, documents, dead letters, and the
-newest run of each source and profile, so later runs still skip unchanged documents.
+		Long: `Prune deletes from the ledger the runs that ended longer ago than the given age, with their call
+records, and stored answers, events and workers older than that. It keeps summaries, documents,
+dead letters, and the newest run of each source and profile, so later runs still skip unchanged
+documents.
 
   gistmill prune --older-than 30d
   gistmill prune --older-than 720h --dry-run -o json`,

@@ -25,7 +25,7 @@ type sourceFlags struct {
 func (f *sourceFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringArrayVar(&f.include, "include", nil, "only documents whose URI matches this `glob` (** matches across folders; repeatable)")
-	flags.StringArrayVar(&f.exclude, "exclude", nil, "skip documents whose URI matches this `glob` (repeatable)")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out documents whose URI matches this `glob` (repeatable)")
 	flags.StringVar(&f.since, "since", "", "only documents changed at or after this `time`: 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 36h or 7d")
 	flags.StringVar(&f.until, "until", "", "only documents changed before this `time`")
 	flags.IntVar(&f.limit, "limit", 0, "only the first `N` documents of the source")

@@ -101,8 +101,8 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// pages limits what asynqmon's pages may load and where they may be framed to this server. Their
-// own scripts and styles are partly inline.
+// pages limits what asynqmon's pages may load to this server, and forbids framing them. Their own
+// scripts and styles are partly inline.
 func pages(next http.Handler) http.Handler {
 	const policy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 		"frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'"

@@ -78,8 +78,9 @@ func (w *EarlyWriter) next() (Record, bool) {
 	}
 }
 
-// Run writes queued pages until Close or until ctx ends. Call it once. It reports no error:
-// [Folder] writes the missing pages again and returns the reason if that fails too.
+// Run writes queued pages until Close. After ctx has ended it stops at the next record. Call it
+// once. It reports no error: [Folder] writes the missing pages again and returns the reason if
+// that fails too.
 func (w *EarlyWriter) Run(ctx context.Context) {
 	defer close(w.ended)
 	first, ok := w.next()

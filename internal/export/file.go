@@ -19,8 +19,8 @@ const (
 
 // File writes a file atomically: the content that write produces appears at path only after write
 // succeeds, and an existing file stays until then. If path is not a regular file (a pipe,
-// /dev/stdout), File writes to it directly. It creates missing folders, and it replaces the target
-// of a symbolic link.
+// /dev/stdout), File writes to it directly. It creates missing folders. It replaces the target of a
+// symbolic link and keeps the link.
 func File(path string, write func(io.Writer) error) error {
 	if info, err := os.Stat(path); err == nil {
 		if info.IsDir() {

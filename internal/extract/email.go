@@ -53,7 +53,7 @@ func looksLikeEmail(head []byte, ext string) bool {
 	return sender && signs >= 2 || ext == ".eml" && (sender || signs > 0)
 }
 
-// readEmail gives a message as sender, date, body and the names of its attachments. The title
+// readEmail returns a message as sender, date, body and the names of its attachments. The title
 // is the subject. It prefers plain text to HTML.
 func readEmail(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, error) {
 	data := raw.Data

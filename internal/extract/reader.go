@@ -66,7 +66,7 @@ func (r *Reader) readInChild(ctx context.Context, s *source.Source, ref source.R
 // this process dies together with the child, the count remains: a kernel that is short of
 // memory may kill both. ReadIsolated does not count while it fetches the document, nor while a
 // reader is stuck in this process, because that reader may be what kills the process. If
-// countCrash(+1) fails, nothing is read. An error of countCrash(-1) is joined to that of the
+// countCrash(+1) fails, no child starts. An error of countCrash(-1) is joined to that of the
 // read.
 func (r *Reader) ReadIsolated(
 	ctx context.Context, s *source.Source, ref source.Ref, countCrash func(delta int64) error,
@@ -111,10 +111,10 @@ func inSlot(ctx context.Context, slots chan struct{}, do func() error) error {
 	}
 }
 
-// gate keeps documents that are read in this process and suspects that children read apart in
-// time. So if this process dies while a suspect is read, no other document is the cause. Each
-// side admits any number. Its methods may be used from several goroutines at once. The zero
-// value is open.
+// gate separates, in time, the documents that this process reads from the suspects that child
+// processes read. So if this process dies while a suspect is read, no other document is the
+// cause. Any number of documents, or of suspects, may be read at once. Its methods may be used
+// from several goroutines at once. The zero value is open.
 type gate struct {
 	mu       sync.Mutex
 	inside   int           // documents that are read in this process

@@ -55,7 +55,7 @@ func (m *mapping) unmap() error {
 	b := m.bytes
 	m.bytes = nil
 	if err := unix.Munmap(b); err != nil {
-		return fmt.Errorf("give back the PDF engine's memory: %w", err)
+		return fmt.Errorf("unmap the PDF engine's memory: %w", err)
 	}
 	return nil
 }

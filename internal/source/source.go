@@ -44,8 +44,8 @@ type Source struct {
 }
 
 // Open opens a folder, a file, a JSONL file (.jsonl or .ndjson), a URL with the scheme s3, gs,
-// azblob or file, or, for "-", [Options].Stdin. If raw is not the address of a source, the
-// error matches [ErrNoSource], and its text tells the user what to check.
+// azblob or file, or, for "-", [Options].Stdin. An error that matches [ErrNoSource] means that
+// there is no source at raw; its text tells the user what to check.
 func Open(ctx context.Context, raw string, o Options) (*Source, error) {
 	if raw == "-" {
 		return openStdin(ctx, o)

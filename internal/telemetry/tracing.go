@@ -72,7 +72,7 @@ func NewTracing(ctx context.Context, getenv func(string) string, version string,
 	case "", "http/protobuf":
 		exporter, err = otlptracehttp.New(ctx)
 	default:
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q: want http/protobuf or grpc", protocol)
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q: use http/protobuf or grpc", protocol)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("set up the export of traces: %w", err)

@@ -20,7 +20,8 @@ func Cut(s string, n int) string {
 	return s[:n]
 }
 
-// CutRunes returns s with at most n characters (runes). If it removes any, the last one is "…".
+// CutRunes returns s with at most n characters (runes); n is at least 1. If it removes any, the
+// last one is "…".
 func CutRunes(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s

@@ -9,9 +9,10 @@ import (
 )
 
 // TerminalSafe returns s without the characters that control a terminal or make a line read
-// differently from how it is stored: control characters except tab and newline, and
-// [bidirectional controls]. Every kind of line end becomes a newline, and invalid UTF-8 becomes
-// U+FFFD. Documents and models may contain such characters to mislead the reader.
+// differently from how it is stored: control characters except tab and newline, and the
+// [bidirectional controls] that embed, override or isolate a direction of writing. Every kind of
+// line end becomes a newline, and invalid UTF-8 becomes U+FFFD. Documents and models may contain
+// such characters to mislead the reader.
 //
 // [bidirectional controls]: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 func TerminalSafe(s string) string {
@@ -40,8 +41,8 @@ func TerminalLine(s string) string {
 
 // TerminalSafeJSON returns JSON that decodes to the same value and is safe to show on a terminal.
 // It escapes, as \uxxxx, what a JSON encoder leaves in strings: DEL, U+0080 to U+009F (U+009B
-// begins a control sequence as ESC [ does, ECMA-48) and bidirectional controls. It returns
-// encoded itself if there is nothing to escape.
+// begins a control sequence as ESC [ does, ECMA-48) and the bidirectional controls that
+// [TerminalSafe] removes. It returns encoded itself if there is nothing to escape.
 func TerminalSafeJSON(encoded []byte) []byte {
 	unsafe := func(r rune) bool { return r == 0x7f || r >= 0x80 && r <= 0x9f || isBidiControl(r) }
 	at := bytes.IndexFunc(encoded, unsafe)
@@ -71,7 +72,8 @@ func isPlainASCII(s string) bool {
 	return true
 }
 
-// isBidiControl reports whether r embeds, overrides or isolates a direction of writing (UAX 9).
+// isBidiControl reports whether r embeds, overrides or isolates a direction of writing (UAX 9). The
+// implicit marks, such as U+200E, are not among them.
 func isBidiControl(r rune) bool {
 	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
