@@ -36,7 +36,8 @@ const (
 	// Bounds on a candidate, in words. A longer sentence is mostly a list or a table without
 	// its lines.
 	fewestWords, mostWords = 6, 100
-	// A sentence of more bytes is no candidate.
+	// A sentence of more bytes is skipped before it is cleaned and counted: it has more than
+	// mostWords words, or is data.
 	longest = 4096
 )
 

@@ -41,8 +41,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// Usage is what the endpoint reported for the failed call.
 	Usage Usage
-	// MayBeBilled is set if the endpoint may charge for the call but did not report a usage: a
-	// timeout, the connection or a gateway ended the call after the endpoint had begun.
+	// MayBeBilled is set if the endpoint may charge for the call but reported no usage: a timeout,
+	// the connection or a gateway ended the call after the endpoint may have begun, or the answer
+	// names no usage.
 	MayBeBilled bool
 }
 

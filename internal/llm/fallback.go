@@ -18,9 +18,9 @@ const cooldown = time.Minute
 // concurrent use.
 //
 // It goes on to the next endpoint if one is down (its breaker is open, or nothing listens), if it
-// is halted (key, credit, model), or if it refuses the document. It does not go on after a single
-// failure that a retry may cure, nor at a rate limit: neither moves load to a model that may cost
-// more.
+// is halted (key, credit, model), or if it refuses the document. It also goes on if a fallback
+// rejects the request. It returns other failures and rate limits, because a retry or a wait may
+// cure them and the next endpoint may cost more.
 type Fallback struct {
 	endpoints Endpoints
 	log       *slog.Logger

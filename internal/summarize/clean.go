@@ -37,7 +37,7 @@ func cleanSource(s string) string {
 				b.WriteString(s[i : i+n])
 			} else {
 				i += n
-				continue // prev stays what is seen before
+				continue // prev stays the last character that is kept
 			}
 		default:
 			b.WriteString(s[i : i+n])
@@ -111,8 +111,8 @@ func joined(r rune) bool {
 		unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar, unicode.Tibetan)
 }
 
-// oneLine makes a title or an address fit for a line of a prompt: one line of at most
-// limit bytes.
+// oneLine makes a title or a URI fit for a line of a prompt: one line of at most limit
+// bytes.
 func oneLine(s string, limit int) string {
 	return strings.TrimSpace(text.Cut(text.OneLine(cleanSource(s)), limit))
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive"
 )
 
-// extractiveEngine is the built-in engine. It selects sentences and makes no calls.
+// extractiveEngine is the extractive engine. It selects sentences and makes no calls.
 type extractiveEngine struct{ words int }
 
 // Summarize implements Engine.

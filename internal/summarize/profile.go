@@ -20,8 +20,8 @@ import (
 	"github.com/gistmill/gistmill/internal/extractive"
 )
 
-// Extractive is the model name of the built-in engine. It selects sentences and makes no
-// calls.
+// Extractive is the model name of the extractive engine, which selects sentences and makes
+// no calls.
 const Extractive = "extractive"
 
 // The versions of the built-in prompts: a folder of prompts each. Any change of their
@@ -38,8 +38,8 @@ const (
 // out: profiles that do not use it keep their hash, and their summaries their names.
 type Profile struct {
 	Model string `json:"model"`
-	// PromptVersion is the version of the built-in prompts; empty means [PromptV1]. It
-	// counts beside a Prompt too: the rules around it and the chunk prompt are built in.
+	// PromptVersion is the version of the built-in prompts; empty means [PromptV1]. It also
+	// applies with a Prompt: the rules around it and the chunk prompt are built in.
 	PromptVersion string `json:"prompt_version,omitempty"`
 	// Prompt is a Go text template with .Text, .Title and .URI; empty for the built-in
 	// prompt. A document that is read whole is sent as the rendered template. If the
@@ -58,8 +58,8 @@ type Profile struct {
 }
 
 // WithPromptVersion returns p with another version of the prompts. It leaves the field
-// empty for [PromptV1], as in profiles made before there was one, and for the built-in
-// engine, which has no prompts.
+// empty for [PromptV1], as in profiles that are older than the field, and for the
+// extractive engine, which has no prompts.
 func (p Profile) WithPromptVersion(version string) Profile {
 	p.PromptVersion = version
 	if version == PromptV1 || p.Model == Extractive {
@@ -104,15 +104,16 @@ func (p Profile) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Hash is the SHA-256, in hex, of what determines the answers: for the built-in engine
+// Hash is the SHA-256, in hex, of what determines the answers: for the extractive engine
 // its version and the length, else model, prompts, schema and parameters. Space between
-// the tokens of the schema does not count. The order of its fields does, since models
+// the tokens of the schema does not count. The order of its fields does, because models
 // answer in that order.
 //
-// There are two encodings. The first has a fixed list of values; profiles that have no
-// others keep it, so that they keep their hash. The second is a list of names and values
-// of the fields that are set: a field that is added later changes no hash of a profile
-// without it.
+// There are two encodings. The first is a fixed list of values. The extractive engine and
+// [PromptV1] have it, so that older profiles keep their hash. The second is a list of the
+// names and values of the fields that are set, so that a field that is added later changes
+// no hash of a profile without it. A profile of [PromptV1] that sets such a field must get
+// the second encoding.
 func (p Profile) Hash() string {
 	h := sha256.New()
 	switch {
@@ -138,8 +139,8 @@ func (p Profile) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// fields are the values of a profile by their JSON names, as text; a value that is not set
-// is empty.
+// fields returns the values of a profile as text, by their JSON names. A value that is not
+// set is empty.
 func (p Profile) fields() map[string]string {
 	number := func(x float64) string {
 		if x == 0 {

@@ -10,8 +10,8 @@
 --       8  prompt tokens as counted (-1: not counted), 9 as reported
 --       10 output cap
 --       11 requests and 12 tokens per minute as the endpoint announces (0: none)
---       13 calls per second that its process made while it knew no limit, and 14 the most in flight
---          (0: unknown)
+--       13 answered calls per second of its process while it knew no limit, and 14 the most calls
+--          in flight when one of them began (0: unknown)
 
 local id, how, took, k = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local about, retry, jitter = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -33,8 +33,8 @@ local n = inFlight()
 redis.call('ZREM', KEYS[2], id)
 
 -- estimate learns a rate from a refusal; p is the bucket's letter. What an endpoint admits
--- between two refusals by an empty bucket or a full window is its limit. It can be more, if its
--- bucket overflowed in between, so the calls of the last seconds count too.
+-- between two refusals by an empty bucket or a full window is its limit. The limit can be higher
+-- if the endpoint's bucket overflowed in between, so the calls of the last seconds count too.
 local function estimate(p)
   local charge = s.rDone > 0 and s.tDone / s.rDone or 1000
   local each = p == 't' and charge or 1 -- what one call takes from the bucket

@@ -2,7 +2,7 @@
 // that gistmill uses.
 //
 // It owns the limiter's state in Redis, the scripts that change it, and the list of limiters that
-// other processes read. It makes no calls itself, and it decides no error classes (internal/llm).
+// other processes read. It makes no calls itself, and it classifies no answers (internal/llm).
 //
 // # Method
 //
@@ -18,7 +18,9 @@
 // what was admitted between two refusals. Learned concurrency follows additive increase and
 // multiplicative decrease (D.-M. Chiu and R. Jain, "Analysis of the increase and decrease
 // algorithms for congestion avoidance in computer networks", 1989). A Retry-After pauses all
-// processes at once. While no limit is known, a call costs no Redis command and counts no tokens.
+// processes at once. While no limit is known, calls do not wait and count no tokens. The process
+// then uses Redis only to look for a limit that another process met (once per second), and to
+// register the limiter (every 10 s).
 package limiter
 
 import (

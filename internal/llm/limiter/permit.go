@@ -97,7 +97,7 @@ type effect string
 
 const (
 	answered effect = "ok"
-	limited  effect = "limited" // a 429
+	limited  effect = "limited" // class RateLimited
 	slow     effect = "slow"    // a timeout, or an answer close to it
 	other    effect = "other"
 )

@@ -35,7 +35,7 @@ type State struct {
 	InFlight int
 	// Wait is how long a call that asks now would wait.
 	Wait time.Duration
-	// PausedUntil is the end of a pause that the endpoint asked for; zero without one.
+	// PausedUntil is the end of the pause after a refusal; zero without one.
 	PausedUntil time.Time
 	// Latency is the mean time of an answered call, without its wait. Tokens is the mean of what a
 	// call is charged (prompt and output cap). Both are exponential averages of the process that

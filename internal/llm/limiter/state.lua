@@ -46,7 +46,8 @@ end
 
 local SET_FOR = 60          -- seconds that a limit set by a process applies after its last call
 local ANNOUNCED_FOR = 600   -- seconds that a limit announced by the endpoint applies
-local SAFETY = 0.99         -- share of a known limit that is used: arrival times jitter
+local SAFETY = 0.99         -- share of a known limit that is used: arrival times jitter, and
+                            -- a fixed window refuses every call above its limit
 local BURST = 0.1           -- seconds of its rate that an idle bucket keeps, and at least one call
 local DOUBLING = 2          -- seconds in which an unknown rate doubles (slow start)
 
