@@ -11,7 +11,7 @@ type date struct {
 	swapped          bool // day and month may be the other way round, as in 05/03
 	weekday          int  // 1 is Monday
 	found            bool
-	dayMonth, inYear bool // the source has its day and month, or its year, separately
+	dayMonth, inYear bool // of a claim: the document has its day and month, or its year, separately
 }
 
 // datesMost bounds the dates of a summary that are checked.
@@ -240,8 +240,8 @@ func findDates(text string, claims []date) {
 	}
 }
 
-// compare compares d with a date of the source. d is found if a date of the source has all its
-// parts, or if the source has its day and month, or its month, and separately its year.
+// compare compares d with a date of the document. d is found if one date of the document has all
+// its parts, or if the document has its day and month, or its month, and separately its year.
 func (d *date) compare(s date) {
 	if d.weekday > 0 {
 		d.found = s.weekday == d.weekday

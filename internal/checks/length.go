@@ -40,8 +40,8 @@ func countWords(text string) int {
 	return c.words()
 }
 
-// length compares the length of the summary with what was asked for and with the document,
-// which has source words.
+// length compares the length of the summary with what was asked for and with the document. source
+// is the document's number of words.
 func (c *check) length(summary []string, source int) {
 	n := 0
 	for _, s := range summary {

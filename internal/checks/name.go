@@ -19,7 +19,7 @@ type nameWord struct {
 	text       string
 	first      rune // folded
 	run        int  // of runs
-	last       int  // its last place in the source, as a number of words; 0: none yet
+	last       int  // its last place in the document, as a number of words; 0: none yet
 	found      bool
 	checked    bool // otherwise it is only compared as a neighbour
 }
@@ -29,7 +29,7 @@ type run struct {
 	start, end  int // in the summary's string
 	first, last int // words[first:last]
 	acronym     bool
-	near        uint64 // bit i: words i and i+1 are close to each other in the source
+	near        uint64 // bit i: words i and i+1 are close to each other in the document
 	found       bool
 }
 
@@ -37,7 +37,8 @@ const (
 	namesMost   = 200
 	runMost     = 8 // words of one name
 	acronymMost = 6 // letters; longer ones are words in capitals
-	// The largest distance between words of one name in the source: "Chen, the new head, Mei".
+	// The largest distance, in words, between two words of one name in the document: "Chen, the
+	// new head, Mei".
 	nearWords = 5
 )
 
@@ -171,7 +172,7 @@ func heading(text string, start int) int {
 	return 0
 }
 
-// record records that word number at of the source has the stem of words[k]. It reports whether
+// record stores that word number at of the document has the stem of words[k]. It reports whether
 // further places of the word would change nothing.
 func (n *names) record(k int, t *token, at int) (known bool) {
 	w := &n.words[k]
@@ -192,8 +193,7 @@ func (n *names) record(k int, t *token, at int) (known bool) {
 
 func (n *names) close(k, at int) bool { return n.words[k].last > 0 && at-n.words[k].last <= nearWords }
 
-// decide decides which names the source has: it has all their checked words, each close to the
-// next.
+// decide marks the names that the document has: all their checked words, each close to the next.
 func (n *names) decide() {
 	for i := range n.runs {
 		r := &n.runs[i]
@@ -228,7 +228,7 @@ func (n *names) findLoosely(text string, summary []string, language string) {
 	n.respelled(text, open)
 }
 
-// inflected marks words as found that the source has with another ending.
+// inflected marks words as found that the document has with another ending.
 func (n *names) inflected(text, language string) {
 	var open []int
 	for i := range n.words {
@@ -310,7 +310,7 @@ func sameName(a, b string, endings bool) bool {
 }
 
 // explained marks acronyms as found if neighbouring words of text begin with their letters, and
-// names if the source has their initials as an acronym.
+// names if the document has their initials as an acronym.
 func (n *names) explained(text string, open []int, source bool) {
 	type pattern struct {
 		run     *run

@@ -318,7 +318,7 @@ func eastern(r rune) (int, bool) {
 	return 0, false
 }
 
-// claim is a number of the summary that the source must have.
+// claim is a number of the summary that the document must have.
 type claim struct {
 	number
 	hedged bool // "about 1,200"
@@ -332,7 +332,8 @@ const (
 	// The same for a number before "million" and the like, and for one after "about".
 	scaledBy = 0.05
 	hedgedBy = 0.2
-	// Smaller numbers in words are not checked: a summary often counts what the source lists.
+	// Smaller numbers in words are not checked: a summary often counts what the document
+	// lists.
 	spelledLeast = 11
 	// The largest number of claims that are checked.
 	claimsMost = 100
@@ -340,7 +341,7 @@ const (
 	itemIndent = 24
 )
 
-// agrees reports whether the claim equals a number of the source, exactly or rounded.
+// agrees reports whether the claim equals a number of the document, exactly or rounded.
 func (c *claim) agrees(v *number) bool {
 	for i := range c.n {
 		for k := range v.n {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// quote is a piece of a quotation between omissions and insertions. The source must have its
+// quote is a piece of a quotation between omissions and insertions. The document must have its
 // letters and digits in this order. Space, marks, case and the kind of quotation marks do not
 // count.
 type quote struct {
@@ -20,7 +20,7 @@ const (
 	quotesMost       = 20
 	quoteLettersMost = 2000 // of one piece; the rest is not compared
 	insertionMost    = 100  // bytes of an insertion with its brackets
-	// The source must have a piece of fewer letters as whole words.
+	// The document must have a piece of fewer letters as whole words.
 	looseFrom = 12
 )
 
@@ -157,7 +157,7 @@ func (q *quote) table() {
 	}
 }
 
-// step takes the next letter of the source and reports whether the piece ends with it.
+// step takes the next letter of the document and reports whether the piece ends with it.
 func (q *quote) step(r rune) bool {
 	for q.state > 0 && q.letters[q.state] != r {
 		q.state = q.fail[q.state-1]

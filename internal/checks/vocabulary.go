@@ -1,6 +1,6 @@
 package checks
 
-// vocabulary is the words of a summary with their places in the source. Words are equal if they
+// vocabulary is the words of a summary with their places in the document. Words are equal if they
 // begin with the same seven letters. In scripts without spaces between words, each pair of
 // neighbouring characters is a word.
 type vocabulary struct {
@@ -10,7 +10,7 @@ type vocabulary struct {
 }
 
 type vocabularyWord struct {
-	parts uint32 // bit p: part p of the source has it
+	parts uint32 // bit p: part p of the document has it
 	names []int  // names' words with this stem
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // quotedWords is the approximate number of words that are quoted from each chunk. Merging
-// amplifies hallucinations, and source sentences beside the notes are the best known remedy
-// (Ou & Lapata, ACL Findings 2025.289).
+// amplifies hallucinations. Sentences of the document next to the notes are the best known
+// remedy (Ou & Lapata, ACL Findings 2025.289).
 const quotedWords = 60
 
 // quote selects whole sentences of text.
