@@ -7,14 +7,14 @@ import (
 
 // A phrase is wording that the project does not use, and what to write in its place.
 type phrase struct {
-	// A space stands for any white space; without regard to case unless it says otherwise.
+	// A space matches any white space. Case is ignored unless the pattern says otherwise.
 	pattern string
 	better  string
 	bad     []string // examples that the pattern finds
 	good    []string // examples that it does not
 }
 
-// retiredPhrases are the patterns, each with what to write in its place.
+// retiredPhrases returns the phrases that the project does not use.
 func retiredPhrases() []phrase {
 	return []phrase{
 		{`\b(whoever|whomever)\b`, `name the actor: "a process that …", "callers that …"`,
@@ -82,7 +82,7 @@ func retiredPhrases() []phrase {
 	}
 }
 
-// compile makes a regular expression of a phrase's pattern.
+// compile returns the regular expression of a phrase's pattern.
 func (p phrase) compile() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)` + strings.ReplaceAll(p.pattern, " ", `\s+`))
 }

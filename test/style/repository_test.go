@@ -65,7 +65,7 @@ func TestRetiredPhrases(t *testing.T) {
 	}
 }
 
-// inputs tells texts of other people, which tests and reports quote as they are.
+// inputs reports whether a text is a quotation, which must not change.
 func inputs(name, words string) bool {
 	for _, quoted := range quotations() {
 		if name == quoted.file && strings.Contains(words, quoted.words) {
@@ -75,7 +75,7 @@ func inputs(name, words string) bool {
 	return false
 }
 
-// quotations are texts that documents of tests and reports have.
+// quotations returns the quotations in code and reports, by file.
 func quotations() []struct{ file, words string } {
 	return []struct{ file, words string }{
 		{"tasks/queue.go", "nobody"}, // a member of a Redis set that never exists

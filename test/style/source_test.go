@@ -32,7 +32,7 @@ type file struct {
 // later.
 const firstPlain = "2026-11-30"
 
-// sources are the files of the module below a folder, other than inputs of tests and what is free.
+// sources returns the files below a folder of the module, except those that are skipped or free.
 func sources(t *testing.T, under string) []file {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -64,7 +64,7 @@ func sources(t *testing.T, under string) []file {
 	return found
 }
 
-// skipped tells folders that hold inputs, outputs, or another module.
+// skipped reports whether a folder contains inputs, outputs, or texts that must not change.
 func skipped(dir string) bool {
 	base := path.Base(dir)
 	switch {
@@ -79,7 +79,7 @@ func skipped(dir string) bool {
 	}, dir)
 }
 
-// free tells files that the rules do not apply to.
+// free reports whether the rules do not apply to a file.
 func free(name string) bool {
 	base := path.Base(name)
 	if note, ok := strings.CutPrefix(name, "docs/decisions/2"); ok && "2"+note < firstPlain {
@@ -96,7 +96,7 @@ func free(name string) bool {
 			base != "NOTES.txt" && base != "values.schema.json" && base != "dashboard.json"
 }
 
-// texts takes the prose from a file.
+// texts returns the prose of a file.
 func (f file) texts(t *testing.T) []text {
 	t.Helper()
 	switch path.Ext(f.path) {
@@ -108,10 +108,10 @@ func (f file) texts(t *testing.T) []text {
 	return paragraphs(f.content, func(string) bool { return true })
 }
 
-// marker is what begins a line of a comment, a list or a quotation.
+// marker matches the beginning of a line of a comment, a list or a quotation.
 var marker = regexp.MustCompile(`^\s*(//|#+|--|;|\*|>|-|\{\{-? ?/\*)*\s*`)
 
-// paragraphs are lines that follow each other without an empty one, as far as they are wanted.
+// paragraphs returns the groups of wanted lines that no other line separates.
 func paragraphs(content string, wanted func(line string) bool) []text {
 	var (
 		all     []text
@@ -142,7 +142,7 @@ func paragraphs(content string, wanted func(line string) bool) []text {
 	return all
 }
 
-// goTexts are the comments and strings of a Go file.
+// goTexts returns the comments and strings of a Go file.
 func goTexts(t *testing.T, f file) []text {
 	t.Helper()
 	set := token.NewFileSet()
@@ -185,7 +185,8 @@ func goTexts(t *testing.T, f file) []text {
 	return all
 }
 
-// quotes tells tests of packages that work on people's documents: their strings are inputs.
+// quotes reports whether a file is a test of a package that works on people's documents: its
+// strings are inputs.
 func quotes(name string) bool {
 	return strings.HasSuffix(name, "_test.go") && slices.ContainsFunc([]string{
 		"internal/checks/", "internal/corpus/", "internal/extract/", "internal/extractive/", "internal/source/",
@@ -193,8 +194,8 @@ func quotes(name string) bool {
 	}, func(dir string) bool { return strings.HasPrefix(name, dir) })
 }
 
-// messages are the strings of a test that are no inputs: what it reports, and the names of its
-// cases.
+// messages returns the strings of a test that are not inputs: what it reports, and the names of
+// its cases.
 func messages(parsed *ast.File) map[*ast.BasicLit]bool {
 	found := make(map[*ast.BasicLit]bool)
 	ast.Inspect(parsed, func(n ast.Node) bool {
@@ -232,8 +233,8 @@ func parse(t *testing.T, set *token.FileSet, f file) *ast.File {
 // maxColumns is the width of a line that is or ends with a comment, a tab counted as one column.
 const maxColumns = 100
 
-// wide are the numbers of the lines with comments that are wider than maxColumns. Directives, and
-// comments of one word, such as an address, cannot be broken.
+// wide returns the numbers of the lines with comments that are wider than maxColumns. Directives,
+// and comments of one word, such as an address, cannot be broken.
 func wide(f file) []int {
 	lines := strings.Split(f.content, "\n")
 	var found []int
@@ -261,13 +262,13 @@ func wide(f file) []int {
 	}
 }
 
-// generated tells whether a Go file says that it is generated.
+// generated reports whether a Go file is marked as generated.
 func (f file) generated() bool {
 	return regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`).MatchString(f.content)
 }
 
-// declared are the names of types, functions, methods, fields, and of the package's constants and
-// variables that a file declares, with their lines.
+// declared returns the names of the types, functions, methods, fields, constants, and variables of
+// the package that a file declares, with their lines.
 func declared(t *testing.T, f file) []text {
 	t.Helper()
 	set := token.NewFileSet()
