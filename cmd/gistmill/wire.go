@@ -205,7 +205,7 @@ func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 			return nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
 		}
 		a.closes = append(a.closes, func() error { client.Close(); return nil })
-		all[i].Client = client
+		all[i].Client, all[i].APIKey = client, "" // only the client needs the key
 	}
 	return all, nil
 }

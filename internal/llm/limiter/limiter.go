@@ -31,6 +31,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -113,6 +114,15 @@ func New(cfg Config) *Shared {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Shared{cfg: cfg, slots: semaphore.NewWeighted(int64(max(1, cfg.MaxInFlight))), models: map[string]*modelState{}}
+}
+
+// host names the endpoint to people: its URL may hold a password.
+func (l *Shared) host() string {
+	u, err := url.Parse(l.cfg.Endpoint)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // state returns the state of a model.

@@ -73,7 +73,7 @@ func (p *permit) report(o llm.Outcome, took time.Duration) {
 			return
 		}
 		if !s.paced.Swap(true) {
-			l.cfg.Logger.Info("rate limit met, pacing calls from now on", slog.String("endpoint", l.cfg.Endpoint),
+			l.cfg.Logger.Info("rate limit met, pacing calls from now on", slog.String("endpoint", l.host()),
 				slog.String("model", p.call.Model), slog.Int("rpm", announced.requests), slog.Int("tpm", announced.tokens), slog.String("outcome", string(how)))
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,10 +165,7 @@ func (m *means) add(o llm.Outcome, took time.Duration, outputTokens int) (due bo
 
 // register writes the limiter of a model into the list. A failure has no effect on this process.
 func (l *Shared) register(ctx context.Context, s *modelState, model string, latency, tokens float64) {
-	e := entry{Model: model, Latency: latency, Tokens: tokens}
-	if u, err := url.Parse(l.cfg.Endpoint); err == nil {
-		e.Endpoint = u.Host
-	}
+	e := entry{Endpoint: l.host(), Model: model, Latency: latency, Tokens: tokens}
 	body, err := json.Marshal(e)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, reportTimeout)

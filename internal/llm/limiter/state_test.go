@@ -1,7 +1,9 @@
 package limiter
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -178,6 +180,26 @@ func TestLimiterIsRegisteredRarely(t *testing.T) {
 		}
 		if noted < 6 || noted > 7 {
 			t.Errorf("noted %d times in a minute", noted)
+		}
+	})
+}
+
+// A base URL may hold a password. The log names the host.
+func TestLogNamesTheHost(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *bubbleRedis) {
+		var log bytes.Buffer
+		l := New(Config{
+			Redis: r.dial, Endpoint: "https://user:canary@model.test:8443/v1?key=canary", Key: "canary", MaxInFlight: 1, Timeout: time.Minute,
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		p, err := l.Acquire(t.Context(), llm.Call{Model: "m", MaxWait: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Done(llm.Outcome{Err: &llm.Error{Class: llm.RateLimited, RetryAfter: time.Second}})
+		if got := log.String(); !strings.Contains(got, "endpoint=model.test:8443 ") || strings.Contains(got, "canary") {
+			t.Errorf("log: %s", got)
 		}
 	})
 }
