@@ -14,19 +14,20 @@ import (
 func TestMoreLimits(t *testing.T) {
 	t.Parallel()
 	testLimits(t, []limitCase{
-		{name: "unknown concurrency", provider: &provider{most: 8}, processes: 2, run: 3 * time.Minute, used: 0.9, refused: 0.02},
-		{name: "unknown, four processes", provider: &provider{perSec: 20}, processes: 4, skip: 90 * time.Second, run: 3 * time.Minute, used: 0.9, refused: 0.02},
-		{name: "tokens", provider: &provider{tokens: 20_000}, processes: 4, limits: Config{TPM: 1_200_000}, size: mixed, used: 0.95, refused: 0.005},
-		{name: "known", provider: &provider{perSec: 20}, processes: 1, limits: Config{RPM: 1200}, used: 0.97, refused: 0.005},
-		{name: "known, windows of a second", provider: &provider{perSec: 20, window: time.Second}, processes: 4, limits: Config{RPM: 1200}, used: 0.95, refused: 0.005},
-		{name: "known, windows of a minute", provider: &provider{perSec: 20, window: time.Minute}, processes: 4, limits: Config{RPM: 1200}, used: 0.97, refused: 0.005},
-		{name: "announced", provider: &provider{perSec: 20, headers: true}, processes: 4, used: 0.97, refused: 0.02},
-		{name: "unknown, for longer", provider: &provider{perSec: 20}, processes: 1, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
-		{name: "unknown, says nothing", provider: &provider{perSec: 20, silent: true}, processes: 2, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
-		{name: "unknown tokens", provider: &provider{tokens: 20_000}, processes: 2, size: mixed, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
-		{name: "unknown, windows", provider: &provider{perSec: 20, window: time.Minute}, processes: 2, skip: 2 * time.Minute, run: 5 * time.Minute, used: 0.9, refused: 0.02},
-		{name: "unknown, windows of a second", provider: &provider{perSec: 20, window: time.Second}, processes: 2, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.85, refused: 0.02},
-		{name: "unknown concurrency, says nothing", provider: &provider{most: 8, silent: true}, processes: 2, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown concurrency", provider: func() *provider { return &provider{most: 8} }, processes: 2, run: 3 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown, four processes", provider: func() *provider { return &provider{perSec: 20} }, processes: 4, skip: 90 * time.Second, run: 3 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "tokens", provider: func() *provider { return &provider{tokens: 20_000} }, processes: 4, limits: Config{TPM: 1_200_000}, size: mixed, used: 0.95, refused: 0.005},
+		{name: "known", provider: func() *provider { return &provider{perSec: 20} }, processes: 1, limits: Config{RPM: 1200}, used: 0.97, refused: 0.005},
+		{name: "known, windows of a second", provider: func() *provider { return &provider{perSec: 20, window: time.Second} }, processes: 4, limits: Config{RPM: 1200}, used: 0.95, refused: 0.005},
+		{name: "known, windows of a minute", provider: func() *provider { return &provider{perSec: 20, window: time.Minute} }, processes: 4, limits: Config{RPM: 1200}, used: 0.97, refused: 0.005},
+		{name: "announced", provider: func() *provider { return &provider{perSec: 20, headers: true} }, processes: 4, used: 0.97, refused: 0.02},
+		{name: "unknown, for longer", provider: func() *provider { return &provider{perSec: 20} }, processes: 1, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown, says nothing", provider: func() *provider { return &provider{perSec: 20, silent: true} }, processes: 2, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown tokens", provider: func() *provider { return &provider{tokens: 20_000} }, processes: 2, size: mixed, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown, windows", provider: func() *provider { return &provider{perSec: 20, window: time.Minute} }, processes: 2, skip: 2 * time.Minute, run: 5 * time.Minute, used: 0.9, refused: 0.02},
+		{name: "unknown, windows of a second", provider: func() *provider { return &provider{perSec: 20, window: time.Second} }, processes: 2, skip: 90 * time.Second, run: 5 * time.Minute, used: 0.85, refused: 0.02},
+		// A single run uses 83 to 100 % (25 runs measured), so several count together.
+		{name: "unknown concurrency, says nothing", provider: func() *provider { return &provider{most: 8, silent: true} }, processes: 2, run: 5 * time.Minute, runs: 3, used: 0.9, refused: 0.02},
 	})
 }
 
