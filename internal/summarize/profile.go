@@ -109,19 +109,18 @@ func (p Profile) Validate() error {
 // the tokens of the schema does not count. The order of its fields does, because models
 // answer in that order.
 //
-// There are two encodings. The first is a fixed list of values. The extractive engine and
-// [PromptV1] have it, so that older profiles keep their hash. The second is a list of the
-// names and values of the fields that are set, so that a field that is added later changes
-// no hash of a profile without it. A profile of [PromptV1] that sets such a field must get
-// the second encoding.
+// There are two encodings. The first is a fixed list of values. The extractive engine has
+// it, and each profile that sets no field besides them, so that older profiles keep their
+// hash. The second is a list of the names and values of the fields that are set, so that a
+// field that is added later changes no hash of a profile without it.
 func (p Profile) Hash() string {
-	h := sha256.New()
+	h, fields := sha256.New(), p.fields()
 	switch {
 	case p.Model == Extractive:
 		writeParts(h, "gistmill/profile/1", p.Model)
 		writeNumber(h, uint64(p.Words))
 		writeParts(h, extractive.Version)
-	case p.promptVersion() == PromptV1:
+	case onlyFirstFields(fields):
 		writeParts(h, "gistmill/profile/1", p.Model)
 		writeNumber(h, uint64(p.Words))
 		writeParts(h, PromptV1, p.Prompt, string(compact(p.Schema)))
@@ -129,7 +128,6 @@ func (p Profile) Hash() string {
 		writeNumber(h, math.Float64bits(p.Temperature))
 	default:
 		writeParts(h, "gistmill/profile/2")
-		fields := p.fields()
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
 			if fields[name] != "" {
 				writeParts(h, name, fields[name])
@@ -137,6 +135,17 @@ func (p Profile) Hash() string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// onlyFirstFields reports whether no field is set that the first encoding does not have.
+func onlyFirstFields(fields map[string]string) bool {
+	first := []string{"model", "prompt", "schema", "words", "max_output_tokens", "temperature"}
+	for name, value := range fields {
+		if value != "" && !slices.Contains(first, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // fields returns the values of a profile as text, by their JSON names. A value that is not

@@ -96,7 +96,8 @@ func TestHash(t *testing.T) {
 		for _, version := range []string{PromptV1, PromptV2} {
 			p := base.WithPromptVersion(version)
 			change(&p)
-			if name += " " + version; name == " v1" {
+			name := name + " " + version
+			if name == " v1" {
 				continue // base itself
 			}
 			if other, ok := seen[p.Hash()]; ok {
@@ -172,5 +173,18 @@ func TestNameDependsOnWhatIsUsed(t *testing.T) {
 	}
 	if name := (Profile{Prompt: "{{"}).Namer(); name(d) == name(Document{Text: "text"}) {
 		t.Error("a profile that does not validate drops what may be used")
+	}
+}
+
+// Every field of a profile counts in its hash.
+func TestFieldsAreComplete(t *testing.T) {
+	t.Parallel()
+	fields := Profile{}.fields()
+	profileType := reflect.TypeFor[Profile]()
+	for i := range profileType.NumField() {
+		name, _, _ := strings.Cut(profileType.Field(i).Tag.Get("json"), ",")
+		if _, ok := fields[name]; !ok {
+			t.Errorf("Profile.fields lacks %s", name)
+		}
 	}
 }
