@@ -78,7 +78,7 @@ func TestFullDisk(t *testing.T) {
 	t.Logf("%d of %d calls were made when it ended:\n%s", before.Completed, documents, r.Stderr)
 
 	// While the disk is full nothing is paid for.
-	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").WantCode(1).Says("make room")
+	s.run("run", "notes.jsonl", "--yes", "--concurrency", "8", "--partition-documents", "20").WantCode(1).Says("free some space")
 	if n := s.fake.Stats().Calls; n != before.Calls {
 		t.Errorf("%d calls were made that could not be stored", n-before.Calls)
 	}

@@ -20,7 +20,7 @@ func TestHangingEndpoint(t *testing.T) {
 	worker := s.worker("--concurrency", "8", "--request-timeout", "1s", "--max-attempts", "3")
 	worker.Until("work has begun", func() bool { return s.done() >= 40 })
 	s.set(latency(t, "1h"))
-	worker.Until("the breaker is open", func() bool { return strings.Contains(worker.Stderr.String(), "the endpoint does not answer") })
+	worker.Until("the breaker is open", func() bool { return strings.Contains(worker.Stderr.String(), "endpoint does not answer") })
 	programtest.Await(t, "an end of the calls in flight", patience, func() bool { return s.fake.Stats().InFlight <= 1 }, nil)
 	calls := s.fake.Stats().Calls
 	idle(t, worker)

@@ -185,7 +185,7 @@ func TestHungReadersInOneProcess(t *testing.T) {
 	t.Parallel()
 	s, run := setUpHung(t)
 	worker := s.startBy([]string{hostileProgram(t)}, "worker", "--concurrency", "8")
-	worker.Until("the first reader is stuck", func() bool { return strings.Contains(worker.Stderr.String(), "a reader is stuck") })
+	worker.Until("the first reader is stuck", func() bool { return strings.Contains(worker.Stderr.String(), "reader stuck in this process") })
 	before := s.done()
 	began := time.Now()
 	worker.Until("the good ones are done", func() bool { return s.done() == hungDocuments-hung })
@@ -205,7 +205,7 @@ func TestHungWorkerMakesRoom(t *testing.T) {
 		return s.startBy([]string{hostileProgram(t)}, "worker", "--concurrency", "8", "--exit-when-idle=10s")
 	}
 	first := start().Wait().WantCode(0)
-	first.Says("not fit")
+	first.Says("stuck_reader")
 	if v := s.status(run); v.State == "finished" {
 		t.Errorf("the worker did not exit: %s", describe(v))
 	}

@@ -84,7 +84,7 @@ func TestTraceFromEnqueueToCall(t *testing.T) {
 	}
 }
 
-var watching = regexp.MustCompile(`"metrics and probes are served","address":"([^"]+)"`)
+var watching = regexp.MustCompile(`"serving metrics and probes","address":"([^"]+)"`)
 
 // A worker with --metrics-listen serves its own metrics and probes until it ends.
 func TestWorkerIsWatched(t *testing.T) {

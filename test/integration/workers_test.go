@@ -209,7 +209,7 @@ func TestSecondSignal(t *testing.T) {
 	worker := s.worker("--concurrency", "8", "--shutdown-grace", "10m", "--request-timeout", "10m")
 	worker.Until("calls are in flight", func() bool { return s.fake.Stats().InFlight == 8 })
 	worker.Signal(syscall.SIGTERM)
-	worker.Until("it is stopping", func() bool { return strings.Contains(worker.Stderr.String(), "stopping") })
+	worker.Until("it is stopping", func() bool { return strings.Contains(worker.Stderr.String(), "draining") })
 	worker.Signal(syscall.SIGTERM)
 	worker.Wait()
 	s.handedBack()
