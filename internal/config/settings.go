@@ -87,7 +87,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "redis", Kind: KindURL, Commands: queueing,
-			DefaultText: "embedded in `run`; required by `enqueue`, `worker`, `server`",
+			DefaultText: "embedded in `run`; required by `enqueue`, `worker`, `server`; optional elsewhere",
 			Usage:       "address of the queue: `redis://`, `rediss://` (TLS), `redis-sentinel://` or `redis-cluster://`, with user and password",
 			bind:        func(c *Config) any { return &c.Redis }, check: stringCheck(checkRedis),
 		},
@@ -280,7 +280,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "auth-token-file", Kind: KindFile, DefaultText: "none", Commands: serving,
-			Usage: "file with the token that clients must present; required to listen beyond loopback",
+			Usage: "file with the token that clients must present; required to listen beyond loopback, unless `allow-unauthenticated` is set",
 			bind:  func(c *Config) any { return &c.AuthTokenFile },
 		},
 		{

@@ -25,7 +25,7 @@ type Record struct {
 	ContentSHA256 string          `json:"content_sha256"`
 	Title         string          `json:"title"`
 	Summary       string          `json:"summary"`
-	Output        json.RawMessage `json:"output,omitempty"` // the whole object; of a custom schema only
+	Output        json.RawMessage `json:"output,omitempty"` // whole; custom schemas only
 	Model         string          `json:"model"`            // that answered
 	Endpoint      string          `json:"endpoint"`         // host; empty: built-in engine
 	Profile       string          `json:"profile"`          // hash

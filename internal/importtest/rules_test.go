@@ -82,7 +82,7 @@ func owners() []owner {
 	return []owner{
 		{
 			prefixes: []string{"github.com/hibiken/asynq"},
-			allowed:  []string{"tasks", "enqueuer", "worker", "keda", "internal/recovery", "test"},
+			allowed:  []string{"tasks", "worker", "internal/recovery", "test"},
 			why:      "the ledger is the truth and the queue is disposable: a package without asynq cannot come to depend on the queue",
 		},
 		{
