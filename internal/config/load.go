@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // layer is one source of settings.
@@ -228,7 +230,7 @@ func configFileProblem(path string, err error) string {
 		return fmt.Sprintf("config file %s cannot be read by this user: change its mode or owner", quote(path))
 	default:
 		// A YAML error is one line, or a heading and a list.
-		why := strings.Join(strings.Fields(err.Error()), " ")
+		why := text.OneLine(err.Error())
 		return fmt.Sprintf("config file %s cannot be read: %s; use YAML lines such as \"rpm: 500\"", quote(path), why)
 	}
 }

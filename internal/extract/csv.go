@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gistmill/gistmill/internal/source"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // looksLikeCSV requires rows with the same number of fields. If the name does not say CSV, it
@@ -103,7 +104,7 @@ func readCSV(ctx context.Context, x *Extractor, raw *source.Raw) (extracted, err
 func appendRow(out []byte, names, record []string) []byte {
 	empty := true
 	for i, v := range record {
-		v = strings.Join(strings.Fields(v), " ")
+		v = text.OneLine(v)
 		if v == "" {
 			continue
 		}

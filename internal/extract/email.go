@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-message/mail"
 
 	"github.com/gistmill/gistmill/internal/source"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 const (
@@ -105,7 +106,7 @@ func headerText(h mail.Header, name string) string {
 	if err != nil {
 		v = h.Get(name)
 	}
-	return strings.Join(strings.Fields(v), " ")
+	return text.OneLine(v)
 }
 
 // mailWalk collects the bodies of a message.
@@ -153,7 +154,7 @@ func (w *mailWalk) entity(e *message.Entity, depth int) error {
 			return nil // an inline picture, a signature
 		}
 		if len(w.attachments) < 100 {
-			w.attachments = append(w.attachments, strings.Join(strings.Fields(name), " "))
+			w.attachments = append(w.attachments, text.OneLine(name))
 		}
 		return nil
 	case kind == "message/rfc822":

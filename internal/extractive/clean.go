@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gistmill/gistmill/internal/extractive/sentences"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // markup finds markup that a summary should not have. The patterns are compiled on first use and
@@ -48,11 +49,11 @@ func clean(s sentences.Sentence) string {
 		t = p.link.ReplaceAllString(t, "$1")
 		t = p.tag.ReplaceAllString(t, "")
 		t = p.note.ReplaceAllString(t, "")
-		t = strings.Join(strings.Fields(t), " ")
+		t = text.OneLine(t)
 		t = p.citation.ReplaceAllString(t, "")
 	}
-	t = emphasis(strings.Join(strings.Fields(t), " "))
-	return strings.Join(strings.Fields(balanceQuotes(t)), " ")
+	t = emphasis(text.OneLine(t))
+	return text.OneLine(balanceQuotes(t))
 }
 
 // trimMarker removes the bullet or number of a list item.
