@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -16,7 +18,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the real program. A script has $LLM, an endpoint of its own, and $QUEUE, a
-// Redis of its own.
+// Redis of its own. If GISTMILL_TEST_PROGRAM names another build of the program, the scripts run
+// that one, to see which of them an older version fails.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -47,6 +50,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LLM", model.URL+"/v1")
 			env.Setenv("QUEUE", "redis://"+redis.Addr())
 			env.Setenv("HOME", env.WorkDir)
+			if program := os.Getenv("GISTMILL_TEST_PROGRAM"); program != "" {
+				env.Setenv("PATH", filepath.Dir(program)+string(filepath.ListSeparator)+env.Getenv("PATH"))
+			}
 			// Without this, a program under the race detector exits a second later.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
