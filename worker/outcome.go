@@ -12,6 +12,7 @@ import (
 	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 const (
@@ -197,8 +198,8 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 	case errors.Is(err, ledger.ErrReserved):
 		return release{after: reservedWait}
 	case errors.As(err, &day):
-		w.stopRun(ctx, r, ledger.Budget, fmt.Sprintf("the budget of the day ($%g, all runs) is reached; the day ends at %s: `gistmill resume %s` then, or a higher --budget-usd-day now, goes on",
-			float64(*w.config.DayCapNano)/1e9, day.Ends.Format("2006-01-02 15:04 MST"), r.run.Name))
+		w.stopRun(ctx, r, ledger.Budget, fmt.Sprintf("the budget of the day (%s, all runs) is reached; the day ends at %s: `gistmill resume %s` then, or a higher --budget-usd-day now, goes on",
+			text.USD(float64(*w.config.DayCapNano)/1e9), day.Ends.Format("2006-01-02 15:04 MST"), r.run.Name))
 		return release{}
 	case errors.Is(err, ledger.ErrBudget):
 		w.stopRun(ctx, r, ledger.Budget, "the budget of the run is reached; `gistmill resume "+r.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")

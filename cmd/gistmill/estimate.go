@@ -36,7 +36,7 @@ func describeEstimate(e enqueuer.Estimate, model string) string {
 	if e.CostUSD == nil {
 		s += "; cost unknown (set the price of this model with --prices FILE)"
 	} else {
-		s += fmt.Sprintf("; about $%.4g, at most $%.4g", *e.CostUSD, *e.CostUSDMost)
+		s += fmt.Sprintf("; about %s, at most %s", text.USD(*e.CostUSD), text.USD(*e.CostUSDMost))
 	}
 	if e.Seconds != nil {
 		s += "; " + round(time.Duration(*e.Seconds*float64(time.Second))) + " at the rate limits"

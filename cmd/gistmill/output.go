@@ -122,11 +122,7 @@ func usd(nano *int64) string {
 	if nano == nil {
 		return "unknown"
 	}
-	d := float64(*nano) / 1e9
-	if d != 0 && d < 0.01 {
-		return fmt.Sprintf("$%.6f", d)
-	}
-	return fmt.Sprintf("$%.2f", d)
+	return text.USD(float64(*nano) / 1e9)
 }
 
 func when(t time.Time) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/loop"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // statusView is the status of a run. Its JSON fields are an interface for users.
@@ -232,11 +233,11 @@ func (v statusDayView) text(a *app) error {
 		rows = append(rows, []string{"message", v.Message})
 	}
 	if v.BudgetUSD != nil {
-		rows = append(rows, []string{"budget", fmt.Sprintf("$%.2f", *v.BudgetUSD)})
+		rows = append(rows, []string{"budget", text.USD(*v.BudgetUSD)})
 	}
 	day := usd(v.dayNano)
 	if v.BudgetUSDDay != nil {
-		day += fmt.Sprintf(" of $%g", *v.BudgetUSDDay)
+		day += " of " + text.USD(*v.BudgetUSDDay)
 	}
 	rows = append(rows, []string{"day", fmt.Sprintf("%s, all runs, %s UTC", day, v.day.Format("2006-01-02"))})
 	if v.State == ledger.Running {

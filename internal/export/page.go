@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -59,7 +58,7 @@ func cost(usd *float64) string {
 	if usd == nil {
 		return "unknown"
 	}
-	return "$" + strconv.FormatFloat(*usd, 'f', -1, 64)
+	return text.USD(*usd)
 }
 
 // field is a field of a JSON object.
