@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/usage"
 )
 
 // needs is what a command needs before its action runs.
@@ -30,11 +32,27 @@ type action func(ctx context.Context, a *app, args []string) error
 // the action: it loads the settings, opens what the action needs, and closes it afterwards.
 // required names the settings that must be set.
 func (c *cli) command(name string, need needs, command *cobra.Command, do action, required ...string) *cobra.Command {
-	config.AddFlags(command.Flags(), config.ForCommand(name)...)
+	settingFlags(command, name, need, required...)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		return c.withApp(command, need, func(ctx context.Context, a *app) error { return do(ctx, a, args) }, required...)
 	}
 	return command
+}
+
+// settingFlags adds flags for the settings of the command with the given name. The help texts of
+// commands that plan or work describe all of them. Others describe those that people set there.
+func settingFlags(command *cobra.Command, name string, need needs, required ...string) {
+	flags := command.Flags()
+	config.AddFlags(flags, config.ForCommand(name)...)
+	usage.Require(flags, required...)
+	if slices.Contains([]string{"run", "enqueue", "worker", "server", "config"}, name) {
+		return
+	}
+	shown := []string{"store", "config"}
+	if need == readsQueue || need == usesQueue {
+		shown = append(shown, "redis")
+	}
+	usage.Brief(flags, []string{usage.Connection, usage.Output, usage.Advanced}, shown...)
 }
 
 // withApp loads the settings of a command whose flags are parsed, opens what is needed, and calls

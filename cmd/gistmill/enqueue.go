@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/enqueuer"
-	"github.com/gistmill/gistmill/internal/config"
 )
 
 func (c *cli) enqueueCommand() *cobra.Command {
@@ -27,7 +26,7 @@ same source and profile.
   gistmill enqueue ./docs --dry-run`,
 		Args: sourceArgs,
 	}
-	config.AddFlags(command.Flags(), config.ForCommand("enqueue")...)
+	settingFlags(command, "enqueue", needsQueue, "redis")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if dryRun { // without Redis
 			return c.withApp(command, needsLedger, func(ctx context.Context, a *app) error {

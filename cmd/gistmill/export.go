@@ -87,7 +87,7 @@ func (f *exportFlags) check(dest string) error {
 			return &usageError{fmt.Errorf("%s cannot be written to standard output: name a file or a folder, or use --format jsonl", f.format)}
 		}
 	default:
-		return &usageError{fmt.Errorf("--format %q is not one of jsonl, parquet, markdown", f.format)}
+		return &usageError{errors.New("--format " + text.NotOneOf(f.format, formatJSONL, formatParquet, formatMarkdown))}
 	}
 	if f.run != "" && (f.source != "" || f.profile != "" || f.model != "" || f.allProfiles) {
 		return &usageError{errors.New("--run selects source and profile, so it excludes --source, --profile, --model and --all-profiles")}

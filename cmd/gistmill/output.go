@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gistmill/gistmill/internal/text"
+	"github.com/gistmill/gistmill/internal/usage"
 )
 
 // outputFlag is the flag -o: text for people, or JSON.
@@ -22,6 +23,7 @@ type outputFlag struct{ json bool }
 
 func (o *outputFlag) add(command *cobra.Command) {
 	command.Flags().VarP(o, "output", "o", "output `format`: text or json")
+	usage.SetGroup(command.Flags(), usage.Output, "output")
 	completeFlag(command, "output", fixed("text", "json"))
 }
 
@@ -43,7 +45,7 @@ func (o *outputFlag) Set(s string) error {
 	case "text":
 		o.json = false
 	default:
-		return errors.New("must be text or json")
+		return errors.New(text.NotOneOf(s, "text", "json"))
 	}
 	return nil
 }

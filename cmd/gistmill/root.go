@@ -11,6 +11,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/usage"
 )
 
 // The exit codes, as documented in docs/reference.md.
@@ -65,7 +66,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 // report prints an error and returns its exit code.
 func (c *cli) report(command *cobra.Command, err error) int {
 	var exit *exitError
-	var usage *usageError
+	var wrong *usageError
 	var invalid *config.InvalidError
 	switch {
 	case errors.As(err, &exit):
@@ -78,7 +79,7 @@ func (c *cli) report(command *cobra.Command, err error) int {
 			c.say("%s", problem)
 		}
 		return exitUsage
-	case errors.As(err, &usage):
+	case errors.As(err, &wrong):
 		c.say("%v", err)
 		c.say("see `%s --help`", command.CommandPath())
 		return exitUsage
@@ -124,9 +125,10 @@ func (c *cli) root() *cobra.Command {
 		Long: `Gistmill summarizes large document collections with an LLM, on one machine or on a Kubernetes cluster.
 It works on new and changed documents, retries failures, and records every document, call and cent.
 
-  gistmill run ./docs        summarize a folder; nothing else needs to be installed
-  gistmill status            show the progress of the newest run
-  gistmill dead list         show the documents that could not be summarized, and why`,
+  gistmill run ./docs   summarize a folder; nothing else needs to be installed
+  gistmill status       show the progress of the newest run
+  gistmill dead list    show documents that could not be summarized, and why`,
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -134,10 +136,12 @@ It works on new and changed documents, retries failures, and records every docum
 			return command.Help()
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error { return &usageError{usage.FlagError(command, err)} })
+	usage.Install(root)
 	root.AddGroup(&cobra.Group{ID: groupWork, Title: "Summarize documents:"},
 		&cobra.Group{ID: groupInspect, Title: "Inspect results:"},
 		&cobra.Group{ID: groupControl, Title: "Control runs:"})

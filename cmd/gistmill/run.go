@@ -45,7 +45,7 @@ the document, needs no network and costs nothing.
   gistmill run ./docs
   OPENAI_API_KEY=… gistmill run ./docs --budget-usd 2
   gistmill run ./docs --base-url http://localhost:11434/v1 --model llama3.2
-  gistmill run s3://bucket/reports?region=eu-central-1 --include '**/*.pdf' --out -`,
+  gistmill run s3://bucket/reports --include '**/*.pdf' --out -`,
 		Args: sourceArgs,
 	}, func(_ context.Context, a *app, args []string) error {
 		return a.run(args, &sources, planOptions{force: force, wait: wait}, yes)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/source"
+	"github.com/gistmill/gistmill/internal/usage"
 )
 
 // sourceFlags select the documents of a source.
@@ -32,6 +33,7 @@ func (f *sourceFlags) add(command *cobra.Command) {
 	flags.BoolVar(&f.hidden, "hidden", false, "include documents whose name begins with a dot")
 	flags.StringVar(&f.idField, "id-field", "", "`key` that identifies a line of a .jsonl file (default id)")
 	flags.StringVar(&f.textField, "text-field", "", "`key` of the text in a line of a .jsonl file (default text)")
+	usage.SetGroup(flags, usage.Source, "include", "exclude", "since", "until", "limit", "hidden", "id-field", "text-field")
 }
 
 // open opens a source for listing. spool is the folder for the documents of standard input.

@@ -22,6 +22,13 @@ func versionText() string {
 	return "unknown"
 }
 
+// versionLine returns the version in one line for people.
+func versionLine() string {
+	return fmt.Sprintf("gistmill %s (%s, %s)", versionText(), runtime.Version(), platform())
+}
+
+func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }
+
 func (c *cli) versionCommand() *cobra.Command {
 	var output outputFlag
 	command := &cobra.Command{
@@ -29,9 +36,9 @@ func (c *cli) versionCommand() *cobra.Command {
 		Short: "Show the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := map[string]string{"version": versionText(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			v := map[string]string{"version": versionText(), "go": runtime.Version(), "platform": platform()}
 			return output.write(c.stdout, v, func() error {
-				_, err := fmt.Fprintf(c.stdout, "gistmill %s (%s, %s)\n", v["version"], v["go"], v["platform"])
+				_, err := fmt.Fprintln(c.stdout, versionLine())
 				return err
 			})
 		},

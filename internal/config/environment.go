@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 func snake(name string) string      { return strings.ReplaceAll(name, "-", "_") }
@@ -40,46 +42,9 @@ func unknownVariables(table []Setting, environ []string) []string {
 		case strings.HasPrefix(name, "GISTMILL_TEST_"): // addresses of test servers
 		case name == "GISTMILL_ACTIVE_HELP", name == "GISTMILL_COMPLETION_DESCRIPTIONS": // read by cobra
 		default:
-			warnings = append(warnings, fmt.Sprintf("environment variable %s is not a setting and has no effect%s", name, didYouMean(name, names)))
+			warnings = append(warnings, fmt.Sprintf("environment variable %s is not a setting and has no effect%s", name, text.DidYouMean(name, names)))
 		}
 	}
 	slices.Sort(warnings)
 	return slices.Compact(warnings)
-}
-
-// didYouMean returns "; did you mean X?" with the nearest of the names, or "".
-func didYouMean(wrong string, names []string) string {
-	best, least := "", len(wrong)/3+1
-	for _, name := range names {
-		// Hyphens for underscores, and capitals, do not count as misspelled.
-		if d := distance(snake(strings.ToLower(wrong)), snake(strings.ToLower(name))); d < least {
-			best, least = name, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// distance returns the Levenshtein distance: the minimum number of bytes to insert, delete or
-// replace to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

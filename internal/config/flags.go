@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/gistmill/gistmill/internal/usage"
 )
 
 const (
@@ -25,6 +27,7 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 	}
 	if fs.Lookup(configFlag) == nil {
 		fs.Var(&value{kind: KindFile}, configFlag, "YAML file of settings, with keys such as base_url; also "+configVariable)
+		usage.SetGroup(fs, usage.Connection, configFlag)
 	}
 	for _, name := range names {
 		s := find(table, name)
@@ -32,11 +35,12 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 			panic("config: " + name + " is a secret and has no flag")
 		}
 		// pflag takes a back-quoted word for the name of the value.
-		usage := strings.ReplaceAll(s.Usage, "`", "")
-		if s.DefaultText != "" {
-			usage += " (default " + strings.ReplaceAll(s.DefaultText, "`", "") + ")"
+		about := strings.ReplaceAll(s.Usage, "`", "")
+		if s.DefaultText != "" && s.DefaultText != "none" && !s.DefaultByCommand {
+			about += " (default " + strings.ReplaceAll(s.DefaultText, "`", "") + ")"
 		}
-		fs.Var(&value{kind: s.Kind, raw: s.Default}, s.Name, usage)
+		fs.Var(&value{kind: s.Kind, raw: s.Default}, s.Name, about)
+		usage.SetGroup(fs, s.Group, s.Name)
 		if s.Kind == KindBool {
 			fs.Lookup(s.Name).NoOptDefVal = "true"
 		}

@@ -203,7 +203,7 @@ func fileLayer(table []Setting, path string) (layer, []string) {
 		s, known := keys[key]
 		switch {
 		case !known:
-			problems = append(problems, fmt.Sprintf("%s has an unknown key %s%s", path, quote(key), didYouMean(key, names)))
+			problems = append(problems, fmt.Sprintf("%s has an unknown key %s%s", path, quote(key), text.DidYouMean(key, names)))
 			continue
 		case s.Secret:
 			problems = append(problems, fmt.Sprintf("%s has %s, but secrets are read from the environment only: set %s",

@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // parse sets the setting's field to raw and checks it. It returns the problem and what to do, or
@@ -53,13 +54,13 @@ func (s Setting) parse(c *Config, raw string) string {
 	case *slog.Level:
 		level, ok := parseLevel(raw)
 		if !ok {
-			return quote(raw) + " is not one of debug, info, warn, error"
+			return text.NotOneOf(raw, "debug", "info", "warn", "error")
 		}
 		*p, v = level, level
 	case *bool:
 		b, err := strconv.ParseBool(raw)
 		if err != nil {
-			return quote(raw) + " is not one of true, false"
+			return text.NotOneOf(raw, "true", "false")
 		}
 		*p, v = b, b
 	case *[]llm.Endpoint:
@@ -205,7 +206,7 @@ func oneOf(allowed ...string) func(string) string {
 				return ""
 			}
 		}
-		return quote(v) + " is not one of " + strings.Join(allowed, ", ")
+		return text.NotOneOf(v, allowed...)
 	}
 }
 

@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gistmill/gistmill/internal/usage"
+)
 
 // Kind is the type of a setting's value.
 type Kind string
@@ -23,10 +27,15 @@ type Setting struct {
 	// Name is the flag without its dashes. The environment variable is GISTMILL_ and the name in
 	// capitals. The key in the file is the name. Both have underscores instead of hyphens.
 	Name string
+	// Group is the heading of the help text under which the flag is listed, one of [usage.Groups].
+	Group string
 	// Default is the value if none is set. It is parsed like any other.
 	Default string
 	// DefaultText describes a default that depends on something else; otherwise it is empty.
 	DefaultText string
+	// DefaultByCommand marks a DefaultText that compares commands. The help text of a command leaves
+	// it out, because a command shows whether it requires the setting.
+	DefaultByCommand bool
 	// Usage describes the setting in one line.
 	Usage string
 	Kind  Kind
@@ -76,235 +85,235 @@ func Settings() []Setting {
 	)
 	return []Setting{
 		{
-			Name: "store", Kind: KindURL, Default: "sqlite:.gistmill/ledger.db", Commands: everyone,
+			Name: "store", Group: usage.Connection, Kind: KindURL, Default: "sqlite:.gistmill/ledger.db", Commands: everyone,
 			Usage: "address of the ledger: `sqlite:PATH` or `postgres://…`",
 			bind:  func(c *Config) any { return &c.Store }, check: stringCheck(checkStore),
 		},
 		{
-			Name: "store-connections", Kind: KindInt, Default: "4", Commands: everyone,
+			Name: "store-connections", Group: usage.Advanced, Kind: KindInt, Default: "4", Commands: everyone,
 			Usage: "database connections per process; works behind a transaction pooler",
 			bind:  func(c *Config) any { return &c.StoreConnections }, check: atLeast(1),
 		},
 		{
-			Name: "redis", Kind: KindURL, Commands: queueing,
-			DefaultText: "embedded in `run`; required by `enqueue`, `worker`, `server`; optional elsewhere",
-			Usage:       "address of the queue: `redis://`, `rediss://` (TLS), `redis-sentinel://` or `redis-cluster://`, with user and password",
-			bind:        func(c *Config) any { return &c.Redis }, check: stringCheck(checkRedis),
+			Name: "redis", Group: usage.Connection, Kind: KindURL, Commands: queueing,
+			DefaultText: "embedded in `run`; required by `enqueue`, `worker`, `server`; optional elsewhere", DefaultByCommand: true,
+			Usage: "address of the queue: `redis://`, `rediss://` (TLS), `redis-sentinel://` or `redis-cluster://`, with user and password",
+			bind:  func(c *Config) any { return &c.Redis }, check: stringCheck(checkRedis),
 		},
 		{
-			Name: "redis-ca", Kind: KindFile, DefaultText: "the system's", Commands: queueing,
+			Name: "redis-ca", Group: usage.Connection, Kind: KindFile, DefaultText: "the system's", Commands: queueing,
 			Usage: "PEM file of the certificate authorities for Redis; needs `rediss://`; all three PEM files are read again for each connection",
 			bind:  func(c *Config) any { return &c.RedisCA },
 		},
 		{
-			Name: "redis-cert", Kind: KindFile, DefaultText: "none", Commands: queueing,
+			Name: "redis-cert", Group: usage.Connection, Kind: KindFile, DefaultText: "none", Commands: queueing,
 			Usage: "PEM file of the client certificate for Redis",
 			bind:  func(c *Config) any { return &c.RedisCert },
 		},
 		{
-			Name: "redis-key", Kind: KindFile, DefaultText: "none", Commands: queueing,
+			Name: "redis-key", Group: usage.Connection, Kind: KindFile, DefaultText: "none", Commands: queueing,
 			Usage: "PEM file of the private key of `redis-cert`",
 			bind:  func(c *Config) any { return &c.RedisKey },
 		},
 		{
-			Name: "queue", Kind: KindString, Default: "documents", Commands: queueing,
+			Name: "queue", Group: usage.Connection, Kind: KindString, Default: "documents", Commands: queueing,
 			Usage: "name of the queue",
 			bind:  func(c *Config) any { return &c.Queue }, check: stringCheck(checkQueue),
 		},
 		{
-			Name: "out", Kind: KindString, Default: "./summaries", Commands: []string{"run", "config"},
+			Name: "out", Group: usage.Output, Kind: KindString, Default: "./summaries", Commands: []string{"run", "config"},
 			Usage: "folder for the summaries, or `-` for JSON lines on standard output",
 			bind:  func(c *Config) any { return &c.Out }, check: stringCheck(checkOut),
 		},
 		{
-			Name: "model", Kind: KindString, Commands: profile,
+			Name: "model", Group: usage.Model, Kind: KindString, Commands: profile,
 			DefaultText: ModelDefault + " with an API key or base URL, otherwise " + ModelExtractive,
 			Usage:       "model that summarizes; `extractive` is built in and needs no network; part of the profile",
 			bind:        func(c *Config) any { return &c.Model },
 		},
 		{
-			Name: "base-url", Kind: KindURL, DefaultText: "OpenAI", Aliases: []string{"OPENAI_BASE_URL"},
+			Name: "base-url", Group: usage.Model, Kind: KindURL, DefaultText: "OpenAI", Aliases: []string{"OPENAI_BASE_URL"},
 			Commands: []string{"run", "enqueue", "worker", "config"},
 			Usage:    "URL of an OpenAI-compatible endpoint, such as `http://localhost:11434/v1`",
 			bind:     func(c *Config) any { return &c.BaseURL }, check: stringCheck(checkHTTP),
 		},
 		{
-			Name: "api-version", Kind: KindString, Commands: calling,
+			Name: "api-version", Group: usage.Model, Kind: KindString, Commands: calling,
 			Usage: "API version of an Azure OpenAI endpoint; set it for Azure only",
 			bind:  func(c *Config) any { return &c.APIVersion },
 		},
 		{
-			Name: "fallbacks", Kind: KindList, Commands: []string{"run", "enqueue", "worker", "config"},
+			Name: "fallbacks", Group: usage.Model, Kind: KindList, Commands: []string{"run", "enqueue", "worker", "config"},
 			Usage: "endpoints or models to try, in order, when the first is down, halted or refuses a document: `MODEL`, `URL` or `MODEL@URL`, separated by commas",
 			bind:  func(c *Config) any { return &c.Fallbacks },
 		},
 		{
-			Name: "fallback-api-keys", Kind: KindList, Secret: true,
+			Name: "fallback-api-keys", Group: usage.Model, Kind: KindList, Secret: true,
 			Commands: []string{"run", "enqueue", "worker", "config"},
 			Usage:    "API keys of the fallbacks, in the same order, separated by commas; leave one empty if none is needed; `api-key` is sent to the first endpoint's host only",
 			bind:     func(c *Config) any { return &c.FallbackAPIKeys }, check: stringCheck(checkKeys),
 		},
 		{
-			Name: "api-key", Kind: KindString, Secret: true, Aliases: []string{"OPENAI_API_KEY"},
+			Name: "api-key", Group: usage.Model, Kind: KindString, Secret: true, Aliases: []string{"OPENAI_API_KEY"},
 			Commands: []string{"run", "enqueue", "worker", "config"},
 			Usage:    "API key of the endpoint",
 			bind:     func(c *Config) any { return &c.APIKey }, check: stringCheck(checkKey),
 		},
 		{
-			Name: "prompt", Kind: KindFile, DefaultText: "built in", Commands: profile,
+			Name: "prompt", Group: usage.Model, Kind: KindFile, DefaultText: "built in", Commands: profile,
 			Usage: "file with the prompt, a Go template with `.Text`, `.Title` and `.URI`; part of the profile",
 			bind:  func(c *Config) any { return &c.Prompt },
 		},
 		{
-			Name: "prompt-version", Kind: KindString, Commands: profile,
+			Name: "prompt-version", Group: usage.Model, Kind: KindString, Commands: profile,
 			DefaultText: "`v2`; a source with summaries of `v1` stays on `v1`",
 			Usage:       "version of the built-in prompts, `v1` or `v2`; part of the profile",
 			bind:        func(c *Config) any { return &c.PromptVersion }, check: stringCheck(oneOf("v1", "v2")),
 		},
 		{
-			Name: "schema", Kind: KindFile, DefaultText: "built in", Commands: profile,
+			Name: "schema", Group: usage.Model, Kind: KindFile, DefaultText: "built in", Commands: profile,
 			Usage: "file with the JSON schema of the answer; part of the profile",
 			bind:  func(c *Config) any { return &c.Schema },
 		},
 		{
-			Name: "words", Kind: KindInt, Default: "150", Commands: profile,
+			Name: "words", Group: usage.Model, Kind: KindInt, Default: "150", Commands: profile,
 			Usage: "approximate length of a summary in words; part of the profile",
 			bind:  func(c *Config) any { return &c.Words }, check: atLeast(1),
 		},
 		{
-			Name: "max-output-tokens", Kind: KindInt, Default: "400", Commands: profile,
+			Name: "max-output-tokens", Group: usage.Model, Kind: KindInt, Default: "400", Commands: profile,
 			Usage: "maximum tokens of an answer; providers may count them against the rate limit in advance; part of the profile",
 			bind:  func(c *Config) any { return &c.MaxOutputTokens }, check: atLeast(1),
 		},
 		{
-			Name: "temperature", Kind: KindFloat, Default: "0", Commands: profile,
+			Name: "temperature", Group: usage.Model, Kind: KindFloat, Default: "0", Commands: profile,
 			Usage: "sampling temperature, from 0 to 2; part of the profile",
 			bind:  func(c *Config) any { return &c.Temperature }, check: between(0, 2),
 		},
 		{
-			Name: "context-tokens", Kind: KindInt, Default: "0", Commands: limits,
+			Name: "context-tokens", Group: usage.Model, Kind: KindInt, Default: "0", Commands: limits,
 			Usage: "context window of the model; 0: known by model, otherwise 8192",
 			bind:  func(c *Config) any { return &c.ContextTokens }, check: atLeast(0),
 		},
 		{
-			Name: "rpm", Kind: KindInt, Default: "0", Commands: limits,
+			Name: "rpm", Group: usage.Limits, Kind: KindInt, Default: "0", Commands: limits,
 			Usage: "requests per minute that the endpoint allows, shared by all workers on the same Redis; 0: unknown, learned from responses",
 			bind:  func(c *Config) any { return &c.RPM }, check: atLeast(0),
 		},
 		{
-			Name: "tpm", Kind: KindInt, Default: "0", Commands: limits,
+			Name: "tpm", Group: usage.Limits, Kind: KindInt, Default: "0", Commands: limits,
 			Usage: "tokens per minute that the endpoint allows, shared by all workers on the same Redis; 0: unknown, learned from responses",
 			bind:  func(c *Config) any { return &c.TPM }, check: atLeast(0),
 		},
 		{
-			Name: "budget-usd", Kind: KindFloat, Default: "0", Commands: budget,
+			Name: "budget-usd", Group: usage.Limits, Kind: KindFloat, Default: "0", Commands: budget,
 			Usage: "budget of a run in US dollars, including calls in flight; 0: none",
 			bind:  func(c *Config) any { return &c.BudgetUSD }, check: atLeast(0),
 		},
 		{
-			Name: "budget-tokens", Kind: KindInt, Default: "0", Commands: budget,
+			Name: "budget-tokens", Group: usage.Limits, Kind: KindInt, Default: "0", Commands: budget,
 			Usage: "budget of a run in tokens, including calls in flight; 0: none",
 			bind:  func(c *Config) any { return &c.BudgetTokens }, check: atLeast(0),
 		},
 		{
-			Name: "budget-usd-day", Kind: KindFloat, Default: "0", Commands: append([]string{"status"}, limits...),
+			Name: "budget-usd-day", Group: usage.Limits, Kind: KindFloat, Default: "0", Commands: append([]string{"status"}, limits...),
 			Usage: "budget of all runs of the ledger for a UTC day in US dollars; 0: none",
 			bind:  func(c *Config) any { return &c.BudgetUSDDay }, check: atLeast(0),
 		},
 		{
-			Name: "prices", Kind: KindFile, DefaultText: "built in", Commands: limits,
+			Name: "prices", Group: usage.Model, Kind: KindFile, DefaultText: "built in", Commands: limits,
 			Usage: "YAML file with prices by model",
 			bind:  func(c *Config) any { return &c.Prices },
 		},
 		{
-			Name: "concurrency", Kind: KindInt, Default: "16", Commands: limits,
+			Name: "concurrency", Group: usage.Limits, Kind: KindInt, Default: "16", Commands: limits,
 			Usage: "calls in flight per process",
 			bind:  func(c *Config) any { return &c.Concurrency }, check: atLeast(1),
 		},
 		{
-			Name: "partitions", Kind: KindInt, Default: "4", Commands: []string{"run", "worker", "server", "config"},
+			Name: "partitions", Group: usage.Advanced, Kind: KindInt, Default: "4", Commands: []string{"run", "worker", "server", "config"},
 			Usage: "partitions that a process works on at once (the target value for KEDA)",
 			bind:  func(c *Config) any { return &c.Partitions }, check: atLeast(1),
 		},
 		{
-			Name: "partition-documents", Kind: KindInt, Default: "50", Commands: planning,
+			Name: "partition-documents", Group: usage.Advanced, Kind: KindInt, Default: "50", Commands: planning,
 			Usage: "maximum number of documents in a partition",
 			bind:  func(c *Config) any { return &c.PartitionDocuments }, check: atLeast(1),
 		},
 		{
-			Name: "partition-bytes", Kind: KindBytes, Default: "4MiB", Commands: planning,
+			Name: "partition-bytes", Group: usage.Advanced, Kind: KindBytes, Default: "4MiB", Commands: planning,
 			Usage: "approximate size of a partition",
 			bind:  func(c *Config) any { return &c.PartitionBytes }, check: atLeast(1),
 		},
 		{
-			Name: "request-timeout", Kind: KindDuration, Default: "2m", Commands: calling,
+			Name: "request-timeout", Group: usage.Limits, Kind: KindDuration, Default: "2m", Commands: calling,
 			Usage: "maximum duration of a call",
 			bind:  func(c *Config) any { return &c.RequestTimeout }, check: positive(),
 		},
 		{
-			Name: "shutdown-grace", Kind: KindDuration, DefaultText: "request-timeout + 10s",
+			Name: "shutdown-grace", Group: usage.Advanced, Kind: KindDuration, DefaultText: "request-timeout + 10s",
 			Commands: []string{"run", "worker", "server", "config"},
 			Usage:    "maximum time to complete calls in flight after SIGTERM",
 			bind:     func(c *Config) any { return &c.ShutdownGrace }, check: positive(),
 		},
 		{
-			Name: "deadline", Kind: KindDuration, Default: "0s", Commands: []string{"worker", "config"},
+			Name: "deadline", Group: usage.Limits, Kind: KindDuration, Default: "0s", Commands: []string{"worker", "config"},
 			Usage: "maximum running time of a worker, which then shuts down as after SIGTERM; set it to the Job's activeDeadlineSeconds minus shutdown-grace; 0: none",
 			bind:  func(c *Config) any { return &c.Deadline }, check: notNegative(),
 		},
 		{
-			Name: "max-attempts", Kind: KindInt, Default: "8", Commands: calling,
+			Name: "max-attempts", Group: usage.Limits, Kind: KindInt, Default: "8", Commands: calling,
 			Usage: "attempts at a document before it becomes a dead letter",
 			bind:  func(c *Config) any { return &c.MaxAttempts }, check: atLeast(1),
 		},
 		{
-			Name: "retry-base", Kind: KindDuration, Default: "1s", Commands: calling,
+			Name: "retry-base", Group: usage.Advanced, Kind: KindDuration, Default: "1s", Commands: calling,
 			Usage: "backoff before the second attempt; doubles each time, with full jitter",
 			bind:  func(c *Config) any { return &c.RetryBase }, check: positive(),
 		},
 		{
-			Name: "retry-cap", Kind: KindDuration, Default: "5m", Commands: calling,
+			Name: "retry-cap", Group: usage.Advanced, Kind: KindDuration, Default: "5m", Commands: calling,
 			Usage: "maximum backoff before another attempt",
 			bind:  func(c *Config) any { return &c.RetryCap }, check: positive(),
 		},
 		{
-			Name: "max-document-bytes", Kind: KindBytes, Default: "64MiB",
+			Name: "max-document-bytes", Group: usage.Limits, Kind: KindBytes, Default: "64MiB",
 			Commands: []string{"run", "enqueue", "worker", "config"},
 			Usage:    "maximum size of a document; larger ones become dead letters of class `input`",
 			bind:     func(c *Config) any { return &c.MaxDocumentBytes }, check: atLeast(1),
 		},
 		{
-			Name: "listen", Kind: KindString, Default: "127.0.0.1:8080", Commands: serving,
+			Name: "listen", Group: usage.Connection, Kind: KindString, Default: "127.0.0.1:8080", Commands: serving,
 			Usage: "address that the server listens on, `HOST:PORT`",
 			bind:  func(c *Config) any { return &c.Listen }, check: stringCheck(checkListen),
 		},
 		{
-			Name: "auth-token-file", Kind: KindFile, DefaultText: "none", Commands: serving,
+			Name: "auth-token-file", Group: usage.Connection, Kind: KindFile, DefaultText: "none", Commands: serving,
 			Usage: "file with the token that clients must present; required to listen beyond loopback, unless `allow-unauthenticated` is set",
 			bind:  func(c *Config) any { return &c.AuthTokenFile },
 		},
 		{
-			Name: "auth-metrics", Kind: KindBool, Default: "false", Commands: serving,
+			Name: "auth-metrics", Group: usage.Connection, Kind: KindBool, Default: "false", Commands: serving,
 			Usage: "require the token for `/demand` and `/metrics` too",
 			bind:  func(c *Config) any { return &c.AuthMetrics },
 		},
 		{
-			Name: "allow-unauthenticated", Kind: KindBool, Default: "false", Commands: serving,
+			Name: "allow-unauthenticated", Group: usage.Connection, Kind: KindBool, Default: "false", Commands: serving,
 			Usage: "listen beyond loopback without a token; everyone who can reach the port has access",
 			bind:  func(c *Config) any { return &c.AllowUnauthenticated },
 		},
 		{
-			Name: "metrics-listen", Kind: KindString, DefaultText: "none", Commands: []string{"worker", "config"},
+			Name: "metrics-listen", Group: usage.Connection, Kind: KindString, DefaultText: "none", Commands: []string{"worker", "config"},
 			Usage: "address of a worker's own `/metrics`, `/healthz` and `/readyz`, `HOST:PORT`; they need no token",
 			bind:  func(c *Config) any { return &c.MetricsListen }, check: stringCheck(orEmpty(checkListen)),
 		},
 		{
-			Name: "log-level", Kind: KindString, Default: "info", Commands: everyone,
+			Name: "log-level", Group: usage.Output, Kind: KindString, Default: "info", Commands: everyone,
 			Usage: "log level: `debug`, `info`, `warn` or `error`",
 			bind:  func(c *Config) any { return &c.LogLevel },
 		},
 		{
-			Name: "log-format", Kind: KindString, Default: "auto", Commands: everyone,
+			Name: "log-format", Group: usage.Output, Kind: KindString, Default: "auto", Commands: everyone,
 			Usage: "`text`, `json`, or `auto`: text on a terminal, otherwise json",
 			bind:  func(c *Config) any { return &c.LogFormat }, check: stringCheck(oneOf("auto", "text", "json")),
 		},

@@ -48,7 +48,7 @@ func layerOf(path string) (layer, bool) {
 func matrix() map[string][]string {
 	return map[string][]string{
 		"internal/checks":     {"internal/text"},
-		"internal/config":     {"internal/llm", "internal/text"},
+		"internal/config":     {"internal/llm", "internal/text", "internal/usage"},
 		"internal/console":    {"internal/text"},
 		"internal/export":     {"internal/checks", "internal/ledger", "internal/text"},
 		"internal/extract":    {"internal/source", "internal/text"},
@@ -62,6 +62,7 @@ func matrix() map[string][]string {
 		"internal/summarize":  {"internal/checks", "internal/extractive", "internal/llm", "internal/text"},
 		"internal/telemetry":  {"internal/ledger", "internal/llm", "internal/text"},
 		"internal/text":       {},
+		"internal/usage":      {"internal/text"},
 	}
 }
 
