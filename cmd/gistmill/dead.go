@@ -46,7 +46,7 @@ func (f *deadFlags) add(c *cli, command *cobra.Command) {
 func (f *deadFlags) filter(ctx context.Context, l *ledger.Ledger) (ledger.DeadFilter, error) {
 	filter := ledger.DeadFilter{Class: ledger.Class(f.class), Gone: f.gone}
 	if f.uri != "" {
-		filter.URI = func(uri string) bool { return doublestar.MatchUnvalidated(f.uri, uri) }
+		filter.Match = func(d ledger.DeadLetter) bool { return doublestar.MatchUnvalidated(f.uri, d.URI) }
 	}
 	if f.run != "" {
 		run, err := l.Run(ctx, f.run)

@@ -90,6 +90,8 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"LostCallCountsInFull":              testLostCallCountsInFull,
 		"RedriveKeepsAttempts":              testRedriveKeepsAttempts,
 		"DropAcceptsTheLoss":                testDropAcceptsTheLoss,
+		"DroppedAreRedriven":                testDroppedAreRedriven,
+		"DeadSummary":                       testDeadSummary,
 		"ConcurrentClaims":                  testConcurrentClaims,
 		"TotalsBalanceDuringWork":           testTotalsBalanceDuringWork,
 		"Prune":                             testPrune,
@@ -814,7 +816,7 @@ func testRedriveKeepsAttempts(t *testing.T, db database) {
 	if n := len(f.dead(ledger.DeadFilter{Class: "input"})); n != 0 {
 		t.Errorf("%d dead of another class", n)
 	}
-	redriven, err := f.Redrive(ctx, ledger.DeadFilter{Class: "exhausted", URI: func(uri string) bool { return uri == "doc000.txt" }}, size)
+	redriven, err := f.Redrive(ctx, ledger.DeadFilter{Class: "exhausted", Match: func(d ledger.DeadLetter) bool { return d.URI == "doc000.txt" }}, size)
 	f.ok(err)
 	if diff := cmp.Diff(map[ledger.RunID]int64{run.ID: 1}, redriven); diff != "" {
 		t.Error(diff)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
@@ -25,10 +26,61 @@ type DeadLetter struct {
 
 // DeadFilter selects dead letters; a zero field selects all.
 type DeadFilter struct {
-	Run   RunID // dead in this run
-	Class Class
-	URI   func(uri string) bool // nil: all
-	Gone  bool                  // also documents that are gone from their source
+	Run     RunID // dead in this run
+	Class   Class
+	Since   time.Time             // dead at this time or later
+	Match   func(DeadLetter) bool // nil: all
+	Limit   int                   // maximum number, in the order of [Ledger.DeadLetters]; 0: all
+	Gone    bool                  // also documents that are gone from their source
+	Dropped bool                  // instead of dead letters, those that were dropped since
+}
+
+// state returns the state of the results that the filter selects.
+func (f DeadFilter) state() DocumentState {
+	if f.Dropped {
+		return DocumentDropped
+	}
+	return DocumentDead
+}
+
+// newestRunOf is the SQL expression of the newest run that has a document under the profile of its
+// result, or of the run of the result if there is none. A dead letter's result names that run; a
+// dropped one's does not.
+const newestRunOf = `COALESCE((SELECT MAX(n.num) FROM runs n WHERE n.source_id = d.source_id AND n.profile_id = res.profile_id
+	AND EXISTS (SELECT 1 FROM run_documents y WHERE y.run_num = n.num AND y.document_id = res.document_id)), res.run_num)`
+
+// from returns the tables of the results that the filter selects, Match and Limit excepted, and
+// their condition with its arguments.
+func (f DeadFilter) from() (from string, args []any) {
+	from = `FROM results res JOIN documents d ON d.id = res.document_id `
+	where := `WHERE res.state = 'dead'`
+	inRun := `x.state = 'dead'`
+	if f.Dropped {
+		// A dropped document that has changed since and waits for a worker is an open one.
+		from += `JOIN runs r ON r.num = ` + newestRunOf + `
+			LEFT JOIN run_documents o ON o.run_num = r.num AND o.document_id = res.document_id `
+		where = `WHERE res.state = 'dropped' AND COALESCE(o.state, 'skipped') = 'skipped'`
+		inRun = `x.state = 'skipped'`
+	} else {
+		from += `JOIN runs r ON r.num = res.run_num `
+	}
+	if f.Run != 0 {
+		args = append(args, f.Run)
+		where += fmt.Sprintf(` AND EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $%[1]d AND x.document_id = res.document_id AND `+inRun+`)
+			AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $%[1]d)`, len(args))
+	}
+	if f.Class != "" {
+		args = append(args, string(f.Class))
+		where += fmt.Sprintf(` AND res.class = $%d`, len(args))
+	}
+	if !f.Since.IsZero() {
+		args = append(args, f.Since.UnixMilli())
+		where += fmt.Sprintf(` AND res.at >= $%d`, len(args))
+	}
+	if !f.Gone {
+		where += ` AND d.gone_at IS NULL`
+	}
+	return from + `JOIN sources s ON s.id = d.source_id JOIN profiles p ON p.id = res.profile_id ` + where, args
 }
 
 // deadPage is the number of dead letters that one statement reads or changes: SQLite's time grows
@@ -42,32 +94,20 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 		DeadLetter
 		profile ProfileID
 	}
+	from, args := f.from()
+	statement := `SELECT res.document_id, res.profile_id, r.num, d.uri, r.name, res.class, res.message, res.attempts, res.at, s.url, p.model ` +
+		from + fmt.Sprintf(` AND (res.document_id, res.profile_id) > ($%d, $%d) ORDER BY res.document_id, res.profile_id LIMIT %d`,
+		len(args)+1, len(args)+2, deadPage)
 	var document DocumentID
 	var profile ProfileID
+	seen := 0
 	for {
-		statement := `SELECT res.document_id, res.profile_id, r.num, d.uri, r.name, res.class, res.message, res.attempts, res.at, s.url, p.model
-			FROM results res JOIN documents d ON d.id = res.document_id JOIN runs r ON r.num = res.run_num
-			JOIN sources s ON s.id = d.source_id JOIN profiles p ON p.id = res.profile_id
-			WHERE res.state = 'dead' AND (res.document_id, res.profile_id) > ($1, $2)`
-		args := []any{document, profile}
-		if f.Run != 0 {
-			args = append(args, f.Run)
-			statement += fmt.Sprintf(` AND EXISTS (SELECT 1 FROM run_documents x WHERE x.run_num = $%d AND x.document_id = res.document_id AND x.state = 'dead')
-				AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $%d)`, len(args), len(args))
-		}
-		if f.Class != "" {
-			args = append(args, string(f.Class))
-			statement += fmt.Sprintf(` AND res.class = $%d`, len(args))
-		}
-		if !f.Gone {
-			statement += ` AND d.gone_at IS NULL`
-		}
 		page, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (k keyed, err error) {
 			var at sql.NullInt64
 			err = rows.Scan(&k.Document, &k.profile, &k.RunID, &k.URI, &k.Run, &k.Class, &k.Message, &k.Attempts, &at, &k.Source, &k.Model)
 			k.At = sqldb.Time(at)
 			return k, err
-		}, statement+fmt.Sprintf(` ORDER BY res.document_id, res.profile_id LIMIT %d`, deadPage), args...)
+		}, statement, append(slices.Clone(args), document, profile)...)
 		if err != nil {
 			return fmt.Errorf("list dead letters: %w", err)
 		}
@@ -77,25 +117,32 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 		document, profile = page[len(page)-1].Document, page[len(page)-1].profile
 		letters := make([]DeadLetter, 0, len(page))
 		for _, k := range page {
-			if f.URI == nil || f.URI(k.URI) {
+			if f.Match == nil || f.Match(k.DeadLetter) {
 				letters = append(letters, k.DeadLetter)
 			}
 		}
+		if f.Limit > 0 {
+			letters = letters[:min(len(letters), f.Limit-seen)]
+		}
+		seen += len(letters)
 		if len(letters) > 0 {
 			if err := each(letters); err != nil {
 				return err
 			}
 		}
+		if f.Limit > 0 && seen == f.Limit {
+			return nil
+		}
 	}
 }
 
 // Redrive makes dead letters pending again in their newest run, in new partitions, and continues
-// the run if it is finished. It keeps attempts and history; tries that count against the limit
-// start at zero. It returns the number of redriven documents of each run. A stopped run keeps them
-// until it is resumed.
+// the run if it is finished. It does the same with dropped ones, if the filter selects those. It
+// keeps attempts and history; tries that count against the limit start at zero. It returns the
+// number of redriven documents of each run. A stopped run keeps them until it is resumed.
 func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[RunID]int64, error) {
 	redriven, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
-		return l.redriveRun(ctx, tx, run, letters, size)
+		return l.redriveRun(ctx, tx, run, f.state(), letters, size)
 	})
 	if err != nil {
 		return redriven, fmt.Errorf("redrive dead letters: %w", err)
@@ -129,32 +176,48 @@ func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx sq
 	return changed, err
 }
 
-func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, letters []DeadLetter, size PartitionSize) (int64, error) {
+func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, state DocumentState, letters []DeadLetter, size PartitionSize) (int64, error) {
 	in, args := inDocuments(2, letters)
 	args = append([]any{run}, args...)
+	selected := ofState(state) + ` AND res.document_id IN (` + in + `)`
 	var over bool
 	if err := tx.QueryRow(ctx, `SELECT CASE WHEN runs.state = 'finished' AND `+superseded()+` THEN 1 ELSE 0 END
 		FROM runs WHERE num = $1`, run).Scan(&over); err != nil {
 		return 0, err
 	}
 	if !over {
-		if err := l.reopen(ctx, tx, run, in, args, size); err != nil {
+		if err := l.reopen(ctx, tx, run, state, in, args, size); err != nil {
 			return 0, err
 		}
 	}
 	// A newer run that is being planned and has not listed these documents yet will plan them as new.
-	if _, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, 'retried' FROM results res
-		WHERE res.state = 'dead' AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND res.document_id IN (`+in+`)`, args...); err != nil {
+	if err := addEvents(ctx, tx, "retried", selected, args); err != nil {
 		return 0, err
 	}
-	return tx.Exec(ctx, `UPDATE results SET state = 'retry' WHERE state = 'dead' AND profile_id = (SELECT profile_id FROM runs WHERE num = $1)
-		AND document_id IN (`+in+`)`, args...)
+	return tx.Exec(ctx, `UPDATE results AS res SET state = 'retry' WHERE `+selected, args...)
 }
 
-// reopen puts dead documents of a run into new partitions, and continues the run if it is finished.
-func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, in string, args []any, size PartitionSize) error {
+// ofState is the SQL condition that a result is of a state and of the profile of run $1.
+func ofState(state DocumentState) string {
+	return `res.state = '` + string(state) + `' AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $1)`
+}
+
+// addEvents adds an event to the histories of the documents of the selected results.
+func addEvents(ctx context.Context, tx sqldb.Handle, event, selected string, args []any) error {
+	_, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, '`+event+`' FROM results res
+		WHERE `+selected, args...)
+	return err
+}
+
+// reopen puts dead or dropped documents of a run into new partitions, and continues the run if it
+// is finished.
+func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state DocumentState, in string, args []any, size PartitionSize) error {
+	where := `state = 'dead'`
+	if state == DocumentDropped { // documents with a summary are skipped, too
+		where = `state = 'skipped' AND EXISTS (SELECT 1 FROM results res WHERE res.document_id = run_documents.document_id AND ` + ofState(state) + `)`
+	}
 	if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
-		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
+		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND document_id IN (`+in+`) AND `+where, args...); err != nil {
 		return err
 	}
 	work, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (n stagedDocument, err error) { return n, rows.Scan(&n.document, &n.size) },
@@ -191,16 +254,19 @@ func inDocuments(from int, letters []DeadLetter) (string, []any) {
 }
 
 // Drop accepts the loss of dead letters and returns their number: they are not listed any more, and
-// count as skipped until they change.
+// count as skipped until they change, or until [Ledger.Redrive] of dropped ones.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
 	dropped, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		in, args := inDocuments(2, letters)
 		args = append([]any{run}, args...)
+		selected := ofState(DocumentDead) + ` AND res.document_id IN (` + in + `)`
 		if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
 			return 0, err
 		}
-		return tx.Exec(ctx, `UPDATE results SET state = 'dropped' WHERE state = 'dead'
-			AND profile_id = (SELECT profile_id FROM runs WHERE num = $1) AND document_id IN (`+in+`)`, args...)
+		if err := addEvents(ctx, tx, "dropped", selected, args); err != nil {
+			return 0, err
+		}
+		return tx.Exec(ctx, `UPDATE results AS res SET state = 'dropped' WHERE `+selected, args...)
 	})
 	var total int64
 	for _, n := range dropped {

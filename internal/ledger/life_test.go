@@ -125,6 +125,7 @@ func (f *life) live() {
 		"change":  func(*rapid.T) { f.change() },
 		"redrive": func(*rapid.T) { f.redrive() },
 		"drop":    func(*rapid.T) { f.drop() },
+		"undrop":  func(*rapid.T) { f.undrop() },
 		"":        func(*rapid.T) { f.compare() },
 	})
 	f.lapse(0)
@@ -381,5 +382,22 @@ func (f *life) drop() {
 		if d.state == "dead" {
 			d.state, d.result = "skipped", "dropped"
 		}
+	}
+}
+
+// undrop redrives the documents whose dead letters were dropped.
+func (f *life) undrop() {
+	redriven, err := f.ledger.Redrive(f.ctx, ledger.DeadFilter{Run: f.run.ID, Dropped: true}, size)
+	f.ok(err)
+	var want int64
+	for _, d := range f.documents {
+		if d.state == "skipped" && d.result == "dropped" {
+			want++
+			d.state, d.tries, d.suspect, d.crashes, d.due, d.result = "pending", 0, d.suspect || d.crashes > 0, 0, time.Time{}, "retry"
+			f.running = true
+		}
+	}
+	if redriven[f.run.ID] != want {
+		f.Fatalf("redrove %v, want %d documents of run %d", redriven, want, f.run.ID)
 	}
 }

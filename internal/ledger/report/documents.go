@@ -73,7 +73,7 @@ func (s Source) addresses() (bases []string, name string) {
 type Event struct {
 	At      time.Time    `json:"at"`
 	Run     string       `json:"run"`
-	Event   string       `json:"event"` // failed, crashed, dead, retried or done
+	Event   string       `json:"event"` // failed, crashed, dead, retried, dropped or done
 	Attempt int64        `json:"attempt,omitempty"`
 	Class   ledger.Class `json:"class,omitempty"`
 	Message string       `json:"message,omitempty"`
