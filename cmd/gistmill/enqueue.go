@@ -52,13 +52,16 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
+	if err := sources.check(ctx, a, args); err != nil {
+		return err
+	}
 	if err := a.open(ctx, needsQueue); err != nil {
 		return err
 	}
 	if _, err := a.recovery.Reconcile(ctx); err != nil {
 		return err
 	}
-	if err := sources.check(ctx, a, args); err != nil {
+	if err := sources.checkMatches(ctx, a); err != nil {
 		return err
 	}
 	var plans []enqueuer.Plan

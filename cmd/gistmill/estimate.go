@@ -56,6 +56,12 @@ type dryRunRow struct {
 
 // dryRun prints what enqueue would do, and does nothing of it.
 func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, force bool, output outputFlag) error {
+	if err := flags.check(ctx, a, sources); err != nil {
+		return err
+	}
+	if err := flags.checkMatches(ctx, a); err != nil {
+		return err
+	}
 	rows := []dryRunRow{}
 	for _, raw := range sources {
 		row, err := a.dryRunOne(ctx, raw, flags, force)
@@ -90,6 +96,9 @@ func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, for
 	plan, err := previewer.Preview(ctx, enqueuer.Request{Source: src, Profile: profile.Hash(), Force: force})
 	if err != nil {
 		return dryRunRow{}, err
+	}
+	if plan.Count.Listed == 0 {
+		a.say("warning: %s", flags.describeLeftOut(raw, src.LeftOut()))
 	}
 	e, err := a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
 	if err != nil {

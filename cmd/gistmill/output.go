@@ -127,11 +127,12 @@ func usd(nano *int64) string {
 	return text.USD(float64(*nano) / 1e9)
 }
 
+// when formats a time with its zone.
 func when(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }
 
 // round formats a duration for people.

@@ -59,7 +59,7 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	plan, err := e.Enqueue(ctx, request)
 	traced(plan.Run.Name, plan.Count.Pending, plan.Enqueued, err)
 	if err == nil && plan.Count.Listed == 0 {
-		a.say("warning: %s has no documents", raw)
+		a.say("warning: %s", flags.describeLeftOut(raw, src.LeftOut()))
 	}
 	return plan, err
 }

@@ -65,6 +65,9 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
+	if err := flags.check(a.stop, a, sources); err != nil {
+		return err
+	}
 	if err := a.open(a.stop, embedsQueue); err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	o.confirm = func(ctx context.Context, src *source.Source, profile summarize.Profile, p enqueuer.Plan) error {
 		return a.confirm(ctx, src, profile, p, yes)
 	}
-	if err := flags.check(a.stop, a, sources); err != nil {
+	if err := flags.checkMatches(a.stop, a); err != nil {
 		return err
 	}
 	var runs []ledger.Run

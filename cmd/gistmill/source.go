@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/usage"
 )
@@ -21,13 +23,20 @@ type sourceFlags struct {
 	limit              int
 	hidden             bool
 	idField, textField string
+
+	// unmatched has the sources with no document that matches --include, once check has found that
+	// it is so of all sources.
+	unmatched []unmatchedSource
 }
+
+// unmatchedSource is a source without a document that matches --include.
+type unmatchedSource struct{ raw, reason string }
 
 func (f *sourceFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringArrayVar(&f.include, "include", nil, "only documents whose URI matches this `glob` (** matches across folders; repeatable)")
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out documents whose URI matches this `glob` (repeatable)")
-	flags.StringVar(&f.since, "since", "", "only documents changed at or after this `time`: 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 36h or 7d")
+	flags.StringVar(&f.since, "since", "", "only documents changed at or after this `time`: 2026-01-31 (local time), 2026-01-31T12:00:00Z, or an age such as 36h or 7d")
 	flags.StringVar(&f.until, "until", "", "only documents changed before this `time`")
 	flags.IntVar(&f.limit, "limit", 0, "only the first `N` documents of the source")
 	flags.BoolVar(&f.hidden, "hidden", false, "include documents whose name begins with a dot")
@@ -54,52 +63,168 @@ func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string
 		}
 	}
 	var err error
-	if o.Since, err = parseTime("since", f.since); err != nil {
-		return nil, err
-	}
-	if o.Until, err = parseTime("until", f.until); err != nil {
+	if o.Since, o.Until, err = f.times(); err != nil {
 		return nil, err
 	}
 	if f.limit < 0 {
 		return nil, &usageError{fmt.Errorf("--limit is %d, but must not be negative", f.limit)}
 	}
-	return source.Open(ctx, raw, o)
+	src, err := source.Open(ctx, raw, o)
+	if bad := (*source.FieldsError)(nil); errors.As(err, &bad) {
+		err = &usageError{err}
+	}
+	return src, err
 }
 
-// check opens each of several sources once, to report an invalid one before another is planned.
+// times returns the bounds of --since and --until, zero without one.
+func (f *sourceFlags) times() (since, until time.Time, err error) {
+	if since, err = parseTime("since", f.since); err != nil {
+		return since, until, err
+	}
+	if until, err = parseTime("until", f.until); err != nil {
+		return since, until, err
+	}
+	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
+		err = &usageError{fmt.Errorf("--since %s is not before --until %s: no document can match", minute(since), minute(until))}
+	}
+	return since, until, err
+}
+
+// check looks at all sources before anything is written, and prints what the user should know. It
+// fails if one does not exist or has lines without the fields.
 func (f *sourceFlags) check(ctx context.Context, a *app, all []string) error {
-	if len(all) < 2 {
-		return nil
+	since, until, err := f.times()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !since.IsZero() && !until.IsZero():
+		a.say("only documents changed since %s and before %s", minute(since), minute(until))
+	case !since.IsZero():
+		a.say("only documents changed since %s", minute(since))
+	case !until.IsZero():
+		a.say("only documents changed before %s", minute(until))
 	}
 	for _, raw := range all {
 		if raw == "-" { // can be read only once
 			continue
 		}
-		src, err := f.open(ctx, a, raw, "")
-		if err != nil {
+		if err := f.checkOne(ctx, a, raw); err != nil {
 			return err
 		}
-		if err := src.Close(); err != nil {
-			return err
-		}
+	}
+	if len(f.unmatched) < len(all) {
+		f.unmatched = nil
 	}
 	return nil
 }
 
-// parseTime parses a date, a time, or an age before now.
+func (f *sourceFlags) checkOne(ctx context.Context, a *app, raw string) error {
+	src, err := f.open(ctx, a, raw, "")
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	survey, err := src.Survey(ctx)
+	if bad := (*source.FieldsError)(nil); errors.As(err, &bad) {
+		return &usageError{err}
+	}
+	if err != nil {
+		return fmt.Errorf("look at the source %s: %w", raw, err)
+	}
+	for _, w := range survey.Warnings {
+		a.say("warning: %s", w)
+	}
+	if survey.Unmatched {
+		f.unmatched = append(f.unmatched, unmatchedSource{raw, f.describeLeftOut(raw, survey.LeftOut)})
+	}
+	return nil
+}
+
+// checkMatches fails if no document of any source matches --include, which is likely a typing
+// error. It is not one if the ledger has such a document: a folder may be emptied and filled
+// again. check was called before, and the ledger is open.
+func (f *sourceFlags) checkMatches(ctx context.Context, a *app) error {
+	var reasons []string
+	for _, u := range f.unmatched {
+		src, err := f.open(ctx, a, u.raw, "")
+		if err != nil {
+			return err
+		}
+		known, err := report.New(a.ledger).AnyDocument(ctx, src.URL(), src.Includes)
+		if err := errors.Join(err, src.Close()); err != nil {
+			return err
+		}
+		if known {
+			return nil
+		}
+		reasons = append(reasons, u.reason)
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return &usageError{errors.New(strings.Join(reasons, "; "))}
+}
+
+// describeLeftOut says why a listing has no document.
+func (f *sourceFlags) describeLeftOut(raw string, left source.LeftOut) string {
+	include, exclude := globs("--include", f.include), globs("--exclude", f.exclude)
+	n := left.Sum()
+	switch n {
+	case 0:
+		if left.Hidden > 0 {
+			return fmt.Sprintf("%s has no documents, except %s that %s with a dot (--hidden reads them)", raw, count(left.Hidden, "name"), map[bool]string{true: "begins", false: "begin"}[left.Hidden == 1])
+		}
+		return raw + " has no documents"
+	case left.NotIncluded:
+		return fmt.Sprintf("%s has %s, none matches %s", raw, count(n, "document"), include)
+	}
+	var why []string
+	add := func(n int64, reason string) {
+		if n > 0 {
+			why = append(why, number(n)+" "+reason)
+		}
+	}
+	since, until, _ := f.times() // they were parsed before
+	add(left.NotIncluded, "not matched by "+include)
+	add(left.Excluded, "left out by "+exclude)
+	add(left.Older, "older than --since "+minute(since))
+	add(left.Newer, "not older than --until "+minute(until))
+	return fmt.Sprintf("%s has %s, and the filters leave none: %s", raw, count(n, "document"), strings.Join(why, ", "))
+}
+
+func globs(flag string, all []string) string {
+	words := make([]string, len(all))
+	for i, g := range all {
+		words[i] = flag + " '" + g + "'"
+	}
+	return strings.Join(words, " ")
+}
+
+// minute formats a time with its zone.
+func minute(t time.Time) string {
+	layout := "2006-01-02 15:04 MST"
+	if t.Second() != 0 {
+		layout = "2006-01-02 15:04:05 MST"
+	}
+	return t.Local().Format(layout)
+}
+
+// parseTime parses a date, a time, or an age before now. A date or time without a zone is local,
+// as all times are that the program prints.
 func parseTime(flag, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly, time.DateTime} {
-		if t, err := time.Parse(layout, s); err == nil {
+	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04", time.DateTime, "2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
 			return t, nil
 		}
 	}
 	if age, err := parseAge(s); err == nil {
 		return time.Now().Add(-age), nil
 	}
-	return time.Time{}, &usageError{fmt.Errorf("--%s %q is not a time: use 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 36h or 7d", flag, s)}
+	return time.Time{}, &usageError{fmt.Errorf("--%s %q is not a time: use 2026-01-31, \"2026-01-31 12:00\" (local time), 2026-01-31T12:00:00Z, or an age such as 36h or 7d", flag, s)}
 }
 
 // parseAge parses a duration, which may be in days.

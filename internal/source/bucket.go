@@ -110,7 +110,7 @@ func (t *bucketTree) list(ctx context.Context, f *filter, yield func(item) bool)
 			continue // a folder marker
 		}
 		it := item{name: name, uri: escapeName(name), size: o.Size, modified: o.ModTime}
-		if !f.visible(it.uri) {
+		if !f.shows(it.uri) {
 			continue
 		}
 		it.version = t.version(it, listedTag(o))

@@ -16,6 +16,62 @@ type filter struct {
 	hidden           bool
 	// single is the URI of a source that is one file. The user named it, so it is never hidden.
 	single string
+	// left, if not nil, counts what a listing leaves out.
+	left *LeftOut
+}
+
+// LeftOut counts the files and lines that a listing met and that its filters left out. Folders
+// that a filter leaves out as a whole count as one.
+type LeftOut struct {
+	Hidden      int64 // a name begins with a dot
+	NotIncluded int64 // no [Options].Include matches
+	Excluded    int64 // an [Options].Exclude matches
+	Older       int64 // changed before [Options].Since
+	Newer       int64 // changed at or after [Options].Until
+}
+
+// Sum returns their number without the hidden ones.
+func (l LeftOut) Sum() int64 { return l.NotIncluded + l.Excluded + l.Older + l.Newer }
+
+// admits reports whether the time and Exclude admit a file, and counts one that they do not.
+func (f *filter) admits(uri string, modified time.Time) bool {
+	switch {
+	case !f.matchesTime(modified):
+		if f.left != nil && !f.since.IsZero() && modified.Before(f.since) {
+			f.left.Older++
+		} else if f.left != nil {
+			f.left.Newer++
+		}
+		return false
+	case f.excluded(uri):
+		if f.left != nil {
+			f.left.Excluded++
+		}
+		return false
+	}
+	return true
+}
+
+// includes is included, and counts what it leaves out.
+func (f *filter) includes(uri string) bool {
+	if f.included(uri) {
+		return true
+	}
+	if f.left != nil {
+		f.left.NotIncluded++
+	}
+	return false
+}
+
+// shows is visible, and counts what is hidden.
+func (f *filter) shows(uri string) bool {
+	if f.visible(uri) {
+		return true
+	}
+	if f.left != nil && path.Base(uri) != ledgerFolder {
+		f.left.Hidden++
+	}
+	return false
 }
 
 func newFilter(o Options) (filter, error) {
@@ -26,6 +82,9 @@ func newFilter(o Options) (filter, error) {
 	}
 	return filter{include: o.Include, exclude: o.Exclude, since: o.Since, until: o.Until, hidden: o.Hidden}, nil
 }
+
+// named reports whether the user named this file.
+func (f *filter) named(uri string) bool { return f.single != "" && uri == f.single }
 
 // visible reports whether no element of a path hides it. The path may be that of a folder.
 func (f *filter) visible(uri string) bool {
@@ -63,6 +122,9 @@ func (f *filter) excluded(uri string) bool { return anyGlob(f.exclude, uri) }
 func (f *filter) prunes(folder string) bool {
 	for _, g := range f.exclude {
 		if strings.HasSuffix(g, "/**") && doublestar.MatchUnvalidated(g, folder) {
+			if f.left != nil {
+				f.left.Excluded++
+			}
 			return true
 		}
 	}

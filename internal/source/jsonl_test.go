@@ -198,7 +198,7 @@ func TestStdin(t *testing.T) {
 		want []string
 	}{
 		{lines, Options{}, []string{"stdin.jsonl#a", "stdin.jsonl#b"}},
-		{"\n" + lines, Options{TextField: "body"}, []string{"stdin"}},
+		{"\n" + lines[:22], Options{TextField: "body"}, []string{"stdin"}},
 		{"Just text.", Options{}, []string{"stdin"}},
 		{`{"not": "a document"}`, Options{}, []string{"stdin"}},
 		{"", Options{}, []string{"stdin"}},
@@ -214,6 +214,9 @@ func TestStdin(t *testing.T) {
 		if again := open1(t, "-", c.o); again.URL() != s.URL() {
 			t.Errorf("equal input, other source: %s and %s", again.URL(), s.URL())
 		}
+	}
+	if _, err := Open(t.Context(), "-", Options{Stdin: strings.NewReader(lines), TextField: "body"}); err == nil || !strings.Contains(err.Error(), "try --text-field text") {
+		t.Errorf("lines without the text field: %v", err)
 	}
 	s, err := Open(t.Context(), "-", Options{Stdin: strings.NewReader("x")})
 	if err != nil {

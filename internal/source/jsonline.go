@@ -31,7 +31,7 @@ func (e *lineError) Error() string { return e.reason }
 // scans the line once and builds no values, because listing spends most of its time here. It
 // decodes an id into scratch.
 func (f lineFields) find(line, scratch []byte) (id, text []byte, err error) {
-	rawID, rawText, err := f.values(line)
+	rawID, rawText, err := f.values(line, nil)
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -60,8 +60,8 @@ func (f lineFields) find(line, scratch []byte) (id, text []byte, err error) {
 }
 
 // values checks that line is one JSON object and returns the raw values of the two fields, nil
-// for a missing one.
-func (f lineFields) values(line []byte) (id, text []byte, err error) {
+// for a missing one. It calls each, if not nil, with every quoted key and its raw value.
+func (f lineFields) values(line []byte, each func(key, value []byte)) (id, text []byte, err error) {
 	p := jsonScanner{data: line}
 	p.space()
 	if !p.accept('{') {
@@ -87,6 +87,9 @@ func (f lineFields) values(line []byte) (id, text []byte, err error) {
 			return nil, nil, p.invalid()
 		}
 		value := line[valueAt:p.pos]
+		if each != nil {
+			each(key, value)
+		}
 		if keyIs(key, f.id) {
 			id = value
 		}
@@ -112,7 +115,7 @@ func (f lineFields) withDefaults() lineFields {
 
 // hasText reports whether a line is a JSON object with the text field, with any id or none.
 func (f lineFields) hasText(line []byte) bool {
-	_, text, err := f.values(line)
+	_, text, err := f.values(line, nil)
 	return err == nil && text != nil && text[0] == '"'
 }
 

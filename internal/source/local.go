@@ -319,7 +319,7 @@ func (w *localWalk) unreadable(rel string, err error) (bool, error) {
 func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base string, isDir bool, above []fs.FileInfo) (bool, error) {
 	name := path.Join(folder, base)
 	uri := escapeName(name)
-	if !w.filter.visible(uri) || w.tree.skipped(name) {
+	if !w.filter.shows(uri) || w.tree.skipped(name) {
 		return true, nil
 	}
 	if isDir {

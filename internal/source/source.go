@@ -19,6 +19,7 @@ import (
 	"iter"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -41,6 +42,9 @@ type Source struct {
 	indexes *indexCache
 	// spool is a temporary folder, which Close removes; empty if there is none.
 	spool string
+
+	mu   sync.Mutex
+	left LeftOut // of the last listing that ended
 }
 
 // Open opens a folder, a file, a JSONL file (.jsonl or .ndjson), a URL with the scheme s3, gs,
@@ -121,6 +125,14 @@ func (s *Source) Matches(uri string, modified time.Time) bool {
 // of them are listed.
 func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
+		var leftOut LeftOut
+		filters := s.filter
+		filters.left = &leftOut
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.left = leftOut
+		}()
 		left := s.limit
 		stopped := false
 		emit := func(e Entry) bool {
@@ -136,21 +148,21 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 			return true
 		}
 		var failed error
-		err := s.tree.list(ctx, &s.filter, func(it item) bool {
-			if !s.filter.matchesTime(it.modified) || s.filter.excluded(it.uri) {
+		err := s.tree.list(ctx, &filters, func(it item) bool {
+			if !filters.admits(it.uri, it.modified) {
 				return true
 			}
 			switch {
 			case it.problem != "":
 				// A folder that cannot be listed may hold any document, so Include does not hide it.
-				if it.version[0] != '!' && !s.filter.included(it.uri) {
+				if it.version[0] != '!' && !filters.includes(it.uri) {
 					return true
 				}
 				return emit(it.entry())
 			case holdsLines(it.name):
-				failed = s.lines(ctx, it, emit)
+				failed = s.lines(ctx, it, &filters, emit)
 				return failed == nil && !stopped
-			case !s.filter.included(it.uri):
+			case !filters.includes(it.uri):
 				return true
 			case it.size > s.max:
 				return emit(withProblem(it, TooLarge(it.size, s.max).Reason).entry())
@@ -163,16 +175,23 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	}
 }
 
+// LeftOut returns what the last listing left out.
+func (s *Source) LeftOut() LeftOut {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left
+}
+
 func (it item) entry() Entry {
 	return Entry{Ref: Ref{URI: it.uri, Version: it.version}, Size: it.size, Modified: it.modified, Problem: it.problem}
 }
 
 // lines lists the documents of a JSONL file.
-func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) error {
+func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(Entry) bool) error {
 	r, now, err := s.tree.open(ctx, it)
 	if err != nil {
 		if bad := (*InputError)(nil); errors.As(err, &bad) {
-			if s.filter.included(it.uri) {
+			if filters.includes(it.uri) {
 				emit(withProblem(it, bad.Reason).entry())
 			}
 			return nil
@@ -186,7 +205,7 @@ func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) erro
 	it = now
 	scan := newLineReader(r, s.max)
 	// Without globs every line of the file is listed, and none has to be matched.
-	fixed := len(s.filter.include) == 0 && len(s.filter.exclude) == 0
+	fixed := len(filters.include) == 0 && len(filters.exclude) == 0
 	var scratch, made []byte
 	for {
 		ln, err := scan.next()
@@ -220,7 +239,7 @@ func (s *Source) lines(ctx context.Context, it item, emit func(Entry) bool) erro
 		}
 		all := string(made)
 		uri := all[:uriEnd]
-		if !fixed && (!s.filter.included(uri) || s.filter.excluded(uri)) {
+		if !fixed && (!filters.includes(uri) || !filters.admits(uri, time.Time{})) {
 			continue
 		}
 		e := Entry{Ref: Ref{URI: uri, Locator: all[uriEnd:locatorEnd], Version: all[locatorEnd:]},

@@ -55,6 +55,12 @@ func spoolStdin(ctx context.Context, o Options, folder string) (*Source, error) 
 	name := "stdin"
 	if err == nil && startsWithObject(f, o) {
 		name = "stdin.jsonl"
+	} else if err == nil {
+		err = checkStdin(f, o)
+	}
+	if bad := (*FieldsError)(nil); errors.As(err, &bad) {
+		_ = f.Close() // it is removed
+		return nil, bad
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("store standard input: %w", err)
@@ -74,6 +80,23 @@ func spoolStdin(ctx context.Context, o Options, folder string) (*Source, error) 
 		}
 	}
 	return open(ctx, address{scheme: "file", path: path}, o)
+}
+
+// checkStdin returns a [*FieldsError] if the input has a JSON object in each line and none has the
+// text field. As one document it would hold them all.
+func checkStdin(f io.ReadSeeker, o Options) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	fields := lineFields{id: o.IDField, text: o.TextField}.withDefaults()
+	sample := sampleLines(f, fields, o.maxBytes())
+	if sample.objects < 2 || sample.objects < sample.lines {
+		return nil
+	}
+	if bad := sample.problem("standard input", fields); bad != nil {
+		return bad
+	}
+	return nil
 }
 
 // startsWithObject reports whether the first line that is not blank is a JSON object with the

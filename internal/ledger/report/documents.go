@@ -207,3 +207,23 @@ func (r Reports) SimilarURIs(ctx context.Context, text string, limit int) ([]str
 	return sqldb.Collect(ctx, r.read, func(rows *sql.Rows) (uri string, err error) { return uri, rows.Scan(&uri) },
 		`SELECT d.uri FROM documents d WHERE lower(d.uri) LIKE $1 ESCAPE '\' LIMIT `+fmt.Sprint(limit), "%"+escaped+"%")
 }
+
+// AnyDocument reports whether a source has, or had, a document whose URI matches. It reads URIs
+// until one does. The ledger need not know the source.
+func (r Reports) AnyDocument(ctx context.Context, source string, match func(uri string) bool) (bool, error) {
+	rows, err := r.read.Query(ctx, `SELECT d.uri FROM documents d WHERE d.source_id = (SELECT id FROM sources WHERE url = $1)`, source)
+	if err != nil {
+		return false, fmt.Errorf("read the source's documents: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var uri string
+		if err := rows.Scan(&uri); err != nil {
+			return false, fmt.Errorf("read the source's documents: %w", err)
+		}
+		if match(uri) {
+			return true, nil
+		}
+	}
+	return false, rows.Err()
+}
