@@ -199,6 +199,9 @@ func (w *Worker) Run(stop, abort context.Context) error {
 // Held returns the number of partitions that the worker holds. It may be called at any time.
 func (w *Worker) Held() int64 { return w.held.Load() }
 
+// InFlight returns the number of calls in flight. It may be called at any time.
+func (w *Worker) InFlight() int { return len(w.callSlots.slots) }
+
 // stopOnDiskFull reports whether err means that the disk is full and that stops the worker. If
 // so, it stops the worker: no further call is made.
 func (w *Worker) stopOnDiskFull(err error) bool {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/terminal"
 	"github.com/gistmill/gistmill/internal/usage"
 )
 
@@ -41,18 +42,20 @@ func (e *usageError) Unwrap() error { return e.err }
 
 // cli holds the environment of a command.
 type cli struct {
-	environ        []string
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	stop           context.Context // ends at the first interrupt: finish calls in flight
-	abort          context.Context // ends at the second interrupt: cancel calls in flight
+	environ []string
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  *terminal.Terminal
+	stop    context.Context // ends at the first interrupt: finish calls in flight
+	abort   context.Context // ends at the second interrupt: cancel calls in flight
 }
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := &cli{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	c := &cli{environ: environ, stdin: stdin, stdout: stdout}
+	c.stderr = terminal.New(stderr, c.getenv("TERM"))
 	var release func()
-	c.stop, c.abort, release = interrupts(ctx, stderr)
+	c.stop, c.abort, release = interrupts(ctx)
 	defer release()
 	root := c.root()
 	root.SetArgs(args)
@@ -83,8 +86,7 @@ func (c *cli) report(command *cobra.Command, err error) int {
 		c.say("%v", err)
 		c.say("see `%s --help`", command.CommandPath())
 		return exitUsage
-	case c.stop.Err() != nil:
-		c.say("interrupted; nothing is lost")
+	case c.stop.Err() != nil: // the user knows why
 		return exitInterrupted
 	case errors.Is(err, ledger.ErrPlanning):
 		c.say("%v; use --wait to wait for it", err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -59,9 +58,9 @@ the document, needs no network and costs nothing.
 // run plans the sources, works until their runs end, and writes the summaries.
 func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool) error {
 	begun := time.Now()
-	show := newProgress(a.stderr, begun)
+	show := newProgress(a.stderr)
 	defer show.end()
-	a.useQuietLog(show)
+	a.useQuietLog()
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
@@ -115,9 +114,8 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	return a.outcome(views)
 }
 
-// useQuietLog logs only warnings, above the progress bar, unless the user set a log level: `run`
-// prints its own messages.
-func (a *app) useQuietLog(out io.Writer) {
+// useQuietLog logs only warnings unless the user set a log level: `run` prints its own messages.
+func (a *app) useQuietLog() {
 	cfg := a.config
 	for _, e := range cfg.Explain() {
 		if e.Setting == "log-level" && e.Origin == "default" {
@@ -127,7 +125,7 @@ func (a *app) useQuietLog(out io.Writer) {
 	if cfg.LogFormat == "auto" {
 		cfg.LogFormat = "text"
 	}
-	a.log = newLog(out, cfg)
+	a.log = newLog(a.stderr, cfg)
 }
 
 // confirm prints the estimate before the first paid call. On a terminal it asks for confirmation if
@@ -145,7 +143,7 @@ func (a *app) confirm(ctx context.Context, src *source.Source, profile summarize
 		endpoint = "api.openai.com"
 	}
 	a.say("%s at %s", describeEstimate(e, profile.Model), endpoint)
-	if yes || e.CostUSDMost == nil || *e.CostUSDMost <= confirmAboveUSD || !isTerminal(a.stdin) {
+	if yes || e.CostUSDMost == nil || *e.CostUSDMost <= confirmAboveUSD || !a.canAsk() {
 		return nil
 	}
 	if ok, err := a.ask("Continue?"); err != nil || ok {

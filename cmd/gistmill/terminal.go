@@ -1,41 +1,35 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 
 	"golang.org/x/term"
 
 	"github.com/gistmill/gistmill/internal/config"
-	"github.com/gistmill/gistmill/internal/text"
+	"github.com/gistmill/gistmill/internal/terminal"
 )
 
-// say writes a line to stderr, safe for terminals: it may quote documents and answers.
+// say writes a line for people to stderr.
 func (c *cli) say(format string, args ...any) {
-	fmt.Fprintln(c.stderr, "gistmill: "+text.TerminalSafe(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(c.stderr, "gistmill: "+format+"\n", args...)
 }
 
-// ask asks a question that is answered with yes or no. The default is no.
+// canAsk reports whether someone sees a question and can answer it.
+func (c *cli) canAsk() bool { return isTerminal(c.stdin) && c.stderr.IsTerminal() }
+
+// ask asks a question that is answered with yes or no. The default is no. An interrupt ends it.
 func (c *cli) ask(question string) (bool, error) {
-	fmt.Fprintf(c.stderr, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(c.stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	yes, err := c.stderr.Ask(c.stop, c.stdin, question)
+	if err != nil {
 		return false, fmt.Errorf("read the answer: %w", err)
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return true, nil
-	}
-	return false, nil
+	return yes, nil
 }
 
 func isTerminal(stream any) bool {
@@ -44,34 +38,35 @@ func isTerminal(stream any) bool {
 }
 
 // newLog returns a logger: text on a terminal, otherwise JSON, unless the settings choose.
-func newLog(stderr io.Writer, cfg config.Config) *slog.Logger {
+func newLog(stderr *terminal.Terminal, cfg config.Config) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && isTerminal(stderr) {
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && stderr.IsTerminal() {
 		return slog.New(slog.NewTextHandler(stderr, options))
 	}
 	return slog.New(slog.NewJSONHandler(stderr, options))
 }
 
-// interrupts returns two contexts: the first SIGINT or SIGTERM ends stop, and the second ends
-// abort.
-func interrupts(ctx context.Context, stderr io.Writer) (stop, abort context.Context, release func()) {
+// interrupts returns two contexts: the first SIGINT, SIGTERM or SIGHUP ends stop, and the second
+// ends abort. The third ends the process.
+func interrupts(ctx context.Context) (stop, abort context.Context, release func()) {
 	abort, cancelAbort := context.WithCancel(ctx)
 	stop, cancelStop := context.WithCancel(abort)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1) ignores it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for {
 			select {
 			case <-abort.Done():
 				return
-			case s := <-signals:
+			case <-signals:
 				if stop.Err() != nil {
+					signal.Stop(signals)
 					cancelAbort()
 					return
-				}
-				if s == os.Interrupt {
-					fmt.Fprintln(stderr, "\ngistmill: stopping after the calls in flight; interrupt again to cancel them")
 				}
 				cancelStop()
 			}

@@ -102,6 +102,14 @@ func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWrite
 	if early != nil {
 		go early.Run(uninterrupted)
 	}
+	before, err := a.statuses(uninterrupted, runs)
+	if err != nil {
+		return nil, err
+	}
+	show.begin(before, time.Now())
+	over := make(chan struct{})
+	var notices sync.WaitGroup
+	notices.Go(func() { show.stopping(a.stop, a.abort, over, w.InFlight, a.config.ShutdownGrace) })
 	if anyRunning(runs) {
 		working.Go(func() {
 			workErr = a.work(ended, a.abort, w)
@@ -110,22 +118,24 @@ func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWrite
 		working.Go(func() { a.enqueueMissing(ended, runs) })
 	}
 	for ; ended.Err() == nil; _ = loop.Sleep(ended, runPoll) {
-		open, err := a.anyOpen(uninterrupted, runs)
+		open, err := a.anyOpen(ended, runs)
 		if err == nil && !open {
 			break
 		}
 		if now := time.Now(); err == nil && show.due(now) {
 			var views []statusView
-			if views, err = a.statuses(uninterrupted, runs); err == nil {
+			if views, err = a.statuses(ended, runs); err == nil && ended.Err() == nil {
 				show.update(views, now)
 			}
 		}
-		if err != nil {
+		if err != nil && ended.Err() == nil {
 			a.log.Warn("cannot read the progress", "error", err)
 		}
 	}
 	end()
 	working.Wait()
+	close(over)
+	notices.Wait()
 	if early != nil {
 		early.Close()
 	}

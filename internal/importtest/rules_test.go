@@ -61,6 +61,7 @@ func matrix() map[string][]string {
 		"internal/source":     {"internal/text"},
 		"internal/summarize":  {"internal/checks", "internal/extractive", "internal/llm", "internal/text"},
 		"internal/telemetry":  {"internal/ledger", "internal/llm", "internal/text"},
+		"internal/terminal":   {"internal/text"},
 		"internal/text":       {},
 		"internal/usage":      {"internal/text"},
 	}

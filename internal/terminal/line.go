@@ -1,0 +1,66 @@
+package terminal
+
+import (
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+
+	"github.com/gistmill/gistmill/internal/text"
+)
+
+const (
+	// widestBar and narrowestBar are the columns of a bar without its brackets. A narrower one
+	// shows nothing, and is left out.
+	widestBar    = 30
+	narrowestBar = 8
+)
+
+// Cut returns a text as one line of at most width columns. A line that was cut ends with "…".
+func Cut(s string, width int) string {
+	s = text.TerminalLine(s)
+	if runewidth.StringWidth(s) <= width {
+		return s
+	}
+	if width <= 0 {
+		return ""
+	}
+	return runewidth.Truncate(s, width, "…")
+}
+
+// Wrap breaks a text between words into lines of at most width columns. A longer word has a line of
+// its own.
+func Wrap(s string, width int) []string {
+	var lines []string
+	line, used := "", 0
+	for word := range strings.FieldsSeq(text.TerminalLine(s)) {
+		columns := runewidth.StringWidth(word)
+		switch {
+		case used == 0:
+			line, used = word, columns
+		case used+1+columns <= width:
+			line, used = line+" "+word, used+1+columns
+		default:
+			lines = append(lines, line)
+			line, used = word, columns
+		}
+	}
+	return append(lines, line)
+}
+
+// Bar returns a line of at most width columns: before, a bar that shows done of total, and after.
+// Where there is no room for the bar it is left out.
+func Bar(width int, before string, done, total int64, after string) string {
+	room := min(widestBar, width-runewidth.StringWidth(before)-runewidth.StringWidth(after)-len(" [] "))
+	if room < narrowestBar {
+		return Cut(before+" "+after, width)
+	}
+	full := 0
+	if total > 0 {
+		full = int(min(int64(room), max(0, done)*int64(room)/total))
+	}
+	fill := strings.Repeat("=", full)
+	if full < room {
+		fill += ">" + strings.Repeat(" ", room-full-1)
+	}
+	return Cut(before+" ["+fill+"] "+after, width)
+}
