@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,39 +15,49 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gistmill/gistmill/internal/terminal"
 	"github.com/gistmill/gistmill/internal/text"
 	"github.com/gistmill/gistmill/internal/usage"
 )
 
-// outputFlag is the flag -o: text for people, or JSON.
-type outputFlag struct{ json bool }
+// outputFlag is the flag -o: text for people, or JSON. Commands whose text is cut to the width of a
+// terminal have wide, too: the text as without a terminal.
+type outputFlag struct {
+	json, wide bool
+	formats    []string
+}
 
-func (o *outputFlag) add(command *cobra.Command) {
-	command.Flags().VarP(o, "output", "o", "output `format`: text or json")
+func (o *outputFlag) add(command *cobra.Command) { o.addFormats(command, "text", "json") }
+
+func (o *outputFlag) addWide(command *cobra.Command) { o.addFormats(command, "text", "wide", "json") }
+
+func (o *outputFlag) addFormats(command *cobra.Command, formats ...string) {
+	o.formats = formats
+	last := len(formats) - 1
+	command.Flags().VarP(o, "output", "o", "output `format`: "+strings.Join(formats[:last], ", ")+" or "+formats[last])
 	usage.SetGroup(command.Flags(), usage.Output, "output")
-	completeFlag(command, "output", fixed("text", "json"))
+	completeFlag(command, "output", fixed(formats...))
 }
 
 var _ pflag.Value = (*outputFlag)(nil)
 
 // String implements [pflag.Value].
 func (o *outputFlag) String() string {
-	if o.json {
+	switch {
+	case o.json:
 		return "json"
+	case o.wide:
+		return "wide"
 	}
 	return "text"
 }
 
 // Set implements [pflag.Value].
 func (o *outputFlag) Set(s string) error {
-	switch s {
-	case "json":
-		o.json = true
-	case "text":
-		o.json = false
-	default:
-		return errors.New(text.NotOneOf(s, "text", "json"))
+	if !slices.Contains(o.formats, s) {
+		return errors.New(text.NotOneOf(s, o.formats...))
 	}
+	o.json, o.wide = s == "json", s == "wide"
 	return nil
 }
 
@@ -133,6 +144,30 @@ func when(t time.Time) string {
 		return "-"
 	}
 	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
+
+// shortWhen is [when] in at most 11 columns. A heading has the [zone].
+func shortWhen(t time.Time) string {
+	const recent = 300 * 24 * time.Hour
+	switch {
+	case t.IsZero():
+		return "-"
+	case time.Since(t) > recent:
+		return t.Local().Format("2006-01-02")
+	}
+	return t.Local().Format("01-02 15:04")
+}
+
+// zone returns the name of the time zone of times in text.
+func zone() string { return time.Now().Format("MST") }
+
+// fitted returns a text as lines for a terminal of a width in columns, or as one line if width is
+// below 1: then it is not for a terminal.
+func fitted(s string, width int) []string {
+	if width < 1 {
+		return []string{text.TerminalLine(s)}
+	}
+	return terminal.Wrap(s, width)
 }
 
 // round formats a duration for people.

@@ -32,6 +32,14 @@ func (c *cli) ask(question string) (bool, error) {
 	return yes, nil
 }
 
+// confirmed asks a question. If the answer is no, it returns an error with a message.
+func (c *cli) confirmed(question, refused string) error {
+	if ok, err := c.ask(question); err != nil || ok {
+		return err
+	}
+	return &exitError{exitFailed, refused}
+}
+
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))

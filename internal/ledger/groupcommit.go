@@ -50,15 +50,13 @@ type batch struct {
 	starts      []*callStart
 	lookups     []*lookup
 	completions []*completion
-	work        map[workKey]workDone
-	committer   int // of the process
 	others      []func(context.Context, *batch) error
 }
 
 func newGroupCommit(l *Ledger) *groupCommit {
 	g := &groupCommit{ledger: l, queue: make(chan *write, maxGroup), quit: make(chan struct{}), ended: make(chan struct{})}
-	for i := range l.db.Committers() {
-		g.done.Go(func() { g.run(i) })
+	for range l.db.Committers() {
+		g.done.Go(g.run)
 	}
 	return g
 }
@@ -98,14 +96,14 @@ func (g *groupCommit) close() {
 	})
 }
 
-func (g *groupCommit) run(committer int) {
+func (g *groupCommit) run() {
 	var started time.Time // of the last transaction
 	for {
 		select {
 		case first := <-g.queue:
 			g.sleep(groupInterval - time.Since(started))
 			started = time.Now()
-			g.commit(committer, g.collect(first))
+			g.commit(g.collect(first))
 		case <-g.quit:
 			for {
 				select {
@@ -144,11 +142,11 @@ func (g *groupCommit) collect(first *write) []*write {
 
 // commit commits all writes in one transaction. If that fails, each write gets a transaction of its
 // own, so that none fails because of another.
-func (g *groupCommit) commit(committer int, all []*write) {
+func (g *groupCommit) commit(all []*write) {
 	ctx, cancel := g.ledger.db.Bound(all[0].ctx, writeTimeout)
 	defer cancel()
 	if len(all) > 1 {
-		if err := g.ledger.commitTogether(ctx, committer, all); err == nil {
+		if err := g.ledger.commitTogether(ctx, all); err == nil {
 			for _, w := range all {
 				w.result <- nil
 			}
@@ -156,16 +154,16 @@ func (g *groupCommit) commit(committer int, all []*write) {
 		}
 	}
 	for _, w := range all {
-		w.result <- g.ledger.commitTogether(ctx, committer, []*write{w})
+		w.result <- g.ledger.commitTogether(ctx, []*write{w})
 	}
 }
 
 // commitTogether runs writes in one transaction. They come from independent goroutines, so any
 // order is correct. This one is the lock order of all transactions, so that few deadlock: workers,
-// calls, caps, documents, work.
-func (l *Ledger) commitTogether(ctx context.Context, committer int, all []*write) error {
+// calls, caps, documents.
+func (l *Ledger) commitTogether(ctx context.Context, all []*write) error {
 	return l.db.Tx(ctx, func(tx sqldb.Handle) error {
-		b := &batch{Handle: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}, work: map[workKey]workDone{}, committer: committer}
+		b := &batch{Handle: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}}
 		for _, w := range all {
 			w.join(b)
 		}
@@ -179,6 +177,6 @@ func (l *Ledger) commitTogether(ctx context.Context, committer int, all []*write
 				return err
 			}
 		}
-		return l.putWork(ctx, b)
+		return nil
 	})
 }

@@ -260,7 +260,7 @@ func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens
 		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = '', resumed_at = @now
+		n, err := tx.Exec(ctx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = ''
 			WHERE num = $1 AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), run)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func New(cfg Config) (*Client, error) {
 		http:    cfg.HTTPClient,
 		base:    base,
 		limiter: cfg.Limiter,
-		breaker: newBreaker(base.Host, cfg.Logger),
+		breaker: newBreaker(cfg.Logger.With(slog.String("endpoint", base.Host))),
 	}
 	if c.http == nil {
 		c.http = newHTTPClient(cfg.MaxConnections)
@@ -52,7 +52,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Host returns the host of the base URL, with the port if it has one.
 func (c *Client) Host() string { return c.base.Host }
 
-// Down returns the error of class Unavailable that a call would get now because the endpoint is
+// Down returns the error of class RateLimited that a call would get now because the endpoint is
 // down, else nil. It does not wait.
 func (c *Client) Down() error { return c.breaker.down() }
 
@@ -66,23 +66,12 @@ func (c *Client) Down() error { return c.breaker.down() }
 // cap, temperature, reasoning effort) and remembers the result.
 //
 // While the circuit breaker is open, no call is made. Complete waits for the endpoint, also
-// within MaxWait, or returns class Unavailable with code circuit_open.
+// within MaxWait, or returns class RateLimited with code circuit_open.
 //
-// Every failure is an *Error, except that of ctx: when ctx ends, its error is returned, as a
-// *[WaitError] if no request was in flight. [Waits] may give waits a context of their own.
+// Every failure is an *Error, except that of ctx: when ctx ends, its error is
+// returned as it is.
 func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
-	resp, err := c.complete(ctx, r)
-	var failed *Error
-	if errors.As(err, &failed) {
-		failed.Endpoint = c.Host()
-	}
-	return resp, err
-}
-
-func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 	var (
-		sent     bool
-		waits    = r.Waits.withDefaults(ctx)
 		waited   time.Duration
 		rewrites int
 		refused  *Error // the last 429
@@ -94,25 +83,20 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		if c.cfg.FailWhenDown {
 			patience = 0
 		}
-		pass, err := c.breaker.enter(waits.Context, patience, waits.Report)
+		pass, err := c.breaker.enter(ctx, patience)
 		if err != nil {
-			return Response{}, endedWait(err, refused, sent)
+			return Response{}, err
 		}
 		waited += pass.waited
-		permit, err := c.limiter.Acquire(waits.Context, Call{
+		permit, err := c.limiter.Acquire(ctx, Call{
 			Model:        r.Model,
 			InputTokens:  func() int { return CountRequest(r) },
 			OutputTokens: r.OutputCap(),
 			MaxWait:      c.cfg.MaxWait - waited,
-			Report:       func(w Wait) { waits.Report(&w) },
 		})
 		if err != nil {
-			waits.Report(nil)
 			pass.abandoned()
-			return Response{}, endedWait(err, refused, sent)
-		}
-		if permit.Waited() > 0 {
-			waits.Report(nil)
+			return Response{}, tooEarly(err, refused)
 		}
 		waited += permit.Waited()
 
@@ -122,7 +106,6 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 			pass.abandoned()
 			return Response{}, err
 		}
-		sent = sent || failed == nil || !failed.NotSent
 		switch {
 		case failed == nil || failed.Status != 0 && !failed.outage():
 			pass.answered()
@@ -152,21 +135,16 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 	}
 }
 
-// endedWait returns the error of a call whose wait ended with err. If the endpoint sent a 429 and
-// the limiter does not let the call wait, it is that 429 with the limiter's wait. sent says
-// whether a request of the call was sent before.
-func endedWait(err error, refused *Error, sent bool) error {
+// tooEarly returns the endpoint's own 429, if there was one, with the wait that the limiter
+// names.
+func tooEarly(err error, refused *Error) error {
 	var early *Error
-	if !errors.As(err, &early) {
-		return &WaitError{Sent: sent, err: err}
+	if refused == nil || !errors.As(err, &early) || early.Class != RateLimited {
+		return err
 	}
-	out := *early
-	if refused != nil && early.Class == RateLimited {
-		out = *refused
-		out.RetryAfter = max(early.RetryAfter, 0)
-	}
-	out.NotSent = !sent
-	return &out
+	merged := *refused
+	merged.RetryAfter = max(early.RetryAfter, 0)
+	return &merged
 }
 
 // call makes one HTTP call and ends the permit. said is the endpoint's own error, if it sent one.
@@ -202,9 +180,6 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		resp, err = c.answer(r, ex, cl)
 		return resp, said, err
 	case ctx.Err() != nil:
-		if ex.unsent {
-			return Response{}, said, &WaitError{err: ctx.Err()}
-		}
 		return Response{}, said, ctx.Err() // given up by the caller: not a failure of the endpoint
 	}
 	return Response{}, parseProviderError(ex.body), cl.classify(ex)

@@ -1,9 +1,11 @@
 package terminal
 
 import (
+	"os"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
 
 	"github.com/gistmill/gistmill/internal/text"
 )
@@ -25,6 +27,36 @@ func Cut(s string, width int) string {
 		return ""
 	}
 	return runewidth.Truncate(s, width, "…")
+}
+
+// CutStart is [Cut] for a text whose end says more than its start, such as a path. A line that was
+// cut begins with "…".
+func CutStart(s string, width int) string {
+	s = text.TerminalLine(s)
+	over := runewidth.StringWidth(s) - width
+	switch {
+	case over <= 0:
+		return s
+	case width <= 0:
+		return ""
+	}
+	return runewidth.TruncateLeft(s, over+1, "…")
+}
+
+// Pad returns a text as one line that is filled with spaces to width columns.
+func Pad(s string, width int) string { return runewidth.FillRight(text.TerminalLine(s), width) }
+
+// Width returns the number of columns of the terminal that a stream is, or 0 if it is none.
+func Width(stream any) int {
+	file, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width <= 0 {
+		return defaultWidth
+	}
+	return width
 }
 
 // Wrap breaks a text between words into lines of at most width columns. A longer word has a line of
