@@ -52,7 +52,8 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
-	if err := sources.check(ctx, a, args); err != nil {
+	all, err := sources.check(ctx, a, args)
+	if err != nil {
 		return err
 	}
 	if err := a.open(ctx, needsQueue); err != nil {
@@ -65,8 +66,8 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 		return err
 	}
 	var plans []enqueuer.Plan
-	for _, raw := range args {
-		plan, err := a.plan(ctx, raw, sources, o)
+	for _, given := range all {
+		plan, err := a.plan(ctx, given, sources, o)
 		if err != nil {
 			return err
 		}

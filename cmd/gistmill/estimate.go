@@ -55,16 +55,17 @@ type dryRunRow struct {
 }
 
 // dryRun prints what enqueue would do, and does nothing of it.
-func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, force bool, output outputFlag) error {
-	if err := flags.check(ctx, a, sources); err != nil {
+func (a *app) dryRun(ctx context.Context, args []string, flags *sourceFlags, force bool, output outputFlag) error {
+	sources, err := flags.check(ctx, a, args)
+	if err != nil {
 		return err
 	}
 	if err := flags.checkMatches(ctx, a); err != nil {
 		return err
 	}
 	rows := []dryRunRow{}
-	for _, raw := range sources {
-		row, err := a.dryRunOne(ctx, raw, flags, force)
+	for _, given := range sources {
+		row, err := a.dryRunOne(ctx, given, flags, force)
 		if err != nil {
 			return err
 		}
@@ -79,8 +80,8 @@ func (a *app) dryRun(ctx context.Context, sources []string, flags *sourceFlags, 
 	})
 }
 
-func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, force bool) (dryRunRow, error) {
-	src, err := flags.open(ctx, a, raw, "")
+func (a *app) dryRunOne(ctx context.Context, given source.Given, flags *sourceFlags, force bool) (dryRunRow, error) {
+	src, err := flags.open(ctx, a, given, "")
 	if err != nil {
 		return dryRunRow{}, err
 	}
@@ -98,7 +99,7 @@ func (a *app) dryRunOne(ctx context.Context, raw string, flags *sourceFlags, for
 		return dryRunRow{}, err
 	}
 	if plan.Count.Listed == 0 {
-		a.say("warning: %s", flags.describeLeftOut(raw, src.LeftOut()))
+		a.say("warning: %s", flags.describeLeftOut(given, src.LeftOut()))
 	}
 	e, err := a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
 	if err != nil {

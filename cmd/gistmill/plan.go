@@ -27,9 +27,9 @@ func addPlanFlags(command *cobra.Command, force, wait *bool) {
 }
 
 // plan plans one source and enqueues its run.
-func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOptions) (enqueuer.Plan, error) {
+func (a *app) plan(ctx context.Context, given source.Given, flags *sourceFlags, o planOptions) (enqueuer.Plan, error) {
 	var none enqueuer.Plan
-	src, err := flags.open(ctx, a, raw, o.spool)
+	src, err := flags.open(ctx, a, given, o.spool)
 	if err != nil {
 		return none, err
 	}
@@ -59,7 +59,7 @@ func (a *app) plan(ctx context.Context, raw string, flags *sourceFlags, o planOp
 	plan, err := e.Enqueue(ctx, request)
 	traced(plan.Run.Name, plan.Count.Pending, plan.Enqueued, err)
 	if err == nil && plan.Count.Listed == 0 {
-		a.say("warning: %s", flags.describeLeftOut(raw, src.LeftOut()))
+		a.say("warning: %s", flags.describeLeftOut(given, src.LeftOut()))
 	}
 	return plan, err
 }

@@ -56,7 +56,7 @@ the document, needs no network and costs nothing.
 }
 
 // run plans the sources, works until their runs end, and writes the summaries.
-func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool) error {
+func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) error {
 	begun := time.Now()
 	show := newProgress(a.stderr)
 	defer show.end()
@@ -64,7 +64,8 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
-	if err := flags.check(a.stop, a, sources); err != nil {
+	sources, err := flags.check(a.stop, a, args)
+	if err != nil {
 		return err
 	}
 	if err := a.open(a.stop, embedsQueue); err != nil {
@@ -80,8 +81,8 @@ func (a *app) run(sources []string, flags *sourceFlags, o planOptions, yes bool)
 		return err
 	}
 	var runs []ledger.Run
-	for i, raw := range sources {
-		plan, err := a.plan(a.stop, raw, flags, o)
+	for i, given := range sources {
+		plan, err := a.plan(a.stop, given, flags, o)
 		if err != nil {
 			return err
 		}

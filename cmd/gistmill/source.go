@@ -30,7 +30,10 @@ type sourceFlags struct {
 }
 
 // unmatchedSource is a source without a document that matches --include.
-type unmatchedSource struct{ raw, reason string }
+type unmatchedSource struct {
+	given  source.Given
+	reason string
+}
 
 func (f *sourceFlags) add(command *cobra.Command) {
 	flags := command.Flags()
@@ -46,7 +49,7 @@ func (f *sourceFlags) add(command *cobra.Command) {
 }
 
 // open opens a source for listing. spool is the folder for the documents of standard input.
-func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string) (*source.Source, error) {
+func (f *sourceFlags) open(ctx context.Context, a *app, given source.Given, spool string) (*source.Source, error) {
 	o := a.sourceOptions()
 	o.Include, o.Exclude, o.Limit, o.Hidden = f.include, f.exclude, f.limit, f.hidden
 	o.IDField, o.TextField = f.idField, f.textField
@@ -54,7 +57,8 @@ func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string
 	if out := a.outFolder(); out != "" {
 		o.Skip = append(o.Skip, out)
 	}
-	if raw == "-" {
+	o.Files = given.Files
+	if given.Address == "-" {
 		o.Stdin, o.Spool = a.stdin, spool
 	}
 	for _, glob := range slices.Concat(f.include, f.exclude) {
@@ -69,7 +73,7 @@ func (f *sourceFlags) open(ctx context.Context, a *app, raw string, spool string
 	if f.limit < 0 {
 		return nil, &usageError{fmt.Errorf("--limit is %d, but must not be negative", f.limit)}
 	}
-	src, err := source.Open(ctx, raw, o)
+	src, err := source.Open(ctx, given.Address, o)
 	if bad := (*source.FieldsError)(nil); errors.As(err, &bad) {
 		err = &usageError{err}
 	}
@@ -92,10 +96,19 @@ func (f *sourceFlags) times() (since, until time.Time, err error) {
 
 // check looks at all sources before anything is written, and prints what the user should know. It
 // fails if one does not exist or has lines without the fields.
-func (f *sourceFlags) check(ctx context.Context, a *app, all []string) error {
+//
+// It returns the sources. Several files are one source.
+func (f *sourceFlags) check(ctx context.Context, a *app, args []string) ([]source.Given, error) {
 	since, until, err := f.times()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if len(args) > 1 && slices.Contains(args, "-") {
+		return nil, &usageError{errors.New("- reads standard input: it cannot be combined with other sources")}
+	}
+	all, err := source.Gather(ctx, args)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case !since.IsZero() && !until.IsZero():
@@ -105,22 +118,22 @@ func (f *sourceFlags) check(ctx context.Context, a *app, all []string) error {
 	case !until.IsZero():
 		a.say("only documents changed before %s", minute(until))
 	}
-	for _, raw := range all {
-		if raw == "-" { // can be read only once
+	for _, given := range all {
+		if given.Address == "-" { // can be read only once
 			continue
 		}
-		if err := f.checkOne(ctx, a, raw); err != nil {
-			return err
+		if err := f.checkOne(ctx, a, given); err != nil {
+			return nil, err
 		}
 	}
 	if len(f.unmatched) < len(all) {
 		f.unmatched = nil
 	}
-	return nil
+	return all, nil
 }
 
-func (f *sourceFlags) checkOne(ctx context.Context, a *app, raw string) error {
-	src, err := f.open(ctx, a, raw, "")
+func (f *sourceFlags) checkOne(ctx context.Context, a *app, given source.Given) error {
+	src, err := f.open(ctx, a, given, "")
 	if err != nil {
 		return err
 	}
@@ -130,13 +143,13 @@ func (f *sourceFlags) checkOne(ctx context.Context, a *app, raw string) error {
 		return &usageError{err}
 	}
 	if err != nil {
-		return fmt.Errorf("look at the source %s: %w", raw, err)
+		return fmt.Errorf("look at the source %s: %w", given.Address, err)
 	}
 	for _, w := range survey.Warnings {
 		a.say("warning: %s", w)
 	}
 	if survey.Unmatched {
-		f.unmatched = append(f.unmatched, unmatchedSource{raw, f.describeLeftOut(raw, survey.LeftOut)})
+		f.unmatched = append(f.unmatched, unmatchedSource{given, f.describeLeftOut(given, survey.LeftOut)})
 	}
 	return nil
 }
@@ -147,7 +160,7 @@ func (f *sourceFlags) checkOne(ctx context.Context, a *app, raw string) error {
 func (f *sourceFlags) checkMatches(ctx context.Context, a *app) error {
 	var reasons []string
 	for _, u := range f.unmatched {
-		src, err := f.open(ctx, a, u.raw, "")
+		src, err := f.open(ctx, a, u.given, "")
 		if err != nil {
 			return err
 		}
@@ -167,7 +180,8 @@ func (f *sourceFlags) checkMatches(ctx context.Context, a *app) error {
 }
 
 // describeLeftOut says why a listing has no document.
-func (f *sourceFlags) describeLeftOut(raw string, left source.LeftOut) string {
+func (f *sourceFlags) describeLeftOut(given source.Given, left source.LeftOut) string {
+	raw := given.Address
 	include, exclude := globs("--include", f.include), globs("--exclude", f.exclude)
 	n := left.Sum()
 	switch n {

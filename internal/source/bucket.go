@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/storage"
@@ -16,6 +17,7 @@ import (
 	_ "gocloud.dev/blob/gcsblob"   // gs://
 	_ "gocloud.dev/blob/s3blob"    // s3://
 	"gocloud.dev/gcerrors"
+	"golang.org/x/sync/errgroup"
 )
 
 // bucketTree is the objects of a bucket below a prefix, or one object.
@@ -23,6 +25,8 @@ type bucketTree struct {
 	bucket *blob.Bucket
 	prefix string // empty, or with a slash at its end
 	single string // the key of a source of one object
+	// files, if not nil, are the names of the objects that are listed, sorted.
+	files []string
 	// etags reports whether both listings and attributes have entity tags.
 	etags bool
 }
@@ -30,10 +34,9 @@ type bucketTree struct {
 // openBucket opens the bucket of an address. A path without a slash at its end names an object
 // if one exists under that key, else a folder. The returned address has the slash of a folder.
 func openBucket(ctx context.Context, l address) (*bucketTree, address, error) {
-	u := url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: l.query.Encode()}
-	b, err := blob.OpenBucket(ctx, u.String())
+	b, err := openBlob(ctx, l)
 	if err != nil {
-		return nil, l, fmt.Errorf("open bucket %s://%s: %w", l.scheme, l.bucket, err)
+		return nil, l, err
 	}
 	t, l, err := newBucketTree(ctx, b, l)
 	if err != nil {
@@ -41,6 +44,15 @@ func openBucket(ctx context.Context, l address) (*bucketTree, address, error) {
 		return nil, l, err
 	}
 	return t, l, nil
+}
+
+func openBlob(ctx context.Context, l address) (*blob.Bucket, error) {
+	u := url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: l.query.Encode()}
+	b, err := blob.OpenBucket(ctx, u.String())
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s://%s: %w", l.scheme, l.bucket, err)
+	}
+	return b, nil
 }
 
 func newBucketTree(ctx context.Context, b *blob.Bucket, l address) (*bucketTree, address, error) {
@@ -96,6 +108,9 @@ func (t *bucketTree) list(ctx context.Context, f *filter, yield func(item) bool)
 		yield(it)
 		return nil
 	}
+	if t.files != nil {
+		return t.listFiles(ctx, yield)
+	}
 	objects := t.bucket.List(&blob.ListOptions{Prefix: t.prefix})
 	for {
 		o, err := objects.Next(ctx)
@@ -118,6 +133,34 @@ func (t *bucketTree) list(ctx context.Context, f *filter, yield func(item) bool)
 			return nil
 		}
 	}
+}
+
+// listFiles looks up the objects that the user named, some at once.
+func (t *bucketTree) listFiles(ctx context.Context, yield func(item) bool) error {
+	for some := range slices.Chunk(t.files, 8*bucketLookups) {
+		found := make([]item, len(some))
+		gone := make([]bool, len(some))
+		lookups, ctx := errgroup.WithContext(ctx)
+		lookups.SetLimit(bucketLookups)
+		for i, name := range some {
+			lookups.Go(func() (err error) {
+				found[i], err = t.item(ctx, escapeName(name))
+				if gone[i] = errors.Is(err, ErrGone); gone[i] {
+					return nil
+				}
+				return err
+			})
+		}
+		if err := lookups.Wait(); err != nil {
+			return err
+		}
+		for i, it := range found {
+			if !gone[i] && !yield(it) {
+				return nil
+			}
+		}
+	}
+	return nil
 }
 
 // listedTag returns the entity tag of a listed object. gocloud.dev itself does not expose it.

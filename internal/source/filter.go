@@ -14,8 +14,9 @@ type filter struct {
 	include, exclude []string
 	since, until     time.Time
 	hidden           bool
-	// single is the URI of a source that is one file. The user named it, so it is never hidden.
-	single string
+	// only, if not nil, has the URIs of the files that the user named. They are never hidden, and no
+	// other file belongs to the listing.
+	only map[string]struct{}
 	// left, if not nil, counts what a listing leaves out.
 	left *LeftOut
 }
@@ -84,11 +85,14 @@ func newFilter(o Options) (filter, error) {
 }
 
 // named reports whether the user named this file.
-func (f *filter) named(uri string) bool { return f.single != "" && uri == f.single }
+func (f *filter) named(uri string) bool {
+	_, ok := f.only[uri]
+	return ok
+}
 
 // visible reports whether no element of a path hides it. The path may be that of a folder.
 func (f *filter) visible(uri string) bool {
-	if f.single != "" && fileOf(uri) == f.single {
+	if f.named(fileOf(uri)) {
 		return true
 	}
 	for element := range strings.SplitSeq(fileOf(uri), "/") {
@@ -103,6 +107,9 @@ func (f *filter) visible(uri string) bool {
 const ledgerFolder = ".gistmill"
 
 func (f *filter) matches(uri string, modified time.Time) bool {
+	if f.only != nil && !f.named(fileOf(uri)) && !f.named(uri) {
+		return false
+	}
 	return f.matchesTime(modified) && f.visible(uri) && f.included(uri) && !f.excluded(uri)
 }
 

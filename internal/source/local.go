@@ -27,6 +27,8 @@ type localTree struct {
 	// single and realName are the URI and the name in root of a source that is one file.
 	single, realName string
 	skip             []string // absolute, both as given and with links resolved
+	// files, if not nil, are the names in root of the files that are listed, sorted.
+	files []string
 }
 
 // openLocal opens a folder or a file by its absolute path.
@@ -81,6 +83,20 @@ func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) 
 		return nil
 	}
 	w := localWalk{tree: t, filter: f, yield: yield, linked: map[fileID]bool{}}
+	if t.files != nil {
+		for _, name := range t.files {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if t.skippedBelow(name) {
+				continue
+			}
+			if more, err := w.entry(ctx, t.root, "", name, false, nil); !more || err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	_, err := w.folder(ctx, t.root, "", nil)
 	return err
 }

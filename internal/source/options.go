@@ -12,6 +12,9 @@ type Options struct {
 	// Include, or there is none, and no Exclude. A pattern without a slash is also matched against
 	// the last element of the path. For a line both its URI and that of its file are tried.
 	Include, Exclude []string
+	// Files, if not empty, are the URIs of the only files that are listed. A file that is not there
+	// is not listed. The source must be a folder.
+	Files []string
 	// Since and Until bound [Entry].Modified: Since <= Modified < Until. A zero time is no bound.
 	Since, Until time.Time
 	// Limit ends a listing after this number of entries; 0 is no limit.

@@ -18,6 +18,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -72,7 +73,9 @@ func open(ctx context.Context, l address, o Options) (*Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.single = local.single
+		if local.single != "" {
+			f.only = map[string]struct{}{local.single: {}}
+		}
 		t = local
 	} else {
 		var b *bucketTree
@@ -81,12 +84,42 @@ func open(ctx context.Context, l address, o Options) (*Source, error) {
 		}
 		t = b
 	}
+	if len(o.Files) > 0 {
+		err = f.restrict(t, o.Files)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
 	return newSource(t, l, f, o), nil
+}
+
+// restrict restricts a listing of a tree to files.
+func (f *filter) restrict(t tree, uris []string) error {
+	names := fileSet(uris)
+	if f.only != nil {
+		return fmt.Errorf("%w: files can only be named in a folder", ErrNoSource)
+	}
+	f.only = make(map[string]struct{}, len(names))
+	for _, n := range names {
+		f.only[escapeName(n)] = struct{}{}
+	}
+	switch t := t.(type) {
+	case *localTree:
+		for _, n := range names {
+			if n = filepath.FromSlash(n); !filepath.IsLocal(n) || filepath.Clean(n) != n {
+				return fmt.Errorf("%w: %q is not the name of a file in the folder", ErrNoSource, n)
+			}
+		}
+		t.files = names
+	case *bucketTree:
+		t.files = names
+	}
+	return nil
 }
 
 func newSource(t tree, l address, f filter, o Options) *Source {
 	if b, ok := t.(*bucketTree); ok && b.single != "" {
-		f.single = escapeName(b.single[len(b.prefix):])
+		f.only = map[string]struct{}{escapeName(b.single[len(b.prefix):]): {}}
 	}
 	s := &Source{tree: t, filter: f, limit: o.Limit, max: o.maxBytes(), indexes: &indexCache{}}
 	s.fields.id = cmp.Or(o.IDField, l.fields.id, defaultIDField)

@@ -91,7 +91,7 @@ func (s *Source) Survey(ctx context.Context) (Survey, error) {
 		return v, err
 	}
 	for _, bad := range wrong {
-		if !right || s.filter.single != "" {
+		if !right || s.filter.only != nil {
 			return v, bad
 		}
 		v.Warnings = append(v.Warnings, bad.reason+"; its lines become dead letters, --exclude leaves it out")
