@@ -4,64 +4,52 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// RedactURL replaces the passwords of a URL with "xxxxx": before the host and in the parameters.
-// Text that is not a URL is returned unchanged. Addresses may have several hosts
-// (h1:6379,h2:6379).
-//
-// Everything between the first colon and the last @ counts as the password, because it may contain
-// characters that the user forgot to escape. In a malformed URL that hides too much rather than too
-// little.
-func RedactURL(raw string) string {
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok {
-		return raw
-	}
-	if main, query, ok := strings.Cut(rest, "?"); ok {
-		params := strings.Split(query, "&")
-		for i, p := range params {
-			key, _, _ := strings.Cut(p, "=")
-			if k := strings.ToLower(key); strings.Contains(k, "password") || strings.Contains(k, "passphrase") {
-				params[i] = key + "=xxxxx"
-			}
-		}
-		rest = main + "?" + strings.Join(params, "&")
-	}
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		if user, _, has := strings.Cut(rest[:at], ":"); has {
-			rest = user + ":xxxxx" + rest[at:]
-		}
-	}
-	return scheme + "://" + rest
-}
-
-// hasPassword reports whether a URL contains a password.
-func hasPassword(raw string) bool { return RedactURL(raw) != raw }
-
-// checkStore accepts sqlite:PATH and postgres://HOST…; the driver checks the rest.
+// checkStore accepts sqlite:PATH and postgres://HOST…; the driver checks the rest. No text repeats
+// the value, because any part of a malformed address may belong to a password.
 func checkStore(raw string) string {
+	const forms = "use sqlite:PATH or postgres://user@host/database"
 	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
-		if path == "" || strings.HasPrefix(path, "//") {
+		switch {
+		case path == "" || strings.Trim(path, "/") == "":
 			return "has no path; example: sqlite:.gistmill/ledger.db"
+		case strings.HasPrefix(path, "//"): // [sqlitePath] accepts three slashes
+			return "has a host: write sqlite:PATH, or sqlite:///PATH for an absolute path"
+		case strings.Contains(path, "://"):
+			return "is not an address of a ledger: " + forms
 		}
 		return ""
 	}
 	scheme, rest, ok := strings.Cut(raw, "://")
 	switch {
 	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		if why := checkEncoding(rest, postgresParams()); why != "" {
+			return why
+		}
 		// The host may be missing: ?host= names a folder of sockets.
 		if why := checkHosts(rest); why != "" && !strings.Contains(rest, "host=") {
 			return why + "; example: postgres://user@db.example:5432/gistmill"
 		}
 		return ""
 	case ok:
-		return "has the unknown scheme " + quote(scheme) + ": use sqlite:PATH or postgres://user@host/database"
+		return unknownScheme(scheme) + ": " + forms
+	case strings.Contains(raw, "host=") || strings.Contains(raw, "dbname="):
+		return "is a list of keywords, which is not supported: " + forms
 	default:
-		return "is not an address of a ledger: use sqlite:PATH or postgres://user@host/database"
+		return "is not an address of a ledger: " + forms
 	}
+}
+
+// unknownScheme quotes only schemes that are not part of a password.
+func unknownScheme(scheme string) string {
+	if slices.Contains([]string{"http", "https", "mysql", "mariadb", "mongodb", "sqlite3", "file", "tcp", "unix", "s3"}, scheme) {
+		return "has the unknown scheme " + quote(scheme)
+	}
+	return "has an unknown scheme"
 }
 
 // checkRedis accepts the addresses of a single Redis, of sentinels and of a cluster; the client
@@ -74,7 +62,10 @@ func checkRedis(raw string) string {
 	switch scheme {
 	case "redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster":
 	default:
-		return "has the unknown scheme " + quote(scheme) + ": use redis://, rediss://, redis-sentinel:// or redis-cluster://"
+		return unknownScheme(scheme) + ": use redis://, rediss://, redis-sentinel:// or redis-cluster://"
+	}
+	if why := checkEncoding(rest, []string{"master", "sentinel_username", "sentinel_password"}); why != "" {
+		return why
 	}
 	if why := checkHosts(rest); why != "" {
 		return why + "; example: " + scheme + "://localhost:6379"
@@ -100,10 +91,11 @@ func checkHosts(rest string) string {
 		} else if i := strings.LastIndex(h, ":"); i >= 0 {
 			host = h[:i]
 			n, err := strconv.Atoi(h[i+1:])
-			// Another colon means a password without its @. It would be looked up as a host and
-			// logged.
+			// Another colon means a password without its @. It would be looked up as a
+			// host and logged.
 			if err != nil || n < 1 || n > 65535 || strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-				// The text does not repeat the port, which may be part of a badly escaped password.
+				// The text does not repeat the port, which may be part of a badly
+				// escaped password.
 				return "has an invalid port: it must be from 1 to 65535 (escape @, / and : in a password as %40, %2F and %3A)"
 			}
 		}

@@ -9,7 +9,6 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -291,15 +290,6 @@ func unreadable(path string) string {
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || info.IsDir() {
 		return "is a folder"
-	}
-	return ""
-}
-
-func checkHTTP(raw string) string {
-	u, err := url.Parse(raw)
-	// The parser's error repeats the URL with its password.
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		return "is not an http:// or https:// URL; example: http://localhost:11434/v1"
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +45,11 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 	warnings = append(warnings, unknownVariables(table, environ)...)
 	fromFlags, flagWarnings := flagLayer(table, flags)
 	warnings = append(warnings, flagWarnings...)
-	fromFile, fileProblems := fileLayer(table, configPath(flags, env))
+	path, why := expandHome(configPath(flags, env), env)
+	if why != "" {
+		problems = append(problems, "the config file "+why)
+	}
+	fromFile, fileProblems := fileLayer(table, path)
 	problems = append(problems, fileProblems...)
 
 	merged := make(map[string]string, len(table))
@@ -58,7 +63,11 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 	var c Config
 	bad := make(map[string]bool)
 	for _, s := range table {
-		if why := s.parse(&c, merged[s.Name]); why != "" {
+		raw, why := s.resolve(merged[s.Name], env)
+		if why == "" {
+			why = s.parse(&c, raw)
+		}
+		if why != "" {
 			bad[s.Name] = true
 			problems = append(problems, sentence(source[s.Name].name(s), why))
 		}
@@ -72,6 +81,9 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 		}
 		bad[p.setting] = true
 		problems = append(problems, sentence(source[p.setting].name(find(table, p.setting)), p.text))
+	}
+	if uses("base-url") || uses("redis") {
+		problems = append(problems, checkForeign(env)...)
 	}
 	for _, name := range required {
 		switch {
@@ -95,7 +107,7 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 
 // sentence joins the name of an invalid setting and the reason.
 func sentence(name, why string) string {
-	if strings.HasPrefix(why, `"`) {
+	if strings.HasPrefix(why, `"`) || strings.HasPrefix(why, "the ") {
 		return name + ": " + why
 	}
 	return name + " " + why
@@ -229,11 +241,16 @@ func configFileProblem(path string, err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("config file %s cannot be read by this user: change its mode or owner", quote(path))
 	default:
-		// A YAML error is one line, or a heading and a list.
-		why := text.OneLine(err.Error())
-		return fmt.Sprintf("config file %s cannot be read: %s; use YAML lines such as \"rpm: 500\"", quote(path), why)
+		where := ""
+		if line := yamlLine.FindString(err.Error()); line != "" {
+			where = " at " + line
+		}
+		// The parser's own text quotes the file, which may contain passwords.
+		return fmt.Sprintf("config file %s cannot be read%s: it is not YAML with lines such as \"rpm: 500\", each setting once", quote(path), where)
 	}
 }
+
+var yamlLine = regexp.MustCompile(`line \d+`)
 
 // scalar returns a YAML value in the form of a flag. It reports false for lists (unless list is
 // true) and maps.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -122,13 +123,32 @@ func parseLevel(raw string) (slog.Level, bool) {
 	return 0, false
 }
 
+// endsURL reports whether an item of a list may be the rest of a URL. A model may have a version
+// after an @ (name@2026), and those of Cloudflare begin with one.
+func endsURL(item string) bool {
+	at := strings.LastIndex(item, "@")
+	return at >= 0 && strings.ContainsAny(item[at:], ":/.") && !strings.HasPrefix(item, "@cf/") && !strings.HasPrefix(item, "@hf/")
+}
+
+// bareURL matches a URL without a path.
+var bareURL = regexp.MustCompile(`://[^/]*$`)
+
 func parseFallbacks(raw string) ([]llm.Endpoint, string) {
 	var list []llm.Endpoint
+	// A comma in the password of a URL cuts it into items, of which the last looks like a
+	// model.
+	address, bare := false, false
 	for item := range strings.SplitSeq(raw, ",") {
 		item = strings.TrimSpace(item)
 		if item == "" {
 			continue
 		}
+		model := !strings.Contains(item, "://")
+		if model && (address && endsURL(item) || bare && strings.Contains(item, "@")) {
+			return nil, encoded + ", a comma as %2C"
+		}
+		address = address || !model
+		bare = bareURL.MatchString(item)
 		f := llm.Endpoint{Model: item}
 		if scheme := strings.Index(item, "://"); scheme >= 0 {
 			f = llm.Endpoint{BaseURL: item}
@@ -136,7 +156,11 @@ func parseFallbacks(raw string) ([]llm.Endpoint, string) {
 			if at := strings.LastIndex(item[:scheme], "@"); at >= 0 {
 				f = llm.Endpoint{Model: item[:at], BaseURL: item[at+1:]}
 			}
-			if checkHTTP(f.BaseURL) != "" {
+			switch checkHTTP(f.BaseURL) {
+			case "":
+			case encoded:
+				return nil, encoded
+			default:
 				return nil, "entry " + strconv.Itoa(len(list)+1) + " is not MODEL, URL or MODEL@URL; example: gpt-4o@https://api.openai.com/v1"
 			}
 			f.BaseURL = strings.TrimRight(f.BaseURL, "/")

@@ -17,7 +17,8 @@ const (
 	KindDuration Kind = "duration"
 	KindBytes    Kind = "size"
 	KindURL      Kind = "url"
-	KindFile     Kind = "file"
+	KindFile     Kind = "file" // must be readable
+	KindPath     Kind = "path"
 	KindList     Kind = "list"
 	KindBool     Kind = "bool"
 )
@@ -121,7 +122,7 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.Queue }, check: stringCheck(checkQueue),
 		},
 		{
-			Name: "out", Group: usage.Output, Kind: KindString, Default: "./summaries", Commands: []string{"run", "config"},
+			Name: "out", Group: usage.Output, Kind: KindPath, Default: "./summaries", Commands: []string{"run", "config"},
 			Usage: "folder for the summaries, or `-` for JSON lines on standard output",
 			bind:  func(c *Config) any { return &c.Out }, check: stringCheck(checkOut),
 		},

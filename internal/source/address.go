@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -10,8 +11,8 @@ import (
 // address is the parsed address of a source.
 type address struct {
 	scheme string // "file", "s3", "gs", "azblob"
-	// path is absolute and cleaned for "file". For a bucket it is the key of an object, or a prefix,
-	// which is empty or ends in a slash.
+	// path is absolute and cleaned for "file". For a bucket it is the key of an object, or a
+	// prefix, which is empty or ends in a slash.
 	path   string
 	bucket string
 	// query holds the parameters of the bucket's driver (region, endpoint, …).
@@ -33,6 +34,9 @@ func parseAddress(raw string) (address, error) {
 		return address{}, fmt.Errorf("%w: the address %q holds a NUL byte", ErrNoSource, raw)
 	}
 	scheme, _, ok := strings.Cut(raw, "://")
+	if ok && strings.ContainsAny(scheme, "@:") {
+		return address{}, errors.New("the source's address has a user or a password before its scheme: set credentials in the environment instead")
+	}
 	if !ok || !isScheme(scheme) {
 		abs, err := filepath.Abs(raw)
 		if err != nil {
@@ -47,6 +51,11 @@ func parseAddress(raw string) (address, error) {
 	}
 	if u.User != nil {
 		return address{}, fmt.Errorf("the source's address %s://… holds a user or a password: set credentials in the environment instead", scheme)
+	}
+	// A part of a password with an unescaped character ends up in the host or in the query. An
+	// endpoint may hold one, too.
+	if strings.Contains(u.Host, ":") || strings.Contains(u.RawQuery, "@") || strings.Contains(strings.ToLower(u.RawQuery), "%40") {
+		return address{}, fmt.Errorf("the source's address %s://… holds a password or a port: set credentials and endpoints in the environment instead", scheme)
 	}
 	if u.Fragment != "" {
 		return address{}, fmt.Errorf("the source's address %s://… has a #: write it as %%23", scheme)

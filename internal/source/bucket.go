@@ -50,10 +50,24 @@ func openBlob(ctx context.Context, l address) (*blob.Bucket, error) {
 	u := url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: l.query.Encode()}
 	b, err := blob.OpenBucket(ctx, u.String())
 	if err != nil {
-		return nil, fmt.Errorf("open bucket %s://%s: %w", l.scheme, l.bucket, err)
+		place := l.scheme + "://" + l.bucket
+		return nil, &openError{place, strings.ReplaceAll(err.Error(), u.String(), place), err}
 	}
 	return b, nil
 }
+
+// openError is an error of a driver without the address that it quotes: the parameters may hold a
+// key that a user put there by mistake.
+type openError struct {
+	place, text string
+	err         error
+}
+
+// Error returns the driver's text.
+func (e *openError) Error() string { return "open bucket " + e.place + ": " + e.text }
+
+// Unwrap returns the driver's error.
+func (e *openError) Unwrap() error { return e.err }
 
 func newBucketTree(ctx context.Context, b *blob.Bucket, l address) (*bucketTree, address, error) {
 	t := &bucketTree{bucket: b, prefix: l.path}

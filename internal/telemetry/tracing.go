@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -64,6 +65,13 @@ func NewTracing(ctx context.Context, getenv func(string) string, version string,
 		strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") || getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
 	}
+	// OpenTelemetry's own log quotes malformed variables, which may hold credentials.
+	otel.SetLogger(logr.Discard())
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
+		if malformedHeaders(getenv(name)) {
+			log.Warn("variable is malformed; write NAME=VALUE,NAME=VALUE", "variable", name)
+		}
+	}
 	var exporter sdktrace.SpanExporter
 	var err error
 	switch protocol := first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
@@ -84,6 +92,19 @@ func NewTracing(ctx context.Context, getenv func(string) string, version string,
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces were not exported", "error", err) }))
 	return TraceTo(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), nil
+}
+
+// malformedHeaders reports whether OpenTelemetry would leave out a part of the headers.
+func malformedHeaders(headers string) bool {
+	if headers == "" {
+		return false
+	}
+	for pair := range strings.SplitSeq(headers, ",") {
+		if name, _, ok := strings.Cut(pair, "="); !ok || strings.TrimSpace(name) == "" || strings.Contains(strings.TrimSpace(name), " ") {
+			return true
+		}
+	}
+	return false
 }
 
 // TraceTo returns a Tracing with the given provider options.

@@ -21,19 +21,19 @@ const schemaLock = 0x676973746d696c6c
 func openPostgres(ctx context.Context, url string, connections int) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		// The error of pgx quotes the URL without its password.
-		return nil, fmt.Errorf("ledger: %w", err)
+		return nil, invalidURL(err)
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.ConnectTimeout = 10 * time.Second
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "gistmill"
 	}
-	// Certificates and password files are read for each new connection, so that renewed ones are used.
+	// Certificates and password files are read for each new connection, so that renewed ones
+	// are used.
 	connector := stdlib.GetConnector(*config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
 		fresh, err := pgx.ParseConfig(url)
 		if err != nil {
-			return fmt.Errorf("ledger: %w", err)
+			return invalidURL(err)
 		}
 		c.TLSConfig, c.Fallbacks, c.Password = fresh.TLSConfig, fresh.Fallbacks, fresh.Password
 		return nil
@@ -44,6 +44,19 @@ func openPostgres(ctx context.Context, url string, connections int) (*sql.DB, er
 		return nil, errors.Join(fmt.Errorf("reach the ledger at %s: %w", config.Host, explainPostgres(err)), db.Close())
 	}
 	return db, nil
+}
+
+// invalidURL returns the reason why pgx refuses a URL, without its quotation of the URL: that
+// hides a password before the host, but none among the parameters.
+func invalidURL(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		if _, why, ok := strings.Cut(parse.Error(), "`: "); ok {
+			return errors.New("the ledger's address is not valid: " + why)
+		}
+		return errors.New("the ledger's address is not valid")
+	}
+	return fmt.Errorf("ledger: %w", err)
 }
 
 func explainPostgres(err error) error {
@@ -126,9 +139,9 @@ func (postgresDialect) lockSchema(ctx context.Context, tx *sql.Tx) error {
 
 func (d postgresDialect) fillTemp(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table, definition string, columns []string, n int, fill fill) error {
 	for _, statement := range []string{
-		// The table is joined on keys with tables that may be a thousand times as large. Index look-ups
-		// are right for it; the planner would read a whole table or index each time. LOCAL ends with
-		// the transaction.
+		// The table is joined on keys with tables that may be a thousand times as large.
+		// Index look-ups are right for it; the planner would read a whole table or index
+		// each time. LOCAL ends with the transaction.
 		"SET LOCAL enable_mergejoin = off", "SET LOCAL enable_hashjoin = off", "SET LOCAL jit = off",
 		"CREATE TEMP TABLE " + table + " (" + definition + ") ON COMMIT DROP",
 	} {
