@@ -36,10 +36,10 @@ const (
 	sampleSize = 1000
 )
 
-// Config of an [Enqueuer]. Only Ledger is needed to preview; Enqueue needs Queue too.
+// Config of an [Enqueuer]. Only Ledger is needed.
 type Config struct {
 	Ledger *ledger.Ledger
-	Queue  *tasks.Queue
+	Queue  *tasks.Queue // nil: published plans are not enqueued
 	Log    *slog.Logger // nil: nothing is logged
 }
 
@@ -47,6 +47,7 @@ type Config struct {
 type Enqueuer struct {
 	ledger   *ledger.Ledger
 	recovery *recovery.Recovery
+	queued   bool // there is a queue
 	log      *slog.Logger
 }
 
@@ -56,7 +57,7 @@ func New(c Config) (*Enqueuer, error) {
 		return nil, errors.New("an enqueuer needs a ledger")
 	}
 	log := cmp.Or(c.Log, slog.New(slog.DiscardHandler))
-	return &Enqueuer{ledger: c.Ledger, recovery: recovery.New(c.Ledger, c.Queue, log), log: log}, nil
+	return &Enqueuer{ledger: c.Ledger, recovery: recovery.New(c.Ledger, c.Queue, log), queued: c.Queue != nil, log: log}, nil
 }
 
 // Request describes a plan.
@@ -71,12 +72,11 @@ type Request struct {
 	BudgetNano   *int64
 	BudgetTokens *int64
 	Size         ledger.PartitionSize
-	// Confirm, if not nil, is called before workers can see the plan. If it fails, Enqueue
-	// returns its error and leaves the run stopped.
-	Confirm func(context.Context, Plan) error
 }
 
-// Plan is the result of a request.
+// Plan is a plan that waits for confirmation: its run is recorded, and no worker can begin what the
+// plan adds or continues. It holds the planning lease of its source and profile. Either publish or
+// refuse it, and close it in any case.
 type Plan struct {
 	Run       ledger.Run
 	Continued bool // the run existed before
@@ -84,88 +84,172 @@ type Plan struct {
 	Count     ledger.PlanCount
 	Gone      int64 // documents that the listing no longer has
 	Remaining int64 // documents of the run that remain, including those of earlier plans
-	Enqueued  int
-	// Sample is a uniform sample of the pending documents, at most 1,000.
+	Planned   int64 // of the remaining ones, those that were never published
+	Enqueued  int   // tasks, after [Plan.Publish]
+	// Sample is a uniform sample of the remaining documents, at most 1,000.
 	Sample []ledger.Entry
+
+	enqueuer *Enqueuer
+	lease    *lease
+	newest   ledger.PartitionID // that the plan covers
+	listed   bool               // the source was listed
+	nano     *int64
+	tokens   *int64
 }
 
-// Enqueue plans a run and enqueues its tasks. If it is killed, the next call with the same
-// source and profile continues the plan. It fails with [ledger.ErrPlanning] if a live process
-// plans the pair and the request does not wait. The source is open, and the caller closes it.
-func (e *Enqueuer) Enqueue(ctx context.Context, r Request) (Plan, error) {
-	var p Plan
+// Plan lists a source and records the difference in the ledger. If it is killed, the next call with
+// the same source and profile continues the plan. It fails with [ledger.ErrPlanning] if a live
+// process plans the pair and the request does not wait. The source is open, and the caller closes
+// it.
+func (e *Enqueuer) Plan(ctx context.Context, r Request) (*Plan, error) {
 	source, err := e.ledger.PutSource(ctx, r.Source.URL())
 	if err != nil {
-		return p, fmt.Errorf("record the source: %w", err)
+		return nil, fmt.Errorf("record the source: %w", err)
 	}
 	profile, err := e.ledger.PutProfile(ctx, r.Profile, r.Model, r.ProfileBody)
 	if err != nil {
-		return p, fmt.Errorf("record the profile: %w", err)
+		return nil, fmt.Errorf("record the profile: %w", err)
 	}
 	held, err := e.lock(ctx, source, profile, r.Wait)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	defer held.release()
-	if err := e.plan(held.ctx, r, source, profile, held.holder, &p); err != nil {
-		if cause := context.Cause(held.ctx); cause != nil && ctx.Err() == nil {
-			err = cause
-		}
-		return p, err
+	p := &Plan{enqueuer: e, lease: held, listed: true, nano: r.BudgetNano, tokens: r.BudgetTokens}
+	// Continue the pair's open run, or begin a new one.
+	if p.Run, p.Continued, err = e.ledger.OpenRun(held.ctx, source, profile, r.Force); err == nil {
+		err = e.list(held.ctx, r, p)
 	}
-	if p.Enqueued, err = e.recovery.EnqueueMissing(ctx, p.Run, p.Continued); err != nil {
-		return p, err
+	if err == nil {
+		err = p.countRemaining()
 	}
-	return p, e.ledger.RecordPlan(ctx, source)
+	if err != nil {
+		err = p.lost(ctx, err)
+		p.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
-// plan records the run in the ledger, under the planning lease of holder, and fills p.
-func (e *Enqueuer) plan(ctx context.Context, r Request, source ledger.SourceID, profile ledger.ProfileID, holder string, p *Plan) (err error) {
-	// Continue the pair's open run, or begin a new one.
-	if p.Run, p.Continued, err = e.ledger.OpenRun(ctx, source, profile, r.Force, r.BudgetNano, r.BudgetTokens); err != nil {
+// Reopen prepares an unfinished run to continue, without a new listing. The budgets replace those
+// of the run, unless nil. It fails with [ledger.ErrPlanning] if a live process plans the run's
+// source and profile, and with [ledger.ErrState] if the run is finished, cancelled, or was never
+// planned to its end.
+func (e *Enqueuer) Reopen(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64) (*Plan, error) {
+	held, err := e.lock(ctx, run.SourceID, run.ProfileID, false)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{enqueuer: e, lease: held, Continued: true, nano: budgetNano, tokens: budgetTokens}
+	if p.Run, err = e.ledger.RunByID(held.ctx, run.ID); err == nil {
+		if p.Run.State != ledger.Running && (p.Run.State != ledger.Stopped || p.Run.Reason == ledger.Cancelled) {
+			err = ledger.ErrState
+		} else {
+			err = p.countRemaining()
+		}
+	}
+	if err != nil {
+		err = p.lost(ctx, err)
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Publish makes the plan visible to workers and enqueues its tasks. Call it after the plan was
+// confirmed. It fails with [ledger.ErrState] if the run was stopped or cancelled meanwhile, and
+// with [ledger.ErrPlanning] if the lease was lost. ctx bounds the enqueueing.
+func (p *Plan) Publish(ctx context.Context) error {
+	e := p.enqueuer
+	if err := e.ledger.Publish(p.lease.ctx, ledger.Publication{
+		Run: p.Run.ID, Holder: p.lease.holder, Resume: p.Resumed, Newest: p.newest, BudgetNano: p.nano, BudgetTokens: p.tokens,
+	}); err != nil {
+		if errors.Is(err, ledger.ErrState) {
+			err = fmt.Errorf("run %s was stopped while it was planned: %w", p.Run.Name, err)
+		}
+		return p.lost(ctx, err)
+	}
+	// Finish a run that has nothing to do.
+	if _, err := e.ledger.FinishRun(ctx, p.Run.ID); err != nil {
 		return err
 	}
-	// Resume the run if it was stopped: planning it asks for that.
-	if p.Run.State == ledger.Stopped {
-		p.Resumed = true
-		if err := e.ledger.Resume(ctx, p.Run.ID, nil, nil); err != nil {
+	var err error
+	if p.Run, err = e.ledger.RunByID(ctx, p.Run.ID); err != nil {
+		return err
+	}
+	if e.queued {
+		if p.Enqueued, err = e.recovery.EnqueueMissing(ctx, p.Run, p.Continued); err != nil {
 			return err
 		}
 	}
-	// List the source and record each entry: new, changed, unchanged or unreadable.
+	if !p.listed {
+		return nil
+	}
+	return e.ledger.RecordPlan(ctx, p.Run.SourceID)
+}
+
+// Refuse notes that the plan was not confirmed: see [ledger.Ledger.Refuse].
+func (p *Plan) Refuse(ctx context.Context) error {
+	e := p.enqueuer
+	stopped, err := e.ledger.Refuse(ctx, p.Run.ID)
+	if err != nil || !stopped || !e.queued {
+		return err
+	}
+	return e.recovery.Withdraw(ctx, p.Run)
+}
+
+// Close returns the planning lease. A run that has only partitions of a refused plan left is
+// stopped.
+func (p *Plan) Close() {
+	p.lease.release()
+	e := p.enqueuer
+	if p.Run.ID == 0 {
+		return
+	}
+	if _, err := e.ledger.FinishRun(context.WithoutCancel(p.lease.ctx), p.Run.ID); err != nil {
+		e.log.Warn("cannot settle the run", "run", p.Run.Name, "error", err)
+	}
+}
+
+// countRemaining sets what remains of the run. Without earlier work, that is what the listing has
+// found.
+func (p *Plan) countRemaining() error {
+	p.Resumed = p.Run.State == ledger.Stopped
+	want := sampleSize
+	if !p.Continued {
+		want = 0
+	}
+	open, err := p.enqueuer.ledger.Remaining(p.lease.ctx, p.Run.ID, want)
+	if err != nil {
+		return err
+	}
+	p.Remaining, p.Planned, p.newest = open.Documents, open.Planned, open.Newest
+	if p.Continued {
+		p.Sample = open.Sample
+	}
+	return nil
+}
+
+// lost returns the reason why the lease ended, if it did before ctx, instead of err.
+func (p *Plan) lost(ctx context.Context, err error) error {
+	if cause := context.Cause(p.lease.ctx); cause != nil && ctx.Err() == nil {
+		return cause
+	}
+	return err
+}
+
+// list lists the source into the run, under the planning lease.
+func (e *Enqueuer) list(ctx context.Context, r Request, p *Plan) (err error) {
+	// Record each entry: new, changed, unchanged or unreadable.
 	var unread unlisted
-	if err := e.planEntries(ctx, r, holder, p, &unread); err != nil {
+	if err := e.planEntries(ctx, r, p.lease.holder, p, &unread); err != nil {
 		return err
 	}
 	// Mark documents gone that a complete listing did not meet.
 	if !r.Partial {
-		if p.Gone, err = e.ledger.MarkGone(ctx, p.Run, p.Count.Listed, func(uri string, modified time.Time) bool {
+		p.Gone, err = e.ledger.MarkGone(ctx, p.Run, p.Count.Listed, func(uri string, modified time.Time) bool {
 			return r.Source.Matches(uri, modified) && !unread.covers(uri)
-		}); err != nil {
-			return err
-		}
+		})
 	}
-	// Ask for confirmation while no worker can see the plan.
-	if r.Confirm != nil {
-		if err := r.Confirm(ctx, *p); err != nil {
-			_, stopErr := e.ledger.Stop(context.WithoutCancel(ctx), p.Run.ID, ledger.Paused, "not confirmed")
-			return errors.Join(err, stopErr)
-		}
-	}
-	// Make the partitions visible, and finish a run that has nothing to do.
-	if err := e.ledger.Publish(ctx, p.Run.ID); err != nil {
-		return err
-	}
-	if _, err := e.ledger.FinishRun(ctx, p.Run.ID); err != nil {
-		return err
-	}
-	// Report what remains.
-	totals, _, err := e.ledger.Totals(ctx, p.Run.ID)
-	if err != nil {
-		return err
-	}
-	p.Remaining = totals.Remaining
-	p.Run, err = e.ledger.RunByID(ctx, p.Run.ID)
 	return err
 }
 
@@ -341,8 +425,8 @@ func (e *Enqueuer) lock(ctx context.Context, source ledger.SourceID, profile led
 	}}, nil
 }
 
-// Preview lists a source and returns what Enqueue would find. It writes nothing. Run, Gone,
-// Remaining and Enqueued of the plan stay zero.
+// Preview lists a source and returns what [Enqueuer.Plan] would find. It writes nothing. Only Count
+// and Sample of the plan are set, and there is nothing to close.
 func (e *Enqueuer) Preview(ctx context.Context, r Request) (Plan, error) {
 	var p Plan
 	sample := reservoir{}

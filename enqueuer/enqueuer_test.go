@@ -1,7 +1,6 @@
 package enqueuer_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,10 +78,19 @@ func (b *bench) request(o source.Options) enqueuer.Request {
 	}
 }
 
-func (b *bench) enqueue(o source.Options) enqueuer.Plan {
+// plan plans the documents, and the test publishes or refuses it.
+func (b *bench) plan(o source.Options) *enqueuer.Plan {
 	b.Helper()
-	p, err := b.Enqueue(b.Context(), b.request(o))
+	p, err := b.Plan(b.Context(), b.request(o))
 	b.ok(err)
+	return p
+}
+
+func (b *bench) enqueue(o source.Options) *enqueuer.Plan {
+	b.Helper()
+	p := b.plan(o)
+	defer p.Close()
+	b.ok(p.Publish(b.Context()))
 	return p
 }
 
@@ -123,10 +131,11 @@ func TestPlansAreNoted(t *testing.T) {
 		}
 		return time.Time{}
 	}
-	r := b.request(source.Options{})
-	r.Confirm = func(context.Context, enqueuer.Plan) error { return errors.New("no") }
-	if _, err := b.Enqueue(t.Context(), r); err == nil || !last().IsZero() {
-		t.Errorf("a plan that failed with %v is noted: %s", err, last())
+	refused := b.plan(source.Options{})
+	b.ok(refused.Refuse(t.Context()))
+	refused.Close()
+	if !last().IsZero() {
+		t.Errorf("a plan that was refused is noted: %s", last())
 	}
 	b.enqueue(source.Options{})
 	first := last()
@@ -160,17 +169,12 @@ func TestPreviewWritesNothing(t *testing.T) {
 func TestSecondPlannerIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 2)
-	r := b.request(source.Options{})
-	second := b.request(source.Options{})
-	r.Confirm = func(ctx context.Context, _ enqueuer.Plan) error {
-		_, err := b.Enqueue(ctx, second)
-		if !errors.Is(err, ledger.ErrPlanning) {
-			t.Errorf("the second planner got %v", err)
-		}
-		return nil
+	p := b.plan(source.Options{})
+	defer p.Close()
+	if _, err := b.Plan(t.Context(), b.request(source.Options{})); !errors.Is(err, ledger.ErrPlanning) {
+		t.Errorf("the second planner got %v", err)
 	}
-	_, err := b.Enqueue(t.Context(), r)
-	b.ok(err)
+	b.ok(p.Publish(t.Context()))
 }
 
 // The next planner waits until the lease of a dead planner has lapsed, and no longer.
@@ -187,8 +191,9 @@ func TestDeadPlannerIsWaitedOut(t *testing.T) {
 	waited := writer(func() { late.Store(int64(ledger.PlanLease + time.Second)) })
 	e, err := enqueuer.New(enqueuer.Config{Ledger: b.ledger, Queue: b.queue, Log: slog.New(slog.NewTextHandler(waited, nil))})
 	b.ok(err)
-	_, err = e.Enqueue(t.Context(), r)
+	p, err := e.Plan(t.Context(), r)
 	b.ok(err)
+	p.Close()
 	if late.Load() == 0 {
 		t.Error("the killed planner's lease did not block the next planner")
 	}
@@ -205,12 +210,9 @@ func (w writer) Write(p []byte) (int, error) {
 func TestUnconfirmedPlanWaits(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, 2)
-	r := b.request(source.Options{})
-	no := errors.New("no")
-	r.Confirm = func(context.Context, enqueuer.Plan) error { return no }
-	if _, err := b.Enqueue(t.Context(), r); !errors.Is(err, no) {
-		t.Errorf("got %v", err)
-	}
+	refused := b.plan(source.Options{})
+	b.ok(refused.Refuse(t.Context()))
+	refused.Close()
 	run, err := b.ledger.Run(t.Context(), "")
 	b.ok(err)
 	if run.State != ledger.Stopped || b.pending() != 0 {

@@ -41,6 +41,29 @@ type Estimate struct {
 	Seconds       *float64 `json:"seconds_at_limits"` // null: no limit is set
 }
 
+// Add adds the estimate of another plan with the same profile.
+func (e *Estimate) Add(o Estimate) {
+	e.Documents += o.Documents
+	e.Sampled += o.Sampled
+	e.Unreadable += o.Unreadable
+	e.Calls += o.Calls
+	e.TokensIn += o.TokensIn
+	e.TokensInLow += o.TokensInLow
+	e.TokensInHigh += o.TokensInHigh
+	e.TokensOut += o.TokensOut
+	e.TokensOutMost += o.TokensOutMost
+	e.CostUSD, e.CostUSDMost, e.Seconds = plus(e.CostUSD, o.CostUSD), plus(e.CostUSDMost, o.CostUSDMost), plus(e.Seconds, o.Seconds)
+}
+
+// plus adds two figures; nil is unknown.
+func plus(a, b *float64) *float64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	sum := *a + *b
+	return &sum
+}
+
 // Estimator estimates plans with one profile. All fields except RPM and TPM are required.
 type Estimator struct {
 	Profile summarize.Profile

@@ -14,7 +14,8 @@ import (
 	"github.com/gistmill/gistmill/tasks"
 )
 
-// Enqueue plans a folder of three documents as one run with partitions of two documents each.
+// A folder of three documents is planned as one run with partitions of two documents each, and
+// published.
 func Example() {
 	check := func(err error) {
 		if err != nil {
@@ -46,11 +47,13 @@ func Example() {
 
 	e, err := enqueuer.New(enqueuer.Config{Ledger: books, Queue: tasks.NewQueue(client, "documents")})
 	check(err)
-	plan, err := e.Enqueue(ctx, enqueuer.Request{
+	plan, err := e.Plan(ctx, enqueuer.Request{
 		Source: documents, Profile: "hash-of-the-profile", Model: "gpt-4o-mini", ProfileBody: "{}",
 		Size: ledger.PartitionSize{Documents: 2, Bytes: 1 << 20},
 	})
 	check(err)
+	defer plan.Close()
+	check(plan.Publish(ctx))
 	fmt.Printf("%d documents pending, %d tasks enqueued\n", plan.Remaining, plan.Enqueued)
 	// Output: 3 documents pending, 2 tasks enqueued
 }

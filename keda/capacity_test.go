@@ -91,11 +91,11 @@ func TestRunningRunsDecide(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		run, _, err := l.OpenRun(ctx, source, profile, false, nil, nil)
+		run, _, err := l.OpenRun(ctx, source, profile, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Publish(ctx, run.ID); err != nil {
+		if err := l.Publish(ctx, ledger.Publication{Run: run.ID}); err != nil {
 			t.Fatal(err)
 		}
 	}

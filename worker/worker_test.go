@@ -124,11 +124,13 @@ func (b *bench) plan() ledger.Run {
 	profile := summarize.Profile{Model: b.name, Words: 50, MaxOutputTokens: 100}
 	body, err := json.Marshal(profile)
 	b.ok(err)
-	p, err := b.enqueue.Enqueue(b.Context(), enqueuer.Request{
+	p, err := b.enqueue.Plan(b.Context(), enqueuer.Request{
 		Source: src, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
 		Size: ledger.PartitionSize{Documents: 4, Bytes: 1 << 20}, BudgetNano: b.budget,
 	})
 	b.ok(err)
+	defer p.Close()
+	b.ok(p.Publish(b.Context()))
 	return p.Run
 }
 
@@ -372,7 +374,7 @@ func TestBudgetStopsBeforeSpending(t *testing.T) {
 	}
 	b.budget = nil
 	more := int64(1e9)
-	b.ok(b.ledger.Resume(t.Context(), run.ID, &more, nil))
+	b.ok(b.ledger.Publish(t.Context(), ledger.Publication{Run: run.ID, Resume: true, BudgetNano: &more}))
 	run = b.work(b.plan())
 	b.totals(run, ledger.Totals{Total: 20, Done: 20})
 }

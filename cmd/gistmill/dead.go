@@ -585,11 +585,11 @@ func (d selectedDead) retryCost(ctx context.Context, documents map[ledger.RunID]
 
 // confirmCost asks before work whose estimate is high. Without a terminal it needs --yes.
 func (d selectedDead) confirmCost(cost *float64, yes bool) error {
-	if yes || cost == nil || *cost <= confirmAboveUSD {
+	if yes || cost == nil || *cost <= d.config.ConfirmAbove {
 		return nil
 	}
 	if !d.canAsk() {
-		return &usageError{fmt.Errorf("the estimate is above %s: give --yes to retry", text.USD(confirmAboveUSD))}
+		return &usageError{fmt.Errorf("the estimate is above %s: give --yes to retry", text.USD(d.config.ConfirmAbove))}
 	}
 	return d.confirmed("Retry?", "nothing was retried")
 }

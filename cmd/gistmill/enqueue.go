@@ -52,7 +52,7 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
-	all, err := sources.check(ctx, a, args)
+	given, err := sources.check(ctx, a, args)
 	if err != nil {
 		return err
 	}
@@ -65,17 +65,23 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 	if err := sources.checkMatches(ctx, a); err != nil {
 		return err
 	}
-	var plans []enqueuer.Plan
-	for _, given := range all {
-		plan, err := a.plan(ctx, given, sources, o)
-		if err != nil {
-			return err
-		}
-		plans = append(plans, plan)
+	all, err := a.prepare(ctx, given, sources, o)
+	if err != nil {
+		return err
 	}
-	return output.write(a.stdout, planRows(plans), func() error {
-		for _, p := range plans {
-			fmt.Fprintln(a.stdout, describePlan(p))
+	if _, err := a.estimatePlans(ctx, all); err != nil {
+		return a.refuse(all, err)
+	}
+	if err := a.publish(all); err != nil {
+		return err
+	}
+	rows := make([]*enqueuer.Plan, len(all))
+	for i, p := range all {
+		rows[i] = p.Plan
+	}
+	return output.write(a.stdout, planRows(rows), func() error {
+		for _, p := range all {
+			fmt.Fprintln(a.stdout, describePlan(p.Plan))
 		}
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -136,6 +137,14 @@ func usd(nano *int64) string {
 		return "unknown"
 	}
 	return text.USD(float64(*nano) / 1e9)
+}
+
+// usdMost formats an upper bound in USD, rounded up.
+func usdMost(amount float64) string {
+	if amount >= 0.01 {
+		amount = math.Ceil(amount*100-1e-6) / 100
+	}
+	return text.USD(amount)
 }
 
 // when formats a time with its zone.

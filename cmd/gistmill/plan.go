@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +19,6 @@ import (
 type planOptions struct {
 	force, wait bool
 	spool       string // folder for the documents of standard input
-	// confirm, if not nil, is called before the plan is published.
-	confirm func(context.Context, *source.Source, summarize.Profile, enqueuer.Plan) error
 }
 
 func addPlanFlags(command *cobra.Command, force, wait *bool) {
@@ -26,25 +26,80 @@ func addPlanFlags(command *cobra.Command, force, wait *bool) {
 	command.Flags().BoolVar(wait, "wait", false, "wait if another process plans the same source and profile")
 }
 
-// plan plans one source and enqueues its run.
-func (a *app) plan(ctx context.Context, given source.Given, flags *sourceFlags, o planOptions) (enqueuer.Plan, error) {
-	var none enqueuer.Plan
-	src, err := flags.open(ctx, a, given, o.spool)
-	if err != nil {
-		return none, err
+// prepared is a plan that waits for confirmation, with what its estimate needs.
+type prepared struct {
+	*enqueuer.Plan
+	source  *source.Source // nil: it cannot be read from here
+	profile summarize.Profile
+	// Estimate of what remains. It is set if the run calls a model and documents remain.
+	estimate *enqueuer.Estimate
+
+	ctx    context.Context // with the trace of the plan
+	traced func(err error)
+}
+
+// close returns the planning lease. err is the reason why the plan was not published, or nil.
+func (p *prepared) close(err error) {
+	p.traced(err)
+	p.Plan.Close()
+	if p.source != nil {
+		p.source.Close()
 	}
-	defer src.Close()
+}
+
+// plans are the plans of one command. They are confirmed and published together.
+type plans []*prepared
+
+func (all plans) close(err error) {
+	for _, p := range all {
+		p.close(err)
+	}
+}
+
+// prepare plans the sources. A source that is given twice is planned once. No worker can begin the
+// plans before they are published. The caller closes them.
+func (a *app) prepare(ctx context.Context, sources []source.Given, flags *sourceFlags, o planOptions) (all plans, err error) {
+	defer func() {
+		if err != nil {
+			all.close(err)
+			all = nil
+		}
+	}()
+	for _, given := range sources {
+		src, err := flags.open(ctx, a, given, o.spool)
+		if err != nil {
+			return all, err
+		}
+		if slices.ContainsFunc(all, func(p *prepared) bool { return p.source.URL() == src.URL() }) {
+			src.Close()
+			continue
+		}
+		p, err := a.prepareOne(ctx, src, flags, o)
+		if err != nil {
+			src.Close()
+			return all, err
+		}
+		if p.Count.Listed == 0 {
+			a.say("warning: %s", flags.describeLeftOut(given, src.LeftOut()))
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// prepareOne plans an open source.
+func (a *app) prepareOne(ctx context.Context, src *source.Source, flags *sourceFlags, o planOptions) (*prepared, error) {
 	profile, err := a.profileFor(ctx, src.URL())
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	body, err := json.Marshal(profile)
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	request := enqueuer.Request{
 		Source: src, Profile: profile.Hash(), Model: profile.Model, ProfileBody: string(body),
@@ -52,16 +107,43 @@ func (a *app) plan(ctx context.Context, given source.Given, flags *sourceFlags, 
 		BudgetNano: budgetNano(a.config.BudgetUSD), BudgetTokens: positive(a.config.BudgetTokens),
 		Size: ledger.PartitionSize{Documents: a.config.PartitionDocuments, Bytes: a.config.PartitionBytes},
 	}
-	if o.confirm != nil {
-		request.Confirm = func(ctx context.Context, p enqueuer.Plan) error { return o.confirm(ctx, src, profile, p) }
+	ctx, end := a.tracing.Enqueue(ctx)
+	plan, err := e.Plan(ctx, request)
+	if err != nil {
+		end("", 0, 0, err)
+		return nil, err
 	}
-	ctx, traced := a.tracing.Enqueue(ctx)
-	plan, err := e.Enqueue(ctx, request)
-	traced(plan.Run.Name, plan.Count.Pending, plan.Enqueued, err)
-	if err == nil && plan.Count.Listed == 0 {
-		a.say("warning: %s", flags.describeLeftOut(given, src.LeftOut()))
+	return &prepared{
+		Plan: plan, source: src, profile: profile, ctx: ctx,
+		traced: func(err error) { end(plan.Run.Name, plan.Count.Pending, plan.Enqueued, err) },
+	}, nil
+}
+
+// publish makes confirmed plans visible to workers, and closes them.
+func (a *app) publish(all plans) (err error) {
+	defer func() { all.close(err) }()
+	for _, p := range all {
+		if err := p.Publish(p.ctx); err != nil {
+			return err
+		}
 	}
-	return plan, err
+	return nil
+}
+
+// refuse closes plans that were not confirmed because of the error. A plan without work is
+// published: there is nothing to confirm.
+func (a *app) refuse(all plans, reason error) error {
+	defer all.close(reason)
+	err := reason
+	for _, p := range all {
+		ctx := context.WithoutCancel(p.ctx)
+		if p.Remaining > 0 {
+			err = errors.Join(err, p.Refuse(ctx))
+		} else if reason := p.Publish(ctx); reason != nil && a.stop.Err() == nil {
+			err = errors.Join(err, reason)
+		}
+	}
+	return err
 }
 
 // planRow is a plan as JSON. Its fields are an interface for users.
@@ -80,9 +162,9 @@ type planRow struct {
 	Tasks     int          `json:"tasks"`
 }
 
-func planRows(plans []enqueuer.Plan) []planRow {
-	rows := make([]planRow, len(plans))
-	for i, p := range plans {
+func planRows(all []*enqueuer.Plan) []planRow {
+	rows := make([]planRow, len(all))
+	for i, p := range all {
 		rows[i] = planRow{
 			Run: p.Run.Name, Source: p.Run.Source, State: p.Run.State, Continued: p.Continued, Listed: p.Count.Listed, Pending: p.Count.Pending,
 			Skipped: p.Count.Skipped, Dead: p.Count.Dead, Remaining: p.Remaining, Repeated: p.Count.Repeated, Gone: p.Gone, Tasks: p.Enqueued,
@@ -92,7 +174,7 @@ func planRows(plans []enqueuer.Plan) []planRow {
 }
 
 // describePlan returns a plan in one line.
-func describePlan(p enqueuer.Plan) string {
+func describePlan(p *enqueuer.Plan) string {
 	verb := "new run"
 	switch {
 	case p.Resumed:

@@ -42,6 +42,7 @@ func (e *usageError) Unwrap() error { return e.err }
 
 // cli holds the environment of a command.
 type cli struct {
+	args    []string // the command line, without the program's name
 	environ []string
 	stdin   io.Reader
 	stdout  io.Writer
@@ -52,7 +53,7 @@ type cli struct {
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := &cli{environ: environ, stdin: stdin, stdout: stdout}
+	c := &cli{args: args, environ: environ, stdin: stdin, stdout: stdout}
 	c.stderr = terminal.New(stderr, c.getenv("TERM"))
 	var release func()
 	c.stop, c.abort, release = interrupts(ctx)

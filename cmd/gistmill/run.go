@@ -5,26 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/enqueuer"
-	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
-	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
-)
-
-const (
-	// confirmAboveUSD is the estimate above which `run` asks for confirmation on a terminal.
-	confirmAboveUSD = 5.0
-	// runSample is the number of documents that `run` reads for its estimate.
-	runSample = 100
 )
 
 func (c *cli) runCommand() *cobra.Command {
@@ -51,15 +40,13 @@ the document, needs no network and costs nothing.
 	}, "api-key")
 	sources.add(command)
 	addPlanFlags(command, &force, &wait)
-	command.Flags().BoolVarP(&yes, "yes", "y", false, fmt.Sprintf("do not ask for confirmation if the estimate exceeds $%g", confirmAboveUSD))
+	addYesFlag(command, &yes)
 	return command
 }
 
 // run plans the sources, works until their runs end, and writes the summaries.
 func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) error {
 	begun := time.Now()
-	show := newProgress(a.stderr)
-	defer show.end()
 	a.useQuietLog()
 	if err := a.checkBudget(); err != nil {
 		return err
@@ -74,26 +61,31 @@ func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) er
 	if path, ok := strings.CutPrefix(a.config.Store, "sqlite:"); ok {
 		o.spool = filepath.Join(filepath.Dir(path), "stdin")
 	}
-	o.confirm = func(ctx context.Context, src *source.Source, profile summarize.Profile, p enqueuer.Plan) error {
-		return a.confirm(ctx, src, profile, p, yes)
-	}
 	if err := flags.checkMatches(a.stop, a); err != nil {
 		return err
 	}
-	var runs []ledger.Run
-	for i, given := range sources {
-		plan, err := a.plan(a.stop, given, flags, o)
-		if err != nil {
-			return err
-		}
-		if i == 0 && a.config.Model == summarize.Extractive {
-			a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
-		}
-		a.say("%s", describePlan(plan))
-		// A source may be given twice.
-		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.ID == plan.Run.ID })
-		runs = append(runs, plan.Run)
+	all, err := a.prepare(a.stop, sources, flags, o)
+	if err != nil {
+		return err
 	}
+	if a.config.Model == summarize.Extractive {
+		a.say("model extractive: the built-in engine, no network, no cost (set OPENAI_API_KEY or --base-url for an LLM)")
+	}
+	for _, p := range all {
+		a.say("%s", describePlan(p.Plan))
+	}
+	if err := a.confirm(a.stop, all, yes); err != nil {
+		return err
+	}
+	if err := a.publish(all); err != nil {
+		return err
+	}
+	var runs []ledger.Run
+	for _, p := range all {
+		runs = append(runs, p.Run)
+	}
+	show := newProgress(a.stderr)
+	defer show.end()
 	var early *export.EarlyWriter
 	if a.config.Out != "-" {
 		early = export.NewEarlyWriter(a.config.Out)
@@ -127,30 +119,6 @@ func (a *app) useQuietLog() {
 		cfg.LogFormat = "text"
 	}
 	a.log = newLog(a.stderr, cfg)
-}
-
-// confirm prints the estimate before the first paid call. On a terminal it asks for confirmation if
-// the estimate is high.
-func (a *app) confirm(ctx context.Context, src *source.Source, profile summarize.Profile, p enqueuer.Plan, yes bool) error {
-	if profile.Model == summarize.Extractive || p.Count.Pending == 0 {
-		return nil
-	}
-	e, err := a.estimate(ctx, src, profile, p.Count.Pending, p.Sample[:min(len(p.Sample), runSample)])
-	if err != nil {
-		return fmt.Errorf("estimate: %w", err)
-	}
-	endpoint := config.RedactURL(a.config.BaseURL)
-	if endpoint == "" {
-		endpoint = "api.openai.com"
-	}
-	a.say("%s at %s", describeEstimate(e, profile.Model), endpoint)
-	if yes || e.CostUSDMost == nil || *e.CostUSDMost <= confirmAboveUSD || !a.canAsk() {
-		return nil
-	}
-	if ok, err := a.ask("Continue?"); err != nil || ok {
-		return err
-	}
-	return &exitError{exitFailed, "not started; no call was made, and the plan is kept"}
 }
 
 // writeSummaries writes the summaries of all documents of the runs' sources, and prints the result.

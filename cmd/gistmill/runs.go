@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/source"
 )
 
 func (c *cli) runsCommand() *cobra.Command {
@@ -110,17 +113,19 @@ func (a *app) stopRun(ctx context.Context, run ledger.Run, reason ledger.Reason,
 }
 
 func (c *cli) resumeCommand() *cobra.Command {
+	var yes bool
 	command := &cobra.Command{
 		Use:   "resume RUN",
-		Short: "Continue a stopped run, optionally with a higher budget",
+		Short: "Continue a stopped run, or raise the budget of a run",
 		Long: `Resume puts the run's partitions back into the queue if --redis is set. Otherwise "gistmill run" with
-the same source continues them.
+the same source continues them. It prints the estimate of what remains, and asks for confirmation as
+"gistmill run" does.
 
   gistmill resume 20260131-k7m2qd --budget-usd 20`,
 		Args:              runArg,
 		ValidArgsFunction: c.completeRun,
 	}
-	return c.command("resume", usesQueue, command, func(ctx context.Context, a *app, args []string) error {
+	c.command("resume", usesQueue, command, func(ctx context.Context, a *app, args []string) error {
 		run, err := a.ledger.Run(ctx, args[0])
 		if err != nil {
 			return err
@@ -133,33 +138,70 @@ the same source continues them.
 		if command.Flags().Changed("budget-tokens") {
 			tokens = positive(a.config.BudgetTokens)
 		}
-		result, err := a.resume(ctx, run, usd, tokens)
+		result, err := a.resume(ctx, run, usd, tokens, yes)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(c.stdout, result)
 		return err
 	})
+	addYesFlag(command, &yes)
+	return command
 }
 
-// resume resumes a run and returns a message for people.
-func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64) (string, error) {
-	err := a.ledger.Resume(ctx, run.ID, budgetNano, budgetTokens)
+func addYesFlag(command *cobra.Command, yes *bool) {
+	command.Flags().BoolVarP(yes, "yes", "y", false, "do not ask for confirmation if the estimate exceeds --confirm-above")
+}
+
+// resume continues a run after confirmation, and returns a message for people.
+func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64, yes bool) (string, error) {
+	p, err := a.reopen(ctx, run, budgetNano, budgetTokens)
 	switch {
 	case errors.Is(err, ledger.ErrState) && run.Reason == ledger.Cancelled:
 		return "", fmt.Errorf("run %s is cancelled and cannot be resumed: start a new run of its source with `gistmill run` or `gistmill enqueue`", run.Name)
 	case errors.Is(err, ledger.ErrState):
-		return "", fmt.Errorf("run %s is %s and cannot be resumed: only a stopped run can, and only if no newer run of its source and profile is open", run.Name, run.State)
+		return "", fmt.Errorf("run %s is %s and cannot be resumed: only a stopped run can; a running one takes a new budget", run.Name, run.State)
 	case err != nil:
 		return "", err
 	}
-	if run, err = a.ledger.RunByID(ctx, run.ID); err != nil {
+	all := plans{p}
+	if err := a.confirm(ctx, all, yes); err != nil {
 		return "", err
 	}
-	message := fmt.Sprintf("run %s is %s", run.Name, run.State)
+	if err := a.publish(all); err != nil {
+		return "", err
+	}
+	message := fmt.Sprintf("run %s is %s", p.Run.Name, p.Run.State)
 	if a.queue == nil {
 		return message + "; --redis is not set, so continue it with `gistmill run` or `gistmill enqueue` and its source", nil
 	}
-	n, err := a.recovery.EnqueueMissing(ctx, run, true)
-	return fmt.Sprintf("%s, %s enqueued", message, count(int64(n), "task")), err
+	return fmt.Sprintf("%s, %s enqueued", message, count(int64(p.Enqueued), "task")), nil
+}
+
+// reopen prepares a run to continue with other budgets, unless they are nil. It fails with
+// [ledger.ErrState] if there is nothing to continue or change.
+func (a *app) reopen(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64) (*prepared, error) {
+	body, err := a.ledger.Profile(ctx, run.Profile)
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{ctx: ctx, traced: func(error) {}}
+	if err := json.Unmarshal([]byte(body), &p.profile); err != nil {
+		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
+	}
+	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
+	if err != nil {
+		return nil, err
+	}
+	if p.Plan, err = e.Reopen(ctx, run, budgetNano, budgetTokens); err != nil {
+		return nil, err
+	}
+	if p.Run.State == ledger.Running && p.Planned == 0 && budgetNano == nil && budgetTokens == nil {
+		p.Plan.Close()
+		return nil, ledger.ErrState
+	}
+	if p.source, err = source.Open(ctx, run.Source, a.sourceOptions()); err != nil {
+		a.say("the cost is unknown, because the documents cannot be read from here: %v", err)
+	}
+	return p, nil
 }

@@ -40,7 +40,11 @@ func (c *cli) confirmed(question, refused string) error {
 	return &exitError{exitFailed, refused}
 }
 
+// isTerminal reports whether a stream is a terminal. Tests give streams that say so themselves.
 func isTerminal(stream any) bool {
+	if t, ok := stream.(interface{ IsTerminal() bool }); ok {
+		return t.IsTerminal()
+	}
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

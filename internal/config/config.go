@@ -66,6 +66,7 @@ type Config struct {
 	BudgetUSD    float64 // of a run; 0: none
 	BudgetTokens int64   // of a run; 0: none
 	BudgetUSDDay float64 // of a UTC day; 0: none
+	ConfirmAbove float64 // USD of an estimate above which a run is confirmed; 0: always
 	Prices       string  // path; empty: built in
 
 	Concurrency        int   // calls in flight per process

@@ -222,7 +222,12 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.BudgetUSDDay }, check: atLeast(0),
 		},
 		{
-			Name: "prices", Group: usage.Model, Kind: KindFile, DefaultText: "built in", Commands: limits,
+			Name: "confirm-above", Group: usage.Limits, Kind: KindFloat, Default: "5", Commands: []string{"run", "resume", "dead", "config"},
+			Usage: "estimate in US dollars above which `run`, `resume` and `dead retry` ask before the first call, or need `--yes` without a terminal; an unknown price counts as above; 0: ask always",
+			bind:  func(c *Config) any { return &c.ConfirmAbove }, check: atLeast(0),
+		},
+		{
+			Name: "prices", Group: usage.Model, Kind: KindFile, DefaultText: "built in", Commands: append([]string{"resume"}, limits...),
 			Usage: "YAML file with prices by model",
 			bind:  func(c *Config) any { return &c.Prices },
 		},

@@ -15,8 +15,7 @@ func testBudget(t *testing.T, db database) {
 	ctx := t.Context()
 	run, _ := f.plan(false, entries(3))
 	budget := int64(1000)
-	_, _, err := f.OpenRun(ctx, f.source, f.profile, false, &budget, nil)
-	f.ok(err)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, BudgetNano: &budget}))
 	reserve, cost := int64(600), int64(300)
 	reservation := func(name string) ledger.Reservation {
 		return ledger.Reservation{Run: run.ID, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
@@ -33,7 +32,7 @@ func testBudget(t *testing.T, db database) {
 	f.refused(err, ledger.ErrBudget)
 	must(f.Stop(ctx, run.ID, ledger.Budget, ""))(t)
 	raised := int64(1500)
-	f.ok(f.Resume(ctx, run.ID, &raised, nil))
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true, BudgetNano: &raised}))
 	_, _, err = f.BeginCall(ctx, reservation("b"))
 	f.ok(err)
 }
@@ -69,8 +68,7 @@ func newSpender(t *testing.T, db database) *spender {
 
 func (s *spender) budget(nano int64) {
 	s.t.Helper()
-	_, _, err := s.OpenRun(s.t.Context(), s.source, s.profile, false, &nano, nil)
-	s.ok(err)
+	s.ok(s.Publish(s.t.Context(), ledger.Publication{Run: s.run.ID, BudgetNano: &nano}))
 }
 
 // A call that was not made costs nothing, and its name is free.
@@ -134,8 +132,7 @@ func testBudgetNeedsPrices(t *testing.T, db database) {
 	s.refused(err, ledger.ErrUnpriced)
 	unpriced.DayCapNano = nil
 	tokens := int64(100)
-	_, _, err = s.OpenRun(t.Context(), s.source, s.profile, false, nil, &tokens)
-	s.ok(err)
+	s.ok(s.Publish(t.Context(), ledger.Publication{Run: s.run.ID, BudgetTokens: &tokens}))
 	unpriced.Name = "under a token cap"
 	_, _, err = s.BeginCall(t.Context(), unpriced)
 	s.ok(err)
@@ -243,7 +240,7 @@ func testDayBudget(t *testing.T, db database) {
 
 	other := capped
 	other.profile = must(s.PutProfile(t.Context(), "other", "model", "{}"))(t)
-	other.run, _, err = s.OpenRun(t.Context(), s.source, other.profile, false, nil, nil)
+	other.run, _, err = s.OpenRun(t.Context(), s.source, other.profile, false)
 	s.ok(err)
 	end, err = other.begin("b")
 	s.ok(err)

@@ -2,6 +2,8 @@ package ledger_test
 
 import (
 	"testing"
+
+	"github.com/gistmill/gistmill/internal/ledger"
 )
 
 // CallsLeft counts the calls that a budget allows, with those in flight.
@@ -19,8 +21,7 @@ func testCallsLeft(t *testing.T, db database) {
 	if _, limited := left(nil); limited {
 		t.Error("a run without a cap is limited")
 	}
-	_, _, err := f.OpenRun(ctx, f.source, f.profile, false, &budget, nil)
-	f.ok(err)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, BudgetNano: &budget}))
 	if _, limited := left(&dayCap); limited {
 		t.Error("a run is limited before any call says what one costs")
 	}

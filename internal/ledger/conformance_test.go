@@ -179,7 +179,7 @@ var size = ledger.PartitionSize{Documents: 4, Bytes: 1 << 20}
 func (f *fixture) plan(force bool, batches ...[]ledger.Entry) (ledger.Run, ledger.PlanCount) {
 	f.t.Helper()
 	run, count := f.planInvisible(force, batches...)
-	f.ok(f.Publish(f.t.Context(), run.ID))
+	f.ok(f.Publish(f.t.Context(), ledger.Publication{Run: run.ID}))
 	must(f.FinishRun(f.t.Context(), run.ID))(f.t)
 	return must(f.RunByID(f.t.Context(), run.ID))(f.t), count
 }
@@ -188,7 +188,7 @@ func (f *fixture) planInvisible(force bool, batches ...[]ledger.Entry) (ledger.R
 	f.t.Helper()
 	ctx := f.t.Context()
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
-	run, _, err := f.OpenRun(ctx, f.source, f.profile, force, nil, nil)
+	run, _, err := f.OpenRun(ctx, f.source, f.profile, force)
 	f.ok(err)
 	var total ledger.PlanCount
 	for _, batch := range batches {
@@ -516,7 +516,7 @@ func testPlanningLease(t *testing.T, db database) {
 	f.refused(f.LockPlan(ctx, f.source, f.profile, "b"), ledger.ErrPlanning)
 	db.clock.advance(ledger.PlanLease / 2)
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "b"))
-	run, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, nil)
+	run, _, err := f.OpenRun(ctx, f.source, f.profile, false)
 	f.ok(err)
 	_, err = f.Plan(ctx, run, "a", entries(2), size, nil)
 	f.refused(err, ledger.ErrPlanning)
@@ -671,9 +671,8 @@ func testStopAndResume(t *testing.T, db database) {
 		t.Errorf("a stopped run has open partitions %+v", p)
 	}
 	f.totals(run, ledger.Totals{Total: 8, Done: 2, Remaining: 6})
-	f.refused(f.Publish(ctx, run.ID), ledger.ErrState)
-	f.ok(f.Resume(ctx, run.ID, nil, nil))
-	f.refused(f.Resume(ctx, run.ID, nil, nil), ledger.ErrState)
+	f.refused(f.Publish(ctx, ledger.Publication{Run: run.ID}), ledger.ErrState)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
 	for _, p := range f.partitions(run) {
 		if p.Generation != 2 {
 			t.Errorf("partition %+v keeps the generation of tasks that may still end", p)
@@ -695,7 +694,8 @@ func testCancelledRunIsOver(t *testing.T, db database) {
 	if next.ID == run.ID || count.Skipped != 1 || count.Pending != 3 {
 		t.Errorf("after a cancelled run: same %v, %+v", next.ID == run.ID, count)
 	}
-	f.refused(f.Resume(t.Context(), run.ID, nil, nil), ledger.ErrState) // it has a successor
+	// It has a successor.
+	f.refused(f.Publish(t.Context(), ledger.Publication{Run: run.ID, Resume: true}), ledger.ErrState)
 }
 
 func testCallsOfOneNamePayOnce(t *testing.T, db database) {
@@ -738,10 +738,10 @@ func testCallIsRecordedOnce(t *testing.T, db database) {
 	ctx := t.Context()
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
 	tokens := int64(150) // of calls of 100
-	run, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, &tokens)
+	run, _, err := f.OpenRun(ctx, f.source, f.profile, false)
 	f.ok(err)
 	must(f.Ledger.Plan(ctx, run, "planner", entries(2), size, nil))(t)
-	f.ok(f.Publish(ctx, run.ID))
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, BudgetTokens: &tokens}))
 	c := f.claimAll(run)
 	in := ledger.Reservation{Run: run.ID, Document: c[0].Document, Worker: f.worker, Name: "n", Model: "m", ReservedTokens: 100, Token: 7}
 	call, _, err := f.BeginCall(ctx, in)
@@ -866,10 +866,10 @@ func testConcurrentClaims(t *testing.T, db database) {
 	big := ledger.PartitionSize{Documents: 200, Bytes: 1 << 20}
 	ctx := t.Context()
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
-	run, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, nil)
+	run, _, err := f.OpenRun(ctx, f.source, f.profile, false)
 	f.ok(err)
 	must(f.Plan(ctx, run, "planner", entries(200), big, nil))(t)
-	f.ok(f.Publish(ctx, run.ID))
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID}))
 	partition := f.partitions(run)[0].ID
 	var mu sync.Mutex
 	seen := map[ledger.DocumentID]int{}

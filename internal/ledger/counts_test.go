@@ -91,8 +91,7 @@ func testStats(t *testing.T, db database) {
 	ctx := t.Context()
 	budget, tokens := int64(1000), int64(500)
 	run, _ := f.plan(false, entries(9))
-	_, _, err := f.OpenRun(ctx, f.source, f.profile, false, &budget, &tokens)
-	f.ok(err)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, BudgetNano: &budget, BudgetTokens: &tokens}))
 	claimed := f.claimAll(run)
 	f.ok(f.done(claimed[0]))
 	f.ok(f.Dead(ctx, f.worker, claimed[1], ledger.Read{}, "input", "empty"))
@@ -107,11 +106,11 @@ func testStats(t *testing.T, db database) {
 	f.ok(err)
 
 	other := must(f.PutSource(ctx, "file:///other"))(t)
-	cancelled, _, err := f.OpenRun(ctx, other, f.profile, false, nil, nil)
+	cancelled, _, err := f.OpenRun(ctx, other, f.profile, false)
 	f.ok(err)
 	f.ok(f.LockPlan(ctx, other, f.profile, "planner"))
 	must(f.Plan(ctx, cancelled, "planner", entries(7), size, nil))(t)
-	f.ok(f.Publish(ctx, cancelled.ID))
+	f.ok(f.Publish(ctx, ledger.Publication{Run: cancelled.ID}))
 	must(f.Stop(ctx, cancelled.ID, ledger.Cancelled, ""))(t)
 	f.ok(f.RecordPlan(ctx, f.source))
 

@@ -26,7 +26,7 @@ func TestPostgresDeadlock(t *testing.T) {
 				changed := entries(3)
 				changed[1].Version = "v2"
 				f.ok(f.LockPlan(f.t.Context(), f.source, f.profile, "planner"))
-				run, _, err := f.OpenRun(f.t.Context(), f.source, f.profile, false, nil, nil)
+				run, _, err := f.OpenRun(f.t.Context(), f.source, f.profile, false)
 				f.ok(err)
 				count, err := f.Plan(f.t.Context(), run, "planner", changed, size, nil)
 				if want := (ledger.PlanCount{Listed: 3, Pending: 2, Unfinished: 1, Bytes: 200}); err == nil && count != want {

@@ -79,7 +79,7 @@ func planned(ctx context.Context, l *ledger.Ledger, batches iter.Seq[[]ledger.En
 	if err != nil {
 		return run, err
 	}
-	if run, _, err = l.OpenRun(ctx, source, profile, false, nil, nil); err != nil {
+	if run, _, err = l.OpenRun(ctx, source, profile, false); err != nil {
 		return run, err
 	}
 	for batch := range batches {
@@ -90,7 +90,7 @@ func planned(ctx context.Context, l *ledger.Ledger, batches iter.Seq[[]ledger.En
 			return run, err
 		}
 	}
-	return run, l.Publish(ctx, run.ID)
+	return run, l.Publish(ctx, ledger.Publication{Run: run.ID})
 }
 
 // alike returns n documents with similar names.

@@ -216,7 +216,7 @@ func testRedriveWhilePlanning(t *testing.T, db database) {
 	}
 	f.closeAll(first)
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
-	second, _, err := f.OpenRun(ctx, f.source, f.profile, false, nil, nil)
+	second, _, err := f.OpenRun(ctx, f.source, f.profile, false)
 	f.ok(err)
 	if diff := cmp.Diff(map[ledger.RunID]int64{first.ID: 2}, must(f.Redrive(ctx, ledger.DeadFilter{}, size))(t)); diff != "" {
 		t.Error(diff)
@@ -226,7 +226,7 @@ func testRedriveWhilePlanning(t *testing.T, db database) {
 	if count := must(f.Plan(ctx, second, "planner", entries(2), size, nil))(t); count.Pending != 2 {
 		t.Errorf("the newer run found %+v", count)
 	}
-	f.ok(f.Publish(ctx, second.ID))
+	f.ok(f.Publish(ctx, ledger.Publication{Run: second.ID}))
 	f.work(second)
 	f.totals(second, ledger.Totals{Total: 2, Done: 2})
 	view := must(f.Documents(ctx, "doc000.txt", 1))(t)[0]
@@ -250,7 +250,7 @@ func testProfileInUse(t *testing.T, db database) {
 	before, after := f.with("file:///a", "old"), f.with("file:///a", "new")
 	run, _ := before.planInvisible(false, entries(2))
 	inUse("file:///a", "old")
-	before.ok(before.Publish(ctx, run.ID))
+	before.ok(before.Publish(ctx, ledger.Publication{Run: run.ID}))
 	inUse("file:///a", "old")
 	inUse("file:///b", "")
 
@@ -266,7 +266,7 @@ func testProfileInUse(t *testing.T, db database) {
 	run, _ = after.planInvisible(false, entries(2))
 	must(f.Stop(ctx, run.ID, ledger.Paused, "not confirmed"))(t)
 	inUse("file:///a", "old")
-	after.ok(f.Resume(ctx, run.ID, nil, nil))
+	after.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
 	run, _ = after.plan(false, entries(2))
 	inUse("file:///a", "new")
 

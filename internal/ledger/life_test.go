@@ -322,7 +322,7 @@ func (f *life) change() {
 // plan plans the source. It continues an unfinished run, or starts a new one.
 func (f *life) plan(force bool) {
 	f.ok(f.ledger.LockPlan(f.ctx, f.source, f.profile, "planner"))
-	run, continued, err := f.ledger.OpenRun(f.ctx, f.source, f.profile, force, nil, nil)
+	run, continued, err := f.ledger.OpenRun(f.ctx, f.source, f.profile, force)
 	f.ok(err)
 	if continued != f.running {
 		f.Fatalf("continued is %v, a run is unfinished: %v", continued, f.running)
@@ -330,7 +330,7 @@ func (f *life) plan(force bool) {
 	_, err = f.ledger.Plan(f.ctx, run, "planner", f.entries, size, nil)
 	f.ok(err)
 	f.ok(f.ledger.UnlockPlan(f.ctx, f.source, f.profile, "planner"))
-	f.ok(f.ledger.Publish(f.ctx, run.ID))
+	f.ok(f.ledger.Publish(f.ctx, ledger.Publication{Run: run.ID}))
 	_, err = f.ledger.FinishRun(f.ctx, run.ID)
 	f.ok(err)
 	f.run = run

@@ -454,27 +454,6 @@ func (l *Ledger) MarkGone(ctx context.Context, run Run, listed int64, match func
 	}
 }
 
-// Publish makes planned partitions visible to workers and the run [Running], in one short
-// transaction. It fails with [ErrState], and changes nothing, when the run was stopped meanwhile.
-func (l *Ledger) Publish(ctx context.Context, run RunID) error {
-	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
-		n, err := tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
-			WHERE num = $1 AND state <> 'stopped'`, run)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return ErrState
-		}
-		_, err = tx.Exec(ctx, `UPDATE partitions SET state = 'ready' WHERE run_num = $1 AND state = 'planned'`, run)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("publish the plan: %w", err)
-	}
-	return nil
-}
-
 // RecordPlan notes that a plan of a source succeeded: its run is published and its tasks are in the
 // queue.
 func (l *Ledger) RecordPlan(ctx context.Context, source SourceID) error {

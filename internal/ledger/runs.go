@@ -175,13 +175,10 @@ func superseded() string {
 
 // OpenRun returns the unfinished run of a source and profile, with continued true, or starts one in
 // state [Planning]. Call it under the planning lease. With force, a run that is not forced yet is
-// forced from now on: summaries made before do not count for it. Budgets that are not nil replace
-// those of the run.
-func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID ProfileID, force bool, budgetNano, budgetTokens *int64) (run Run, continued bool, err error) {
+// forced from now on: summaries made before do not count for it. OpenRun does not change the run's
+// state: [Ledger.Publish] does, after the plan was confirmed.
+func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID ProfileID, force bool) (run Run, continued bool, err error) {
 	err = l.db.Tx(ctx, func(tx sqldb.Handle) error {
-		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
-			return err
-		}
 		find := func() (err error) {
 			run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` WHERE r.source_id = $1 AND r.profile_id = $2 AND `+UnfinishedRun("r"), sourceID, profileID))
 			return err
@@ -205,9 +202,6 @@ func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID Profi
 			if _, err := tx.Exec(ctx, `UPDATE runs SET forced_at = @now WHERE num = $1`, run.ID); err != nil {
 				return err
 			}
-		}
-		if err := l.setBudget(ctx, tx, run.ID, budgetNano, budgetTokens); err != nil {
-			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE runs SET scan = scan + 1 WHERE num = $1`, run.ID); err != nil {
 			return err
@@ -251,42 +245,19 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 	return n == 1, nil
 }
 
-// Resume continues a stopped run. Caps that are not nil replace those of the run. It fails with
-// [ErrState] when the run is not stopped, is cancelled, or has a successor. Open partitions get a
-// new generation, because tasks of the old one may still be in progress. A run without open
-// partitions is finished at once.
-func (l *Ledger) Resume(ctx context.Context, run RunID, budgetNano, budgetTokens *int64) error {
-	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
-		if err := l.lockForBudget(ctx, tx, budgetNano, budgetTokens); err != nil {
-			return err
-		}
-		n, err := tx.Exec(ctx, `UPDATE runs SET state = CASE WHEN started_at IS NULL THEN 'planning' ELSE 'running' END, reason = NULL, message = ''
-			WHERE num = $1 AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), run)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return ErrState
-		}
-		if err := l.setBudget(ctx, tx, run, budgetNano, budgetTokens); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, run)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("resume the run: %w", err)
-	}
-	_, err = l.FinishRun(ctx, run)
-	return err
-}
-
-// FinishRun finishes a running run that has no open partition, and reports whether it did. Call it
-// after the commit that closed a partition: when two are closed at once, one of the calls sees
-// both.
+// FinishRun settles a running run that has no open partition, and reports whether it did: the run
+// is finished. If it has planned partitions that no live planner can publish any more, because
+// their plan was not confirmed or its process was killed, the run is stopped as [Paused] instead.
+// Call it after the commit that closed a partition: when two are closed at once, one of the calls
+// sees both.
 func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
-	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'finished', reason = NULL, finished_at = @now WHERE num = $1 AND state = 'running'
-		AND NOT EXISTS (SELECT 1 FROM partitions WHERE run_num = $2 AND state <> 'done')`, run, run)
+	const planned = `EXISTS (SELECT 1 FROM partitions p WHERE p.run_num = runs.num AND p.state <> 'done' AND p.state = 'planned')`
+	n, err := l.write.Exec(ctx, `UPDATE runs SET state = CASE WHEN `+planned+` THEN 'stopped' ELSE 'finished' END,
+		reason = CASE WHEN `+planned+` THEN 'paused' END, message = CASE WHEN `+planned+` THEN $1 ELSE '' END,
+		finished_at = CASE WHEN NOT `+planned+` THEN @now END
+		WHERE num = $2 AND state = 'running' AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.run_num = runs.num AND p.state <> 'done' AND p.state = 'ready')
+		AND NOT (`+planned+` AND EXISTS (SELECT 1 FROM planners q WHERE q.source_id = runs.source_id AND q.profile_id = runs.profile_id AND q.lease_until >= @now))`,
+		notConfirmed, run)
 	if err != nil {
 		return false, fmt.Errorf("finish the run: %w", err)
 	}

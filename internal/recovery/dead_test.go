@@ -82,7 +82,7 @@ func plan(t *testing.T, l *ledger.Ledger, n int) (partitions []ledger.PartitionI
 	profile, err := l.PutProfile(t.Context(), "hash", "m", "{}")
 	ok(err)
 	ok(l.LockPlan(t.Context(), source, profile, "test"))
-	run, _, err := l.OpenRun(t.Context(), source, profile, false, nil, nil)
+	run, _, err := l.OpenRun(t.Context(), source, profile, false)
 	ok(err)
 	var entries []ledger.Entry
 	for i := range n {
@@ -90,7 +90,7 @@ func plan(t *testing.T, l *ledger.Ledger, n int) (partitions []ledger.PartitionI
 	}
 	_, err = l.Plan(t.Context(), run, "test", entries, ledger.PartitionSize{Documents: 5, Bytes: 1 << 20}, func(ledger.Entry) {})
 	ok(err)
-	ok(l.Publish(t.Context(), run.ID))
+	ok(l.Publish(t.Context(), ledger.Publication{Run: run.ID}))
 	ok(l.OpenPartitions(t.Context(), run.ID, func(page []ledger.Partition) error {
 		for _, p := range page {
 			partitions = append(partitions, p.ID)

@@ -40,9 +40,13 @@ type Terminal struct {
 	asking bool
 }
 
-// New returns a Terminal that writes to out. termType is the variable TERM.
+// New returns a Terminal that writes to out. termType is the variable TERM. A writer with a method
+// IsTerminal, as tests have, says itself whether it is a terminal.
 func New(out io.Writer, termType string) *Terminal {
 	t := &Terminal{out: out, dumb: termType == "" || termType == "dumb"}
+	if w, ok := out.(interface{ IsTerminal() bool }); ok && w.IsTerminal() {
+		t.size = func() (int, int) { return defaultWidth, 24 }
+	}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		t.size = func() (int, int) {
 			width, height, err := term.GetSize(int(file.Fd()))

@@ -424,6 +424,6 @@ func (s *secretSite) settings() {
 	s.do(map[string]string{"GISTMILL_BASE_URL": base, "OPENAI_API_KEY": "", "GISTMILL_FALLBACKS": "", "GISTMILL_FALLBACK_API_KEYS": ""},
 		"run", "base.txt", "--max-attempts", "1", "--out", "summaries")
 	s.do(map[string]string{"GISTMILL_BASE_URL": "http://user:" + proxyPassword + "@127.0.0.1:" + fmt.Sprint(freePort(s.t)) + "/v1"},
-		"run", "base.txt", "--force", "--max-attempts", "1", "--out", "summaries", "--model", "m")
+		"run", "base.txt", "--force", "--max-attempts", "1", "--out", "summaries", "--model", "m", "--yes")
 	s.endpoint.set(0, "")
 }

@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/test/fakellm/fakellm"
+)
+
+// person runs commands in this process, against a fake endpoint that counts calls.
+type person struct {
+	*testing.T
+	dir     string
+	fake    *fakellm.Server
+	environ []string
+}
+
+func newPerson(t *testing.T) *person {
+	t.Helper()
+	fake, err := fakellm.New(fakellm.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	p := &person{T: t, dir: t.TempDir(), fake: fake}
+	p.environ = []string{
+		"GISTMILL_STORE=sqlite:" + filepath.Join(p.dir, "ledger.db"), "GISTMILL_OUT=" + filepath.Join(p.dir, "out"),
+		"GISTMILL_BASE_URL=" + server.URL + "/v1", "GISTMILL_MODEL=gpt-4o-mini",
+		"GISTMILL_CONFIRM_ABOVE=0", // asks always
+		"GISTMILL_MAX_ATTEMPTS=1",
+	}
+	return p
+}
+
+func (p *person) path(name string) string { return filepath.Join(p.dir, name) }
+
+func (p *person) write(names ...string) {
+	p.Helper()
+	for _, name := range names {
+		if err := os.MkdirAll(filepath.Dir(p.path(name)), 0o750); err != nil {
+			p.Fatal(err)
+		}
+		text := "The text of " + name + " is about rivers. The river rose. The bridge held."
+		if err := os.WriteFile(p.path(name), []byte(text), 0o600); err != nil {
+			p.Fatal(err)
+		}
+	}
+}
+
+// keyboard is a terminal that someone types into.
+type keyboard struct {
+	io.Reader
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (s *keyboard) IsTerminal() bool { return true }
+
+func (s *keyboard) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Write(b)
+}
+
+func (s *keyboard) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()
+}
+
+// said is the end of a command.
+type said struct {
+	code           int
+	stdout, stderr string
+	calls          int64 // made during the command
+}
+
+// types runs a command on a terminal, and types an answer.
+func (p *person) types(answer string, args ...string) said {
+	p.Helper()
+	return p.runs(p.Context(), strings.NewReader(answer+"\n"), true, args...)
+}
+
+// does runs a command without a terminal.
+func (p *person) does(args ...string) said {
+	p.Helper()
+	return p.runs(p.Context(), strings.NewReader("y\n"), false, args...)
+}
+
+func (p *person) runs(ctx context.Context, stdin io.Reader, terminal bool, args ...string) said {
+	p.Helper()
+	before := p.fake.Stats().Calls
+	var stdout bytes.Buffer
+	s := &keyboard{Reader: stdin}
+	in, errors := stdin, io.Writer(writerFunc(s.Write))
+	if terminal {
+		in, errors = s, s
+	}
+	code := run(ctx, args, p.environ, in, &stdout, errors)
+	r := said{code, stdout.String(), s.text(), p.fake.Stats().Calls - before}
+	p.Logf("gistmill %s: %d, %d calls\n%s%s", strings.Join(args, " "), r.code, r.calls, r.stdout, r.stderr)
+	return r
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// want checks the exit code, the number of calls, and what a command printed.
+func (s said) want(t testing.TB, code int, calls int64, words ...string) said {
+	t.Helper()
+	if s.code != code || s.calls != calls {
+		t.Errorf("exit code %d with %d calls, want %d with %d:\n%s", s.code, s.calls, code, calls, s.stderr)
+	}
+	for _, w := range words {
+		if !regexp.MustCompile(w).MatchString(s.stdout + s.stderr) {
+			t.Errorf("%q is missing in:\n%s%s", w, s.stdout, s.stderr)
+		}
+	}
+	return s
+}
+
+// run returns the newest run.
+func (p *person) run() ledger.Run {
+	p.Helper()
+	l, err := ledger.Open(p.Context(), "sqlite:"+p.path("ledger.db"), ledger.Options{})
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer l.Close()
+	run, err := l.Run(p.Context(), "")
+	if err != nil {
+		p.Fatal(err)
+	}
+	return run
+}
+
+const notStarted = `Not started\. Nothing was sent\. Run the command again to start\.`
+
+// A plan that was refused is asked about again, by every command that could begin it.
+func TestRefusedRunIsNotBegun(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	p.write("docs/a.txt", "docs/b.txt", "docs/c.txt")
+	docs := p.path("docs")
+	for range 2 {
+		p.types("n", "run", docs).want(t, exitFailed, 0, `3 documents to gpt-4o-mini at http://.*: about 3 calls`, notStarted)
+	}
+	if run := p.run(); run.State != ledger.Stopped || run.Reason != ledger.Paused {
+		t.Errorf("the run is %s (%s)", run.State, run.Reason)
+	}
+	p.does("run", docs).want(t, exitUsage, 0, `gistmill run .*docs --yes`)
+	p.does("resume", p.run().Name).want(t, exitUsage, 0, `gistmill resume .* --yes`)
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	p.does("dead", "retry", "--redis", redis).want(t, exitOK, 0)
+	p.types("n", "resume", p.run().Name, "--redis", redis).want(t, exitFailed, 0, notStarted)
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	p.types("y", "run", docs).want(t, exitOK, 3, `3 done`)
+}
+
+// Each way in which a run is left with work asks about all of it.
+func TestWhatRemainsIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, leave := range map[string]func(t *testing.T, p *person, docs string){
+		"paused": func(t *testing.T, p *person, docs string) {
+			p.types("n", "run", docs).want(t, exitFailed, 0)
+		},
+		"stopped at the budget": func(t *testing.T, p *person, docs string) {
+			p.does("run", docs, "--yes", "--budget-tokens", "10").want(t, exitBudget, 0)
+		},
+		"halted": func(t *testing.T, p *person, docs string) {
+			if err := p.fake.Set(func(c *fakellm.Config) { c.Keys = []string{"right"} }); err != nil {
+				t.Fatal(err)
+			}
+			if r := p.does("run", docs, "--yes"); r.code != exitFailed {
+				t.Errorf("exit code %d", r.code)
+			}
+			if err := p.fake.Set(func(c *fakellm.Config) { c.Keys = nil }); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"interrupted at the question": func(t *testing.T, p *person, docs string) {
+			ctx, cancel := context.WithCancel(t.Context())
+			p.runs(ctx, readerFunc(func([]byte) (int, error) { cancel(); return 0, context.Canceled }), true, "run", docs)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPerson(t)
+			docs := p.path("docs")
+			p.write("docs/a.txt", "docs/b.txt", "docs/c.txt")
+			leave(t, p, docs)
+			p.write("docs/d.txt") // new beside the old ones
+			more := []string{"--budget-tokens", "1000000"}
+			p.types("n", append([]string{"run", docs}, more...)...).want(t, exitFailed, 0, `4 documents to gpt-4o-mini .*: about 4 calls`, notStarted)
+			p.does(append([]string{"run", docs}, more...)...).want(t, exitUsage, 0)
+			p.types("y", append([]string{"run", docs}, more...)...).want(t, exitOK, 4, `4 done`)
+		})
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// The estimates of several sources are summed, and asked about once: all begin, or none.
+func TestSourcesAreAskedForTogether(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("one/a.txt", "one/b.txt", "two/c.txt")
+	run := []string{"run", p.path("one"), p.path("two"), p.path("one")}
+	r := p.types("n", run...).want(t, exitFailed, 0, `one: 2 documents to gpt`, `two: 1 document to gpt`, `all sources: 3 documents: about 3 calls`, notStarted)
+	if n := strings.Count(r.stderr, "[y/N]"); n != 1 {
+		t.Errorf("%d questions", n)
+	}
+	p.does("run", p.path("one")).want(t, exitUsage, 0)
+	p.does("run", p.path("two")).want(t, exitUsage, 0)
+	p.types("y", run...).want(t, exitOK, 3)
+}
+
+// A question is asked only above the threshold, which the sum of all sources is compared with.
+func TestThreshold(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("one/a.txt", "two/b.txt")
+	one := regexp.MustCompile(`at most \$([0-9.]+)`).FindStringSubmatch(p.does("run", p.path("one")).want(t, exitUsage, 0).stderr)
+	if one == nil {
+		t.Fatal("no estimate")
+	}
+	var most float64
+	if _, err := fmt.Sscan(one[1], &most); err != nil {
+		t.Fatal(err)
+	}
+	above := fmt.Sprintf("--confirm-above=%f", most*1.5)
+	p.does("run", p.path("one"), p.path("two"), above).want(t, exitUsage, 0)
+	p.does("run", p.path("one"), above).want(t, exitOK, 1)
+	p.does("run", p.path("two"), above).want(t, exitOK, 1)
+	p.does("run", p.path("two")).want(t, exitOK, 0) // nothing remains
+}
+
+// An unknown price counts as above the threshold, unless a token budget is the cap.
+func TestUnknownPriceIsAskedFor(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("docs/a.txt")
+	run := []string{"run", p.path("docs"), "--model", "unpriced", "--confirm-above", "1000"}
+	p.does(run...).want(t, exitUsage, 0, `cost unknown`, `--yes`)
+	p.types("n", run...).want(t, exitFailed, 0, notStarted)
+	p.does(append(run, "--budget-tokens", "100000")...).want(t, exitOK, 1)
+}
+
+// A run that others work on goes on when a further plan of it is refused. What was refused waits.
+func TestRefusalLeavesAFleetAlone(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	docs := p.path("docs")
+	p.write("docs/a.txt", "docs/b.txt")
+	p.does("enqueue", docs, "--redis", redis).want(t, exitOK, 0, `2 documents to gpt-4o-mini at http`)
+	l, err := ledger.Open(t.Context(), "sqlite:"+p.path("ledger.db"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	worker, err := l.Register(t.Context(), "a worker of the fleet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write("docs/c.txt")
+	p.types("n", "run", docs, "--redis", redis, "--budget-tokens", "7").want(t, exitFailed, 0, `3 documents to gpt`, notStarted)
+	run := p.run()
+	if run.State != ledger.Running || run.Tokens != nil {
+		t.Errorf("the fleet's run is %s with a budget of %v tokens", run.State, run.Tokens)
+	}
+	if err := l.Leave(t.Context(), worker, nil); err != nil {
+		t.Fatal(err)
+	}
+	p.does("worker", "--redis", redis, "--exit-when-idle=200ms").want(t, exitOK, 2)
+	if run := p.run(); run.State != ledger.Stopped || run.Reason != ledger.Paused {
+		t.Errorf("the run with a refused document is %s (%s)", run.State, run.Reason)
+	}
+	p.does("worker", "--redis", redis, "--exit-when-idle=200ms").want(t, exitOK, 0)
+	p.does("resume", run.Name, "--redis", redis, "--yes").want(t, exitOK, 0, `1 document to gpt`, `1 task enqueued`)
+	p.does("worker", "--redis", redis, "--exit-when-idle=200ms").want(t, exitOK, 1)
+}
+
+// A killed process leaves nothing at the question that another command begins.
+func TestKilledAtTheQuestion(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	docs := p.path("docs")
+	p.write("docs/a.txt", "docs/b.txt")
+	p.does("run", docs, "--yes", "--budget-tokens", "10").want(t, exitBudget, 0)
+	asked, killed := make(chan struct{}), make(chan struct{})
+	ended := make(chan said)
+	go func() {
+		ended <- p.runs(t.Context(), readerFunc(func([]byte) (int, error) {
+			close(asked)
+			<-killed
+			return 0, io.EOF
+		}), true, "run", docs, "--budget-tokens", "100000")
+	}()
+	<-asked
+	// While the question is open, and so after a SIGKILL, the run is as it was.
+	if run := p.run(); run.State != ledger.Stopped || run.Reason != ledger.Budget {
+		t.Errorf("at the question the run is %s (%s)", run.State, run.Reason)
+	}
+	p.does("run", docs, "--yes").want(t, exitPlanning, 0)
+	p.does("resume", p.run().Name, "--yes").want(t, exitPlanning, 0)
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	close(killed)
+	if r := <-ended; r.code != exitFailed || r.calls != 0 {
+		t.Errorf("exit code %d, %d calls", r.code, r.calls)
+	}
+}
+
+// The budget of a running run can be raised.
+func TestBudgetOfARunningRun(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	p.write("docs/a.txt")
+	p.does("enqueue", p.path("docs"), "--redis", redis, "--budget-usd", "0.01").want(t, exitOK, 0)
+	name := p.run().Name
+	p.types("n", "resume", name, "--budget-usd", "5").want(t, exitFailed, 0, notStarted)
+	p.types("y", "resume", name, "--budget-usd", "5").want(t, exitOK, 0)
+	if run := p.run(); run.BudgetNano == nil || *run.BudgetNano != 5e9 || run.State != ledger.Running {
+		t.Errorf("the run is %s with a budget of %v", run.State, run.BudgetNano)
+	}
+}

@@ -1,0 +1,125 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
+)
+
+// notConfirmed is the message of a run that was stopped because its plan was not confirmed.
+const notConfirmed = "not confirmed"
+
+// Publication is what a confirmed plan makes visible to workers. The zero value of each field but
+// Run is valid.
+type Publication struct {
+	Run RunID
+	// Holder must hold the planning lease of the run's source and profile; empty: not checked.
+	Holder string
+	// Resume continues the run if it is stopped.
+	Resume bool
+	// Newest is the newest partition that the confirmation covered; 0: all. Later ones stay planned.
+	Newest PartitionID
+	// BudgetNano and BudgetTokens replace the run's caps, unless nil.
+	BudgetNano, BudgetTokens *int64
+}
+
+// Publish makes planned partitions visible to workers and the run [Running], in one short
+// transaction. It fails with [ErrState], and changes
+// nothing, when the run is stopped and not to be resumed, is cancelled, or is finished and has a
+// successor; and with [ErrPlanning] when another planner has taken over the lease. Open partitions
+// of a run that was stopped get a new generation, because tasks of the old one may still be in
+// progress.
+func (l *Ledger) Publish(ctx context.Context, p Publication) error {
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
+		if err := l.lockForBudget(ctx, tx, p.BudgetNano, p.BudgetTokens); err != nil {
+			return err
+		}
+		if p.Holder != "" {
+			n, err := tx.Exec(ctx, `UPDATE planners SET lease_until = @now + $1 WHERE holder = $2
+				AND (source_id, profile_id) = (SELECT source_id, profile_id FROM runs WHERE num = $3)`, PlanLease.Milliseconds(), p.Holder, p.Run)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return ErrPlanning
+			}
+		}
+		const running = `UPDATE runs SET state = 'running', reason = NULL, message = '', started_at = COALESCE(started_at, @now), finished_at = NULL WHERE num = $1`
+		n, err := tx.Exec(ctx, running+` AND state <> 'stopped' AND NOT `+superseded(), p.Run)
+		if err != nil {
+			return err
+		}
+		if n == 0 && p.Resume {
+			if n, err = tx.Exec(ctx, running+` AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), p.Run); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, p.Run); err != nil {
+				return err
+			}
+		}
+		if n == 0 {
+			return ErrState
+		}
+		if err := l.setBudget(ctx, tx, p.Run, p.BudgetNano, p.BudgetTokens); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE partitions SET state = 'ready' WHERE run_num = $1 AND state = 'planned' AND (id <= $2 OR $3 = 0)`, p.Run, p.Newest, int64(p.Newest))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("publish the plan: %w", err)
+	}
+	return nil
+}
+
+// Refuse notes that a plan was not confirmed, and reports whether it stopped the run. It stops, as
+// [Paused], a run that was never published, and a running one that no live worker can be working
+// on. Another run keeps its state: a stopped one because it was not resumed, and one of live
+// workers because others have confirmed what they work on. In any case the planned partitions stay
+// invisible to workers.
+func (l *Ledger) Refuse(ctx context.Context, run RunID) (bool, error) {
+	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = 'paused', message = $1 WHERE num = $2 AND (state = 'planning' OR state = 'running'
+		AND NOT EXISTS (SELECT 1 FROM workers WHERE ended_at IS NULL AND lease_until >= @now))`, notConfirmed, run)
+	if err != nil {
+		return false, fmt.Errorf("note that the plan was not confirmed: %w", err)
+	}
+	return n == 1, nil
+}
+
+// Remaining is what remains of a run.
+type Remaining struct {
+	Documents int64       // pending or claimed, in partitions up to Newest
+	Planned   int64       // of these, in partitions that are not published
+	Newest    PartitionID // the newest open partition; 0: there is none
+	// Sample is a uniform sample of the documents, in random order.
+	Sample []Entry
+}
+
+// openDocuments is the SQL source of a run's open documents x in partitions p that are not done. It
+// reads no others.
+const openDocuments = ` FROM partitions p CROSS JOIN run_documents x WHERE p.run_num = $1 AND p.state <> 'done'
+	AND x.partition_id = p.id AND x.state IN ('pending', 'claimed')`
+
+// Remaining counts the documents of a run that remain, published or not, and draws at most sample
+// of them.
+func (l *Ledger) Remaining(ctx context.Context, run RunID, sample int) (Remaining, error) {
+	var r Remaining
+	err := l.read.QueryRow(ctx, `SELECT COUNT(*), COUNT(*) FILTER (WHERE p.state = 'planned'), COALESCE(MAX(p.id), 0)`+openDocuments, run).
+		Scan(&r.Documents, &r.Planned, &r.Newest)
+	if err != nil {
+		return r, fmt.Errorf("count what remains: %w", err)
+	}
+	if sample == 0 || r.Documents == 0 {
+		return r, nil
+	}
+	r.Sample, err = sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (e Entry, err error) {
+		return e, rows.Scan(&e.URI, &e.Locator, &e.Version, &e.Size)
+	}, `SELECT d.uri, d.locator, d.version, d.size FROM documents d JOIN (SELECT x.document_id`+openDocuments+` AND p.id <= $2 ORDER BY random() LIMIT $3) o
+		ON o.document_id = d.id`, run, r.Newest, sample)
+	if err != nil {
+		return r, fmt.Errorf("draw a sample of what remains: %w", err)
+	}
+	return r, nil
+}
