@@ -74,5 +74,6 @@ func (w *Worker) read(ctx context.Context, r *openRun, c ledger.Claimed) (ledger
 	if raw == nil {
 		return ledger.Read{}, nil, err
 	}
-	return ledger.Read{Version: raw.Version, SHA256: raw.SHA256}, doc, err
+	fields := ledger.Fields{JSON: raw.Fields, TooLarge: raw.FieldsTooLarge}
+	return ledger.Read{Version: raw.Version, SHA256: raw.SHA256, Fields: fields}, doc, err
 }

@@ -110,7 +110,7 @@ func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) (booked 
 func (w *Worker) reportDone(r *openRun, c ledger.Claimed, o outcome) {
 	if d, ok := o.(done); ok && w.config.Done != nil {
 		w.config.Done(ledger.Exported{
-			Source: r.run.Source, URI: c.URI, ContentSHA256: d.read.SHA256, Profile: r.run.Profile, Run: r.run.Name, Summary: d.summary,
+			Source: r.run.Source, URI: c.URI, ID: ledger.LineID(c.URI, c.Locator), Fields: d.read.Fields, ContentSHA256: d.read.SHA256, Profile: r.run.Profile, Run: r.run.Name, Summary: d.summary,
 		})
 	}
 }

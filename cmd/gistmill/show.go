@@ -108,6 +108,7 @@ func (a *app) similar(ctx context.Context, name string) string {
 // documentView is a document as shown. Its JSON fields are an interface for users.
 type documentView struct {
 	URI           string               `json:"uri"`
+	ID            string               `json:"id,omitempty"` // of a JSON line
 	Source        string               `json:"source"`
 	Run           string               `json:"run"`
 	State         ledger.DocumentState `json:"state"`
@@ -131,6 +132,9 @@ type documentView struct {
 	CostUSD       *float64             `json:"cost_usd"`
 	Chunks        int64                `json:"chunks"`
 	History       []report.Event       `json:"history"`
+	// As in the records of summaries.
+	Fields         json.RawMessage `json:"fields,omitempty"`
+	FieldsTooLarge int64           `json:"fields_too_large,omitempty"`
 }
 
 // answeredBy is the model and endpoint that made a summary.
@@ -151,6 +155,7 @@ func documentViewOf(v report.Document) documentView {
 		URI: v.URI, Source: v.Source, Run: v.Run, State: v.State, Gone: v.Gone, Profile: v.Profile, Model: v.Model, ContentSHA256: v.ContentSHA256,
 		Size: v.Size, Modified: notZero(v.Modified), At: notZero(v.At), Attempts: v.Attempts, Class: string(v.Class), Message: v.Message,
 		Checks: json.RawMessage("[]"), History: v.History,
+		ID: v.ID, Fields: v.Fields.JSON, FieldsTooLarge: v.Fields.TooLarge,
 	}
 	if d.History == nil {
 		d.History = []report.Event{}

@@ -17,11 +17,12 @@ const (
 	parquetGroupBytes = 16 << 20
 )
 
-// row is a [Record] as Parquet columns. Output and Checks are text, not the logical type JSON: the
-// writer loses an optional column of that type, or panics (parquet-go v0.32.0,
+// row is a [Record] as Parquet columns. Output, Checks and Fields are text, not the logical type
+// JSON: the writer loses an optional column of that type, or panics (parquet-go v0.32.0,
 // accumulateAndAppendPageLevelHistogram).
 type row struct {
 	URI           string   `parquet:"uri"`
+	ID            *string  `parquet:"id,optional"`
 	Source        string   `parquet:"source,dict"`
 	Run           string   `parquet:"run,dict"`
 	ContentSHA256 string   `parquet:"content_sha256"`
@@ -36,6 +37,7 @@ type row struct {
 	CostUSD       *float64 `parquet:"cost_usd,optional"`
 	Chunks        int64    `parquet:"chunks"`
 	Checks        string   `parquet:"checks"`
+	Fields        *string  `parquet:"fields,optional"`
 }
 
 func rowOf(r Record) row {
@@ -47,6 +49,13 @@ func rowOf(r Record) row {
 		output := string(r.Output)
 		p.Output = &output
 	}
+	if len(r.Fields) > 0 {
+		fields := string(r.Fields)
+		p.Fields = &fields
+	}
+	if r.ID != "" {
+		p.ID = &r.ID
+	}
 	return p
 }
 
@@ -55,11 +64,14 @@ func (p row) bytes() int {
 	if p.Output != nil {
 		n += len(*p.Output)
 	}
+	if p.Fields != nil {
+		n += len(*p.Fields)
+	}
 	return n
 }
 
 // Parquet writes a Parquet file, compressed with Zstandard, and returns the number of rows. Columns
-// are the fields of [Record]; output and checks hold JSON.
+// are the fields of [Record]; output, checks and fields hold JSON.
 func Parquet(w io.Writer, each Stream) (n int, err error) {
 	file := parquet.NewGenericWriter[row](w, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("gistmill", "", ""))
 	batch := make([]row, 0, parquetBatch)

@@ -20,8 +20,9 @@ type Stream = func(yield func(ledger.Exported) error) error
 // users.
 type Record struct {
 	URI           string          `json:"uri"`
-	Source        string          `json:"source"` // URL
-	Run           string          `json:"run"`    // the run that gave the document this summary
+	ID            string          `json:"id,omitempty"` // of a JSON line
+	Source        string          `json:"source"`       // URL
+	Run           string          `json:"run"`          // the run that gave the document this summary
 	ContentSHA256 string          `json:"content_sha256"`
 	Title         string          `json:"title"`
 	Summary       string          `json:"summary"`
@@ -34,6 +35,10 @@ type Record struct {
 	CostUSD       *float64        `json:"cost_usd"` // null: the price is unknown
 	Chunks        int64           `json:"chunks"`
 	Checks        json.RawMessage `json:"checks"` // findings, an array
+	// Fields are the other fields of a JSON line. If they are too large, FieldsTooLarge has their
+	// size in bytes instead.
+	Fields         json.RawMessage `json:"fields,omitempty"`
+	FieldsTooLarge int64           `json:"fields_too_large,omitempty"`
 }
 
 // RecordOf returns the exported form of a summary.
@@ -42,6 +47,7 @@ func RecordOf(e ledger.Exported) Record {
 		URI: e.URI, Source: e.Source, Run: e.Run, ContentSHA256: e.ContentSHA256, Title: e.Summary.Title, Summary: e.Summary.Text,
 		Output: e.Summary.Output, Model: e.Summary.Model, Endpoint: e.Summary.Endpoint, Profile: e.Profile, TokensIn: e.Summary.TokensIn, TokensOut: e.Summary.TokensOut,
 		CostUSD: USD(e.Summary.CostNano), Chunks: e.Summary.Chunks, Checks: e.Summary.Checks,
+		ID: e.ID, Fields: e.Fields.JSON, FieldsTooLarge: e.Fields.TooLarge,
 	}
 	if len(r.Checks) == 0 {
 		r.Checks = json.RawMessage("[]")
@@ -65,11 +71,11 @@ func (r Record) digest() uint64 {
 		cost = *r.CostUSD
 	}
 	return maphash.Comparable(seed, struct {
-		uri, source, run, sha256, title, summary, output, model, endpoint, profile, checks string
-		in, out, chunks                                                                    int64
-		cost                                                                               float64
+		uri, source, run, sha256, title, summary, output, model, endpoint, profile, checks, fields string
+		in, out, chunks                                                                            int64
+		cost                                                                                       float64
 	}{
-		r.URI, r.Source, r.Run, r.ContentSHA256, r.Title, r.Summary, string(r.Output), r.Model, r.Endpoint, r.Profile, string(r.Checks),
+		r.URI, r.Source, r.Run, r.ContentSHA256, r.Title, r.Summary, string(r.Output), r.Model, r.Endpoint, r.Profile, string(r.Checks), string(r.Fields),
 		r.TokensIn, r.TokensOut, r.Chunks, cost,
 	})
 }

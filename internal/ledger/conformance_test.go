@@ -116,6 +116,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"DayBudgetTogether":                 testDayBudgetTogether,
 		"EndsTogether":                      testEndsTogether,
 		"DoneTogether":                      testDoneTogether,
+		"FieldsOfLines":                     testFieldsOfLines,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

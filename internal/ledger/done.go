@@ -141,13 +141,13 @@ func (l *Ledger) markDone(ctx context.Context, tx *batch, some []*completion) er
 }
 
 func (l *Ledger) putResults(ctx context.Context, tx *batch, some []*completion) error {
-	args := make([]any, 0, 6*len(some))
+	args := make([]any, 0, 7*len(some))
 	for _, d := range some {
-		args = append(args, d.Run, d.Document, d.Read.Version, d.SHA256, d.summary.Name, d.Attempts+1)
+		args = append(args, d.Run, d.Document, d.Read.Version, d.SHA256, d.summary.Name, d.Attempts+1, d.Fields.column())
 	}
-	_, err := tx.Exec(ctx, l.db.ValuesCTE(len(some), "run BIGINT, document BIGINT, version TEXT, sha256 TEXT, summary TEXT, attempts BIGINT")+`
-		INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, summary, attempts, at)
-		SELECT g.document, r.profile_id, r.num, g.version, 'done', g.sha256, g.summary, g.attempts, @now FROM args g CROSS JOIN runs r
+	_, err := tx.Exec(ctx, l.db.ValuesCTE(len(some), "run BIGINT, document BIGINT, version TEXT, sha256 TEXT, summary TEXT, attempts BIGINT, fields TEXT")+`
+		INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, summary, attempts, fields, at)
+		SELECT g.document, r.profile_id, r.num, g.version, 'done', g.sha256, g.summary, g.attempts, g.fields, @now FROM args g CROSS JOIN runs r
 		WHERE r.num = g.run `+replaceResult, args...)
 	return err
 }

@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// Read is the version of a document that a worker has read, with the SHA-256 of its bytes.
+// Read is what a worker has read of a document.
 type Read struct {
-	Version, SHA256 string
+	Version string
+	SHA256  string // of its bytes
+	Fields  Fields
 }
 
 // Failed books an attempt that failed and may succeed later: the document is pending again, and due
@@ -82,7 +84,7 @@ func (l *Ledger) bookOutcome(ctx context.Context, worker WorkerID, c Claimed, se
 // replaceResult ends an INSERT into results.
 const replaceResult = `ON CONFLICT (document_id, profile_id) DO UPDATE SET run_num = excluded.run_num, version = excluded.version, state = excluded.state,
 	content_sha256 = excluded.content_sha256, summary = excluded.summary, class = excluded.class, message = excluded.message,
-	attempts = excluded.attempts, at = excluded.at`
+	attempts = excluded.attempts, at = excluded.at, fields = excluded.fields`
 
 func (l *Ledger) addHistory(ctx context.Context, tx *batch, c Claimed, event string, attempt int64, class Class, message string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event, attempt, class, message) VALUES ($1, $2, @now, $3, $4, $5, $6)`,

@@ -30,6 +30,8 @@ type Summary struct {
 type Exported struct {
 	Source        string // URL
 	URI           string
+	ID            string // of a JSON line; empty for a file
+	Fields        Fields // of a JSON line
 	ContentSHA256 string
 	Profile       string // hash
 	Run           string // name

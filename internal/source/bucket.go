@@ -18,6 +18,8 @@ import (
 	_ "gocloud.dev/blob/s3blob"    // s3://
 	"gocloud.dev/gcerrors"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // bucketTree is the objects of a bucket below a prefix, or one object.
@@ -207,7 +209,7 @@ func (t *bucketTree) version(it item, etag string) string {
 }
 
 func (t *bucketTree) item(ctx context.Context, uri string) (item, error) {
-	name := unescapeName(uri)
+	name := text.UnescapeName(uri)
 	if t.single != "" && t.prefix+name != t.single {
 		return item{}, ErrGone
 	}

@@ -72,6 +72,10 @@ type Raw struct {
 	// Version and Locator are those found when reading. They differ from those of the [Ref] if the
 	// document has changed or moved since it was listed.
 	Version, Locator string
+	// Fields are the other fields of a line as a JSON object, in their order and at most 16 KiB;
+	// nil without any. FieldsTooLarge is the size in bytes of larger ones, which are left out.
+	Fields         []byte
+	FieldsTooLarge int64
 	// PlainText means that Data is text by its origin, a line of a JSONL file. Its type is not
 	// detected.
 	PlainText bool

@@ -14,6 +14,8 @@ import (
 
 	"gocloud.dev/blob"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // bucketLookups is how many objects are looked up at once.
@@ -295,7 +297,7 @@ func folderOf(key string) string { return key[:strings.LastIndexByte(key, '/')+1
 func fileSet(uris []string) []string {
 	names := make([]string, len(uris))
 	for i, uri := range uris {
-		names[i] = unescapeName(uri)
+		names[i] = text.UnescapeName(uri)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -440,3 +440,30 @@ func BenchmarkListLines(b *testing.B) {
 		})
 	})
 }
+
+func TestOtherFieldsOfALine(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 16<<10)
+	for line, want := range map[string]string{
+		`{"id":1,"text":"x"}`: "",
+		`{"at":"2026-01-31", "id":1,"tags":["a", {"b":null}],"text":"x","n":12345678901234567890}`: `{"at":"2026-01-31","tags":["a", {"b":null}],"n":12345678901234567890}`,
+		`{"a":1,"id":1,"\u0061":2,"text":"x","\u0069d":7}`:                                         `{"\u0061":2}`,
+		`{"id":1,"text":"x","z":"` + "a\xffb" + `","nul":"\u0000"}`:                                `{"z":"a` + "\uFFFD" + `b","nul":"\u0000"}`,
+		`{"id":1,"text":"x","big":"` + large + `","small":1}`:                                      "too large",
+	} {
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"d.jsonl": line})
+		s := open1(t, dir, Options{})
+		raw, err := s.Fetch(t.Context(), list(t, s)[0].Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(raw.Fields)
+		if raw.FieldsTooLarge > 16<<10 {
+			got += "too large"
+		}
+		if got != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}

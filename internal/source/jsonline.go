@@ -15,6 +15,9 @@ import (
 // maxIDBytes limits an id, which becomes part of a URI and so of database keys.
 const maxIDBytes = 512
 
+// maxFieldBytes limits the other fields of a line, which the ledger keeps.
+const maxFieldBytes = 16 << 10
+
 // maxJSONDepth is the nesting that encoding/json accepts.
 const maxJSONDepth = 10000
 
@@ -107,6 +110,43 @@ func (f lineFields) values(line []byte, each func(key, value []byte)) (id, text 
 		return nil, nil, p.invalid()
 	}
 	return id, text, nil
+}
+
+// others returns the fields of a line without the id and the text, as a JSON object in their order.
+// If a key occurs twice, the last value counts. Bytes that are not UTF-8 become U+FFFD. Fields
+// with more than maxFieldBytes are not returned, only their size.
+func (f lineFields) others(line []byte) (object []byte, tooLarge int64) {
+	type member struct{ key, value []byte }
+	var members []member
+	size := 1
+	if _, _, err := f.values(line, func(key, value []byte) {
+		if keyIs(key, f.id) || keyIs(key, f.text) {
+			return
+		}
+		if size += len(key) + len(value) + 2; size <= maxFieldBytes {
+			members = append(members, member{key, value})
+		}
+	}); err != nil || size == 1 {
+		return nil, 0
+	}
+	if size > maxFieldBytes {
+		return nil, int64(size)
+	}
+	last := make(map[string]int, len(members))
+	for i, m := range members {
+		last[string(unquote(m.key, nil))] = i
+	}
+	object = append(make([]byte, 0, size+1), '{')
+	for i, m := range members {
+		if last[string(unquote(m.key, nil))] != i {
+			continue
+		}
+		if len(object) > 1 {
+			object = append(object, ',')
+		}
+		object = append(append(append(object, m.key...), ':'), m.value...)
+	}
+	return bytes.ToValidUTF8(append(object, '}'), []byte("\uFFFD")), 0
 }
 
 func (f lineFields) withDefaults() lineFields {

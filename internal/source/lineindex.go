@@ -72,7 +72,7 @@ func (s *Source) relocate(ctx context.Context, file item, uri string, fileLen in
 				break
 			}
 			at := locator{offset: ln.offset, length: ln.length, file: fileLen}
-			return lineRaw(uri, text, string(appendLineVersion(nil, ln.hash)), at.String()), nil
+			return s.lineRaw(uri, ln.data, text, string(appendLineVersion(nil, ln.hash)), at.String()), nil
 		}
 		if !changed {
 			return nil, ErrGone

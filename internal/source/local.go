@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // maxFolderDepth limits the nesting of folders. Each level holds an open file descriptor.
@@ -136,7 +138,7 @@ func (t *localTree) nameOf(uri string) (string, error) {
 		}
 		return t.realName, nil
 	}
-	name := unescapeName(uri)
+	name := text.UnescapeName(uri)
 	if !filepath.IsLocal(filepath.FromSlash(name)) || strings.ContainsRune(name, 0) {
 		return "", ErrGone
 	}

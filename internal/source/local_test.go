@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 func link(t *testing.T, target, path string) {
@@ -204,8 +206,8 @@ func FuzzEscapeName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		uri := escapeName(name)
-		if unescapeName(uri) != name {
-			t.Fatalf("%q became %q became %q", name, uri, unescapeName(uri))
+		if text.UnescapeName(uri) != name {
+			t.Fatalf("%q became %q became %q", name, uri, text.UnescapeName(uri))
 		}
 		if strings.ToValidUTF8(uri, "") != uri || strings.ContainsAny(uri, "\n\r\x00\t\x7f") {
 			t.Fatalf("%q is not a clean URI", uri)

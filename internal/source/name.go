@@ -7,8 +7,8 @@ import (
 
 // escapeName writes a file name or an id as a part of a URI that can be stored, printed and
 // logged. Bytes that are not UTF-8, control characters and line separators become %XX. A
-// percent sign becomes %25 only before two hex digits, which keeps the mapping reversible and
-// "100% sure.txt" readable.
+// percent sign becomes %25 only before two hex digits, which keeps the mapping reversible
+// (text.UnescapeName) and "100% sure.txt" readable.
 func escapeName(name string) string {
 	i := firstEscape(name)
 	if i == len(name) {
@@ -33,24 +33,6 @@ func escapeName(name string) string {
 			b.WriteString(name[i : i+n])
 		}
 		i += n
-	}
-	return b.String()
-}
-
-// unescapeName is the inverse of escapeName.
-func unescapeName(uri string) string {
-	if !strings.Contains(uri, "%") {
-		return uri
-	}
-	var b strings.Builder
-	b.Grow(len(uri))
-	for i := 0; i < len(uri); i++ {
-		if uri[i] == '%' && isEscape(uri[i:]) {
-			b.WriteByte(unhex(uri[i+1])<<4 | unhex(uri[i+2]))
-			i += 2
-			continue
-		}
-		b.WriteByte(uri[i])
 	}
 	return b.String()
 }

@@ -25,6 +25,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/dustin/go-humanize"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 const (
@@ -146,7 +148,7 @@ func (s *Source) Close() error {
 // does its absence from a complete listing mean that it is gone. Matches ignores
 // [Options].Limit: a limited listing shows nothing about the documents that it leaves out.
 func (s *Source) Matches(uri string, modified time.Time) bool {
-	if t, ok := s.tree.(*localTree); ok && t.skippedBelow(unescapeName(fileOf(uri))) {
+	if t, ok := s.tree.(*localTree); ok && t.skippedBelow(text.UnescapeName(fileOf(uri))) {
 		return false
 	}
 	return s.filter.matches(uri, modified)
@@ -410,7 +412,7 @@ func (s *Source) fetchLine(ctx context.Context, ref Ref) (*Raw, error) {
 		return nil, TooLarge(l.length, s.max)
 	}
 	file := item{uri: ref.URI[:l.file]}
-	file.name = unescapeName(file.uri)
+	file.name = text.UnescapeName(file.uri)
 	if t, ok := s.tree.(*localTree); ok && t.single != "" {
 		if file.name, err = t.nameOf(file.uri); err != nil {
 			return nil, err
@@ -428,7 +430,7 @@ func (s *Source) fetchLine(ctx context.Context, ref Ref) (*Raw, error) {
 				return nil, &InputError{Reason: err.Error()}
 			}
 			if escapeName(string(id)) == ref.URI[l.file+1:] {
-				return lineRaw(ref.URI, text, version, ref.Locator), nil
+				return s.lineRaw(ref.URI, data, text, version, ref.Locator), nil
 			}
 		}
 	}
@@ -441,8 +443,10 @@ func isVersion(known, now string) bool {
 	return len(known) >= len(now) && known[:len(now)] == now && (len(known) == len(now) || known[len(now)] == '!')
 }
 
-func lineRaw(uri string, text []byte, version, locator string) *Raw {
+func (s *Source) lineRaw(uri string, line, text []byte, version, locator string) *Raw {
 	data := append([]byte(nil), unquote(text, nil)...)
 	sum := sha256.Sum256(data)
-	return &Raw{Name: uri, Data: data, SHA256: hex.EncodeToString(sum[:]), Version: version, Locator: locator, PlainText: true}
+	raw := &Raw{Name: uri, Data: data, SHA256: hex.EncodeToString(sum[:]), Version: version, Locator: locator, PlainText: true}
+	raw.Fields, raw.FieldsTooLarge = s.fields.others(line)
+	return raw
 }

@@ -82,9 +82,11 @@ type Event struct {
 // Document is all that the ledger knows about one document under one profile.
 type Document struct {
 	URI           string
-	Source        string // URL
-	Run           string // name of the newest one that has the document
-	Profile       string // hash
+	ID            string        // of a JSON line; empty for a file
+	Fields        ledger.Fields // of a JSON line
+	Source        string        // URL
+	Run           string        // name of the newest one that has the document
+	Profile       string        // hash
 	Model         string
 	State         ledger.DocumentState // done, dead, dropped, pending or claimed
 	Size          int64                // bytes
@@ -140,12 +142,15 @@ func (r Reports) document(ctx context.Context, source Source, uri string) ([]Doc
 	all, err := sqldb.Collect(ctx, r.read, func(rows *sql.Rows) (f found, err error) {
 		var modified, gone, at sql.NullInt64
 		var attempts int64
-		err = rows.Scan(&f.id, &f.profile, &f.Size, &modified, &gone, &f.Run, &f.inRun, &attempts, &f.Profile, &f.Model, &f.result, &f.ContentSHA256,
+		var locator string
+		var fields sql.NullString
+		err = rows.Scan(&locator, &fields, &f.id, &f.profile, &f.Size, &modified, &gone, &f.Run, &f.inRun, &attempts, &f.Profile, &f.Model, &f.result, &f.ContentSHA256,
 			&f.Attempts, &f.Class, &f.Message, &at, &f.summary)
 		f.URI, f.Source, f.Modified, f.At, f.Gone = uri, source.URL, sqldb.Time(modified), sqldb.Time(at), gone.Valid
 		f.Attempts = max(f.Attempts, attempts)
+		f.ID, f.Fields = ledger.LineID(uri, locator), ledger.ReadFields(fields)
 		return f, err
-	}, `SELECT d.id, p.id, d.size, d.modified_at, d.gone_at, COALESCE(r.name, made.name, ''), COALESCE(x.state, ''), COALESCE(x.attempts, 0), p.hash, p.model,
+	}, `SELECT d.locator, res.fields, d.id, p.id, d.size, d.modified_at, d.gone_at, COALESCE(r.name, made.name, ''), COALESCE(x.state, ''), COALESCE(x.attempts, 0), p.hash, p.model,
 		COALESCE(res.state, ''), COALESCE(res.content_sha256, ''), COALESCE(res.attempts, 0), COALESCE(res.class, ''), COALESCE(res.message, ''), res.at, res.summary
 		FROM documents d
 		JOIN profiles p ON p.id IN (SELECT profile_id FROM results WHERE document_id = d.id UNION SELECT n.profile_id FROM runs n WHERE n.source_id = d.source_id

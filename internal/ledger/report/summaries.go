@@ -41,7 +41,7 @@ func (r Reports) Summaries(ctx context.Context, f SummaryFilter, each func(ledge
 	if !f.Gone {
 		where.WriteString(` AND d.gone_at IS NULL`)
 	}
-	rows, err := r.read.Query(ctx, `SELECT s.url, d.uri, res.content_sha256, p.hash, r.name, `+ledger.SummaryColumns+`
+	rows, err := r.read.Query(ctx, `SELECT s.url, d.uri, d.locator, res.fields, res.content_sha256, p.hash, r.name, `+ledger.SummaryColumns+`
 		FROM results res JOIN summaries m ON m.name = res.summary JOIN documents d ON d.id = res.document_id
 		JOIN sources s ON s.id = d.source_id JOIN profiles p ON p.id = res.profile_id JOIN runs r ON r.num = res.run_num
 		WHERE res.state = 'done'`+where.String()+` ORDER BY d.source_id, d.uri, res.profile_id`, args...)
@@ -51,9 +51,12 @@ func (r Reports) Summaries(ctx context.Context, f SummaryFilter, each func(ledge
 	defer rows.Close()
 	for rows.Next() {
 		var e ledger.Exported
-		if err := e.Summary.Scan(rows, &e.Source, &e.URI, &e.ContentSHA256, &e.Profile, &e.Run); err != nil {
+		var locator string
+		var fields sql.NullString
+		if err := e.Summary.Scan(rows, &e.Source, &e.URI, &locator, &fields, &e.ContentSHA256, &e.Profile, &e.Run); err != nil {
 			return fmt.Errorf("read summaries: %w", err)
 		}
+		e.ID, e.Fields = ledger.LineID(e.URI, locator), ledger.ReadFields(fields)
 		if err := each(e); err != nil {
 			return err
 		}
