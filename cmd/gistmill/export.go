@@ -106,7 +106,7 @@ func formatOf(dest string) string {
 }
 
 func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
-	filters, left, err := f.choose(ctx, a.ledger)
+	filters, pairs, left, err := f.choose(ctx, a.ledger)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 	case f.format == formatParquet:
 		err = write(export.Parquet)
 	default:
-		n, err = export.Markdown(ctx, dest, each)
+		n, err = a.exportPages(ctx, dest, f, pairs, each)
 	}
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
@@ -147,20 +147,25 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 	return nil
 }
 
-// choose returns the filters of the flags, and the number of profiles that are left out because
-// their source has a newer one.
-func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []report.SummaryFilter, left int, err error) {
-	if f.run != "" {
-		run, err := l.Run(ctx, f.run)
-		return []report.SummaryFilter{{SourceID: run.SourceID, ProfileID: run.ProfileID, Run: run.ID, Gone: f.gone}}, 0, err
-	}
+// choose returns the filters of the flags with their sources and profiles, and the number of
+// profiles that are left out because their source has a newer one.
+func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []report.SummaryFilter, chosen []export.Pair, left int, err error) {
 	all, err := report.New(l).SourceProfiles(ctx)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
+	}
+	if f.run != "" {
+		run, err := l.Run(ctx, f.run)
+		for _, p := range all {
+			if p.SourceID == run.SourceID && p.ProfileID == run.ProfileID {
+				chosen = append(chosen, export.Pair{Source: p.Source, Profile: p.Profile, Run: p.Run})
+			}
+		}
+		return []report.SummaryFilter{{SourceID: run.SourceID, ProfileID: run.ProfileID, Run: run.ID, Gone: f.gone}}, chosen, 0, err
 	}
 	pairs, err := f.match(all)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	if !f.allProfiles {
 		before := len(pairs)
@@ -172,8 +177,26 @@ func (f *exportFlags) choose(ctx context.Context, l *ledger.Ledger) (filters []r
 	})
 	for _, p := range pairs {
 		filters = append(filters, report.SummaryFilter{SourceID: p.SourceID, ProfileID: p.ProfileID, Gone: f.gone})
+		chosen = append(chosen, export.Pair{Source: p.Source, Profile: p.Profile, Run: p.Run})
 	}
-	return filters, left, nil
+	return filters, chosen, left, nil
+}
+
+// exportPages writes a folder of pages.
+func (a *app) exportPages(ctx context.Context, dest string, f exportFlags, pairs []export.Pair, each export.Stream) (int, error) {
+	folder, err := export.OpenOutput(ctx, dest)
+	if err != nil {
+		return 0, err
+	}
+	w, err := folder.Write(ctx, a.content(ctx, export.Content{
+		Sources: pairs, Whole: f.run == "" && f.profile == "" && f.model == "",
+		Stream: func([]export.Pair) (export.Stream, error) { return each, nil },
+	}))
+	if err := errors.Join(err, folder.Close()); err != nil {
+		return 0, err
+	}
+	a.sayWritten(w, dest)
+	return w.Summaries, nil
 }
 
 // match applies the flags one by one, to report the one that matches nothing.

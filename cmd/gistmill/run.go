@@ -10,9 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/internal/export"
+	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger"
-	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -51,10 +50,18 @@ func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) er
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
+	if err := a.checkOut(args); err != nil {
+		return err
+	}
 	sources, err := flags.check(a.stop, a, args)
 	if err != nil {
 		return err
 	}
+	out, err := a.openOutput()
+	if err != nil {
+		return err
+	}
+	defer out.close()
 	if err := a.open(a.stop, embedsQueue); err != nil {
 		return err
 	}
@@ -86,16 +93,16 @@ func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) er
 	}
 	show := newProgress(a.stderr)
 	defer show.end()
-	var early *export.EarlyWriter
-	if a.config.Out != "-" {
-		early = export.NewEarlyWriter(a.config.Out)
+	early, err := out.begin(a.stop, runs)
+	if err != nil {
+		return err
 	}
 	views, err := a.workOn(runs, show, early)
 	show.end()
 	if err != nil {
 		return err
 	}
-	if err := a.writeSummaries(views, runs, early, time.Since(begun)); err != nil {
+	if err := a.writeSummaries(views, runs, out, time.Since(begun)); err != nil {
 		return err
 	}
 	for _, v := range views {
@@ -122,25 +129,10 @@ func (a *app) useQuietLog() {
 }
 
 // writeSummaries writes the summaries of all documents of the runs' sources, and prints the result.
-func (a *app) writeSummaries(views []statusView, runs []ledger.Run, early *export.EarlyWriter, took time.Duration) error {
-	ctx := context.WithoutCancel(a.stop)
-	each := func(yield func(ledger.Exported) error) error {
-		for _, r := range runs {
-			if err := report.New(a.ledger).Summaries(ctx, report.SummaryFilter{SourceID: r.SourceID, ProfileID: r.ProfileID}, yield); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	var n int
-	var err error
-	if a.config.Out == "-" {
-		n, err = export.JSONL(a.stdout, each)
-	} else {
-		n, err = export.Folder(ctx, a.config.Out, early, each)
-	}
+func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output, took time.Duration) error {
+	place, err := out.write(context.WithoutCancel(a.stop), runs)
 	if err != nil {
-		return fmt.Errorf("write the summaries: %w", err)
+		return fmt.Errorf("write the summaries: %w; all summaries are in the ledger %s, and `gistmill export DEST` writes them", err, config.RedactURL(a.config.Store))
 	}
 	var t ledger.Totals
 	var calls, flagged int64
@@ -151,12 +143,7 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, early *expor
 		t.Skipped += v.Documents.Skipped
 		calls += v.Calls
 	}
-	place := "in " + a.config.Out
-	if a.config.Out == "-" {
-		place = "on standard output"
-	}
-	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s %s", number(t.Done), number(t.Skipped), number(t.Dead), count(calls, "call"), round(took),
-		summaries(int64(n)), place)
+	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s", number(t.Done), number(t.Skipped), number(t.Dead), count(calls, "call"), round(took), place)
 	if flagged > 0 {
 		a.say("%s with findings; see `gistmill show URI`, or \"checks\" in the output", summaries(flagged))
 	}

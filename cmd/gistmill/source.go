@@ -54,9 +54,6 @@ func (f *sourceFlags) open(ctx context.Context, a *app, given source.Given, spoo
 	o.Include, o.Exclude, o.Limit, o.Hidden = f.include, f.exclude, f.limit, f.hidden
 	o.IDField, o.TextField = f.idField, f.textField
 	o.Skip = a.ledgerFiles()
-	if out := a.outFolder(); out != "" {
-		o.Skip = append(o.Skip, out)
-	}
 	o.Files = given.Files
 	if given.Address == "-" {
 		o.Stdin, o.Spool = a.stdin, spool

@@ -253,18 +253,6 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	return worker.New(c)
 }
 
-// outFolder returns the absolute output folder, or "" if the output is not a folder.
-func (a *app) outFolder() string {
-	if a.config.Out == "" || a.config.Out == "-" {
-		return ""
-	}
-	folder, err := filepath.Abs(a.config.Out)
-	if err != nil {
-		return ""
-	}
-	return folder
-}
-
 // ledgerFiles returns the files of a SQLite ledger, which are not documents.
 func (a *app) ledgerFiles() []string {
 	path, ok := strings.CutPrefix(a.config.Store, "sqlite:")

@@ -123,7 +123,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "out", Group: usage.Output, Kind: KindPath, Default: "./summaries", Commands: []string{"run", "config"},
-			Usage: "folder for the summaries, or `-` for JSON lines on standard output",
+			Usage: "folder for the summaries, `-` for JSON lines on standard output, or `none`",
 			bind:  func(c *Config) any { return &c.Out }, check: stringCheck(checkOut),
 		},
 		{

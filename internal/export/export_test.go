@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/marker"
 )
 
 func exported(uri string) ledger.Exported {
@@ -53,8 +55,8 @@ func TestJSONL(t *testing.T) {
 	if err != nil || n != 2 {
 		t.Fatal(n, err)
 	}
-	want := `{"uri":"a.txt","source":"file:///docs","run":"20260101-aaaaaa","content_sha256":"abc","title":"Title of a.txt","summary":"The summary.","model":"m","endpoint":"api.example.com","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":0.0015,"chunks":1,"checks":[]}
-{"uri":"b<&>.txt","source":"file:///docs","run":"20260101-aaaaaa","content_sha256":"abc","title":"Title of b<&>.txt","summary":"esc \u001b[31m del \u007f csi \u009b31m ¢","output":{"z":1,"a":[2]},"model":"m","endpoint":"api.example.com","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":null,"chunks":1,"checks":[]}
+	want := `{"uri":"a.txt","source":"file:///docs","run":"20260101-aaaaaa","summarized_at":"1970-01-01T00:00:01Z","content_sha256":"abc","title":"Title of a.txt","summary":"The summary.","model":"m","endpoint":"api.example.com","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":0.0015,"chunks":1,"checks":[]}
+{"uri":"b<&>.txt","source":"file:///docs","run":"20260101-aaaaaa","summarized_at":"1970-01-01T00:00:01Z","content_sha256":"abc","title":"Title of b<&>.txt","summary":"esc \u001b[31m del \u007f csi \u009b31m ¢","output":{"z":1,"a":[2]},"model":"m","endpoint":"api.example.com","profile":"p1","tokens_in":10,"tokens_out":2,"cost_usd":null,"chunks":1,"checks":[]}
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
@@ -132,8 +134,8 @@ func TestStreamErrorIsReturned(t *testing.T) {
 	for name, f := range map[string]func() (int, error){
 		"jsonl":    func() (int, error) { return JSONL(io.Discard, each) },
 		"parquet":  func() (int, error) { return Parquet(io.Discard, each) },
-		"markdown": func() (int, error) { return Markdown(t.Context(), filepath.Join(dir, "md"), each) },
-		"folder":   func() (int, error) { return Folder(t.Context(), filepath.Join(dir, "out"), nil, each) },
+		"markdown": func() (int, error) { return writeFolder(t, filepath.Join(dir, "md"), false, each) },
+		"folder":   func() (int, error) { return writeFolder(t, filepath.Join(dir, "out"), true, each) },
 	} {
 		if _, err := f(); !errors.Is(err, broken) {
 			t.Errorf("%s: %v", name, err)
@@ -142,6 +144,45 @@ func TestStreamErrorIsReturned(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "out", LinesName)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("half a summaries.jsonl is there: %v", err)
 	}
+}
+
+// content is an output's content from a ledger that knows every run, and of documents those of
+// known.
+func contentOf(lines bool, each Stream, known func(uri string) (known, gone bool)) Content {
+	return Content{
+		Sources: []Pair{{Source: "file:///docs", Profile: "p1", Run: "20260101-aaaaaa"}}, Lines: lines, Whole: true,
+		Stream: func([]Pair) (Stream, error) { return each, nil },
+		HasRun: func(context.Context, string) (bool, error) { return true, nil },
+		Document: func(_ context.Context, _, uri string) (bool, bool, error) {
+			is, gone := known(uri)
+			return is, gone, nil
+		},
+	}
+}
+
+func allKnown(string) (known, gone bool) { return true, false }
+
+// writeFolder writes an output folder and returns the number of its summaries.
+func writeFolder(t *testing.T, dir string, lines bool, each Stream) (int, error) {
+	t.Helper()
+	o := open(t, dir)
+	w, err := o.Write(t.Context(), contentOf(lines, each, allKnown))
+	return w.Summaries, err
+}
+
+// open opens an output folder until the end of the test.
+func open(t *testing.T, dir string) *Output {
+	t.Helper()
+	o, err := OpenOutput(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := o.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return o
 }
 
 // tree returns the content of all files below a folder.
@@ -172,7 +213,7 @@ func TestFolder(t *testing.T) {
 	all := []ledger.Exported{exported("a.txt"), exported("data.jsonl#id7"), exported("sub/report.pdf"), exported("summaries.jsonl#1")}
 	write := func() {
 		t.Helper()
-		if n, err := Folder(t.Context(), dir, nil, stream(all...)); n != 4 || err != nil {
+		if n, err := writeFolder(t, dir, true, stream(all...)); n != 4 || err != nil {
 			t.Fatal(n, err)
 		}
 	}
@@ -190,7 +231,7 @@ func TestFolder(t *testing.T) {
 			t.Errorf("no %s", name)
 		}
 	}
-	if len(got) != 5 {
+	if len(got) != 6 || got[marker.Name] == "" {
 		t.Errorf("%d files: %v", len(got), got)
 	}
 	// Unchanged pages are left alone; changed ones are written.
@@ -221,13 +262,10 @@ func TestMarkdownStaysInItsFolder(t *testing.T) {
 	if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(outside, 0o755), os.Symlink(outside, filepath.Join(dir, "link"))); err != nil {
 		t.Fatal(err)
 	}
-	for _, uri := range []string{"../up.txt", "/etc/x", "a/../../b", "..", ".", "", "a//b", "data.jsonl#../../c", "\x00", "C:\\x", "nul", "a.txt.", "x\u202eb"} {
-		if _, err := Markdown(t.Context(), dir, stream(exported(uri))); err != nil {
+	for _, uri := range []string{"../up.txt", "/etc/x", "a/../../b", "..", ".", "", "a//b", "data.jsonl#../../c", "\x00", "C:\\x", "nul", "a.txt.", "x\u202eb", "link/x"} {
+		if _, err := writeFolder(t, dir, false, stream(exported(uri))); err != nil {
 			t.Errorf("%q: %v", uri, err)
 		}
-	}
-	if _, err := Markdown(t.Context(), dir, stream(exported("link/x"))); err == nil {
-		t.Error("a symbolic link out of the folder was followed")
 	}
 	for name := range tree(t, parent) {
 		if !strings.HasPrefix(name, "out/") {

@@ -1,14 +1,14 @@
 package export
 
 import (
-	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gistmill/gistmill/internal/marker"
 )
 
 // File modes before the umask, which decides who may read summaries.
@@ -59,7 +59,7 @@ func writeThrough(path string, write func(io.Writer) error) error {
 // replace writes a temporary file in the folder of name and renames it when it is complete. durable
 // syncs it to the disk before that.
 func replace(root *os.Root, name string, durable bool, write func(io.Writer) error) error {
-	temporary := filepath.Join(filepath.Dir(name), ".gistmill-"+rand.Text()[:12]+".tmp")
+	temporary := filepath.Join(filepath.Dir(name), marker.TemporaryName())
 	f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
@@ -79,38 +79,4 @@ func replace(root *os.Root, name string, durable bool, write func(io.Writer) err
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
-}
-
-// putFile gives a file in root this content, and leaves a file alone that already has it. It writes
-// a new file in place: content is about a page, and a rename would double the time. If the program
-// dies meanwhile, the next run finds the difference.
-func putFile(root *os.Root, name string, content []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-	switch {
-	case err == nil:
-		_, err = f.Write(content)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return errors.Join(fmt.Errorf("write %s: %w", name, err), root.Remove(name))
-		}
-		return nil
-	case !errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("write %s: %w", name, err)
-	case hasContent(root, name, content):
-		return nil
-	}
-	return replace(root, name, false, func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	})
-}
-
-// hasContent reports whether a file has this content. It compares sizes first, to avoid reading a
-// large file that is not ours.
-func hasContent(root *os.Root, name string, content []byte) bool {
-	info, err := root.Lstat(name)
-	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(content)) {
-		return false
-	}
-	existing, err := root.ReadFile(name)
-	return err == nil && bytes.Equal(existing, content)
 }

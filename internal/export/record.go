@@ -9,6 +9,7 @@ package export
 import (
 	"encoding/json"
 	"hash/maphash"
+	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
 )
@@ -20,9 +21,11 @@ type Stream = func(yield func(ledger.Exported) error) error
 // users.
 type Record struct {
 	URI           string          `json:"uri"`
-	ID            string          `json:"id,omitempty"` // of a JSON line
-	Source        string          `json:"source"`       // URL
-	Run           string          `json:"run"`          // the run that gave the document this summary
+	ID            string          `json:"id,omitempty"`   // of a JSON line
+	Page          string          `json:"page,omitempty"` // relative to the output folder
+	Source        string          `json:"source"`         // URL
+	Run           string          `json:"run"`            // that made the document's summary
+	SummarizedAt  string          `json:"summarized_at"`  // RFC 3339, UTC
 	ContentSHA256 string          `json:"content_sha256"`
 	Title         string          `json:"title"`
 	Summary       string          `json:"summary"`
@@ -44,7 +47,7 @@ type Record struct {
 // RecordOf returns the exported form of a summary.
 func RecordOf(e ledger.Exported) Record {
 	r := Record{
-		URI: e.URI, Source: e.Source, Run: e.Run, ContentSHA256: e.ContentSHA256, Title: e.Summary.Title, Summary: e.Summary.Text,
+		URI: e.URI, Source: e.Source, Run: e.Run, SummarizedAt: e.Summary.Created.UTC().Format(time.RFC3339), ContentSHA256: e.ContentSHA256, Title: e.Summary.Title, Summary: e.Summary.Text,
 		Output: e.Summary.Output, Model: e.Summary.Model, Endpoint: e.Summary.Endpoint, Profile: e.Profile, TokensIn: e.Summary.TokensIn, TokensOut: e.Summary.TokensOut,
 		CostUSD: USD(e.Summary.CostNano), Chunks: e.Summary.Chunks, Checks: e.Summary.Checks,
 		ID: e.ID, Fields: e.Fields.JSON, FieldsTooLarge: e.Fields.TooLarge,
@@ -62,22 +65,6 @@ func USD(nano *int64) *float64 {
 	}
 	usd := float64(*nano) / 1e9
 	return &usd
-}
-
-// digest returns a hash of the record that is valid in this process only.
-func (r Record) digest() uint64 {
-	cost := -1.0
-	if r.CostUSD != nil {
-		cost = *r.CostUSD
-	}
-	return maphash.Comparable(seed, struct {
-		uri, source, run, sha256, title, summary, output, model, endpoint, profile, checks, fields string
-		in, out, chunks                                                                            int64
-		cost                                                                                       float64
-	}{
-		r.URI, r.Source, r.Run, r.ContentSHA256, r.Title, r.Summary, string(r.Output), r.Model, r.Endpoint, r.Profile, string(r.Checks), string(r.Fields),
-		r.TokensIn, r.TokensOut, r.Chunks, cost,
-	})
 }
 
 // seed differs in each process, so that no document can be made to collide with another.

@@ -92,6 +92,16 @@ func parseAddress(raw string) (address, error) {
 	return l, nil
 }
 
+// LocalPath returns the absolute path of a source that is a local folder or file; ok is false for
+// any other address.
+func LocalPath(raw string) (path string, ok bool) {
+	if raw == "-" {
+		return "", false
+	}
+	l, err := parseAddress(raw)
+	return l.path, err == nil && l.scheme == "file"
+}
+
 // url returns the address as the identity of a source.
 func (l address) url(f lineFields) string {
 	q := url.Values{}

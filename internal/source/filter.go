@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/gistmill/gistmill/internal/marker"
 )
 
 // filter selects the documents of a listing by name and time.
@@ -69,7 +71,7 @@ func (f *filter) shows(uri string) bool {
 	if f.visible(uri) {
 		return true
 	}
-	if f.left != nil && path.Base(uri) != ledgerFolder {
+	if f.left != nil && !marker.IsPrivate(path.Base(uri)) {
 		f.left.Hidden++
 	}
 	return false
@@ -96,15 +98,12 @@ func (f *filter) visible(uri string) bool {
 		return true
 	}
 	for element := range strings.SplitSeq(fileOf(uri), "/") {
-		if element == ledgerFolder || !f.hidden && strings.HasPrefix(element, ".") {
+		if marker.IsPrivate(element) || !f.hidden && strings.HasPrefix(element, ".") {
 			return false
 		}
 	}
 	return true
 }
-
-// ledgerFolder is where the program keeps its own files.
-const ledgerFolder = ".gistmill"
 
 func (f *filter) matches(uri string, modified time.Time) bool {
 	if f.only != nil && !f.named(fileOf(uri)) && !f.named(uri) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/gistmill/gistmill/internal/marker"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
@@ -71,6 +72,13 @@ func (t *localTree) close() error { return t.root.Close() }
 
 func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) error {
 	if t.single != "" {
+		wrote, err := marker.NewFinder().Wrote(filepath.Join(t.path, t.realName))
+		if err != nil {
+			return err
+		}
+		if wrote || marker.IsPrivate(t.realName) {
+			return fmt.Errorf("%w: gistmill wrote %s itself", ErrNoSource, strconv.Quote(t.single))
+		}
 		it, err := t.item(ctx, t.single)
 		if errors.Is(err, ErrGone) {
 			return nil
@@ -84,7 +92,7 @@ func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) 
 		yield(it)
 		return nil
 	}
-	w := localWalk{tree: t, filter: f, yield: yield, linked: map[fileID]bool{}}
+	w := localWalk{tree: t, filter: f, yield: yield, linked: map[fileID]bool{}, written: marker.NewFinder()}
 	if t.files != nil {
 		for _, name := range t.files {
 			if ctx.Err() != nil {
@@ -93,13 +101,23 @@ func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) 
 			if t.skippedBelow(name) {
 				continue
 			}
-			if more, err := w.entry(ctx, t.root, "", name, false, nil); !more || err != nil {
+			wrote, err := w.written.Wrote(filepath.Join(t.path, filepath.FromSlash(name)))
+			if err != nil {
+				return err
+			}
+			if wrote || marker.IsPrivate(path.Base(name)) {
+				continue
+			}
+			if more, err := w.entry(ctx, t.root, place{real: t.path}, name, false, nil); !more || err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	_, err := w.folder(ctx, t.root, "", nil)
+	lists, err := w.written.Covering(filepath.Dir(t.path))
+	if err == nil {
+		_, err = w.folder(ctx, t.root, place{real: t.path, lists: lists}, nil)
+	}
 	return err
 }
 
@@ -266,12 +284,21 @@ type localWalk struct {
 	// once, and never from inside itself, so that links between folders cannot multiply the
 	// listing. No document is lost: a link can only lead to a folder inside the root, which is
 	// also listed under its own name unless that is hidden.
-	linked map[fileID]bool
+	linked  map[fileID]bool
+	written *marker.Finder // of the files that gistmill wrote
+}
+
+// place is where a listing is.
+type place struct {
+	rel   string         // from the source's root, with slashes
+	real  string         // absolute, links resolved
+	lists []*marker.List // of the folders above it
 }
 
 // folder lists one folder and reports whether to continue. above holds the folders that contain
 // it.
-func (w *localWalk) folder(ctx context.Context, root *os.Root, rel string, above []fs.FileInfo) (bool, error) {
+func (w *localWalk) folder(ctx context.Context, root *os.Root, at place, above []fs.FileInfo) (bool, error) {
+	rel := at.rel
 	dir, err := root.Open(".")
 	if err != nil {
 		return w.unreadable(rel, err)
@@ -305,6 +332,9 @@ func (w *localWalk) folder(ctx context.Context, root *os.Root, rel string, above
 			return false, ctx.Err()
 		}
 	}
+	if at.lists, err = w.written.Enter(at.lists, at.real); err != nil {
+		return false, err
+	}
 	for name, err := range names.sorted() {
 		if err != nil {
 			return false, fmt.Errorf("list folder %s: %w", strconv.Quote(rel), err)
@@ -314,7 +344,7 @@ func (w *localWalk) folder(ctx context.Context, root *os.Root, rel string, above
 		}
 		isDir := strings.HasSuffix(name, "/")
 		name = strings.TrimSuffix(name, "/")
-		more, err := w.entry(ctx, root, rel, name, isDir, above)
+		more, err := w.entry(ctx, root, at, name, isDir, above)
 		if !more || err != nil {
 			return false, err
 		}
@@ -334,8 +364,8 @@ func (w *localWalk) unreadable(rel string, err error) (bool, error) {
 	return w.yield(withProblem(item{name: rel, uri: escapeName(rel)}, "folder cannot be listed: "+cause(err).Error())), nil
 }
 
-func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base string, isDir bool, above []fs.FileInfo) (bool, error) {
-	name := path.Join(folder, base)
+func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder place, base string, isDir bool, above []fs.FileInfo) (bool, error) {
+	name := path.Join(folder.rel, base)
 	uri := escapeName(name)
 	if !w.filter.shows(uri) || w.tree.skipped(name) {
 		return true, nil
@@ -344,7 +374,10 @@ func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base str
 		if w.filter.prunes(uri) {
 			return true, nil
 		}
-		return w.enter(ctx, parent, base, name, above)
+		return w.enter(ctx, parent, base, folder.below(base), above)
+	}
+	if len(folder.lists) > 0 && marker.Wrote(folder.lists, filepath.Join(folder.real, base)) {
+		return true, nil
 	}
 	info, err := parent.Lstat(base)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -370,10 +403,13 @@ func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base str
 		if target.IsDir() {
 			return w.enterLink(ctx, name, target, above)
 		}
+		if wrote, err := w.written.Wrote(filepath.Join(w.tree.path, filepath.FromSlash(name))); wrote || err != nil {
+			return err == nil, err
+		}
 		it, info = fileItem(name, uri, target), target
 	}
 	if info.IsDir() { // it replaced a file since the folder was read
-		return w.enter(ctx, parent, base, name, above)
+		return w.enter(ctx, parent, base, folder.below(base), above)
 	}
 	if !info.Mode().IsRegular() {
 		it = withProblem(it, kindProblem(info.Mode()))
@@ -381,7 +417,13 @@ func (w *localWalk) entry(ctx context.Context, parent *os.Root, folder, base str
 	return w.yield(it), nil
 }
 
-func (w *localWalk) enter(ctx context.Context, parent *os.Root, base, name string, above []fs.FileInfo) (bool, error) {
+// below returns the place of a folder in this one.
+func (p place) below(base string) place {
+	return place{rel: path.Join(p.rel, base), real: filepath.Join(p.real, base), lists: p.lists}
+}
+
+func (w *localWalk) enter(ctx context.Context, parent *os.Root, base string, at place, above []fs.FileInfo) (bool, error) {
+	name := at.rel
 	if len(above) > maxFolderDepth {
 		return w.yield(withProblem(item{name: name, uri: escapeName(name)},
 			fmt.Sprintf("folders are nested deeper than %d levels", maxFolderDepth))), nil
@@ -391,7 +433,7 @@ func (w *localWalk) enter(ctx context.Context, parent *os.Root, base, name strin
 		return w.unreadable(name, err)
 	}
 	defer func() { _ = sub.Close() }()
-	return w.folder(ctx, sub, name, above)
+	return w.folder(ctx, sub, at, above)
 }
 
 // enterLink lists the folder that a link leads to.
@@ -406,5 +448,13 @@ func (w *localWalk) enterLink(ctx context.Context, name string, target fs.FileIn
 		return true, nil
 	}
 	w.linked[id] = true
-	return w.enter(ctx, w.tree.root, filepath.FromSlash(name), name, above)
+	real, err := filepath.EvalSymlinks(filepath.Join(w.tree.path, filepath.FromSlash(name)))
+	if err != nil {
+		return w.unreadable(name, err)
+	}
+	lists, err := w.written.Covering(filepath.Dir(real))
+	if err != nil {
+		return false, err
+	}
+	return w.enter(ctx, w.tree.root, filepath.FromSlash(name), place{rel: name, real: real, lists: lists}, above)
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -90,6 +91,7 @@ type SourceProfile struct {
 	Source    string // URL
 	Profile   string // hash
 	Model     string
+	Run       string // name of the newest run, finished or not
 }
 
 // SourceProfiles lists every source with each profile that a run of it had. Sources come in the
@@ -97,19 +99,44 @@ type SourceProfile struct {
 // profiles without a finished run come last.
 func (r Reports) SourceProfiles(ctx context.Context) ([]SourceProfile, error) {
 	runs, err := sqldb.Collect(ctx, r.read, func(rows *sql.Rows) (p SourceProfile, err error) {
-		return p, rows.Scan(&p.SourceID, &p.ProfileID, &p.Source, &p.Profile, &p.Model)
-	}, `SELECT r.source_id, r.profile_id, s.url, p.hash, p.model FROM runs r JOIN sources s ON s.id = r.source_id
+		return p, rows.Scan(&p.SourceID, &p.ProfileID, &p.Source, &p.Profile, &p.Model, &p.Run)
+	}, `SELECT r.source_id, r.profile_id, s.url, p.hash, p.model, r.name FROM runs r JOIN sources s ON s.id = r.source_id
 		JOIN profiles p ON p.id = r.profile_id ORDER BY r.source_id, CASE WHEN r.state = 'finished' THEN 0 ELSE 1 END, r.num DESC`)
 	if err != nil {
 		return nil, fmt.Errorf("list sources and profiles: %w", err)
 	}
-	seen := map[SourceProfile]bool{}
+	type pair struct {
+		source  ledger.SourceID
+		profile ledger.ProfileID
+	}
+	seen := map[pair]bool{}
 	all := runs[:0]
 	for _, p := range runs {
-		if !seen[p] {
-			seen[p] = true
+		if id := (pair{p.SourceID, p.ProfileID}); !seen[id] {
+			seen[id] = true
 			all = append(all, p)
 		}
 	}
 	return all, nil
+}
+
+// HasDocument reports whether a source has, or had, a document, and whether it is gone.
+func (r Reports) HasDocument(ctx context.Context, source, uri string) (known, gone bool, err error) {
+	err = r.read.QueryRow(ctx, `SELECT d.gone_at IS NOT NULL FROM documents d JOIN sources s ON s.id = d.source_id WHERE s.url = $1 AND d.uri = $2`, source, uri).Scan(&gone)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("look up a document: %w", err)
+	}
+	return true, gone, nil
+}
+
+// HasRun reports whether the ledger has a run of this name.
+func (r Reports) HasRun(ctx context.Context, name string) (bool, error) {
+	var n int
+	if err := r.read.QueryRow(ctx, `SELECT COUNT(*) FROM runs WHERE name = $1`, name).Scan(&n); err != nil {
+		return false, fmt.Errorf("look up a run: %w", err)
+	}
+	return n > 0, nil
 }

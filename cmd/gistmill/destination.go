@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gistmill/gistmill/internal/export"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/source"
+)
+
+// Values of the setting `out` that are not a folder.
+const (
+	outStdout = "-"
+	outNone   = "none"
+)
+
+// checkOut rejects an output folder that is, or holds, one of the sources. It touches nothing.
+func (a *app) checkOut(sources []string) error {
+	if a.config.Out == outStdout || a.config.Out == outNone {
+		return nil
+	}
+	for _, raw := range sources {
+		path, ok := source.LocalPath(raw)
+		if ok && holds(a.config.Out, path) {
+			return &usageError{fmt.Errorf("--out %s holds the source %s, and summaries would be written among its documents: choose a folder of its own, such as %s",
+				a.config.Out, raw, filepath.Join(a.config.Out, "summaries"))}
+		}
+	}
+	return nil
+}
+
+// holds reports whether a folder is, or holds, what is at path. It compares the files themselves,
+// so links and other spellings do not matter.
+func holds(folder, path string) bool {
+	info, err := os.Stat(folder)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	path, err = filepath.EvalSymlinks(path)
+	if err != nil {
+		return false // opening the source says why
+	}
+	for {
+		at, err := os.Stat(path)
+		if err == nil && os.SameFile(info, at) {
+			return true
+		}
+		above := filepath.Dir(path)
+		if above == path {
+			return false
+		}
+		path = above
+	}
+}
+
+// output is where the summaries of a run go.
+type output struct {
+	*app
+	folder *export.Output // nil for standard output, or none
+	early  *export.EarlyWriter
+}
+
+// openOutput opens the output of a run. A folder is created and tried before anything is planned.
+func (a *app) openOutput() (*output, error) {
+	o := &output{app: a}
+	if a.config.Out == outStdout || a.config.Out == outNone {
+		return o, nil
+	}
+	var err error
+	if o.folder, err = export.OpenOutput(a.stop, a.config.Out); err == nil {
+		if err = o.folder.CheckLines(); err != nil {
+			err = errors.Join(err, o.folder.Close())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--out %s: %w; choose another folder with --out, or none with --out none", a.config.Out, err)
+	}
+	return o, nil
+}
+
+func (o *output) close() {
+	if o.folder == nil {
+		return
+	}
+	if err := o.folder.Close(); err != nil {
+		o.log.Warn("cannot close the output folder", "error", err)
+	}
+}
+
+// begin records whose summaries the folder is to hold, and returns what writes pages meanwhile; nil
+// without a folder.
+func (o *output) begin(ctx context.Context, runs []ledger.Run) (*export.EarlyWriter, error) {
+	if o.folder == nil {
+		return nil, nil //nolint:nilnil // documented
+	}
+	pairs, err := o.pairsOf(ctx, runs)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.folder.Hold(ctx, pairs); err != nil {
+		return nil, fmt.Errorf("--out %s: %w", o.config.Out, err)
+	}
+	o.early = export.NewEarlyWriter(o.folder)
+	return o.early, nil
+}
+
+// pairsOf returns the sources of runs with their profiles, each once.
+func (o *output) pairsOf(ctx context.Context, runs []ledger.Run) ([]export.Pair, error) {
+	known, err := report.New(o.ledger).SourceProfiles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var pairs []export.Pair
+	for _, r := range runs {
+		for _, p := range known {
+			if pair := (export.Pair{Source: p.Source, Profile: p.Profile, Run: r.Name}); p.SourceID == r.SourceID && p.ProfileID == r.ProfileID {
+				pairs = slices.DeleteFunc(pairs, func(q export.Pair) bool { return q.Source == pair.Source && q.Profile == pair.Profile })
+				pairs = append(pairs, pair)
+			}
+		}
+	}
+	return pairs, nil
+}
+
+// write writes the summaries of the runs' sources and says in a few words what is where.
+func (o *output) write(ctx context.Context, runs []ledger.Run) (string, error) {
+	pairs, err := o.pairsOf(ctx, runs)
+	if err != nil {
+		return "", err
+	}
+	switch o.config.Out {
+	case outNone:
+		return "the summaries are in the ledger", nil
+	case outStdout:
+		each, err := o.newest(ctx, pairs)
+		if err != nil {
+			return "", err
+		}
+		n, err := export.JSONL(o.stdout, each)
+		return summaries(int64(n)) + " on standard output", err
+	}
+	w, err := o.folder.Write(ctx, o.content(ctx, export.Content{Sources: pairs, Lines: true}))
+	if err != nil {
+		return "", err
+	}
+	o.sayWritten(w, o.config.Out)
+	return summaries(int64(w.Summaries+w.Kept)) + " in " + o.config.Out, nil
+}
+
+// content adds what [export.Output.Write] asks the ledger.
+func (a *app) content(ctx context.Context, c export.Content) export.Content {
+	reports := report.New(a.ledger)
+	c.HasRun, c.Document = reports.HasRun, reports.HasDocument
+	if c.Stream == nil {
+		c.Stream = func(pairs []export.Pair) (export.Stream, error) { return a.newest(ctx, pairs) }
+	}
+	return c
+}
+
+// sayWritten says what is unusual about a folder that was written.
+func (a *app) sayWritten(w export.Written, folder string) {
+	if w.Emptied {
+		a.say("warning: there are no summaries to write any more, so what %s holds stays as it is", folder)
+	}
+	if n := len(w.Edited); n > 0 {
+		them := "them"
+		if n == 1 {
+			them = "it"
+		}
+		a.say("kept %s in %s: %s; to have %s written again, delete %s", count(int64(n), "edited page"), folder, shorten(w.Edited), them, them)
+	}
+	if w.Removed > 0 {
+		a.say("%s removed from %s: the documents are gone, or the pages have other names now", count(int64(w.Removed), "page"), folder)
+	}
+}
+
+// shorten lists the first of several names.
+func shorten(names []string) string {
+	const most = 3
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// newest returns the summaries of sources: of each document that of the last of the source's pairs
+// that has one. It leaves out pairs that the ledger does not know.
+func (a *app) newest(ctx context.Context, pairs []export.Pair) (export.Stream, error) {
+	reports := report.New(a.ledger)
+	known, err := reports.SourceProfiles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rank := map[ledger.SourceID]map[string]int{} // by the profile's hash; the highest is the newest
+	for i, pair := range pairs {
+		for _, p := range known {
+			if p.Source == pair.Source && p.Profile == pair.Profile {
+				if rank[p.SourceID] == nil {
+					rank[p.SourceID] = map[string]int{}
+				}
+				rank[p.SourceID][p.Profile] = i + 1
+			}
+		}
+	}
+	var sources []ledger.SourceID
+	for id := range rank {
+		sources = append(sources, id)
+	}
+	slices.Sort(sources)
+	return func(yield func(ledger.Exported) error) error {
+		for _, id := range sources {
+			var best ledger.Exported // of the document that is being read
+			had := 0
+			err := reports.Summaries(ctx, report.SummaryFilter{SourceID: id}, func(e ledger.Exported) error {
+				at := rank[id][e.Profile]
+				if at == 0 {
+					return nil
+				}
+				if had > 0 && best.URI != e.URI {
+					if err := yield(best); err != nil {
+						return err
+					}
+					had = 0
+				}
+				if at > had {
+					best, had = e, at
+				}
+				return nil
+			})
+			if err == nil && had > 0 {
+				err = yield(best)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
