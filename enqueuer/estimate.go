@@ -41,6 +41,12 @@ type Estimate struct {
 	Seconds       *float64 `json:"seconds_at_limits"` // null: no limit is set
 }
 
+// Free is the estimate of documents that cost nothing.
+func Free(documents int64) Estimate {
+	var zero float64
+	return Estimate{Documents: documents, CostUSD: &zero, CostUSDMost: &zero}
+}
+
 // Add adds the estimate of another plan with the same profile.
 func (e *Estimate) Add(o Estimate) {
 	e.Documents += o.Documents
@@ -129,9 +135,7 @@ func needOf(ctx context.Context, src *source.Source, extractor *extract.Extracto
 func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate {
 	total := Estimate{Documents: documents, Sampled: int64(len(needs))}
 	if len(needs) == 0 {
-		zero := 0.0
-		total.CostUSD, total.CostUSDMost = &zero, &zero
-		return total
+		return Free(documents)
 	}
 	var calls, in, out, outMost, squares float64
 	n := float64(len(needs))

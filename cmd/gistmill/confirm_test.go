@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -25,6 +27,7 @@ type person struct {
 	dir     string
 	fake    *fakellm.Server
 	environ []string
+	called  atomic.Value // a context.CancelFunc, called at each call
 }
 
 func newPerson(t *testing.T) *person {
@@ -33,9 +36,13 @@ func newPerson(t *testing.T) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(fake)
-	t.Cleanup(server.Close)
 	p := &person{T: t, dir: t.TempDir(), fake: fake}
+	p.called.Store(context.CancelFunc(func() {}))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.called.Load().(context.CancelFunc)()
+		fake.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
 	p.environ = []string{
 		"GISTMILL_STORE=sqlite:" + filepath.Join(p.dir, "ledger.db"), "GISTMILL_OUT=" + filepath.Join(p.dir, "out"),
 		"GISTMILL_BASE_URL=" + server.URL + "/v1", "GISTMILL_MODEL=gpt-4o-mini",
@@ -341,5 +348,62 @@ func TestBudgetOfARunningRun(t *testing.T) {
 	p.types("y", "resume", name, "--budget-usd", "5").want(t, exitOK, 0)
 	if run := p.run(); run.BudgetNano == nil || *run.BudgetNano != 5e9 || run.State != ledger.Running {
 		t.Errorf("the run is %s with a budget of %v", run.State, run.BudgetNano)
+	}
+}
+
+// Dead letters that are retried without a queue are asked about by the next run, and begun by no
+// other command.
+func TestRetryWithoutAQueueIsAskedFor(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	p.write("docs/a.txt")
+	fails := func(rate float64) {
+		if err := p.fake.Set(func(c *fakellm.Config) { c.Rate500 = rate }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fails(1)
+	p.does("run", p.path("docs"), "--yes").want(t, exitDead, 1)
+	fails(0)
+	p.does("dead", "retry").want(t, exitOK, 0, `1 document to retry, with the next`)
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	p.does("enqueue", p.path("other"), "--redis", redis).want(t, exitFailed, 0) // it reconciles
+	p.does("run", p.path("docs")).want(t, exitUsage, 0, `1 document to gpt-4o-mini`)
+	p.types("n", "run", p.path("docs")).want(t, exitFailed, 0, notStarted)
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	p.types("y", "run", p.path("docs")).want(t, exitOK, 1)
+}
+
+// A run that is interrupted keeps what was confirmed. Its next command asks again, and a "no"
+// stops it.
+func TestInterruptedRunIsAskedFor(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	docs := p.path("docs")
+	for i := range 60 {
+		p.write(fmt.Sprintf("docs/%02d.txt", i))
+	}
+	if err := p.fake.Set(func(c *fakellm.Config) { c.RateHang = 1 }); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p.called.Store(cancel)
+	if r := p.runs(ctx, strings.NewReader(""), false, "run", docs, "--yes"); r.code != exitInterrupted {
+		t.Errorf("exit code %d", r.code)
+	}
+	if err := p.fake.Set(func(c *fakellm.Config) { c.RateHang = 0 }); err != nil {
+		t.Fatal(err)
+	}
+	if run := p.run(); run.State != ledger.Running {
+		t.Errorf("an interrupted run is %s", run.State)
+	}
+	p.does("run", docs).want(t, exitUsage, 0, `60 documents to gpt`)
+	p.types("n", "run", docs).want(t, exitFailed, 0, notStarted)
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	if run := p.run(); run.State != ledger.Stopped || run.Reason != ledger.Paused {
+		t.Errorf("after a no the run is %s (%s)", run.State, run.Reason)
 	}
 }

@@ -610,7 +610,8 @@ func (d selectedDead) runsOf(ctx context.Context, documents map[ledger.RunID]int
 // is a queue.
 func (a *app) retryDead(ctx context.Context, f ledger.DeadFilter) (total int64, runs []retriedRun, err error) {
 	size := ledger.PartitionSize{Documents: a.config.PartitionDocuments, Bytes: a.config.PartitionBytes}
-	redriven, err := a.ledger.Redrive(ctx, f, size)
+	// Enqueueing is the confirmation. Otherwise the next run asks.
+	redriven, err := a.ledger.Redrive(ctx, f, size, a.queue != nil)
 	runs = []retriedRun{}
 	// After an error too: pending documents belong in the queue.
 	for _, num := range slices.Sorted(maps.Keys(redriven)) {

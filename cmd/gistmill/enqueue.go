@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/enqueuer"
+	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/summarize"
 )
 
 func (c *cli) enqueueCommand() *cobra.Command {
@@ -20,7 +21,8 @@ func (c *cli) enqueueCommand() *cobra.Command {
 		Short: "Plan sources and enqueue new and changed documents",
 		Long: `Enqueue lists each source, compares it with the ledger, and puts a task for each partition of new
 and changed documents into the queue, where workers take them. It continues an unfinished run of the
-same source and profile.
+same source and profile. It is the confirmation of what it enqueues: it prints model, endpoint and
+estimate, and does not ask.
 
   gistmill enqueue s3://bucket/reports
   gistmill enqueue ./docs --dry-run`,
@@ -44,6 +46,17 @@ same source and profile.
 	return command
 }
 
+// checkModelNamed refuses to plan for the built-in engine only because no model, key or base URL is
+// set: often the workers alone have them.
+func (a *app) checkModelNamed() error {
+	named := slices.ContainsFunc(a.config.Explain(), func(e config.Entry) bool { return e.Setting == "model" && e.Origin != "default" })
+	if named || a.config.Model != summarize.Extractive {
+		return nil
+	}
+	return &usageError{errors.New("no model, API key or base URL is set here, so this would plan for the built-in engine: " +
+		"add --model and the model that the workers call, or --model extractive for the built-in engine")}
+}
+
 // enqueue plans the sources and enqueues their runs.
 func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, o planOptions, output outputFlag) error {
 	if slices.Contains(args, "-") {
@@ -59,6 +72,9 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 	if err := a.open(ctx, needsQueue); err != nil {
 		return err
 	}
+	if err := a.checkModelNamed(); err != nil {
+		return err
+	}
 	if _, err := a.recovery.Reconcile(ctx); err != nil {
 		return err
 	}
@@ -69,17 +85,23 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 	if err != nil {
 		return err
 	}
+	// The command is the confirmation. It says what it confirms.
 	if _, err := a.estimatePlans(ctx, all); err != nil {
 		return a.refuse(all, err)
+	}
+	for _, p := range all {
+		if p.profile.Model == summarize.Extractive || p.Remaining == 0 {
+			a.say("%s%s", sourceOf(p, all), a.describeEstimate(p.estimate, p.profile.Model))
+		}
 	}
 	if err := a.publish(all); err != nil {
 		return err
 	}
-	rows := make([]*enqueuer.Plan, len(all))
+	rows := make([]planRow, len(all))
 	for i, p := range all {
-		rows[i] = p.Plan
+		rows[i] = a.planRow(p)
 	}
-	return output.write(a.stdout, planRows(rows), func() error {
+	return output.write(a.stdout, rows, func() error {
 		for _, p := range all {
 			fmt.Fprintln(a.stdout, describePlan(p.Plan))
 		}

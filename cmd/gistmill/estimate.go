@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,28 +44,25 @@ func (a *app) estimatePlans(ctx context.Context, all plans) (*enqueuer.Estimate,
 	var sum *enqueuer.Estimate
 	n := 0
 	for _, p := range all {
+		p.estimate = enqueuer.Free(p.Remaining)
 		if p.profile.Model == summarize.Extractive || p.Remaining == 0 {
 			continue
 		}
-		e := enqueuer.Estimate{Documents: p.Remaining}
-		if p.source != nil {
+		if p.source == nil {
+			p.estimate = enqueuer.Estimate{Documents: p.Remaining}
+		} else {
 			var err error
-			if e, err = a.estimate(ctx, p.source, p.profile, p.Remaining, p.Sample[:min(len(p.Sample), estimateSample)]); err != nil {
+			if p.estimate, err = a.estimate(ctx, p.source, p.profile, p.Remaining, p.Sample[:min(len(p.Sample), estimateSample)]); err != nil {
 				return nil, err
 			}
 		}
-		p.estimate = &e
 		if n++; n == 1 {
-			first := e
+			first := p.estimate
 			sum = &first
 		} else {
-			sum.Add(e)
+			sum.Add(p.estimate)
 		}
-		where := ""
-		if len(all) > 1 {
-			where = p.Run.Source + ": "
-		}
-		a.say("%s%s", where, describeEstimate(e, p.profile.Model+a.at()))
+		a.say("%s%s", sourceOf(p, all), a.describeEstimate(p.estimate, p.profile.Model))
 	}
 	if n > 1 {
 		a.say("all sources: %s", describeCost(*sum, count(sum.Documents, "document")))
@@ -71,15 +70,27 @@ func (a *app) estimatePlans(ctx context.Context, all plans) (*enqueuer.Estimate,
 	return sum, nil
 }
 
-// at names the endpoint for messages: " at HOST", or "" if only the workers know it.
-func (a *app) at() string {
+// sourceOf begins a line about one of several plans.
+func sourceOf(p *prepared, all plans) string {
+	if len(all) == 1 {
+		return ""
+	}
+	return p.source.URL() + ": "
+}
+
+// endpoint returns the endpoint of the settings for people; "" if only the workers know it.
+func (a *app) endpoint() string {
 	switch {
 	case a.config.BaseURL != "":
-		return " at " + config.RedactURL(a.config.BaseURL)
+		return config.RedactURL(a.config.BaseURL)
 	case a.config.APIKey != "":
-		return " at api.openai.com"
+		return "api.openai.com"
 	}
 	return ""
+}
+
+func (a *app) endpointText() string {
+	return cmp.Or(a.endpoint(), "the workers' endpoint")
 }
 
 // errNotStarted ends a command whose plan was not confirmed.
@@ -139,9 +150,13 @@ func (c *cli) commandWith(flag string) string {
 	return strings.Join(append(words, flag), " ")
 }
 
-// describeEstimate returns an estimate in one line. model may name the endpoint too.
-func describeEstimate(e enqueuer.Estimate, model string) string {
-	s := describeCost(e, count(e.Documents, "document")+" to "+model)
+// describeEstimate returns the estimate of documents for a model in one line.
+func (a *app) describeEstimate(e enqueuer.Estimate, model string) string {
+	what := count(e.Documents, "document") + " to " + model
+	if model == summarize.Extractive {
+		return what + ": built in, no network, no cost"
+	}
+	s := describeCost(e, what+" at "+a.endpointText())
 	if e.Unreadable > 0 {
 		s += fmt.Sprintf("; %s of the sample cannot be read", count(e.Unreadable, "document"))
 	}
@@ -150,6 +165,9 @@ func describeEstimate(e enqueuer.Estimate, model string) string {
 
 // describeCost returns the tokens, cost and time of an estimate of something.
 func describeCost(e enqueuer.Estimate, what string) string {
+	if e.Sampled == 0 && e.Documents > 0 && e.CostUSD == nil {
+		return what + ": cost unknown, because the documents cannot be read from here"
+	}
 	s := fmt.Sprintf("%s: about %s, %s tokens in, %s out", what, count(e.Calls, "call"), number(e.TokensIn), number(e.TokensOut))
 	if e.Sampled < e.Documents {
 		s += fmt.Sprintf(" (95 %% range %s to %s in, from a sample of %s)", number(e.TokensInLow), number(e.TokensInHigh), number(e.Sampled))
@@ -165,65 +183,66 @@ func describeCost(e enqueuer.Estimate, what string) string {
 	return s
 }
 
-// dryRunRow is a source's estimate as JSON. Its fields are an interface for users.
-type dryRunRow struct {
-	planRow
-	Model    string            `json:"model"`
-	Estimate enqueuer.Estimate `json:"estimate"`
-}
-
-// dryRun prints what enqueue would do, and does nothing of it.
+// dryRun prints what run and enqueue would do, and does nothing of it.
 func (a *app) dryRun(ctx context.Context, args []string, flags *sourceFlags, force bool, output outputFlag) error {
-	sources, err := flags.check(ctx, a, args)
+	if slices.Contains(args, "-") {
+		return &usageError{errors.New("--dry-run cannot take standard input, because it can be read only once: write it to a file")}
+	}
+	given, err := flags.check(ctx, a, args)
 	if err != nil {
 		return err
 	}
 	if err := flags.checkMatches(ctx, a); err != nil {
 		return err
 	}
-	rows := []dryRunRow{}
-	for _, given := range sources {
-		row, err := a.dryRunOne(ctx, given, flags, force)
+	rows := []planRow{}
+	var sum enqueuer.Estimate
+	for i, one := range given {
+		p, err := a.preview(ctx, one, flags, force)
 		if err != nil {
 			return err
 		}
+		row := a.planRow(p)
 		rows = append(rows, row)
+		if sum.Add(row.Estimate); i == 0 {
+			sum = row.Estimate
+		}
 	}
 	return output.write(a.stdout, rows, func() error {
 		for _, r := range rows {
 			fmt.Fprintf(a.stdout, "%s: %s listed, %s to do, %s unchanged, %s dead\n  %s\n", text.TerminalLine(r.Source), count(r.Listed, "document"), number(r.Pending),
-				number(r.Skipped), number(r.Dead), describeEstimate(r.Estimate, r.Model))
+				number(r.Skipped), number(r.Dead), a.describeEstimate(r.Estimate, r.Model))
+		}
+		if len(rows) > 1 {
+			fmt.Fprintf(a.stdout, "all sources\n  %s\n", a.describeEstimate(sum, rows[0].Model))
 		}
 		return nil
 	})
 }
 
-func (a *app) dryRunOne(ctx context.Context, given source.Given, flags *sourceFlags, force bool) (dryRunRow, error) {
+// preview returns the plan of a source, and writes nothing.
+func (a *app) preview(ctx context.Context, given source.Given, flags *sourceFlags, force bool) (*prepared, error) {
 	src, err := flags.open(ctx, a, given, "")
 	if err != nil {
-		return dryRunRow{}, err
+		return nil, err
 	}
 	defer src.Close()
 	profile, err := a.profileFor(ctx, src.URL())
 	if err != nil {
-		return dryRunRow{}, err
+		return nil, err
 	}
 	previewer, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Log: a.log})
 	if err != nil {
-		return dryRunRow{}, err
+		return nil, err
 	}
 	plan, err := previewer.Preview(ctx, enqueuer.Request{Source: src, Profile: profile.Hash(), Force: force})
 	if err != nil {
-		return dryRunRow{}, err
+		return nil, err
 	}
 	if plan.Count.Listed == 0 {
 		a.say("warning: %s", flags.describeLeftOut(given, src.LeftOut()))
 	}
-	e, err := a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
-	if err != nil {
-		return dryRunRow{}, err
-	}
-	row := dryRunRow{planRow: planRows([]*enqueuer.Plan{&plan})[0], Model: profile.Model, Estimate: e}
-	row.Source = src.URL()
-	return row, nil
+	p := &prepared{Plan: &plan, source: src, profile: profile}
+	p.estimate, err = a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
+	return p, err
 }

@@ -29,10 +29,9 @@ func addPlanFlags(command *cobra.Command, force, wait *bool) {
 // prepared is a plan that waits for confirmation, with what its estimate needs.
 type prepared struct {
 	*enqueuer.Plan
-	source  *source.Source // nil: it cannot be read from here
-	profile summarize.Profile
-	// Estimate of what remains. It is set if the run calls a model and documents remain.
-	estimate *enqueuer.Estimate
+	source   *source.Source // nil: it cannot be read from here
+	profile  summarize.Profile
+	estimate enqueuer.Estimate // of what remains; free without a model or documents
 
 	ctx    context.Context // with the trace of the plan
 	traced func(err error)
@@ -148,29 +147,33 @@ func (a *app) refuse(all plans, reason error) error {
 
 // planRow is a plan as JSON. Its fields are an interface for users.
 type planRow struct {
-	Run       string       `json:"run"`
-	Source    string       `json:"source"`
-	State     ledger.State `json:"state"`
-	Continued bool         `json:"continued"`
-	Listed    int64        `json:"listed"`
-	Pending   int64        `json:"new"`
-	Skipped   int64        `json:"skipped"`
-	Dead      int64        `json:"dead"`
-	Remaining int64        `json:"remaining"`
-	Repeated  int64        `json:"repeated"`
-	Gone      int64        `json:"gone"`
-	Tasks     int          `json:"tasks"`
+	Run       string            `json:"run"`
+	Source    string            `json:"source"`
+	State     ledger.State      `json:"state"`
+	Continued bool              `json:"continued"`
+	Listed    int64             `json:"listed"`
+	Pending   int64             `json:"new"`
+	Skipped   int64             `json:"skipped"`
+	Dead      int64             `json:"dead"`
+	Remaining int64             `json:"remaining"`
+	Repeated  int64             `json:"repeated"`
+	Gone      int64             `json:"gone"`
+	Tasks     int               `json:"tasks"`
+	Model     string            `json:"model"`
+	Endpoint  *string           `json:"endpoint"` // null: built in, or known to the workers only
+	Estimate  enqueuer.Estimate `json:"estimate"` // of what remains
 }
 
-func planRows(all []*enqueuer.Plan) []planRow {
-	rows := make([]planRow, len(all))
-	for i, p := range all {
-		rows[i] = planRow{
-			Run: p.Run.Name, Source: p.Run.Source, State: p.Run.State, Continued: p.Continued, Listed: p.Count.Listed, Pending: p.Count.Pending,
-			Skipped: p.Count.Skipped, Dead: p.Count.Dead, Remaining: p.Remaining, Repeated: p.Count.Repeated, Gone: p.Gone, Tasks: p.Enqueued,
-		}
+func (a *app) planRow(p *prepared) planRow {
+	row := planRow{
+		Run: p.Run.Name, Source: p.source.URL(), State: p.Run.State, Continued: p.Continued, Listed: p.Count.Listed, Pending: p.Count.Pending,
+		Skipped: p.Count.Skipped, Dead: p.Count.Dead, Remaining: p.Remaining, Repeated: p.Count.Repeated, Gone: p.Gone, Tasks: p.Enqueued,
+		Model: p.profile.Model, Estimate: p.estimate,
 	}
-	return rows
+	if endpoint := a.endpoint(); endpoint != "" && p.profile.Model != summarize.Extractive {
+		row.Endpoint = &endpoint
+	}
+	return row
 }
 
 // describePlan returns a plan in one line.

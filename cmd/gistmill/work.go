@@ -153,6 +153,10 @@ func (a *app) enqueueMissing(ctx context.Context, runs []ledger.Run) {
 			if _, err := a.recovery.EnqueueMissing(ctx, r, true); err != nil && ctx.Err() == nil {
 				a.log.Warn("cannot enqueue missing partitions, retrying", "run", r.Name, "error", err)
 			}
+			// Partitions that a killed planner left are not waited for.
+			if _, err := a.ledger.FinishRun(ctx, r.ID); err != nil && ctx.Err() == nil {
+				a.log.Warn("cannot settle the run, retrying", "run", r.Name, "error", err)
+			}
 		}
 	}
 }

@@ -817,7 +817,7 @@ func testRedriveKeepsAttempts(t *testing.T, db database) {
 	if n := len(f.dead(ledger.DeadFilter{Class: "input"})); n != 0 {
 		t.Errorf("%d dead of another class", n)
 	}
-	redriven, err := f.Redrive(ctx, ledger.DeadFilter{Class: "exhausted", Match: func(d ledger.DeadLetter) bool { return d.URI == "doc000.txt" }}, size)
+	redriven, err := f.Redrive(ctx, ledger.DeadFilter{Class: "exhausted", Match: func(d ledger.DeadLetter) bool { return d.URI == "doc000.txt" }}, size, true)
 	f.ok(err)
 	if diff := cmp.Diff(map[ledger.RunID]int64{run.ID: 1}, redriven); diff != "" {
 		t.Error(diff)

@@ -139,10 +139,15 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 // Redrive makes dead letters pending again in their newest run, in new partitions, and continues
 // the run if it is finished. It does the same with dropped ones, if the filter selects those. It
 // keeps attempts and history; tries that count against the limit start at zero. It returns the
-// number of redriven documents of each run. A stopped run keeps them until it is resumed.
-func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize) (map[RunID]int64, error) {
+// number of redriven documents of each run. A stopped run keeps them until it is resumed. Unless
+// published, the partitions stay invisible to workers until [Ledger.Publish].
+func (l *Ledger) Redrive(ctx context.Context, f DeadFilter, size PartitionSize, published bool) (map[RunID]int64, error) {
+	partitions := partitionPlanned
+	if published {
+		partitions = partitionReady
+	}
 	redriven, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
-		return l.redriveRun(ctx, tx, run, f.state(), letters, size)
+		return l.redriveRun(ctx, tx, run, f.state(), letters, size, partitions)
 	})
 	if err != nil {
 		return redriven, fmt.Errorf("redrive dead letters: %w", err)
@@ -176,7 +181,7 @@ func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx sq
 	return changed, err
 }
 
-func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, state DocumentState, letters []DeadLetter, size PartitionSize) (int64, error) {
+func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, state DocumentState, letters []DeadLetter, size PartitionSize, partitions partitionState) (int64, error) {
 	in, args := inDocuments(2, letters)
 	args = append([]any{run}, args...)
 	selected := ofState(state) + ` AND res.document_id IN (` + in + `)`
@@ -186,7 +191,7 @@ func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, sta
 		return 0, err
 	}
 	if !over {
-		if err := l.reopen(ctx, tx, run, state, in, args, size); err != nil {
+		if err := l.reopen(ctx, tx, run, state, in, args, size, partitions); err != nil {
 			return 0, err
 		}
 	}
@@ -209,9 +214,9 @@ func addEvents(ctx context.Context, tx sqldb.Handle, event, selected string, arg
 	return err
 }
 
-// reopen puts dead or dropped documents of a run into new partitions, and continues the run if it
-// is finished.
-func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state DocumentState, in string, args []any, size PartitionSize) error {
+// reopen puts dead or dropped documents of a run into new partitions of the given state, and
+// continues the run if it is finished.
+func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state DocumentState, in string, args []any, size PartitionSize, made partitionState) error {
 	where := `state = 'dead'`
 	if state == DocumentDropped { // documents with a summary are skipped, too
 		where = `state = 'skipped' AND EXISTS (SELECT 1 FROM results res WHERE res.document_id = run_documents.document_id AND ` + ofState(state) + `)`
@@ -226,7 +231,7 @@ func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state D
 	if err != nil || len(work) == 0 {
 		return err
 	}
-	partitions, err := l.addPartitions(ctx, tx, run, partitionReady, size, work)
+	partitions, err := l.addPartitions(ctx, tx, run, made, size, work)
 	if err != nil {
 		return err
 	}

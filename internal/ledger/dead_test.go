@@ -55,7 +55,7 @@ func testDroppedAreRedriven(t *testing.T, db database) {
 			t.Errorf("dropped: %s", got)
 		}
 	}
-	redriven := must(f.Redrive(ctx, ledger.DeadFilter{Dropped: true, Limit: 1}, size))(t)
+	redriven := must(f.Redrive(ctx, ledger.DeadFilter{Dropped: true, Limit: 1}, size, true))(t)
 	if diff := cmp.Diff(map[ledger.RunID]int64{run.ID: 1}, redriven); diff != "" {
 		t.Error(diff)
 	}
@@ -69,7 +69,7 @@ func testDroppedAreRedriven(t *testing.T, db database) {
 	if got := f.dead(dropped); uris(got) != "doc002.txt" || got[0].RunID != next.ID || got[0].Class != "refused" {
 		t.Errorf("dropped in an earlier run: %+v", got)
 	}
-	redriven = must(f.Redrive(ctx, dropped, size))(t)
+	redriven = must(f.Redrive(ctx, dropped, size, true))(t)
 	if diff := cmp.Diff(map[ledger.RunID]int64{next.ID: 1}, redriven); diff != "" {
 		t.Error(diff)
 	}

@@ -198,7 +198,7 @@ func testDeadLettersInPages(t *testing.T, db database) {
 			t.Errorf("%s was listed %d times", uri, n)
 		}
 	}
-	redriven := must(f.Redrive(t.Context(), ledger.DeadFilter{}, size))(t)
+	redriven := must(f.Redrive(t.Context(), ledger.DeadFilter{}, size, true))(t)
 	if diff := cmp.Diff(map[ledger.RunID]int64{run.ID: 1100}, redriven); diff != "" {
 		t.Error(diff)
 	}
@@ -218,7 +218,7 @@ func testRedriveWhilePlanning(t *testing.T, db database) {
 	f.ok(f.LockPlan(ctx, f.source, f.profile, "planner"))
 	second, _, err := f.OpenRun(ctx, f.source, f.profile, false)
 	f.ok(err)
-	if diff := cmp.Diff(map[ledger.RunID]int64{first.ID: 2}, must(f.Redrive(ctx, ledger.DeadFilter{}, size))(t)); diff != "" {
+	if diff := cmp.Diff(map[ledger.RunID]int64{first.ID: 2}, must(f.Redrive(ctx, ledger.DeadFilter{}, size, true))(t)); diff != "" {
 		t.Error(diff)
 	}
 	f.state(first, ledger.Finished)

@@ -365,7 +365,7 @@ func (d *modelled) plan(version string, continued bool, forcedAt time.Time) {
 }
 
 func (f *life) redrive() {
-	_, err := f.ledger.Redrive(f.ctx, ledger.DeadFilter{Run: f.run.ID}, size)
+	_, err := f.ledger.Redrive(f.ctx, ledger.DeadFilter{Run: f.run.ID}, size, true)
 	f.ok(err)
 	for _, d := range f.documents {
 		if d.state == "dead" {
@@ -387,7 +387,7 @@ func (f *life) drop() {
 
 // undrop redrives the documents whose dead letters were dropped.
 func (f *life) undrop() {
-	redriven, err := f.ledger.Redrive(f.ctx, ledger.DeadFilter{Run: f.run.ID, Dropped: true}, size)
+	redriven, err := f.ledger.Redrive(f.ctx, ledger.DeadFilter{Run: f.run.ID, Dropped: true}, size, true)
 	f.ok(err)
 	var want int64
 	for _, d := range f.documents {
