@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/usage"
 )
 
@@ -17,13 +18,36 @@ import (
 type needs int
 
 const (
-	needsSettings needs = iota // the settings only: the action calls app.open, or needs no ledger
-	needsLedger                // the ledger
-	readsQueue                 // the ledger, and a view of the queue if --redis is set
-	usesQueue                  // the ledger, and the queue if --redis is set
-	needsQueue                 // the ledger and the queue
-	embedsQueue                // the ledger and the queue, which is embedded unless --redis is set
+	needsSettings  needs = iota // the settings only: the action calls app.open, or needs no ledger
+	readsLedger                 // the ledger, which exists, and nothing is written
+	previewsLedger              // the same, or an empty ledger in memory if there is none
+	needsLedger                 // the ledger, which exists
+	readsQueue                  // readsLedger, and a view of the queue if --redis is set
+	usesQueue                   // needsLedger, and the queue if --redis is set
+	needsQueue                  // the ledger, which is made if there is none, and the queue
+	embedsQueue                 // needsQueue with a queue that is embedded unless --redis is set
+	makesLedger                 // the ledger, which is made if there is none
 )
+
+// access returns what a command may do to the ledger.
+func (n needs) access() ledger.Access {
+	switch n {
+	case readsLedger, previewsLedger, readsQueue:
+		return ledger.AccessRead
+	case needsLedger, usesQueue:
+		return ledger.AccessChange
+	}
+	return ledger.AccessCreate
+}
+
+// queue reports whether a command uses the queue: never, if --redis is set, or always.
+func (n needs) queue(redis string) bool {
+	switch n {
+	case readsQueue, usesQueue:
+		return redis != ""
+	}
+	return n == needsQueue || n == embedsQueue
+}
 
 // action is what a command does. ctx ends at the first interrupt.
 type action func(ctx context.Context, a *app, args []string) error

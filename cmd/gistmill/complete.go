@@ -26,7 +26,7 @@ func fixed(values ...string) cobra.CompletionFunc {
 // fromLedger completes from values in the ledger.
 func (c *cli) fromLedger(values func(context.Context, *ledger.Ledger) ([]string, error)) cobra.CompletionFunc {
 	return func(command *cobra.Command, _ []string, _ string) (found []string, _ cobra.ShellCompDirective) {
-		err := c.withApp(command, needsLedger, func(ctx context.Context, a *app) (err error) {
+		err := c.withApp(command, readsLedger, func(ctx context.Context, a *app) (err error) {
 			found, err = values(ctx, a.ledger)
 			return err
 		})

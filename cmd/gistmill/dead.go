@@ -231,7 +231,7 @@ func (c *cli) deadListCommand() *cobra.Command {
 	var flags deadFlags
 	var output outputFlag
 	var summary bool
-	command := c.deadSubcommand(&flags, always(needsLedger), &cobra.Command{
+	command := c.deadSubcommand(&flags, always(readsLedger), &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters",
 		Long: `List shows dead letters in the order in which their documents were listed. Flags select some of them.
@@ -394,7 +394,7 @@ func (d selectedDead) retryCommand(group string) string {
 
 func (c *cli) deadShowCommand() *cobra.Command {
 	var output outputFlag
-	command := c.command("show", needsLedger, &cobra.Command{
+	command := c.command("show", readsLedger, &cobra.Command{
 		Use:   "show URI",
 		Short: "Show one dead letter with its history",
 		Long: `Show is "gistmill show" for dead letters, dropped ones included: it shows why a document could not be
@@ -455,7 +455,7 @@ func (c *cli) deadRetryCommand() *cobra.Command {
 	var dryRun, all, yes bool
 	need := func() needs {
 		if dryRun {
-			return needsLedger
+			return readsLedger
 		}
 		return usesQueue
 	}
@@ -656,7 +656,13 @@ func (c *cli) deadDropCommand() *cobra.Command {
 	var flags deadFlags
 	var output outputFlag
 	var dryRun, all, yes bool
-	command := c.deadSubcommand(&flags, always(needsLedger), &cobra.Command{
+	need := func() needs {
+		if dryRun {
+			return readsLedger
+		}
+		return needsLedger
+	}
+	command := c.deadSubcommand(&flags, need, &cobra.Command{
 		Use:   "drop",
 		Short: "Remove dead letters from the list without retrying them",
 		Long: `Drop removes dead letters from the list. Their documents count as skipped until they change, or until a
@@ -721,7 +727,7 @@ type exportedDead struct {
 func (c *cli) deadExportCommand() *cobra.Command {
 	var flags deadFlags
 	var output outputFlag
-	command := c.deadSubcommand(&flags, always(needsLedger), &cobra.Command{
+	command := c.deadSubcommand(&flags, always(readsLedger), &cobra.Command{
 		Use:   "export DEST",
 		Short: "Write dead letters as JSON lines",
 		Long: `Export writes each dead letter as a line of JSON to the file DEST, or to standard output if DEST is -.

@@ -31,7 +31,7 @@ estimate, and does not ask.
 	settingFlags(command, "enqueue", needsQueue, "redis")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if dryRun { // without Redis
-			return c.withApp(command, needsLedger, func(ctx context.Context, a *app) error {
+			return c.withApp(command, previewsLedger, func(ctx context.Context, a *app) error {
 				return a.dryRun(ctx, args, &sources, force, output)
 			})
 		}

@@ -36,7 +36,7 @@ type exportFlags struct {
 
 func (c *cli) exportCommand() *cobra.Command {
 	var flags exportFlags
-	command := c.command("export", needsLedger, &cobra.Command{
+	command := c.command("export", readsLedger, &cobra.Command{
 		Use:   "export DEST",
 		Short: "Write summaries to a file or folder",
 		Long: `Export writes the summaries of the ledger to DEST: JSON lines, a Parquet file, or a folder of Markdown

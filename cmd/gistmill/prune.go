@@ -16,7 +16,7 @@ func (c *cli) pruneCommand() *cobra.Command {
 	var olderThan string
 	var age time.Duration
 	var dryRun bool
-	command := c.command("prune", needsLedger, &cobra.Command{
+	command := c.command("prune", needsSettings, &cobra.Command{
 		Use:   "prune --older-than AGE",
 		Short: "Delete old runs and call records",
 		Long: `Prune deletes from the ledger the runs that ended longer ago than the given age, with their call
@@ -37,6 +37,13 @@ documents.
 			return nil
 		},
 	}, func(ctx context.Context, a *app, _ []string) error {
+		need := needsLedger
+		if dryRun {
+			need = readsLedger
+		}
+		if err := a.open(ctx, need); err != nil {
+			return err
+		}
 		prune, verb := a.ledger.Prune, "deleted"
 		if dryRun {
 			prune, verb = a.ledger.Prunable, "would delete"
@@ -54,6 +61,24 @@ documents.
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be deleted, and delete nothing")
 	output.add(command)
 	return command
+}
+
+// migrateCommand makes or updates the tables of the ledger. Where programs have a role that may not
+// change tables, their owner runs it.
+func (c *cli) migrateCommand() *cobra.Command {
+	return c.command("migrate", makesLedger, &cobra.Command{
+		Use:   "migrate",
+		Short: "Create or update the tables of the ledger",
+		Long: `Migrate creates the ledger's tables, or brings those of an older version up to date. "gistmill run",
+"enqueue", "worker" and "server" do the same when they start. Run it once as the role that owns the tables
+if the role of these commands may not change them. Commands that only read never change a ledger.
+
+  gistmill migrate --store postgres://gistmill_owner@db.example/gistmill`,
+		Args: cobra.NoArgs,
+	}, func(_ context.Context, a *app, _ []string) error {
+		c.say("the ledger at %s is up to date", a.ledger.Place())
+		return nil
+	})
 }
 
 func describePruned(p ledger.Pruned) string {

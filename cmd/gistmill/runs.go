@@ -16,7 +16,7 @@ import (
 func (c *cli) runsCommand() *cobra.Command {
 	var output outputFlag
 	var limit int
-	command := c.command("runs", needsLedger, &cobra.Command{
+	command := c.command("runs", readsLedger, &cobra.Command{
 		Use:   "runs",
 		Short: "List runs, newest first",
 		Args:  cobra.NoArgs,
@@ -32,6 +32,9 @@ func (c *cli) runsCommand() *cobra.Command {
 				return err
 			}
 			views = append(views, v)
+		}
+		if len(views) == 0 && !output.json {
+			c.say("there is no run yet in %s", a.ledger.Place())
 		}
 		return output.write(c.stdout, views, func() error { return table(c.stdout, runRows(views)...) })
 	})

@@ -24,7 +24,7 @@ const maxViews = 1000
 func (c *cli) showCommand() *cobra.Command {
 	var output outputFlag
 	var all bool
-	command := c.command("show", needsLedger, &cobra.Command{
+	command := c.command("show", readsLedger, &cobra.Command{
 		Use:   "show URI",
 		Short: "Show one document with its summary, checks and history",
 		Long: `Show prints everything that the ledger has about one document. Name it by its URI as listed

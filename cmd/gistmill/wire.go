@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -49,17 +50,20 @@ type app struct {
 
 // open connects to the ledger and, if needed, to the queue.
 func (a *app) open(ctx context.Context, need needs) error {
-	err := retryUntil(ctx, connectTimeout, ledger.IsUnavailable, func(ctx context.Context) (err error) {
-		a.ledger, err = ledger.Open(ctx, a.config.Store, ledger.Options{Connections: a.config.StoreConnections})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("%w; check --store or GISTMILL_STORE", err)
+	err := a.connect(ctx, need)
+	if err == nil {
+		a.sayNew(need)
 	}
-	a.closes = append(a.closes, a.ledger.Close)
+	return err
+}
+
+func (a *app) connect(ctx context.Context, need needs) error {
+	if err := a.openLedger(ctx, need); err != nil {
+		return err
+	}
 	address := a.config.Redis
 	switch {
-	case need == needsLedger, (need == readsQueue || need == usesQueue) && address == "":
+	case !need.queue(address):
 		return nil
 	case address == "" && need == embedsQueue:
 		embedded := miniredis.NewMiniRedis()
@@ -69,7 +73,8 @@ func (a *app) open(ctx context.Context, need needs) error {
 		a.closes = append(a.closes, func() error { embedded.Close(); return nil })
 		address = "redis://" + embedded.Addr()
 	}
-	// go-redis would write to stderr. Its errors are returned too, so its log is for debugging only.
+	// go-redis would write to stderr. Its errors are returned too, so its log is for debugging
+	// only.
 	redis.SetLogger(redisLog{a.log})
 	client, err := tasks.DialTLS(address, tasks.Certificates{CA: a.config.RedisCA, Cert: a.config.RedisCert, Key: a.config.RedisKey})
 	if err != nil {
@@ -87,6 +92,39 @@ func (a *app) open(ctx context.Context, need needs) error {
 		}
 	}
 	return a.openTracing(ctx)
+}
+
+// openLedger connects to the ledger.
+func (a *app) openLedger(ctx context.Context, need needs) error {
+	o := ledger.Options{Connections: a.config.StoreConnections, Access: need.access()}
+	open := func(ctx context.Context) (err error) {
+		a.ledger, err = ledger.Open(ctx, a.config.Store, o)
+		return err
+	}
+	err := retryUntil(ctx, connectTimeout, ledger.IsUnavailable, open)
+	if errors.Is(err, ledger.ErrMissing) && need == previewsLedger {
+		o.Access = ledger.AccessMemory
+		err = open(ctx)
+	}
+	switch {
+	case errors.Is(err, ledger.ErrMissing), errors.Is(err, ledger.ErrOlder):
+		return err // names the ledger and what to do
+	case err != nil:
+		return fmt.Errorf("%w; check --store or GISTMILL_STORE", err)
+	}
+	a.closes = append(a.closes, a.ledger.Close)
+	return nil
+}
+
+// sayNew says which file was made for a ledger.
+func (a *app) sayNew(need needs) {
+	switch {
+	case !a.ledger.Created():
+	case need == embedsQueue || need == makesLedger:
+		a.say("new ledger %s", a.ledger.Place())
+	default:
+		a.log.Info("new ledger", "path", a.ledger.Place())
+	}
 }
 
 // embedded reports whether the queue is in a Redis of this process, which ends with it.

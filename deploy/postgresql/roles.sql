@@ -12,7 +12,7 @@
 -- Then run this as the owner: once now, and after each upgrade of gistmill that changes the schema
 -- (the new version reports it when it starts):
 --
---   GISTMILL_STORE=postgres://gistmill_owner:…@db.example.org/gistmill?sslmode=verify-full gistmill runs
+--   GISTMILL_STORE=postgres://gistmill_owner:…@db.example.org/gistmill?sslmode=verify-full gistmill migrate
 
 \set ON_ERROR_STOP on
 \getenv owner_password OWNER_PASSWORD

@@ -74,7 +74,7 @@ func ForCommand(command string) []string {
 func Settings() []Setting {
 	var (
 		everyone = []string{"run", "enqueue", "worker", "server", "status", "runs", "pause", "resume", "cancel",
-			"show", "dead", "export", "prune", "config"}
+			"show", "dead", "export", "prune", "migrate", "config"}
 		queueing = []string{"run", "enqueue", "worker", "server", "status", "runs", "pause", "resume", "cancel",
 			"dead", "config"}
 		profile  = []string{"run", "enqueue", "config"}

@@ -50,6 +50,10 @@ var (
 	ErrBudget = errors.New("the budget of the run is used up")
 	// ErrNewer refuses a ledger that a newer program has migrated.
 	ErrNewer = sqldb.ErrNewer
+	// ErrOlder refuses to read a ledger that an older program has made.
+	ErrOlder = sqldb.ErrOlder
+	// ErrMissing reports that there is no ledger, or one without tables.
+	ErrMissing = sqldb.ErrMissing
 	// ErrState refuses a change that the run's state does not allow.
 	ErrState = errors.New("the run's state does not allow this")
 )
@@ -58,7 +62,23 @@ var (
 type Options struct {
 	Connections int              // at most, per process; 0 is 4
 	Now         func() time.Time // replaces ledger time, for tests
+	Access      Access
 }
+
+// Access is what [Open] may do to a ledger.
+type Access = sqldb.Access
+
+// The ways to open a ledger.
+const (
+	// AccessCreate makes the file of SQLite and its folder if they do not exist.
+	AccessCreate = sqldb.AccessCreate
+	// AccessChange needs a ledger that exists, and brings its schema up to date.
+	AccessChange = sqldb.AccessChange
+	// AccessRead needs a ledger that exists, and writes nothing: methods that write fail.
+	AccessRead = sqldb.AccessRead
+	// AccessMemory opens an empty ledger in memory, whatever the URL. It ends with Close.
+	AccessMemory = sqldb.AccessMemory
+)
 
 // Ledger is safe for concurrent use by goroutines, and by any number of processes on one database.
 type Ledger struct {
@@ -70,17 +90,22 @@ type Ledger struct {
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Open opens `sqlite:PATH` or `postgres://…`, and brings its schema up to date. Processes that
-// start at once wait for each other. It fails with [ErrNewer] when a newer program has changed the
-// schema, and with an error that [IsUnavailable] recognizes while the server does not answer. Close
-// the ledger after use.
+// Open opens `sqlite:PATH` or `postgres://…`, and brings its schema up to date unless it only
+// reads. Processes that start at once wait for each other. It fails with [ErrNewer] when a newer
+// program has changed the schema, with [ErrMissing] or [ErrOlder] as its access requires, and with
+// an error that [IsUnavailable] recognizes while the server does not answer. Close the ledger after
+// use.
 func Open(ctx context.Context, url string, o Options) (*Ledger, error) {
-	db, err := sqldb.Open(ctx, url, sqldb.Options{Connections: o.Connections, Now: o.Now})
+	db, err := sqldb.Open(ctx, url, sqldb.Options{Connections: o.Connections, Now: o.Now, Access: o.Access})
 	if err != nil {
 		return nil, err
 	}
 	files, err := fs.Sub(migrations, "migrations")
-	if err == nil {
+	switch {
+	case err != nil:
+	case o.Access == AccessRead:
+		err = db.Check(ctx, files)
+	default:
 		err = db.Migrate(ctx, files)
 	}
 	if err != nil {
@@ -90,6 +115,13 @@ func Open(ctx context.Context, url string, o Options) (*Ledger, error) {
 	l.commits = newGroupCommit(l)
 	return l, nil
 }
+
+// Place is the ledger's name for people, without a password: the absolute path of a file, or host
+// and database.
+func (l *Ledger) Place() string { return l.db.Place() }
+
+// Created reports whether [Open] made the file of a SQLite ledger.
+func (l *Ledger) Created() bool { return l.db.Created() }
 
 // IsFull reports whether an error means that the ledger's disk has no room left.
 func IsFull(err error) bool { return sqldb.IsFull(err) }

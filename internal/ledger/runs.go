@@ -59,7 +59,7 @@ func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	if name == "" {
 		run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
 		if errors.Is(err, sql.ErrNoRows) {
-			return run, fmt.Errorf("there is no run yet: %w", ErrNotFound)
+			return run, fmt.Errorf("there is no run yet in %s: %w", l.Place(), ErrNotFound)
 		}
 		return run, err
 	}

@@ -16,6 +16,7 @@ func TestOutput(t *testing.T) {
 	u := newUser(t, nil)
 	const key = "sk-secret-of-the-test"
 	u.env = []string{"OPENAI_API_KEY=" + key}
+	u.run("migrate").WantCode(0)
 	listings := [][]string{{"runs"}, {"dead", "list"}, {"config"}}
 	for _, args := range listings[:2] {
 		if r := u.run(append(args, "-o", "json")...).WantCode(0); strings.TrimSpace(r.Stdout) != "[]" || r.Stderr != "" {

@@ -29,13 +29,15 @@ func TestWrongInput(t *testing.T) {
 	t.Parallel()
 	closed := closedPort(t)
 	cases := []struct {
-		name  string
-		args  []string
-		env   []string
-		code  int
-		says  []string
-		never string // must not appear
-		lines int    // maximum of stderr; 0: 1
+		name string
+		args []string
+		env  []string
+		code int
+		// ledger makes an empty ledger first.
+		ledger bool
+		says   []string
+		never  string // must not appear
+		lines  int    // maximum of stderr; 0: 1
 	}{
 		{name: "unknown flag", args: []string{"run", "docs", "--nope"}, code: 2, says: []string{"--nope", "--help"}, lines: 2},
 		{name: "unknown command", args: []string{"rnu", "docs"}, code: 2, says: []string{"rnu", "run"}, lines: 2},
@@ -75,12 +77,12 @@ func TestWrongInput(t *testing.T) {
 			code: 1, says: []string{closed, "GISTMILL_REDIS"}, never: "sesame",
 		},
 		{name: "no Redis for a worker", args: []string{"worker", "--redis", "redis://" + closed, "--exit-when-idle"}, code: 1, says: []string{closed, "--redis"}},
-		{name: "no Redis for status", args: []string{"status", "--redis", "redis://" + closed}, code: 1, says: []string{closed, "--redis"}},
+		{name: "no Redis for status", ledger: true, args: []string{"status", "--redis", "redis://" + closed}, code: 1, says: []string{closed, "--redis"}},
 		{name: "no run yet", args: []string{"status"}, code: 1, says: []string{"no run"}},
-		{name: "unknown run", args: []string{"status", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
-		{name: "unknown run to pause", args: []string{"pause", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
+		{name: "unknown run", ledger: true, args: []string{"status", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
+		{name: "unknown run to pause", ledger: true, args: []string{"pause", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
 		{name: "no run named", args: []string{"cancel"}, code: 2, says: []string{"gistmill runs"}, lines: 2},
-		{name: "unknown document", args: []string{"show", "no-such-file.txt"}, code: 1, says: []string{"no-such-file.txt"}},
+		{name: "unknown document", ledger: true, args: []string{"show", "no-such-file.txt"}, code: 1, says: []string{"no-such-file.txt"}},
 		{name: "unknown age", args: []string{"prune", "--older-than", "soon"}, code: 2, says: []string{"soon"}, lines: 2},
 		{name: "export nowhere", args: []string{"export"}, code: 2, says: []string{"export"}, lines: 2},
 		{name: "export to no format", args: []string{"export", "out.x", "--format", "csv"}, code: 2, says: []string{"csv", "jsonl", "parquet", "markdown"}, lines: 2},
@@ -90,6 +92,9 @@ func TestWrongInput(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, nil)
 			u.notes(0, 1)
+			if tc.ledger {
+				u.run("migrate").WantCode(0)
+			}
 			u.env = tc.env
 			for name, text := range map[string]string{
 				"notes.txt": strings.Repeat("This is no database. ", 100), "broken.yaml": "words: [1, 2\nmodel: {", "unknown.yaml": "wrods: 100\n",

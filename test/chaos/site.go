@@ -78,7 +78,7 @@ func open(ctx context.Context, dir, binary, latency string, log io.Writer) (s *s
 		return s, err
 	}
 	s.db.SetMaxOpenConns(4)
-	err = s.run(ctx, nil, "runs") // creates the schema
+	err = s.run(ctx, nil, "migrate") // creates the schema
 	return s, err
 }
 

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"errors"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -18,6 +19,16 @@ func IsFull(err error) bool {
 	}
 	var postgres *pgconn.PgError
 	return errors.As(err, &postgres) && postgres.Code == "53100" // disk_full
+}
+
+// isNoTable reports whether a statement failed because its table does not exist.
+func isNoTable(err error) bool {
+	var lite *sqlite.Error
+	if errors.As(err, &lite) { // SQLite has no code of its own for it
+		return lite.Code() == 1 && strings.Contains(lite.Error(), "no such table")
+	}
+	var postgres *pgconn.PgError
+	return errors.As(err, &postgres) && postgres.Code == "42P01" // undefined_table
 }
 
 // IsUnavailable reports whether an error means that the server does not answer yet: it cannot be

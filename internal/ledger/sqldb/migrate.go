@@ -70,6 +70,34 @@ func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
 	return nil
 }
 
+// ErrOlder refuses to read a database that an older program has made.
+var ErrOlder = errors.New("it was made by an older gistmill")
+
+// Check requires that the database has exactly the given migrations, and writes nothing. It fails
+// with [ErrMissing] without tables, with [ErrOlder] when the database lacks a migration, and with
+// [ErrNewer] when it has more.
+func (db *DB) Check(ctx context.Context, migrations fs.FS) error {
+	files, err := fs.Glob(migrations, "*.sql")
+	if err != nil {
+		return err
+	}
+	var version int
+	err = db.read.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`).Scan(&version)
+	switch {
+	case isNoTable(err) || err == nil && version == 0:
+		return fmt.Errorf("the ledger at %s has no tables yet (set --store): %w", db.place, ErrMissing)
+	case err != nil:
+		return fmt.Errorf("open ledger %s: %w", db.place, explainSQLite(err))
+	case version < len(files):
+		return fmt.Errorf("the ledger at %s needs an update of its schema from %d to %d: %w; run `gistmill migrate` "+
+			"(where this role may not change tables, run this version once as the role that owns them)", db.place, version, len(files), ErrOlder)
+	}
+	if err := checkVersion(version, len(files)); err != nil {
+		return fmt.Errorf("open the ledger at %s: %w", db.place, err)
+	}
+	return nil
+}
+
 // checkVersion refuses a schema that is newer than this program.
 func checkVersion(version, newest int) error {
 	if version > newest {

@@ -18,11 +18,12 @@ const schemaLock = 0x676973746d696c6c
 
 // openPostgres opens a pool that keeps no session state: no statement is prepared by name, and
 // temporary tables end with their transaction. So it works behind a transaction pooler.
-func openPostgres(ctx context.Context, url string, connections int) (*sql.DB, error) {
+func openPostgres(ctx context.Context, url string, connections int) (_ *sql.DB, place string, err error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, invalidURL(err)
+		return nil, "", invalidURL(err)
 	}
+	place = config.Host + "/" + config.Database
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.ConnectTimeout = 10 * time.Second
 	if config.RuntimeParams["application_name"] == "" {
@@ -41,9 +42,9 @@ func openPostgres(ctx context.Context, url string, connections int) (*sql.DB, er
 	db := openAdaptive(boundedConnector{connector}, connections)
 	db.SetConnMaxIdleTime(time.Minute)
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach the ledger at %s: %w", config.Host, explainPostgres(err)), db.Close())
+		return nil, place, errors.Join(fmt.Errorf("reach the ledger at %s: %w", config.Host, explainPostgres(err)), db.Close())
 	}
-	return db, nil
+	return db, place, nil
 }
 
 // invalidURL returns the reason why pgx refuses a URL, without its quotation of the URL: that
@@ -79,7 +80,7 @@ func explainMigration(err error) error {
 	if errors.As(err, &e) {
 		switch e.Code {
 		case "42501":
-			return fmt.Errorf("this role may not change tables; run this version once as the role that owns them, e.g. `gistmill runs` "+
+			return fmt.Errorf("this role may not change tables; run this version once as the role that owns them, e.g. `gistmill migrate` "+
 				"with GISTMILL_STORE=postgres://gistmill_owner@…: %w", err)
 		case "3F000":
 			return fmt.Errorf("the role has no schema to make tables in; create one and set the role's search_path: %w", err)

@@ -19,7 +19,23 @@ import (
 type Options struct {
 	Connections int              // at most, per process; 0 is 4
 	Now         func() time.Time // replaces the database's clock, for tests
+	Access      Access
 }
+
+// Access is what [Open] may do to a database.
+type Access int
+
+// The ways to open a database. They differ for SQLite, whose database is a file.
+const (
+	AccessCreate Access = iota // make the file and its folder if they do not exist
+	AccessChange               // write to a file that exists
+	AccessRead                 // write nothing: no file, no folder, no row
+	AccessMemory               // an empty SQLite database in memory, whatever the URL
+)
+
+// ErrMissing reports that there is no database: the SQLite file does not exist, or the database has
+// no tables yet.
+var ErrMissing = errors.New("there is no run yet")
 
 // DB is an open database. It is safe for concurrent use by goroutines, and by any number of
 // processes on one database.
@@ -28,6 +44,8 @@ type DB struct {
 	now     func() time.Time
 	read    *sql.DB
 	write   *sql.DB
+	place   string // for people, without a password
+	created bool
 }
 
 // Open opens `sqlite:PATH` or `postgres://…` and waits for the first connection. Close it after
@@ -36,13 +54,18 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	o.Connections = cmp.Or(o.Connections, 4)
 	db := &DB{now: o.Now}
 	var err error
+	path, isSQLite := strings.CutPrefix(url, "sqlite:")
 	switch {
-	case strings.HasPrefix(url, "sqlite:"):
+	case o.Access == AccessMemory:
+		db.dialect, db.place = sqliteDialect{}, "memory"
+		db.write, err = openMemory(ctx)
+		db.read = db.write
+	case isSQLite:
 		db.dialect = sqliteDialect{}
-		db.write, db.read, err = openSQLite(ctx, strings.TrimPrefix(url, "sqlite:"), o.Connections)
+		err = db.openSQLite(ctx, path, o)
 	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
 		db.dialect = postgresDialect{}
-		db.write, err = openPostgres(ctx, url, o.Connections)
+		db.write, db.place, err = openPostgres(ctx, url, o.Connections)
 		db.read = db.write
 	default:
 		return nil, fmt.Errorf("ledger %q: want sqlite:PATH or postgres://user@host/database", scheme(url))
@@ -60,6 +83,12 @@ func scheme(url string) string {
 	}
 	return url
 }
+
+// Place is the database's name for people: the absolute path of a file, or host and database.
+func (db *DB) Place() string { return db.place }
+
+// Created reports whether [Open] made the database's file.
+func (db *DB) Created() bool { return db.created }
 
 // Close closes all connections.
 func (db *DB) Close() error {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -22,20 +23,38 @@ const sqliteRows = 1000
 // rows are hashes, so the same pages are written again soon: fewer checkpoints write less.
 const checkpointPages = 4000
 
-// openSQLite opens one connection that writes and several that read. SQLite has one writer at a
-// time, and a queue for it in this process is fairer than SQLite's busy handler.
-func openSQLite(ctx context.Context, path string, connections int) (write, read *sql.DB, err error) {
+// openSQLite opens the file.
+func (db *DB) openSQLite(ctx context.Context, path string, o Options) error {
 	if path == "" {
-		return nil, nil, errors.New("ledger sqlite: the path is missing; for example sqlite:.gistmill/ledger.db")
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, nil, fmt.Errorf("make the ledger's folder: %w", err)
+		return errors.New("ledger sqlite: the path is missing; for example sqlite:.gistmill/ledger.db")
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("find the ledger's path: %w", err)
+		return fmt.Errorf("find the ledger's path: %w", err)
 	}
-	source := (&url.URL{Scheme: "file", Path: abs}).String() +
+	db.place = abs
+	_, err = os.Stat(abs)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case missing && o.Access != AccessCreate:
+		return fmt.Errorf("no ledger at %s (set --store): %w", abs, ErrMissing)
+	case o.Access == AccessRead:
+		db.read, err = readSQLite(ctx, abs, o.Connections)
+		db.write = db.read // every write is refused
+		return err
+	}
+	db.created = missing
+	db.write, db.read, err = writeSQLite(ctx, abs, o.Connections)
+	return err
+}
+
+// writeSQLite opens one connection that writes and several that read. SQLite has one writer at a
+// time, and a queue for it in this process is fairer than SQLite's busy handler.
+func writeSQLite(ctx context.Context, path string, connections int) (write, read *sql.DB, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, nil, fmt.Errorf("make the ledger's folder: %w", err)
+	}
+	source := (&url.URL{Scheme: "file", Path: path}).String() +
 		"?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
 		"&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)" +
 		fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)", checkpointPages)
@@ -54,6 +73,61 @@ func openSQLite(ctx context.Context, path string, connections int) (write, read 
 	read.SetMaxOpenConns(max(1, connections-1))
 	read.SetMaxIdleConns(max(1, connections-1))
 	return write, read, nil
+}
+
+// readSQLite opens a file without leaving a trace. A reader of a database with a write-ahead log
+// needs the files -wal and -shm (https://sqlite.org/wal.html, "Read-Only Databases"):
+//
+//   - If it may write, it makes them, and removes them with its last connection.
+//   - Otherwise it uses those of a program that is writing.
+//   - If there is no log, no program is writing, and the file is read as one that does not change.
+func readSQLite(ctx context.Context, path string, connections int) (*sql.DB, error) {
+	var modes []string
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		err = file.Close()
+		modes = append(modes, "mode=rw&_pragma=query_only(1)")
+	}
+	log, logErr := os.Stat(path + "-wal")
+	_, indexErr := os.Stat(path + "-shm")
+	switch {
+	case logErr != nil || log.Size() == 0 && indexErr != nil:
+		modes = append(modes, "immutable=1")
+	case indexErr == nil:
+		modes = append(modes, "mode=ro")
+	}
+	for _, mode := range modes {
+		var db *sql.DB
+		db, err = openCaching((&url.URL{Scheme: "file", Path: path}).String() + "?" + mode +
+			"&_pragma=busy_timeout(20000)&_pragma=cache_size(-16000)&_pragma=temp_store(FILE)")
+		if err != nil {
+			break
+		}
+		db.SetMaxOpenConns(connections)
+		db.SetMaxIdleConns(connections)
+		// Only a statement that reads a page opens the log.
+		if _, err = db.ExecContext(ctx, `SELECT COUNT(*) FROM sqlite_schema`); err == nil {
+			return db, nil
+		}
+		err = errors.Join(err, db.Close())
+	}
+	if len(modes) == 0 {
+		return nil, fmt.Errorf("the ledger %s was not closed, and its log can only be read where this user may write: "+
+			"run a command such as `gistmill status` there, or copy the folder", path)
+	}
+	return nil, fmt.Errorf("open ledger %s: %w", path, explainSQLite(err))
+}
+
+// openMemory opens an empty database that one connection keeps.
+func openMemory(ctx context.Context) (*sql.DB, error) {
+	db, err := openCaching("file::memory:?_pragma=temp_store(MEMORY)")
+	if err != nil {
+		return nil, fmt.Errorf("open a ledger in memory: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	db.SetMaxIdleConns(1)
+	db.SetConnMaxLifetime(0)
+	return db, db.PingContext(ctx)
 }
 
 // pingSQLite opens the first connection. When several processes switch a new file to a write-ahead
