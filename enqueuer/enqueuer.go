@@ -331,8 +331,8 @@ func toLedger(entry source.Entry) ledger.Entry {
 	return e
 }
 
-// unlisted are entries that could not be read. One may be a folder: documents below it were
-// not listed, and are not gone.
+// unlisted are entries that could not be read. One may be a folder or a file of lines: documents
+// in it were not listed, and are not gone.
 type unlisted struct{ uris []string }
 
 // maxUnlisted bounds the memory. With more unreadable entries, no document counts as gone.
@@ -341,13 +341,16 @@ const maxUnlisted = 10_000
 func (u *unlisted) add(batch []ledger.Entry) {
 	for _, e := range batch {
 		if e.Problem != "" && !strings.Contains(e.URI, "#") && len(u.uris) <= maxUnlisted {
-			u.uris = append(u.uris, e.URI+"/")
+			u.uris = append(u.uris, e.URI)
 		}
 	}
 }
 
 func (u *unlisted) covers(uri string) bool {
-	return len(u.uris) > maxUnlisted || slices.ContainsFunc(u.uris, func(folder string) bool { return strings.HasPrefix(uri, folder) })
+	return len(u.uris) > maxUnlisted || slices.ContainsFunc(u.uris, func(unread string) bool {
+		rest, ok := strings.CutPrefix(uri, unread)
+		return ok && rest != "" && (rest[0] == '/' || rest[0] == '#')
+	})
 }
 
 // reservoir keeps a uniform sample of a stream (Vitter's algorithm R, 1985).

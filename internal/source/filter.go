@@ -150,8 +150,12 @@ func anyGlob(globs []string, uri string) bool {
 	return false
 }
 
-// holdsLines reports whether a file holds one document per line, by its name.
+// holdsLines reports whether a file holds one document per line, by its name. It may be
+// compressed.
 func holdsLines(name string) bool {
+	if isPacked(name) {
+		name = name[:strings.LastIndexByte(name, '.')]
+	}
 	switch strings.ToLower(path.Ext(name)) {
 	case ".jsonl", ".ndjson":
 		return true

@@ -83,7 +83,7 @@ func (s *Source) relocate(ctx context.Context, file item, uri string, fileLen in
 
 // lineAt reads the line at an offset. The text is nil if it is not a document with this id.
 func (s *Source) lineAt(ctx context.Context, file item, offset int64, id string) (line, []byte, error) {
-	r := &rangeReader{read: func(at, n int64) ([]byte, error) { return s.tree.readRange(ctx, file, at, n) }, offset: offset, chunk: 16 << 10}
+	r := &rangeReader{read: func(at, n int64) ([]byte, error) { return s.readRange(ctx, file, at, n) }, offset: offset, chunk: 16 << 10}
 	scan := newLineReader(r, s.max)
 	ln, err := scan.next()
 	if atEnd(err) {
@@ -165,11 +165,23 @@ func (s *Source) index(ctx context.Context, file item) (*lineIndex, error) {
 }
 
 func (s *Source) makeIndex(ctx context.Context, file item) (*lineIndex, error) {
-	r, now, err := s.tree.open(ctx, file)
-	if err != nil {
-		return nil, err
+	var r io.Reader
+	now := file
+	if isPacked(file.name) {
+		u, err := s.acquire(ctx, file.uri)
+		if err != nil {
+			return nil, err
+		}
+		defer s.unpacked.release(u)
+		r, now.version, now.size = u.reader(), u.version, u.size
+	} else {
+		opened, it, err := s.tree.open(ctx, file)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = opened.Close() }()
+		r, now = opened, it
 	}
-	defer func() { _ = r.Close() }()
 	// One bit more than the size needs, because the file may grow while it is read.
 	x := &lineIndex{file: now.uri, version: now.version, offsetBits: uint(bits.Len64(uint64(now.size))) + 1}
 	scan := newLineReader(r, s.max)

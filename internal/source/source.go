@@ -43,6 +43,9 @@ type Source struct {
 	limit   int
 	max     int64
 	indexes *indexCache
+	// maxPacked and maxUnpacked are the limits of these names, less in tests.
+	maxPacked, maxUnpacked int64
+	unpacked               *unpackedFiles
 	// spool is a temporary folder, which Close removes; empty if there is none.
 	spool string
 
@@ -123,7 +126,7 @@ func newSource(t tree, l address, f filter, o Options) *Source {
 	if b, ok := t.(*bucketTree); ok && b.single != "" {
 		f.only = map[string]struct{}{escapeName(b.single[len(b.prefix):]): {}}
 	}
-	s := &Source{tree: t, filter: f, limit: o.Limit, max: o.maxBytes(), indexes: &indexCache{}}
+	s := &Source{tree: t, filter: f, limit: o.Limit, max: o.maxBytes(), indexes: &indexCache{}, maxPacked: maxPacked, maxUnpacked: maxUnpacked, unpacked: newUnpackedFiles()}
 	s.fields.id = cmp.Or(o.IDField, l.fields.id, defaultIDField)
 	s.fields.text = cmp.Or(o.TextField, l.fields.text, defaultTextField)
 	s.url = l.url(s.fields)
@@ -137,6 +140,7 @@ func (s *Source) URL() string { return s.url }
 
 // Close releases what the source holds. After Close no other method may be called.
 func (s *Source) Close() error {
+	s.unpacked.close()
 	err := s.tree.close()
 	if s.spool != "" {
 		err = errors.Join(err, os.RemoveAll(s.spool))
@@ -223,7 +227,7 @@ func (it item) entry() Entry {
 
 // lines lists the documents of a JSONL file.
 func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(Entry) bool) error {
-	r, now, err := s.tree.open(ctx, it)
+	r, now, err := s.openLines(ctx, it)
 	if err != nil {
 		if bad := (*InputError)(nil); errors.As(err, &bad) {
 			if filters.includes(it.uri) {
@@ -242,14 +246,22 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(
 	// Without globs every line of the file is listed, and none has to be matched.
 	fixed := len(filters.include) == 0 && len(filters.exclude) == 0
 	var scratch, made []byte
+	var last int64
 	for {
 		ln, err := scan.next()
 		if atEnd(err) {
 			return nil
 		}
+		if bad := (*InputError)(nil); errors.As(err, &bad) { // its lines up to here are listed
+			if filters.includes(it.uri) {
+				emit(withProblem(it, fmt.Sprintf("%s, after line %d", bad.Reason, last)).entry())
+			}
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("list lines of %s: %w", it.uri, cause(err))
 		}
+		last = ln.number
 		if ln.number&1023 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -418,7 +430,7 @@ func (s *Source) fetchLine(ctx context.Context, ref Ref) (*Raw, error) {
 			return nil, err
 		}
 	}
-	data, err := s.tree.readRange(ctx, file, l.offset, l.length)
+	data, err := s.readRange(ctx, file, l.offset, l.length)
 	if err != nil {
 		return nil, err
 	}

@@ -168,7 +168,7 @@ type fieldSample struct {
 // sample reads the first lines of a file. A file that cannot be read has none: the listing
 // reports it.
 func (s *Source) sample(ctx context.Context, it item) lineSample {
-	r, _, err := s.tree.open(ctx, it)
+	r, _, err := s.openLines(ctx, it)
 	if err != nil {
 		return lineSample{}
 	}
