@@ -17,10 +17,12 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 
+	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/terminal"
 	"github.com/gistmill/gistmill/internal/text"
@@ -208,10 +210,10 @@ func (d selectedDead) sayNone(ctx context.Context) error {
 		return err
 	}
 	if gone > n {
-		d.say("there are no %s, except %s of documents that are gone from their source (--gone)", kind, number(gone))
+		d.say("there are no %s in %s, except %s of documents that are gone from their source (--gone)", kind, d.ledger.Place(), number(gone))
 		return nil
 	}
-	d.say("there are no %s", kind)
+	d.say("there are no %s in %s", kind, d.ledger.Place())
 	return nil
 }
 
@@ -428,7 +430,8 @@ type retryView struct {
 	Retried int64                  `json:"retried"` // 0 in a dry run
 	Classes map[ledger.Class]int64 `json:"classes"`
 	CostUSD *float64               `json:"cost_usd"` // estimate; null: unknown
-	Left    map[ledger.Class]int64 `json:"left"`     // not retried without --all
+	MostUSD *float64               `json:"cost_usd_most"`
+	Left    map[ledger.Class]int64 `json:"left"` // not retried without --all
 	Runs    []retriedRun           `json:"runs"`
 }
 
@@ -490,7 +493,8 @@ change, and then they are worked on without a retry. --all or --class input retr
 			return err
 		}
 		view := retryView{DryRun: dryRun, Classes: found.Classes(), Left: left, Runs: []retriedRun{}}
-		if view.CostUSD, err = d.retryCost(ctx, found.Runs); err != nil {
+		paid, err := d.estimateRetry(ctx, &view, found.Runs)
+		if err != nil {
 			return err
 		}
 		if err := d.sayLeft(ctx, view, found.Total); err != nil {
@@ -502,8 +506,10 @@ change, and then they are worked on without a retry. --all or --class input retr
 			view.Runs, err = d.runsOf(ctx, found.Runs)
 		case found.Total > 0:
 			d.say("%s", what)
-			if err := d.confirmCost(view.CostUSD, yes); err != nil {
-				return err
+			if len(paid) > 0 && !yes && d.above(paid, view.MostUSD) {
+				if err := d.askToStart(&enqueuer.Estimate{CostUSDMost: view.MostUSD}); err != nil {
+					return err
+				}
 			}
 			view.Retried, view.Runs, err = d.retryDead(ctx, d.filter)
 		}
@@ -525,7 +531,7 @@ change, and then they are worked on without a retry. --all or --class input retr
 	flags.addDropped(command, "retry dead letters that were dropped instead")
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be retried and its estimated cost, and change nothing")
 	command.Flags().BoolVar(&all, "all", false, "retry all dead letters, those of class input included")
-	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
+	addYesFlag(command, &yes)
 	output.add(command)
 	return command
 }
@@ -552,46 +558,83 @@ func (d selectedDead) sayLeft(ctx context.Context, v retryView, total int64) err
 	return nil
 }
 
-// describeRetry returns what a retry does at what cost: "97 documents, about $0.02 (90 exhausted, 7
-// refused)".
+// describeRetry returns what a retry does at what cost: "97 documents, about $0.02, at most $0.05
+// (90 exhausted, 7 refused)".
 func describeRetry(v retryView, total int64) string {
 	cost := "cost unknown"
 	if v.CostUSD != nil {
 		cost = "about " + text.USD(*v.CostUSD)
+		if *v.MostUSD > *v.CostUSD {
+			cost += ", at most " + usdMost(*v.MostUSD)
+		}
 	}
 	return fmt.Sprintf("%s, %s (%s)", count(total, "document"), cost, classCounts(v.Classes))
 }
 
-// retryCost estimates the cost of dead letters by run: the mean cost of summaries of the same run
-// and profile. nil means that it is unknown.
-func (d selectedDead) retryCost(ctx context.Context, documents map[ledger.RunID]int64) (*float64, error) {
-	var total float64
+// estimateRetry sets the estimated cost of a retry, from the numbers of documents by run; nil if it
+// is unknown for one of the runs. It returns the runs that call a model.
+func (d selectedDead) estimateRetry(ctx context.Context, v *retryView, documents map[ledger.RunID]int64) (paid plans, err error) {
+	var about, most float64
+	known := true
 	for num, n := range documents {
 		run, err := d.ledger.RunByID(ctx, num)
 		if err != nil {
-			return nil, err
+			return paid, err
 		}
 		if run.Model == summarize.Extractive {
 			continue
 		}
-		nano, err := report.New(d.ledger).MeanCost(ctx, num)
-		if err != nil || nano == nil {
-			return nil, err
+		paid = append(paid, &prepared{Plan: &enqueuer.Plan{Run: run}})
+		e, err := d.estimateRun(ctx, run, n)
+		if err != nil {
+			return paid, err
 		}
-		total += *nano / 1e9 * float64(n)
+		if e.CostUSD == nil {
+			known = false
+			continue
+		}
+		about += *e.CostUSD
+		most += *e.CostUSDMost
 	}
-	return &total, nil
+	if known {
+		v.CostUSD, v.MostUSD = &about, &most
+	}
+	return paid, nil
 }
 
-// confirmCost asks before work whose estimate is high. Without a terminal it needs --yes.
-func (d selectedDead) confirmCost(cost *float64, yes bool) error {
-	if yes || cost == nil || *cost <= d.config.ConfirmAbove {
+// estimateRun estimates the cost of n of the selected dead letters, which are of one run, from a
+// sample of them. If the sample cannot be read from here, it takes the mean cost of the run's
+// summaries.
+func (d selectedDead) estimateRun(ctx context.Context, run ledger.Run, n int64) (enqueuer.Estimate, error) {
+	profile, err := d.profileOf(ctx, run)
+	if err != nil {
+		return enqueuer.Estimate{}, err
+	}
+	filter, match := d.filter, d.filter.Match
+	filter.Limit = min(cmp.Or(filter.Limit, estimateSample), estimateSample)
+	filter.Match = func(letter ledger.DeadLetter) bool { return letter.RunID == run.ID && match(letter) }
+	var sample []ledger.Entry
+	if err := d.ledger.DeadLetters(ctx, filter, func(letters []ledger.DeadLetter) error {
+		for _, letter := range letters {
+			sample = append(sample, ledger.Entry{URI: letter.URI, Locator: letter.Locator, Version: letter.Version})
+		}
 		return nil
+	}); err != nil {
+		return enqueuer.Estimate{}, err
 	}
-	if !d.canAsk() {
-		return &usageError{fmt.Errorf("the estimate is above %s: give --yes to retry", text.USD(d.config.ConfirmAbove))}
+	if src, err := source.Open(ctx, run.Source, d.sourceOptions()); err == nil {
+		defer src.Close()
+		e, err := d.estimate(ctx, src, profile, n, sample)
+		if err != nil || e.Unreadable < e.Sampled {
+			return e, err
+		}
 	}
-	return d.confirmed("Retry?", "nothing was retried")
+	nano, err := report.New(d.ledger).MeanCost(ctx, run.ID)
+	if err != nil || nano == nil {
+		return enqueuer.Estimate{}, err
+	}
+	cost := *nano / 1e9 * float64(n)
+	return enqueuer.Estimate{CostUSD: &cost, CostUSDMost: &cost}, nil
 }
 
 func (d selectedDead) runsOf(ctx context.Context, documents map[ledger.RunID]int64) ([]retriedRun, error) {

@@ -122,6 +122,70 @@ func table(stdout io.Writer, rows ...[]string) error {
 	return w.Flush()
 }
 
+// describe writes names with values, such as those of a document. On a terminal, whose width in
+// columns is not 0, it breaks long values into lines.
+func describe(stdout io.Writer, width int, rows ...[]string) error {
+	if width == 0 {
+		return table(stdout, rows...)
+	}
+	names := 0
+	for _, row := range rows {
+		names = max(names, len(row[0])+2)
+	}
+	for _, row := range rows {
+		if err := writeIndented(stdout, terminal.Pad(row[0], names), names, fitted(row[1], width-names)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeIndented writes lines: the first after a prefix, the others after that number of spaces.
+func writeIndented(stdout io.Writer, prefix string, spaces int, lines []string) error {
+	_, err := fmt.Fprintln(stdout, strings.TrimRight(prefix+strings.Join(lines, "\n"+strings.Repeat(" ", spaces)), " "))
+	return err
+}
+
+// fitColumns removes columns from a table until it fits into the width of a terminal, in the order
+// of their headings in drop. It cuts the last column, which keeps at least 12 columns of the
+// terminal. A width of 0 changes nothing.
+func fitColumns(rows [][]string, width int, drop ...string) [][]string {
+	if width == 0 {
+		return rows
+	}
+	const least, gap = 12, 2
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], terminal.Columns(cell))
+		}
+	}
+	for {
+		last := len(widths) - 1
+		used := gap * last
+		for _, w := range widths[:last] {
+			used += w
+		}
+		column := -1
+		if used+min(widths[last], least) > width && len(drop) > 0 {
+			column = slices.Index(rows[0], drop[0])
+			drop = drop[1:]
+		} else {
+			for _, row := range rows {
+				row[last] = terminal.CutStart(row[last], max(least, width-used))
+			}
+			return rows
+		}
+		if column < 0 {
+			continue
+		}
+		widths = slices.Delete(widths, column, column+1)
+		for i, row := range rows {
+			rows[i] = slices.Delete(row, column, column+1)
+		}
+	}
+}
+
 func number(n int64) string { return humanize.Comma(n) }
 
 func count(n int64, noun string) string {

@@ -15,14 +15,14 @@ func (c *cli) pruneCommand() *cobra.Command {
 	var output outputFlag
 	var olderThan string
 	var age time.Duration
-	var dryRun bool
+	var dryRun, yes bool
 	command := c.command("prune", needsSettings, &cobra.Command{
 		Use:   "prune --older-than AGE",
 		Short: "Delete old runs and call records",
 		Long: `Prune deletes from the ledger the runs that ended longer ago than the given age, with their call
 records, and stored answers, events and workers older than that. It keeps summaries, documents,
 dead letters, and the newest run of each source and profile, so later runs still skip unchanged
-documents.
+documents. On a terminal it asks.
 
   gistmill prune --older-than 30d
   gistmill prune --older-than 720h --dry-run -o json`,
@@ -48,6 +48,17 @@ documents.
 		if dryRun {
 			prune, verb = a.ledger.Prunable, "would delete"
 		}
+		if !dryRun && !yes && c.canAsk() {
+			p, err := a.ledger.Prunable(ctx, age)
+			if err != nil {
+				return err
+			}
+			if p != (ledger.Pruned{}) {
+				if err := c.confirmed("Delete "+describePruned(p)+"?", "nothing was deleted"); err != nil {
+					return err
+				}
+			}
+		}
 		p, err := prune(ctx, age)
 		if err != nil {
 			return err
@@ -59,6 +70,7 @@ documents.
 	})
 	command.Flags().StringVar(&olderThan, "older-than", "", "minimum `age`, such as 30d or 36h")
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be deleted, and delete nothing")
+	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
 	output.add(command)
 	return command
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/source"
+	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/terminal"
 )
 
 func (c *cli) runsCommand() *cobra.Command {
@@ -19,7 +21,11 @@ func (c *cli) runsCommand() *cobra.Command {
 	command := c.command("runs", readsLedger, &cobra.Command{
 		Use:   "runs",
 		Short: "List runs, newest first",
-		Args:  cobra.NoArgs,
+		Long: `Runs lists the runs of the ledger. On a terminal it leaves out columns that do not fit; -o wide prints
+all of them.
+
+  gistmill runs --limit 10`,
+		Args: cobra.NoArgs,
 	}, func(ctx context.Context, a *app, _ []string) error {
 		runs, err := a.ledger.Runs(ctx, limit)
 		if err != nil {
@@ -36,15 +42,26 @@ func (c *cli) runsCommand() *cobra.Command {
 		if len(views) == 0 && !output.json {
 			c.say("there is no run yet in %s", a.ledger.Place())
 		}
-		return output.write(c.stdout, views, func() error { return table(c.stdout, runRows(views)...) })
+		return output.write(c.stdout, views, func() error {
+			width := 0
+			if !output.wide {
+				width = terminal.Width(c.stdout)
+			}
+			return table(c.stdout, fitColumns(runRows(views, width > 0), width, "UNCHANGED", "BEGUN ("+zone()+")", "TOTAL", "MODEL", "COST", "DONE", "TO DO")...)
+		})
 	})
 	command.Flags().IntVar(&limit, "limit", 0, "list only the newest `N`")
-	output.add(command)
+	output.addWide(command)
 	return command
 }
 
-func runRows(views []statusView) [][]string {
-	rows := [][]string{{"RUN", "STATE", "TOTAL", "DONE", "DEAD", "UNCHANGED", "TO DO", "COST", "BEGUN", "MODEL", "SOURCE"}}
+// runRows returns a table of runs with headings. If short is set, times are in their short form.
+func runRows(views []statusView, short bool) [][]string {
+	begun, at := "BEGUN", when
+	if short {
+		begun, at = "BEGUN ("+zone()+")", shortWhen
+	}
+	rows := [][]string{{"RUN", "STATE", "TOTAL", "DONE", "DEAD", "UNCHANGED", "TO DO", "COST", begun, "MODEL", "SOURCE"}}
 	for _, v := range views {
 		state := string(v.State)
 		if v.Reason != nil {
@@ -53,7 +70,7 @@ func runRows(views []statusView) [][]string {
 		d := v.Documents
 		rows = append(rows, []string{
 			v.Run, state, number(d.Total), number(d.Done), number(d.Dead), number(d.Skipped), number(d.Remaining),
-			usd(v.costNano), when(v.Created), v.Model, v.Source,
+			usd(v.costNano), at(v.Created), v.Model, v.Source,
 		})
 	}
 	return rows
@@ -66,32 +83,61 @@ func (c *cli) pauseCommand() *cobra.Command {
 		Long: `Workers start no new documents of the run, and its tasks leave the queue. Calls in flight complete
 and are kept. The run continues with "gistmill resume RUN", or with the next run or enqueue of the
 same source and profile.`,
-	}, ledger.Paused, "paused by hand")
+	}, ledger.Paused, "paused by hand", nil)
 }
 
 func (c *cli) cancelCommand() *cobra.Command {
-	return c.stopCommand(&cobra.Command{
+	var yes bool
+	command := c.stopCommand(&cobra.Command{
 		Use:   "cancel RUN",
-		Short: "End a run permanently",
+		Short: "Cancel a run permanently",
 		Long: `Finished documents keep their summaries, and the run works on no others. The next run or enqueue of
-the same source and profile starts a new run with the remaining documents.`,
-	}, ledger.Cancelled, "cancelled by hand")
+the same source and profile starts a new run with the remaining documents. On a terminal it asks.`,
+	}, ledger.Cancelled, "cancelled by hand", func(ctx context.Context, a *app, run ledger.Run) error {
+		if yes || !c.canAsk() {
+			return nil
+		}
+		totals, _, err := a.ledger.Totals(ctx, run.ID)
+		if err != nil {
+			return err
+		}
+		return c.confirmed(fmt.Sprintf("Cancel run %s permanently, with %s? (`gistmill pause` stops it for a while.)", run.Name, toDo(totals.Remaining)), "not cancelled")
+	})
+	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
+	return command
 }
 
-// stopCommand is a command that stops a run.
-func (c *cli) stopCommand(command *cobra.Command, reason ledger.Reason, message string) *cobra.Command {
+// stoppedRun is the result of `pause` and `cancel`. Its JSON fields are an interface for users.
+type stoppedRun struct {
+	Run    string        `json:"run"`
+	State  ledger.State  `json:"state"`
+	Reason ledger.Reason `json:"reason"`
+}
+
+// stopCommand is a command that stops a run. confirm, if not nil, is called before.
+func (c *cli) stopCommand(command *cobra.Command, reason ledger.Reason, message string, confirm func(context.Context, *app, ledger.Run) error) *cobra.Command {
+	var output outputFlag
 	command.Args, command.ValidArgsFunction = runArg, c.completeRun
-	return c.command(command.Name(), usesQueue, command, func(ctx context.Context, a *app, args []string) error {
+	c.command(command.Name(), usesQueue, command, func(ctx context.Context, a *app, args []string) error {
 		run, err := a.ledger.Run(ctx, args[0])
 		if err != nil {
 			return err
 		}
+		if over := run.State == ledger.Finished || run.Reason == ledger.Cancelled; !over && confirm != nil {
+			if err := confirm(ctx, a, run); err != nil {
+				return err
+			}
+		}
 		if err := a.stopRun(ctx, run, reason, message); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.stdout, "run %s is %s\n", run.Name, reason)
-		return err
+		return output.write(c.stdout, stoppedRun{run.Name, ledger.Stopped, reason}, func() error {
+			_, err := fmt.Fprintf(c.stdout, "run %s is %s\n", run.Name, reason)
+			return err
+		})
 	})
+	output.add(command)
+	return command
 }
 
 func (a *app) stopRun(ctx context.Context, run ledger.Run, reason ledger.Reason, message string) error {
@@ -115,7 +161,26 @@ func (a *app) stopRun(ctx context.Context, run ledger.Run, reason ledger.Reason,
 	return nil
 }
 
+// resumedRun is the result of `resume`. Its JSON fields are an interface for users.
+type resumedRun struct {
+	Run       string       `json:"run"`
+	Source    string       `json:"source"`
+	State     ledger.State `json:"state"`
+	Remaining int64        `json:"remaining"`
+	Tasks     *int         `json:"tasks"` // enqueued; null without Redis
+}
+
+// text returns the result and what to do next.
+func (r resumedRun) text() string {
+	s := fmt.Sprintf("run %s is %s", r.Run, r.State)
+	if r.Tasks == nil {
+		return s + "; --redis is not set, so continue it with `gistmill run` or `gistmill enqueue` and its source"
+	}
+	return s + ", " + count(int64(*r.Tasks), "task") + " enqueued"
+}
+
 func (c *cli) resumeCommand() *cobra.Command {
+	var output outputFlag
 	var yes bool
 	command := &cobra.Command{
 		Use:   "resume RUN",
@@ -145,10 +210,13 @@ the same source continues them. It prints the estimate of what remains, and asks
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(c.stdout, result)
-		return err
+		return output.write(c.stdout, result, func() error {
+			_, err := fmt.Fprintln(c.stdout, result.text())
+			return err
+		})
 	})
 	addYesFlag(command, &yes)
+	output.add(command)
 	return command
 }
 
@@ -156,42 +224,51 @@ func addYesFlag(command *cobra.Command, yes *bool) {
 	command.Flags().BoolVarP(yes, "yes", "y", false, "do not ask for confirmation if the estimate exceeds --confirm-above")
 }
 
-// resume continues a run after confirmation, and returns a message for people.
-func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64, yes bool) (string, error) {
+// resume continues a run after confirmation.
+func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64, yes bool) (r resumedRun, err error) {
 	p, err := a.reopen(ctx, run, budgetNano, budgetTokens)
 	switch {
 	case errors.Is(err, ledger.ErrState) && run.Reason == ledger.Cancelled:
-		return "", fmt.Errorf("run %s is cancelled and cannot be resumed: start a new run of its source with `gistmill run` or `gistmill enqueue`", run.Name)
+		return r, fmt.Errorf("run %s is cancelled and cannot be resumed: start a new run of its source with `gistmill run` or `gistmill enqueue`", run.Name)
 	case errors.Is(err, ledger.ErrState):
-		return "", fmt.Errorf("run %s is %s and cannot be resumed: only a stopped run can; a running one takes a new budget", run.Name, run.State)
+		return r, fmt.Errorf("run %s is %s and cannot be resumed: only a stopped run can; a running one takes a new budget", run.Name, run.State)
 	case err != nil:
-		return "", err
+		return r, err
 	}
 	all := plans{p}
 	if err := a.confirm(ctx, all, yes); err != nil {
-		return "", err
+		return r, err
 	}
 	if err := a.publish(all); err != nil {
-		return "", err
+		return r, err
 	}
-	message := fmt.Sprintf("run %s is %s", p.Run.Name, p.Run.State)
-	if a.queue == nil {
-		return message + "; --redis is not set, so continue it with `gistmill run` or `gistmill enqueue` and its source", nil
+	r = resumedRun{Run: p.Run.Name, Source: p.Run.Source, State: p.Run.State, Remaining: p.Remaining}
+	if a.queue != nil {
+		r.Tasks = &p.Enqueued
 	}
-	return fmt.Sprintf("%s, %s enqueued", message, count(int64(p.Enqueued), "task")), nil
+	return r, nil
+}
+
+// profileOf reads the profile of a run.
+func (a *app) profileOf(ctx context.Context, run ledger.Run) (p summarize.Profile, err error) {
+	body, err := a.ledger.Profile(ctx, run.Profile)
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		return p, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
+	}
+	return p, nil
 }
 
 // reopen prepares a run to continue with other budgets, unless they are nil. It fails with
 // [ledger.ErrState] if there is nothing to continue or change.
 func (a *app) reopen(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64) (*prepared, error) {
-	body, err := a.ledger.Profile(ctx, run.Profile)
+	profile, err := a.profileOf(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{ctx: ctx, traced: func(error) {}}
-	if err := json.Unmarshal([]byte(body), &p.profile); err != nil {
-		return nil, fmt.Errorf("read the profile of run %s: %w", run.Name, err)
-	}
+	p := &prepared{profile: profile, ctx: ctx, traced: func(error) {}}
 	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
 	if err != nil {
 		return nil, err

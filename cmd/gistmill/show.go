@@ -15,6 +15,7 @@ import (
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/terminal"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
@@ -183,9 +184,9 @@ func describeDocument(stdout io.Writer, v report.Document) error {
 		{"State:", state},
 		{"Run:", orDash(v.Run)},
 		{"Model:", v.Model},
-		{"Profile:", v.Profile},
+		{"Profile:", abbreviated(v.Profile)},
 		{"Size:", fmt.Sprintf("%s, changed %s", humanize.Bytes(uint64(max(v.Size, 0))), when(v.Modified))},
-		{"Content:", orDash(v.ContentSHA256)},
+		{"Content:", orDash(abbreviated(v.ContentSHA256))},
 		{"Attempts:", fmt.Sprintf("%d, last outcome %s", v.Attempts, when(v.At))},
 	}
 	if v.Class != "" {
@@ -195,16 +196,20 @@ func describeDocument(stdout io.Writer, v report.Document) error {
 		rows = append(rows, []string{"Answered by:", answeredBy{s.Model, s.Endpoint}.String()}, []string{"Tokens:", fmt.Sprintf("%s in, %s out, %s", number(s.TokensIn), number(s.TokensOut), count(s.Chunks, "chunk"))},
 			[]string{"Cost:", usd(s.CostNano)}, []string{"Title:", orDash(s.Title)})
 	}
-	if err := table(stdout, rows...); err != nil {
+	width := terminal.Width(stdout)
+	if err := describe(stdout, width, rows...); err != nil {
 		return err
 	}
-	if err := describeSummary(stdout, v); err != nil {
+	if err := describeSummary(stdout, width, v); err != nil {
 		return err
 	}
-	return describeHistory(stdout, v.History)
+	return describeHistory(stdout, width, v.History)
 }
 
-func describeSummary(stdout io.Writer, v report.Document) error {
+// abbreviated returns the first 12 digits of a hash, as git does. JSON has all of them.
+func abbreviated(hash string) string { return text.Cut(hash, 12) }
+
+func describeSummary(stdout io.Writer, width int, v report.Document) error {
 	s := v.Summary
 	if s == nil {
 		return nil
@@ -213,14 +218,14 @@ func describeSummary(stdout io.Writer, v report.Document) error {
 	if v.State != ledger.DocumentDone {
 		heading = "Summary (the last one):"
 	}
-	out := heading + "\n" + indented(s.Text)
+	out := heading + "\n" + indented(s.Text, width)
 	if len(s.Output) > 0 {
-		out += "Output:\n" + indented(pretty(s.Output))
+		out += "Output:\n" + indented(pretty(s.Output), 0)
 	}
 	if findings := export.Findings(s.Checks); len(findings) > 0 {
 		out += "Checks:\n"
 		for _, f := range findings {
-			out += "  " + text.TerminalLine(f) + "\n"
+			out += "  " + strings.Join(fitted(f, width-2), "\n    ") + "\n"
 		}
 	}
 	_, err := io.WriteString(stdout, out)
@@ -235,13 +240,21 @@ func pretty(raw json.RawMessage) string {
 	return string(b)
 }
 
-// indented indents a text and makes it safe for terminals.
-func indented(s string) string {
+// indented indents a text and makes it safe for terminals. It breaks lines that are longer than a
+// width in columns, unless that is 0.
+func indented(s string, width int) string {
 	s = strings.TrimSpace(text.TerminalSafe(s))
+	if width > 0 {
+		var lines []string
+		for line := range strings.SplitSeq(s, "\n") {
+			lines = append(lines, fitted(line, width-2)...)
+		}
+		s = strings.Join(lines, "\n")
+	}
 	return "  " + strings.ReplaceAll(s, "\n", "\n  ") + "\n"
 }
 
-func describeHistory(stdout io.Writer, history []report.Event) error {
+func describeHistory(stdout io.Writer, width int, history []report.Event) error {
 	if len(history) == 0 {
 		return nil
 	}
@@ -256,5 +269,17 @@ func describeHistory(stdout io.Writer, history []report.Event) error {
 		}
 		rows = append(rows, []string{"  " + when(e.At), e.Run, e.Event, attempt, orDash(string(e.Class)), e.Message})
 	}
-	return table(stdout, rows...)
+	if width == 0 {
+		return table(stdout, rows...)
+	}
+	for _, row := range rows { // the message has lines of its own
+		lines := fitted(strings.Join(row[:5], " "), width-2)
+		if row[5] != "" {
+			lines = append(lines, fitted(row[5], width-4)...)
+		}
+		if err := writeIndented(stdout, "  ", 4, lines); err != nil {
+			return err
+		}
+	}
+	return nil
 }

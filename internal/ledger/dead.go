@@ -14,6 +14,8 @@ import (
 type DeadLetter struct {
 	Document DocumentID `json:"-"`
 	RunID    RunID      `json:"-"`
+	Locator  string     `json:"-"`
+	Version  string     `json:"-"`
 	URI      string     `json:"uri"`
 	Run      string     `json:"run"`
 	Class    Class      `json:"class"`
@@ -95,7 +97,7 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 		profile ProfileID
 	}
 	from, args := f.from()
-	statement := `SELECT res.document_id, res.profile_id, r.num, d.uri, r.name, res.class, res.message, res.attempts, res.at, s.url, p.model ` +
+	statement := `SELECT res.document_id, res.profile_id, r.num, d.locator, d.version, d.uri, r.name, res.class, res.message, res.attempts, res.at, s.url, p.model ` +
 		from + fmt.Sprintf(` AND (res.document_id, res.profile_id) > ($%d, $%d) ORDER BY res.document_id, res.profile_id LIMIT %d`,
 		len(args)+1, len(args)+2, deadPage)
 	var document DocumentID
@@ -104,7 +106,7 @@ func (l *Ledger) DeadLetters(ctx context.Context, f DeadFilter, each func([]Dead
 	for {
 		page, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (k keyed, err error) {
 			var at sql.NullInt64
-			err = rows.Scan(&k.Document, &k.profile, &k.RunID, &k.URI, &k.Run, &k.Class, &k.Message, &k.Attempts, &at, &k.Source, &k.Model)
+			err = rows.Scan(&k.Document, &k.profile, &k.RunID, &k.Locator, &k.Version, &k.URI, &k.Run, &k.Class, &k.Message, &k.Attempts, &at, &k.Source, &k.Model)
 			k.At = sqldb.Time(at)
 			return k, err
 		}, statement, append(slices.Clone(args), document, profile)...)

@@ -43,6 +43,9 @@ func CutStart(s string, width int) string {
 	return runewidth.TruncateLeft(s, over+1, "…")
 }
 
+// Columns returns the number of columns that a text takes as one line.
+func Columns(s string) int { return runewidth.StringWidth(text.TerminalLine(s)) }
+
 // Pad returns a text as one line that is filled with spaces to width columns.
 func Pad(s string, width int) string { return runewidth.FillRight(text.TerminalLine(s), width) }
 

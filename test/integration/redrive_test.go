@@ -77,7 +77,7 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 		Retried int64 `json:"retried"`
 		Runs    []struct{ Documents, Tasks int64 }
 	}
-	took("retry", s.run("dead", "retry", "-o", "json")).Decode(&redriven)
+	took("retry", s.run("dead", "retry", "--all", "-o", "json")).Decode(&redriven)
 	if redriven.Retried != refused+empty || len(redriven.Runs) != 1 || redriven.Runs[0].Tasks == 0 {
 		t.Errorf("re-driven: %s", describe(redriven))
 	}
