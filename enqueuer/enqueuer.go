@@ -93,6 +93,7 @@ type Plan struct {
 	lease    *lease
 	newest   ledger.PartitionID // that the plan covers
 	listed   bool               // the source was listed
+	closed   bool
 	nano     *int64
 	tokens   *int64
 }
@@ -158,10 +159,18 @@ func (e *Enqueuer) Reopen(ctx context.Context, run ledger.Run, budgetNano, budge
 // Publish makes the plan visible to workers and enqueues its tasks. Call it after the plan was
 // confirmed. It fails with [ledger.ErrState] if the run was stopped or cancelled meanwhile, and
 // with [ledger.ErrPlanning] if the lease was lost. ctx bounds the enqueueing.
-func (p *Plan) Publish(ctx context.Context) error {
+func (p *Plan) Publish(ctx context.Context) error { return p.publish(ctx, 0) }
+
+// PublishSample is [Plan.Publish] for n of the remaining documents, chosen at random. When they are
+// done, the run is stopped; [Enqueuer.Reopen] continues it. It fails with [ledger.ErrWorkers] if
+// live workers may be working on the run. n is positive.
+func (p *Plan) PublishSample(ctx context.Context, n int) error { return p.publish(ctx, n) }
+
+// publish publishes a sample, or all if sample is 0.
+func (p *Plan) publish(ctx context.Context, sample int) error {
 	e := p.enqueuer
 	if err := e.ledger.Publish(p.lease.ctx, ledger.Publication{
-		Run: p.Run.ID, Holder: p.lease.holder, Resume: p.Resumed, Newest: p.newest, BudgetNano: p.nano, BudgetTokens: p.tokens,
+		Run: p.Run.ID, Holder: p.lease.holder, Resume: p.Resumed, Newest: p.newest, Sample: sample, BudgetNano: p.nano, BudgetTokens: p.tokens,
 	}); err != nil {
 		if errors.Is(err, ledger.ErrState) {
 			err = fmt.Errorf("run %s was stopped while it was planned: %w", p.Run.Name, err)
@@ -181,7 +190,7 @@ func (p *Plan) Publish(ctx context.Context) error {
 			return err
 		}
 	}
-	if !p.listed {
+	if !p.listed || sample > 0 {
 		return nil
 	}
 	return e.ledger.RecordPlan(ctx, p.Run.SourceID)
@@ -197,9 +206,13 @@ func (p *Plan) Refuse(ctx context.Context) error {
 	return e.recovery.Withdraw(ctx, p.Run)
 }
 
-// Close returns the planning lease. A run that has only partitions of a refused plan left is
+// Close returns the planning lease, once. A run that has only partitions of a refused plan left is
 // stopped.
 func (p *Plan) Close() {
+	if p.closed {
+		return
+	}
+	p.closed = true
 	p.lease.release()
 	e := p.enqueuer
 	if p.Run.ID == 0 {

@@ -38,7 +38,10 @@ type Estimate struct {
 	TokensOutMost int64    `json:"tokens_out_most"`
 	CostUSD       *float64 `json:"cost_usd"` // null: the price is unknown
 	CostUSDMost   *float64 `json:"cost_usd_most"`
-	Seconds       *float64 `json:"seconds_at_limits"` // null: no limit is set
+	// SecondsAtLimits is the time that the rate limits allow; null: no limit is set.
+	SecondsAtLimits *float64 `json:"seconds_at_limits"`
+	// Seconds is the expected time. The estimator does not set it; null: unknown.
+	Seconds *float64 `json:"seconds"`
 }
 
 // Free is the estimate of documents that cost nothing.
@@ -58,7 +61,30 @@ func (e *Estimate) Add(o Estimate) {
 	e.TokensInHigh += o.TokensInHigh
 	e.TokensOut += o.TokensOut
 	e.TokensOutMost += o.TokensOutMost
-	e.CostUSD, e.CostUSDMost, e.Seconds = plus(e.CostUSD, o.CostUSD), plus(e.CostUSDMost, o.CostUSDMost), plus(e.Seconds, o.Seconds)
+	e.CostUSD, e.CostUSDMost = plus(e.CostUSD, o.CostUSD), plus(e.CostUSDMost, o.CostUSDMost)
+	e.SecondsAtLimits, e.Seconds = plus(e.SecondsAtLimits, o.SecondsAtLimits), plus(e.Seconds, o.Seconds)
+}
+
+// Share returns the estimate of some of the documents, without a time.
+func (e *Estimate) Share(documents int64) Estimate {
+	if e.Documents == 0 {
+		return *e
+	}
+	f := float64(documents) / float64(e.Documents)
+	scale := func(n int64) int64 { return int64(math.Ceil(float64(n) * f)) }
+	part := func(v *float64) *float64 {
+		if v == nil {
+			return nil
+		}
+		scaled := *v * f
+		return &scaled
+	}
+	return Estimate{
+		Documents: documents, Sampled: min(e.Sampled, documents), Calls: scale(e.Calls),
+		TokensIn: scale(e.TokensIn), TokensInLow: scale(e.TokensInLow), TokensInHigh: scale(e.TokensInHigh),
+		TokensOut: scale(e.TokensOut), TokensOutMost: scale(e.TokensOutMost),
+		CostUSD: part(e.CostUSD), CostUSDMost: part(e.CostUSDMost),
+	}
 }
 
 // plus adds two figures; nil is unknown.
@@ -168,7 +194,7 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 	}
 	if minutes > 0 {
 		seconds := minutes * 60
-		total.Seconds = &seconds
+		total.SecondsAtLimits = &seconds
 	}
 	return total
 }

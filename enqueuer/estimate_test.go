@@ -39,7 +39,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 			model: "unpriced", rpm: 60, needs: []documentNeed{same, same}, documents: 120,
 			want: Estimate{
 				Documents: 120, Sampled: 2, Calls: 120, TokensIn: 120_000, TokensInLow: 120_000, TokensInHigh: 120_000,
-				TokensOut: 27_000, TokensOutMost: 48_000, Seconds: usd(120),
+				TokensOut: 27_000, TokensOutMost: 48_000, SecondsAtLimits: usd(120),
 			},
 		},
 		"a sample of different documents": {
@@ -48,7 +48,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 			want: Estimate{
 				Documents: 8, Sampled: 2, Unreadable: 1, Calls: 4, TokensIn: 8000, TokensInLow: 2000, TokensInHigh: 17_601,
 				TokensOut: 900, TokensOutMost: 1600, CostUSD: usd(8000*0.15e-6 + 900*0.6e-6), CostUSDMost: usd(17_601*0.15e-6 + 1600*0.6e-6),
-				Seconds: usd(9600.0 / 5600 * 60),
+				SecondsAtLimits: usd(9600.0 / 5600 * 60),
 			},
 		},
 	} {

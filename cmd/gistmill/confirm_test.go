@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -405,5 +406,95 @@ func TestInterruptedRunIsAskedFor(t *testing.T) {
 	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
 	if run := p.run(); run.State != ledger.Stopped || run.Reason != ledger.Paused {
 		t.Errorf("after a no the run is %s (%s)", run.State, run.Reason)
+	}
+}
+
+// A sample is drawn from all that remains, of all sources. It is paid for once, and the rest waits
+// for an answer.
+func TestSample(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	for i := range 30 {
+		p.write(fmt.Sprintf("one/%02d.txt", i), fmt.Sprintf("two/%02d.txt", i))
+	}
+	above := "--confirm-above=0.003" // of a sample of 6, and not of 60
+	sources := []string{"run", p.path("one"), p.path("two"), "--sample", "6", above}
+	r := p.does(sources...).want(t, exitOK, 6, `6 documents for \$0\.00`, `the other 54: about \$0\.00`, `to go on, type: gistmill run .*/one .*/two --confirm-above=0\.003 --yes`, `6 summaries in `)
+	if n := len(regexp.MustCompile(`(?m)^[0-9]{2}\.txt$`).FindAllString(r.stderr, -1)); n != 6 {
+		t.Errorf("%d summaries are printed, want 6", n)
+	}
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	p.types("n", sources...).want(t, exitOK, 6, `Go on with the other 48 documents\?`, `Stopped after the sample`)
+	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
+	p.types("n", append(sources, "--confirm-above=0")...).want(t, exitFailed, 0, `sample of 6 documents: about 6 calls`, notStarted)
+	p.types("y", sources...).want(t, exitOK, 48, `60 summaries in `)
+	p.does(sources...).want(t, exitOK, 0)
+	if s := p.fake.Stats(); s.Duplicates > 0 {
+		t.Errorf("%d calls were paid twice", s.Duplicates)
+	}
+}
+
+// A sample of everything is the whole run.
+func TestSampleOfEverything(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("docs/a.txt", "docs/b.txt")
+	p.does("run", p.path("docs"), "--sample", "9", "--yes").want(t, exitOK, 2, `2 summaries in`)
+	if run := p.run(); run.State != ledger.Finished {
+		t.Errorf("the run is %s", run.State)
+	}
+}
+
+// The result is one JSON object, also if the run fails.
+func TestRunAsJSON(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("docs/a.txt", "docs/b.txt")
+	var got runResult
+	decode := func(s said) {
+		t.Helper()
+		got = runResult{}
+		if err := json.Unmarshal([]byte(s.stdout), &got); err != nil {
+			t.Fatalf("%v:\n%s", err, s.stdout)
+		}
+	}
+	run := []string{"run", p.path("docs"), "-o", "json"}
+	decode(p.does(run...).want(t, exitUsage, 0))
+	if got.ExitCode != exitUsage || got.Reason == nil || !strings.Contains(*got.Reason, "--yes") || len(got.Runs) != 1 || got.Runs[0].State != ledger.Stopped || got.Summaries != nil {
+		t.Errorf("refused: %+v", got)
+	}
+	decode(p.does(append(run, "--yes")...).want(t, exitOK, 2))
+	if got.ExitCode != 0 || got.Reason != nil || got.Summaries == nil || *got.Summaries != 2 || got.Out != p.path("out") || got.Took <= 0 || got.Runs[0].Documents.Done != 2 {
+		t.Errorf("done: %+v", got)
+	}
+	decode(p.does("run", p.path("nowhere"), "-o", "json").want(t, exitFailed, 0))
+	if got.ExitCode != exitFailed || got.Reason == nil || got.Runs == nil {
+		t.Errorf("failed: %+v", got)
+	}
+	if r := p.does(append(run, "--out", "-")...).want(t, exitUsage, 0, `-o json and --out -`); r.stdout != "" {
+		t.Errorf("standard output has %q", r.stdout)
+	}
+}
+
+// A dry run writes nothing, and sums over the sources. The time is what earlier calls took.
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("one/a.txt", "two/b.txt")
+	dry := []string{"run", p.path("one"), p.path("two"), "--dry-run"}
+	p.does(dry...).want(t, exitOK, 0, `1 document to gpt-4o-mini at http.*; about \$0\.0\S+, at most \$0\.0\S+\n`, `all sources\n  2 documents to gpt`)
+	p.does("run", p.path("one"), "--yes").want(t, exitOK, 1)
+	r := p.does(append(dry, "-o", "json")...).want(t, exitOK, 0)
+	var rows []planRow
+	if err := json.Unmarshal([]byte(r.stdout), &rows); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 2 || rows[0].Skipped != 1 || rows[1].Estimate.Calls != 1 || rows[1].Estimate.Seconds == nil || rows[1].Estimate.SecondsAtLimits != nil {
+		t.Errorf("rows %+v", rows)
+	}
+	p.does("runs", "-o", "json").want(t, exitOK, 0)
+	if _, err := os.Stat(p.path("out")); err != nil {
+		t.Error(err)
 	}
 }

@@ -129,29 +129,32 @@ func (o *output) pairsOf(ctx context.Context, runs []ledger.Run) ([]export.Pair,
 	return pairs, nil
 }
 
-// write writes the summaries of the runs' sources and says in a few words what is where.
-func (o *output) write(ctx context.Context, runs []ledger.Run) (string, error) {
+// write writes the summaries of the runs' sources, and returns their number, nil with --out none,
+// and in a few words what is where.
+func (o *output) write(ctx context.Context, runs []ledger.Run) (n *int64, place string, err error) {
 	pairs, err := o.pairsOf(ctx, runs)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	switch o.config.Out {
 	case outNone:
-		return "the summaries are in the ledger", nil
+		return nil, "the summaries are in the ledger", nil
 	case outStdout:
 		each, err := o.newest(ctx, pairs)
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
-		n, err := export.JSONL(o.stdout, each)
-		return summaries(int64(n)) + " on standard output", err
+		lines, err := export.JSONL(o.stdout, each)
+		written := int64(lines)
+		return &written, summaries(written) + " on standard output", err
 	}
 	w, err := o.folder.Write(ctx, o.content(ctx, export.Content{Sources: pairs, Lines: true}))
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	o.sayWritten(w, o.config.Out)
-	return summaries(int64(w.Summaries+w.Kept)) + " in " + o.config.Out, nil
+	written := int64(w.Summaries + w.Kept)
+	return &written, summaries(written) + " in " + o.config.Out, nil
 }
 
 // content adds what [export.Output.Write] asks the ledger.

@@ -41,7 +41,7 @@ estimate, and does not ask.
 	}
 	sources.add(command)
 	addPlanFlags(command, &force, &wait)
-	command.Flags().BoolVar(&dryRun, "dry-run", false, "print the number of documents, tokens and US dollars, and write and call nothing")
+	addDryRunFlag(command, &dryRun)
 	output.add(command)
 	return command
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/text"
@@ -35,7 +37,27 @@ func (a *app) estimate(ctx context.Context, src *source.Source, profile summariz
 	if err != nil {
 		return e, fmt.Errorf("estimate: %w", err)
 	}
-	return e, nil
+	return e, a.addTime(ctx, profile.Model, &e)
+}
+
+// addTime adds the time that an estimate's calls take: what the newest calls of the model took,
+// with as many in flight as the settings allow, and not less than the rate limits allow. Without
+// measured calls or limits the time is not known.
+func (a *app) addTime(ctx context.Context, model string, e *enqueuer.Estimate) error {
+	e.Seconds = e.SecondsAtLimits
+	if e.Calls == 0 {
+		return nil
+	}
+	each, err := report.New(a.ledger).CallSeconds(ctx, model)
+	if err != nil || each == nil {
+		return err
+	}
+	seconds := *each * math.Ceil(float64(e.Calls)/float64(a.config.Concurrency))
+	if e.SecondsAtLimits != nil {
+		seconds = max(seconds, *e.SecondsAtLimits)
+	}
+	e.Seconds = &seconds
+	return nil
 }
 
 // estimatePlans estimates what remains of each run that calls a model, and prints the estimates
@@ -128,7 +150,7 @@ func (a *app) askToStart(sum *enqueuer.Estimate) error {
 		if sum.CostUSDMost != nil {
 			reason = fmt.Sprintf("the cost of at most %s is above %s (--confirm-above)", usdMost(*sum.CostUSDMost), text.USD(a.config.ConfirmAbove))
 		}
-		return &exitError{exitUsage, fmt.Sprintf("%s, and there is no terminal to ask on; nothing was sent\ngistmill: to start, type: %s", reason, a.commandWith("--yes"))}
+		return &exitError{exitUsage, fmt.Sprintf("%s, and there is no terminal to ask on; nothing was sent\ngistmill: to start, type: %s", reason, a.commandWith("--yes", ""))}
 	}
 	ok, err := a.ask("Continue?")
 	if err == nil && !ok {
@@ -137,11 +159,14 @@ func (a *app) askToStart(sum *enqueuer.Estimate) error {
 	return err
 }
 
-// commandWith returns the command line with a further flag. Arguments that may contain a password
-// are left out.
-func (c *cli) commandWith(flag string) string {
+// commandWith returns the command line with a further flag, and without one that has a value. It
+// does not repeat arguments that may contain a password.
+func (c *cli) commandWith(flag, without string) string {
 	words := []string{"gistmill"}
-	for _, arg := range c.args {
+	for i, arg := range c.args {
+		if without != "" && (arg == without || i > 0 && c.args[i-1] == without || strings.HasPrefix(arg, without+"=")) {
+			continue
+		}
 		if strings.ContainsAny(arg, "@?") {
 			return "the same command with " + flag
 		}
@@ -177,8 +202,12 @@ func describeCost(e enqueuer.Estimate, what string) string {
 	} else {
 		s += fmt.Sprintf("; about %s, at most %s", text.USD(*e.CostUSD), usdMost(*e.CostUSDMost))
 	}
-	if e.Seconds != nil {
+	switch {
+	case e.Seconds == nil:
+	case e.SecondsAtLimits != nil && *e.Seconds == *e.SecondsAtLimits:
 		s += "; " + round(time.Duration(*e.Seconds*float64(time.Second))) + " at the rate limits"
+	default:
+		s += "; about " + round(time.Duration(*e.Seconds*float64(time.Second)))
 	}
 	return s
 }

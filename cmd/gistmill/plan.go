@@ -26,6 +26,10 @@ func addPlanFlags(command *cobra.Command, force, wait *bool) {
 	command.Flags().BoolVar(wait, "wait", false, "wait if another process plans the same source and profile")
 }
 
+func addDryRunFlag(command *cobra.Command, dryRun *bool) {
+	command.Flags().BoolVar(dryRun, "dry-run", false, "print the number of documents, tokens and US dollars, and write and call nothing")
+}
+
 // prepared is a plan that waits for confirmation, with what its estimate needs.
 type prepared struct {
 	*enqueuer.Plan
@@ -35,10 +39,15 @@ type prepared struct {
 
 	ctx    context.Context // with the trace of the plan
 	traced func(err error)
+	closed bool
 }
 
 // close returns the planning lease. err is the reason why the plan was not published, or nil.
 func (p *prepared) close(err error) {
+	if p.closed {
+		return
+	}
+	p.closed = true
 	p.traced(err)
 	p.Plan.Close()
 	if p.source != nil {

@@ -69,37 +69,36 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 
 // report prints an error and returns its exit code.
 func (c *cli) report(command *cobra.Command, err error) int {
+	code, lines := c.ending(command.CommandPath(), err)
+	for _, line := range lines {
+		c.say("%s", line)
+	}
+	return code
+}
+
+// ending returns the exit code of an error of a command, and the lines that say why.
+func (c *cli) ending(command string, err error) (code int, lines []string) {
 	var exit *exitError
 	var wrong *usageError
 	var invalid *config.InvalidError
 	switch {
 	case errors.As(err, &exit):
-		if exit.message != "" {
-			c.say("%s", exit.message)
+		if exit.message == "" {
+			return exit.code, nil
 		}
-		return exit.code
+		return exit.code, []string{exit.message}
 	case errors.As(err, &invalid):
-		for _, problem := range invalid.Problems {
-			c.say("%s", problem)
-		}
-		return exitUsage
+		return exitUsage, invalid.Problems
 	case errors.As(err, &wrong):
-		c.say("%v", err)
-		c.say("see `%s --help`", command.CommandPath())
-		return exitUsage
+		return exitUsage, []string{err.Error(), "see `" + command + " --help`"}
 	case c.stop.Err() != nil: // the user knows why
-		return exitInterrupted
+		return exitInterrupted, nil
 	case errors.Is(err, ledger.ErrPlanning):
-		c.say("%v; use --wait to wait for it", err)
-		return exitPlanning
+		return exitPlanning, []string{err.Error() + "; use --wait to wait for it"}
 	case ledger.IsFull(err):
-		c.say("%s", joinLines(err))
-		c.say("the disk of the ledger is full; free some space and run the same command again to continue")
-		return exitFailed
-	default:
-		c.say("%s", joinLines(err))
-		return exitFailed
+		return exitFailed, []string{joinLines(err), "the disk of the ledger is full; free some space and run the same command again to continue"}
 	}
+	return exitFailed, []string{joinLines(err)}
 }
 
 // joinLines returns an error on one line, without repeated lines. Errors of some libraries have

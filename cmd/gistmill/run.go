@@ -2,23 +2,39 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/terminal"
+	"github.com/gistmill/gistmill/internal/text"
 )
+
+// runOptions are the options of `run` beyond the sources and the settings.
+type runOptions struct {
+	planOptions
+	yes, dryRun bool
+	sample      int
+	output      outputFlag
+}
 
 func (c *cli) runCommand() *cobra.Command {
 	var sources sourceFlags
-	var force, wait, yes bool
-	command := c.command("run", needsSettings, &cobra.Command{
+	var o runOptions
+	command := &cobra.Command{
 		Use:   "run SOURCE...",
 		Short: "Summarize sources on this machine",
 		Long: `Run lists each source, summarizes new and changed documents, and writes all summaries to a folder:
@@ -31,21 +47,74 @@ the document, needs no network and costs nothing.
 
   gistmill run ./docs
   OPENAI_API_KEY=… gistmill run ./docs --budget-usd 2
+  gistmill run ./docs --model gpt-4o-mini --sample 5
   gistmill run ./docs --base-url http://localhost:11434/v1 --model llama3.2
   gistmill run s3://bucket/reports --include '**/*.pdf' --out -`,
 		Args: sourceArgs,
-	}, func(_ context.Context, a *app, args []string) error {
-		return a.run(args, &sources, planOptions{force: force, wait: wait}, yes)
-	}, "api-key")
+	}
+	settingFlags(command, "run", needsSettings, "api-key")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if o.dryRun { // without a key
+			return c.withApp(command, needsLedger, func(ctx context.Context, a *app) error {
+				return a.dryRun(ctx, args, &sources, o.force, o.output)
+			})
+		}
+		return c.withApp(command, needsSettings, func(_ context.Context, a *app) error { return a.run(args, &sources, o) }, "api-key")
+	}
 	sources.add(command)
-	addPlanFlags(command, &force, &wait)
-	addYesFlag(command, &yes)
+	addPlanFlags(command, &o.force, &o.wait)
+	addYesFlag(command, &o.yes)
+	addDryRunFlag(command, &o.dryRun)
+	command.Flags().IntVar(&o.sample, "sample", 0, "summarize `N` random documents first, print their summaries and what the rest will cost, and ask whether to go on")
+	o.output.add(command)
 	return command
 }
 
-// run plans the sources, works until their runs end, and writes the summaries.
-func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) error {
+// runResult is the result of `run` as JSON. Its fields are an interface for users.
+type runResult struct {
+	Runs      []statusView `json:"runs"`
+	Summaries *int64       `json:"summaries"` // written to out; null: none were written
+	Out       string       `json:"out"`
+	Took      float64      `json:"took_seconds"`
+	ExitCode  int          `json:"exit_code"`
+	Reason    *string      `json:"reason"` // of an exit code that is not 0
+
+	runs []ledger.Run
+}
+
+// run plans the sources, works until their runs end, and writes the summaries and the result.
+func (a *app) run(args []string, flags *sourceFlags, o runOptions) error {
+	switch {
+	case o.output.json && a.config.Out == outStdout:
+		return &usageError{errors.New("-o json and --out - both write to standard output: give --out a folder, or --out none")}
+	case o.sample < 0:
+		return &usageError{fmt.Errorf("--sample is %d, but must not be negative", o.sample)}
+	}
 	begun := time.Now()
+	result := runResult{Runs: []statusView{}, Out: a.config.Out}
+	err := a.summarize(args, flags, o, &result, begun)
+	if !o.output.json {
+		return err
+	}
+	if len(result.runs) > 0 {
+		views, statusErr := a.statuses(context.WithoutCancel(a.stop), result.runs)
+		if statusErr != nil {
+			a.log.Warn("cannot read the status of the runs", "error", statusErr)
+		} else {
+			result.Runs = views
+		}
+	}
+	result.Took = time.Since(begun).Seconds()
+	if err != nil {
+		code, lines := a.ending("gistmill run", err)
+		reason := strings.ReplaceAll(strings.Join(lines, "; "), "\ngistmill: ", "; ")
+		result.ExitCode, result.Reason = code, &reason
+	}
+	return errors.Join(err, o.output.write(a.stdout, result, nil))
+}
+
+// summarize plans the sources, works until their runs end, and writes the summaries.
+func (a *app) summarize(args []string, flags *sourceFlags, o runOptions, result *runResult, begun time.Time) error {
 	a.useQuietLog()
 	if err := a.checkBudget(); err != nil {
 		return err
@@ -71,7 +140,7 @@ func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) er
 	if err := flags.checkMatches(a.stop, a); err != nil {
 		return err
 	}
-	all, err := a.prepare(a.stop, sources, flags, o)
+	all, err := a.prepare(a.stop, sources, flags, o.planOptions)
 	if err != nil {
 		return err
 	}
@@ -80,16 +149,25 @@ func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) er
 	}
 	for _, p := range all {
 		a.say("%s", describePlan(p.Plan))
+		result.runs = append(result.runs, p.Run)
 	}
-	if err := a.confirm(a.stop, all, yes); err != nil {
+	runs := result.runs
+	goOn := true
+	if o.sample > 0 {
+		all, goOn, err = a.runSample(all, o)
+	} else {
+		err = a.confirm(a.stop, all, o.yes)
+	}
+	if err != nil {
 		return err
 	}
-	if err := a.publish(all); err != nil {
-		return err
-	}
-	var runs []ledger.Run
-	for _, p := range all {
-		runs = append(runs, p.Run)
+	if goOn {
+		if err := a.publish(all); err != nil {
+			return err
+		}
+		for _, p := range all {
+			runs[slices.IndexFunc(runs, func(r ledger.Run) bool { return r.ID == p.Run.ID })] = p.Run
+		}
 	}
 	show := newProgress(a.stderr)
 	defer show.end()
@@ -97,12 +175,17 @@ func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) er
 	if err != nil {
 		return err
 	}
-	views, err := a.workOn(runs, show, early)
-	show.end()
+	var views []statusView
+	if goOn {
+		views, err = a.workOn(runs, show, early, nil)
+		show.end()
+	} else {
+		views, err = a.statuses(context.WithoutCancel(a.stop), runs)
+	}
 	if err != nil {
 		return err
 	}
-	if err := a.writeSummaries(views, runs, out, time.Since(begun)); err != nil {
+	if result.Summaries, err = a.writeSummaries(views, runs, out, time.Since(begun)); err != nil {
 		return err
 	}
 	for _, v := range views {
@@ -111,7 +194,208 @@ func (a *app) run(args []string, flags *sourceFlags, o planOptions, yes bool) er
 			return &exitError{code: exitInterrupted}
 		}
 	}
+	if !goOn && endedAsSample(views) && slices.ContainsFunc(views, func(v statusView) bool { return v.State == ledger.Stopped }) {
+		return nil
+	}
 	return a.outcome(views)
+}
+
+// runSample works on a random sample of what remains, prints its summaries and what the rest will
+// cost, and asks whether to go on. If so, it returns the plans that are left to publish. The sample
+// belongs to the same runs, so that nothing is paid for twice.
+func (a *app) runSample(all plans, o runOptions) (rest plans, goOn bool, err error) {
+	var remaining int64
+	for _, p := range all {
+		remaining += p.Remaining
+	}
+	n := min(int64(o.sample), remaining)
+	if n == 0 {
+		return all, true, nil
+	}
+	sum, err := a.estimatePlans(a.stop, all)
+	if err == nil && sum != nil && !o.yes {
+		if sample := sum.Share(n); a.above(all, sample.CostUSDMost) {
+			a.say("%s", describeCost(sample, "sample of "+count(n, "document")))
+			err = a.askToStart(&sample)
+		}
+	}
+	if err != nil {
+		return nil, false, a.refuse(all, err)
+	}
+	defer func() {
+		if !goOn {
+			all.close(err)
+		}
+	}()
+	runs, err := a.publishSample(all, n)
+	if err != nil {
+		return nil, false, err
+	}
+	before, err := a.statuses(a.stop, runs)
+	if err != nil {
+		return nil, false, err
+	}
+	after, err := a.workOnSample(runs)
+	if err != nil || !endedAsSample(after) {
+		return nil, false, err
+	}
+	left := remaining - n
+	if left == 0 {
+		return nil, false, nil
+	}
+	if err := a.saySample(before, after, left); err != nil {
+		return nil, false, err
+	}
+	switch {
+	case o.yes:
+	case !a.canAsk():
+		a.say("stopped after the sample; to go on, type: %s", a.commandWith("--yes", "--sample"))
+		return nil, false, nil
+	default:
+		yes, err := a.ask("Go on with the other " + count(left, "document") + "?")
+		if err == nil && !yes {
+			a.say("Stopped after the sample. Run the command again to go on.")
+		}
+		if err != nil || !yes {
+			return nil, false, err
+		}
+	}
+	rest, err = a.reopenAll(all)
+	return rest, err == nil, err
+}
+
+// workOnSample works until the runs of a sample have ended or stopped, and prints the summaries.
+func (a *app) workOnSample(runs []ledger.Run) ([]statusView, error) {
+	show := newProgress(a.stderr)
+	defer show.end()
+	var mu sync.Mutex
+	var done []ledger.Exported
+	views, err := a.workOn(runs, show, nil, func(e ledger.Exported) {
+		mu.Lock()
+		defer mu.Unlock()
+		done = append(done, e)
+	})
+	show.end()
+	if err != nil {
+		return nil, err
+	}
+	const width = 78
+	for _, e := range done {
+		lines := append([]string{text.TerminalLine(e.URI)}, terminal.Wrap(e.Summary.Text, width)...)
+		fmt.Fprintf(a.stderr, "\n%s\n", strings.Join(lines, "\n  "))
+	}
+	return views, nil
+}
+
+// saySample says what a sample has cost, and what the documents that are left will cost and take.
+func (a *app) saySample(before, after []statusView, left int64) error {
+	var documents, calls, nano int64
+	known := true
+	for i, v := range after {
+		was := before[i]
+		documents += v.Documents.Done + v.Documents.Dead - was.Documents.Done - was.Documents.Dead
+		calls += v.Calls - was.Calls
+		if v.costNano == nil || was.costNano == nil {
+			known = false
+		} else {
+			nano += *v.costNano - *was.costNano
+		}
+	}
+	if documents == 0 {
+		return nil
+	}
+	factor := float64(left) / float64(documents)
+	cost, total := "an unknown cost", "cost unknown"
+	if known {
+		cost, total = text.USD(float64(nano)/1e9), "about "+text.USD(float64(nano)/1e9*factor)
+	}
+	rest := enqueuer.Estimate{Calls: int64(math.Ceil(float64(calls) * factor))}
+	if err := a.addTime(a.stop, after[0].Model, &rest); err != nil {
+		return err
+	}
+	if rest.Seconds != nil {
+		total += ", about " + round(time.Duration(*rest.Seconds*float64(time.Second)))
+	}
+	a.say("sample: %s for %s; the other %s: %s", count(documents, "document"), cost, number(left), total)
+	return nil
+}
+
+// publishSample publishes n random documents of all plans, and closes these. It returns the runs
+// that have documents of the sample, as they were before.
+func (a *app) publishSample(all plans, n int64) (runs []ledger.Run, err error) {
+	defer func() {
+		for _, p := range all {
+			p.Plan.Close()
+		}
+	}()
+	left := make([]int64, len(all)) // documents that are not drawn
+	for i, p := range all {
+		left[i] = p.Remaining
+	}
+	share := make([]int, len(all))
+	for ; n > 0; n-- {
+		var total int64
+		for _, l := range left {
+			total += l
+		}
+		drawn := rand.Int64N(total)
+		for i := range left {
+			if drawn < left[i] {
+				left[i]--
+				share[i]++
+				break
+			}
+			drawn -= left[i]
+		}
+	}
+	for i, p := range all {
+		switch {
+		case share[i] > 0:
+			err = p.PublishSample(p.ctx, share[i])
+			runs = append(runs, p.Run)
+		case p.Remaining > 0:
+			err = p.Refuse(p.ctx)
+		default:
+			err = p.Publish(p.ctx)
+		}
+		if errors.Is(err, ledger.ErrWorkers) {
+			err = fmt.Errorf("%w: wait until they are done, or leave out --sample", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+// reopenAll reopens the plans that have documents left after a sample, and closes the others.
+func (a *app) reopenAll(all plans) (rest plans, err error) {
+	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		run, err := a.ledger.RunByID(a.stop, p.Run.ID)
+		if err != nil {
+			return nil, err
+		}
+		if run.State == ledger.Finished {
+			p.close(nil)
+			continue
+		}
+		if p.Plan, err = e.Reopen(a.stop, run, nil, nil); err != nil {
+			return nil, err
+		}
+		rest = append(rest, p)
+	}
+	return rest, nil
+}
+
+// endedAsSample reports whether the runs of a sample have ended because it was done.
+func endedAsSample(views []statusView) bool {
+	return !slices.ContainsFunc(views, func(v statusView) bool {
+		return v.State != ledger.Finished && (v.State != ledger.Stopped || v.Message != ledger.NotConfirmed)
+	})
 }
 
 // useQuietLog logs only warnings unless the user set a log level: `run` prints its own messages.
@@ -129,10 +413,11 @@ func (a *app) useQuietLog() {
 }
 
 // writeSummaries writes the summaries of all documents of the runs' sources, and prints the result.
-func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output, took time.Duration) error {
-	place, err := out.write(context.WithoutCancel(a.stop), runs)
+// It returns the number of summaries; nil with --out none.
+func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output, took time.Duration) (written *int64, err error) {
+	written, place, err := out.write(context.WithoutCancel(a.stop), runs)
 	if err != nil {
-		return fmt.Errorf("write the summaries: %w; all summaries are in the ledger %s, and `gistmill export DEST` writes them", err, config.RedactURL(a.config.Store))
+		return nil, fmt.Errorf("write the summaries: %w; all summaries are in the ledger %s, and `gistmill export DEST` writes them", err, config.RedactURL(a.config.Store))
 	}
 	var t ledger.Totals
 	var calls, flagged int64
@@ -147,5 +432,5 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output,
 	if flagged > 0 {
 		a.say("%s with findings; see `gistmill show URI`, or \"checks\" in the output", summaries(flagged))
 	}
-	return nil
+	return written, nil
 }

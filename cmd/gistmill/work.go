@@ -83,9 +83,9 @@ func (a *app) workAndServe(stop, abort context.Context, idleExit time.Duration) 
 }
 
 // workOn runs a worker until every run has ended or the user interrupts, and returns the status of
-// the runs. early, if not nil, writes pages meanwhile.
-func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWriter) ([]statusView, error) {
-	var done func(ledger.Exported)
+// the runs. early, if not nil, writes pages meanwhile. Otherwise done, if not nil, is called for
+// each summary, by several goroutines.
+func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWriter, done func(ledger.Exported)) ([]statusView, error) {
 	if early != nil {
 		done = early.Add
 	}

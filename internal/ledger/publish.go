@@ -3,13 +3,20 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
-// notConfirmed is the message of a run that was stopped because its plan was not confirmed.
-const notConfirmed = "not confirmed"
+// NotConfirmed is the message of a run that was stopped as [Paused] because what remains of it was
+// not confirmed.
+const NotConfirmed = "not confirmed"
+
+// ErrWorkers refuses to publish a sample of a run that live workers may be working on.
+var ErrWorkers = errors.New("other workers may be working on the run")
 
 // Publication is what a confirmed plan makes visible to workers. The zero value of each field but
 // Run is valid.
@@ -21,16 +28,19 @@ type Publication struct {
 	Resume bool
 	// Newest is the newest partition that the confirmation covered; 0: all. Later ones stay planned.
 	Newest PartitionID
+	// Sample, if positive, publishes only this number of documents, chosen at random, in partitions of
+	// their own. All other partitions of the run become invisible again.
+	Sample int
 	// BudgetNano and BudgetTokens replace the run's caps, unless nil.
 	BudgetNano, BudgetTokens *int64
 }
 
 // Publish makes planned partitions visible to workers and the run [Running], in one short
-// transaction. It fails with [ErrState], and changes
-// nothing, when the run is stopped and not to be resumed, is cancelled, or is finished and has a
-// successor; and with [ErrPlanning] when another planner has taken over the lease. Open partitions
-// of a run that was stopped get a new generation, because tasks of the old one may still be in
-// progress.
+// transaction. It fails with [ErrState], and changes nothing, when the run is stopped and not to be
+// resumed, is cancelled, or is finished and has a successor; with [ErrPlanning] when another
+// planner has taken over the lease; and with [ErrWorkers] when a sample would not be worked on
+// alone. Open partitions of a run that was stopped get a new generation, because tasks of the old
+// one may still be in progress.
 func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		if err := l.lockForBudget(ctx, tx, p.BudgetNano, p.BudgetTokens); err != nil {
@@ -44,6 +54,15 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 			}
 			if n == 0 {
 				return ErrPlanning
+			}
+		}
+		if p.Sample > 0 {
+			var live bool
+			if err := tx.QueryRow(ctx, `SELECT CASE WHEN runs.state = 'running' AND `+liveWorkers+` THEN 1 ELSE 0 END FROM runs WHERE num = $1`, p.Run).Scan(&live); err != nil {
+				return err
+			}
+			if live {
+				return ErrWorkers
 			}
 		}
 		const running = `UPDATE runs SET state = 'running', reason = NULL, message = '', started_at = COALESCE(started_at, @now), finished_at = NULL WHERE num = $1`
@@ -65,6 +84,9 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 		if err := l.setBudget(ctx, tx, p.Run, p.BudgetNano, p.BudgetTokens); err != nil {
 			return err
 		}
+		if p.Sample > 0 {
+			return l.publishSample(ctx, tx, p)
+		}
 		_, err = tx.Exec(ctx, `UPDATE partitions SET state = 'ready' WHERE run_num = $1 AND state = 'planned' AND (id <= $2 OR $3 = 0)`, p.Run, p.Newest, int64(p.Newest))
 		return err
 	})
@@ -74,6 +96,42 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 	return nil
 }
 
+// liveWorkers is the SQL condition that there is a live worker.
+const liveWorkers = `EXISTS (SELECT 1 FROM workers WHERE ended_at IS NULL AND lease_until >= @now)`
+
+// samplePartition is the number of documents in a partition of a sample.
+const samplePartition = 50
+
+// publishSample moves random documents into partitions of their own, and publishes only these.
+func (l *Ledger) publishSample(ctx context.Context, tx sqldb.Handle, p Publication) error {
+	if _, err := tx.Exec(ctx, `UPDATE partitions SET state = 'planned', generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, p.Run); err != nil {
+		return err
+	}
+	work, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (n stagedDocument, err error) { return n, rows.Scan(&n.document, &n.size) },
+		`SELECT d.id, d.size FROM documents d JOIN (SELECT x.document_id`+openDocuments+` AND x.state = 'pending' AND (p.id <= $2 OR $3 = 0) ORDER BY random() LIMIT $4) o
+		ON o.document_id = d.id`, p.Run, p.Newest, int64(p.Newest), p.Sample)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(work, samplePartition) {
+		ids, err := l.addPartitions(ctx, tx, p.Run, partitionReady, PartitionSize{Documents: len(some), Bytes: math.MaxInt64}, some)
+		if err != nil {
+			return err
+		}
+		args := []any{ids[0], p.Run}
+		for _, n := range some {
+			args = append(args, n.document)
+		}
+		if _, err := tx.Exec(ctx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND state = 'pending' AND document_id IN (`+
+			sqldb.Placeholders(3, len(some))+`)`, args...); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, `UPDATE partitions SET state = 'done' WHERE run_num = $1 AND state = 'planned' AND NOT EXISTS
+		(SELECT 1 FROM run_documents x WHERE x.partition_id = partitions.id AND x.state IN ('pending', 'claimed'))`, p.Run)
+	return err
+}
+
 // Refuse notes that a plan was not confirmed, and reports whether it stopped the run. It stops, as
 // [Paused], a run that was never published, and a running one that no live worker can be working
 // on. Another run keeps its state: a stopped one because it was not resumed, and one of live
@@ -81,7 +139,7 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 // invisible to workers.
 func (l *Ledger) Refuse(ctx context.Context, run RunID) (bool, error) {
 	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = 'paused', message = $1 WHERE num = $2 AND (state = 'planning' OR state = 'running'
-		AND NOT EXISTS (SELECT 1 FROM workers WHERE ended_at IS NULL AND lease_until >= @now))`, notConfirmed, run)
+		AND NOT `+liveWorkers+`)`, NotConfirmed, run)
 	if err != nil {
 		return false, fmt.Errorf("note that the plan was not confirmed: %w", err)
 	}

@@ -257,7 +257,7 @@ func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
 		finished_at = CASE WHEN NOT `+planned+` THEN @now END
 		WHERE num = $2 AND state = 'running' AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.run_num = runs.num AND p.state <> 'done' AND p.state = 'ready')
 		AND NOT (`+planned+` AND EXISTS (SELECT 1 FROM planners q WHERE q.source_id = runs.source_id AND q.profile_id = runs.profile_id AND q.lease_until >= @now))`,
-		notConfirmed, run)
+		NotConfirmed, run)
 	if err != nil {
 		return false, fmt.Errorf("finish the run: %w", err)
 	}
