@@ -104,7 +104,18 @@ func (c *cli) load(command *cobra.Command, required ...string) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}, nil
+	a := &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}
+	if file := cfg.DefaultFile; file != "" {
+		switch command.Name() {
+		case "run", "enqueue":
+			c.say("settings from %s", file)
+		case "worker", "server":
+			a.log.Info("settings from file", "file", file)
+		default:
+			a.log.Debug("settings from file", "file", file)
+		}
+	}
+	return a, nil
 }
 
 // usageErrors turns invalid arguments and unknown subcommands into usage errors.

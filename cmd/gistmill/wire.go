@@ -121,7 +121,7 @@ func (a *app) sayNew(need needs) {
 	switch {
 	case !a.ledger.Created():
 	case need == embedsQueue || need == makesLedger:
-		a.say("new ledger %s", a.ledger.Place())
+		a.say("new ledger %s", strings.TrimPrefix(a.config.Store, "sqlite:"))
 	default:
 		a.log.Info("new ledger", "path", a.ledger.Place())
 	}

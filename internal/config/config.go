@@ -93,6 +93,10 @@ type Config struct {
 	// LogFormat is "auto" (text on a terminal, else JSON), "text" or "json".
 	LogFormat string
 
+	// DefaultFile is the path of the user's configuration file, if it was read because no other was
+	// named; otherwise empty. The caller says so.
+	DefaultFile string
+
 	// Warnings are lines for the user about settings that are valid but probably not intended, such
 	// as an unknown GISTMILL_ variable or a password on the command line. The caller prints them.
 	Warnings []string

@@ -26,7 +26,8 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 		}
 	}
 	if fs.Lookup(configFlag) == nil {
-		fs.Var(&value{kind: KindFile}, configFlag, "YAML file of settings, with keys such as base_url; also "+configVariable)
+		fs.Var(&value{kind: KindFile}, configFlag, "YAML file of settings, or none; also "+configVariable+
+			" (default gistmill/config.yaml in the user's configuration folder, if it exists)")
 		usage.SetGroup(fs, usage.Connection, configFlag)
 	}
 	for _, name := range names {

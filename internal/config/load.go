@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,8 +29,9 @@ type layer struct {
 }
 
 // Load returns the settings. The flag takes precedence over the environment, the environment over
-// the file named by --config or GISTMILL_CONFIG, and the file over the default. An empty
-// environment variable counts as not set, because templates produce them.
+// the file, and the file over the default. An empty environment variable counts as not set, because
+// templates produce them. The file is the one named by --config or GISTMILL_CONFIG ("none" for no
+// file), otherwise [DefaultFile] if it exists.
 //
 // flags is the command's flag set after parsing. Files must exist only for the settings that it
 // has ([AddFlags]). Nil means no flags, and that all settings are in use. environ has the form of
@@ -45,7 +48,7 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 	warnings = append(warnings, unknownVariables(table, environ)...)
 	fromFlags, flagWarnings := flagLayer(table, flags)
 	warnings = append(warnings, flagWarnings...)
-	path, why := expandHome(configPath(flags, env), env)
+	path, isDefault, why := configPath(flags, env)
 	if why != "" {
 		problems = append(problems, "the config file "+why)
 	}
@@ -101,6 +104,9 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 		return Config{Warnings: warnings}, &InvalidError{Problems: problems}
 	}
 	c.Warnings = append(warnings, c.advise(uses)...)
+	if isDefault {
+		c.DefaultFile = path
+	}
 	c.entries = explain(table, &c, source)
 	return c, nil
 }
@@ -176,13 +182,49 @@ func flagLayer(table []Setting, flags *pflag.FlagSet) (layer, []string) {
 }
 
 // configPath returns the path of the configuration file, or "".
-func configPath(flags *pflag.FlagSet, env map[string]string) string {
+func configPath(flags *pflag.FlagSet, env map[string]string) (path string, isDefault bool, problem string) {
+	path = env[configVariable]
 	if flags != nil {
 		if f := flags.Lookup(configFlag); f != nil && f.Changed {
-			return f.Value.String()
+			path = cmp.Or(f.Value.String(), noFile)
 		}
 	}
-	return env[configVariable]
+	switch path {
+	case noFile:
+		return "", false, ""
+	case "":
+		path = defaultFile(env)
+		// The home folder may be /dev/null, or one without rights. That is no reason to fail.
+		if _, err := os.Stat(path); err != nil {
+			return "", false, ""
+		}
+		return path, true, ""
+	}
+	path, problem = expandHome(path, env)
+	return path, false, problem
+}
+
+// noFile is the value of --config for no file.
+const noFile = "none"
+
+// DefaultFile returns the path of the configuration file that [Load] reads if none is named:
+// gistmill/config.yaml in the user's configuration folder. It is never in the working directory,
+// because a file in a folder from elsewhere could send the API key to another endpoint. It is empty
+// if environ names no home folder.
+func DefaultFile(environ []string) string { return defaultFile(environment(environ)) }
+
+func defaultFile(env map[string]string) string {
+	folder := env["XDG_CONFIG_HOME"]
+	if !filepath.IsAbs(folder) { // to be ignored (XDG Base Directory Specification)
+		if !filepath.IsAbs(env["HOME"]) {
+			return ""
+		}
+		folder = filepath.Join(env["HOME"], ".config")
+		if runtime.GOOS == "darwin" { // as os.UserConfigDir
+			folder = filepath.Join(env["HOME"], "Library", "Application Support")
+		}
+	}
+	return filepath.Join(folder, "gistmill", "config.yaml")
 }
 
 func fileLayer(table []Setting, path string) (layer, []string) {
