@@ -416,7 +416,7 @@ summarized.
 			return fmt.Errorf("document %q is not dead but %s; see `gistmill show`", views[0].URI, views[0].State)
 		}
 		if len(dead) > 1 {
-			c.say("%s more in other sources or profiles; use `gistmill show --all` to see them", count(int64(len(dead)-1), "dead letter"))
+			c.say("%s in other sources or profiles; use `gistmill show --all` to see them", count(int64(len(dead)-1), "more dead letter"))
 		}
 		return output.write(c.stdout, documentViewOf(dead[0]), func() error { return describeDocument(c.stdout, dead[0]) })
 	})

@@ -45,7 +45,7 @@ all of them, with -o json as a list.
 			return a.showAll(views, output)
 		}
 		if len(views) > 1 {
-			c.say("%s more in other sources or profiles; use --all to see them", count(int64(len(views)-1), "result"))
+			c.say("%s in other sources or profiles; use --all to see them", count(int64(len(views)-1), "more result"))
 		}
 		return output.write(c.stdout, documentViewOf(views[0]), func() error { return describeDocument(c.stdout, views[0]) })
 	})

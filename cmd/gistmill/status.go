@@ -283,7 +283,7 @@ func (a *app) outcome(all []statusView) error {
 	case len(budget) > 0:
 		return &exitError{exitBudget, strings.Join(budget, "\ngistmill: ")}
 	case dead > 0:
-		return &exitError{exitDead, fmt.Sprintf("%s dead; see `gistmill dead list`, and retry with `gistmill dead retry`", count(dead, "document"))}
+		return &exitError{exitDead, fmt.Sprintf("%s dead; see `gistmill dead list --summary`, and retry with `gistmill dead retry`", count(dead, "document"))}
 	}
 	return nil
 }

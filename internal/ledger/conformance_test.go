@@ -97,6 +97,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"DropAcceptsTheLoss":                testDropAcceptsTheLoss,
 		"DroppedAreRedriven":                testDroppedAreRedriven,
 		"DeadSummary":                       testDeadSummary,
+		"MeanCost":                          testMeanCost,
 		"ConcurrentClaims":                  testConcurrentClaims,
 		"TotalsBalanceDuringWork":           testTotalsBalanceDuringWork,
 		"Prune":                             testPrune,

@@ -141,3 +141,27 @@ func testDeadSummary(t *testing.T, db database) {
 		t.Errorf("the first two after doc003.txt: %s", got)
 	}
 }
+
+// The mean cost is that of the summaries whose price is known, also in a later run that skips them.
+func testMeanCost(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	run, _ := f.plan(false, entries(3))
+	if mean := must(f.MeanCost(ctx, run.ID))(t); mean != nil {
+		t.Errorf("mean cost %v of no summaries", *mean)
+	}
+	for i, c := range f.claimAll(run) {
+		s := ledger.Summary{Name: c.URI, Text: "text", Model: "model", Chunks: 1}
+		if cost := int64(100 + 200*i); i < 2 {
+			s.CostNano = &cost
+		}
+		f.ok(f.Done(ctx, f.worker, c, ledger.Read{Version: c.Version}, s))
+	}
+	f.closeAll(run)
+	next, _ := f.plan(false, entries(3))
+	for _, r := range []ledger.Run{run, next} {
+		if mean := must(f.MeanCost(ctx, r.ID))(t); mean == nil || *mean != 200 {
+			t.Errorf("mean cost of run %d is %v, want 200", r.ID, mean)
+		}
+	}
+}
