@@ -783,6 +783,12 @@ func (c *cli) deadExportCommand() *cobra.Command {
 		if place == "-" && output.json {
 			return &usageError{errors.New("-o json and DEST - both write to standard output: name a file, or leave out -o json")}
 		}
+		if err := export.CheckLinesName(place); err != nil {
+			return &usageError{err}
+		}
+		if err := d.checkDestination(ctx, place); err != nil {
+			return err
+		}
 		var n int64
 		write := func(w io.Writer) (err error) {
 			lines := export.NewLines(w)
@@ -793,7 +799,7 @@ func (c *cli) deadExportCommand() *cobra.Command {
 		if place == "-" {
 			place, err = "standard output", write(c.stdout)
 		} else {
-			err = export.File(place, write)
+			err = export.File(ctx, place, write)
 		}
 		if err != nil {
 			return fmt.Errorf("export dead letters: %w", err)

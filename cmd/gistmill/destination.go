@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,11 +27,51 @@ func (a *app) checkOut(sources []string) error {
 	if a.config.Out == outStdout || a.config.Out == outNone {
 		return nil
 	}
+	if info, err := os.Stat(a.config.Out); (err != nil || !info.IsDir()) && export.NamesFile(a.config.Out) {
+		return &usageError{fmt.Errorf("--out %s names a file, and run writes a folder: use --out none and then `gistmill export %s`", a.config.Out, a.config.Out)}
+	}
 	for _, raw := range sources {
 		path, ok := source.LocalPath(raw)
 		if ok && holds(a.config.Out, path) {
 			return &usageError{fmt.Errorf("--out %s holds the source %s, and summaries would be written among its documents: choose a folder of its own, such as %s",
 				a.config.Out, raw, filepath.Join(a.config.Out, "summaries"))}
+		}
+	}
+	return nil
+}
+
+// checkDestination rejects a destination that would replace a document of a source in the ledger,
+// or put pages among its documents.
+func (a *app) checkDestination(ctx context.Context, dest string) error {
+	if dest == outStdout {
+		return nil
+	}
+	reports := report.New(a.ledger)
+	sources, err := reports.Sources(ctx)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(dest)
+	if err != nil {
+		return nil //nolint:nilerr // there is nothing that could be replaced
+	}
+	for _, s := range sources {
+		path, ok := source.LocalPath(s.URL)
+		switch {
+		case !ok:
+		case info.IsDir():
+			if holds(dest, path) {
+				return &usageError{fmt.Errorf("%s holds the source %s, and pages would be written among its documents: choose a folder of its own, such as %s",
+					dest, path, filepath.Join(dest, "summaries"))}
+			}
+		case info.Mode().IsRegular():
+			uri, ok := source.FileURI(s.URL, dest)
+			if !ok {
+				continue
+			}
+			if is, err := reports.HasFile(ctx, s.URL, uri); err != nil || is {
+				return cmp.Or(err, error(&usageError{fmt.Errorf("%s is a document of the source %s: choose another name", dest, path)}))
+			}
 		}
 	}
 	return nil

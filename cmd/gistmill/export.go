@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,18 +19,13 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// The formats of an export.
-const (
-	formatJSONL    = "jsonl"
-	formatParquet  = "parquet"
-	formatMarkdown = "markdown"
-)
-
 // exportFlags select the summaries to export and their format.
 type exportFlags struct {
-	format, run            string
+	format                 export.Format // of DEST
+	formatName, run        string
 	source, profile, model string
 	allProfiles, gone      bool
+	output                 outputFlag
 }
 
 func (c *cli) exportCommand() *cobra.Command {
@@ -39,10 +33,17 @@ func (c *cli) exportCommand() *cobra.Command {
 	command := c.command("export", readsLedger, &cobra.Command{
 		Use:   "export DEST",
 		Short: "Write summaries to a file or folder",
-		Long: `Export writes the summaries of the ledger to DEST: JSON lines, a Parquet file, or a folder of Markdown
-pages. Without --format, DEST decides: a name that ends with .parquet means Parquet, a folder or a name
-that ends with / means Markdown, - means JSON lines on standard output, and other names mean JSON
-lines. A file appears when it is complete. Unchanged pages are left alone.
+		Long: `Export writes the summaries of the ledger to DEST, whose name decides the format:
+
+  NAME.jsonl, NAME.ndjson  JSON lines
+  NAME.csv                 a table for spreadsheets
+  NAME.parquet             Parquet
+  NAME/, or a folder       a Markdown page for each document
+  -                        JSON lines on standard output
+
+.gz after .jsonl or .csv compresses the file. --format is for other names. A file appears when it is
+complete, and is replaced if it exists. A document of a source is never replaced. In a folder,
+unchanged pages are left alone, and pages of documents that are gone are removed.
 
 For each source, export writes the summaries of one profile (model, prompt, schema and parameters):
 the one of the newest finished run. With --all-profiles it writes those of all profiles, and with
@@ -50,6 +51,7 @@ the one of the newest finished run. With --all-profiles it writes those of all p
 --gone is set.
 
   gistmill export summaries.parquet
+  gistmill export summaries.csv --run RUN
   gistmill export - --source ./docs | jq .summary
   gistmill export pages/ --format markdown --model gpt-4o-mini`,
 		Args:    destinationArg,
@@ -61,14 +63,15 @@ the one of the newest finished run. With --all-profiles it writes those of all p
 
 func (f *exportFlags) add(c *cli, command *cobra.Command) {
 	flags := command.Flags()
-	flags.StringVar(&f.format, "format", "", "`format`: jsonl, parquet or markdown (default: chosen by DEST)")
+	flags.StringVar(&f.formatName, "format", "", "`format`: jsonl, parquet, csv or markdown (default: chosen by DEST)")
 	flags.StringVar(&f.run, "run", "", "only documents of this `run`")
 	flags.StringVar(&f.source, "source", "", "only documents of the source with this `URL` or path")
 	flags.StringVar(&f.profile, "profile", "", "only summaries of the profile whose hash begins with this `prefix`")
 	flags.StringVar(&f.model, "model", "", "only summaries of profiles with this `model`")
 	flags.BoolVar(&f.allProfiles, "all-profiles", false, "write the summaries of all profiles of a source")
 	flags.BoolVar(&f.gone, "gone", false, "include documents that are gone from their source")
-	completeFlag(command, "format", fixed(formatJSONL, formatParquet, formatMarkdown))
+	completeFlag(command, "format", fixed(export.Formats()...))
+	f.output.add(command)
 	completeFlag(command, "run", c.runNames())
 	completeFlag(command, "source", c.pairValues(func(p report.SourceProfile) string { return p.Source }))
 	completeFlag(command, "profile", c.pairValues(func(p report.SourceProfile) string { return p.Profile + "\t" + p.Model }))
@@ -77,32 +80,34 @@ func (f *exportFlags) add(c *cli, command *cobra.Command) {
 
 // check chooses the format and rejects flags that exclude each other.
 func (f *exportFlags) check(dest string) error {
-	if f.format == "" {
-		f.format = formatOf(dest)
-	}
-	switch f.format {
-	case formatJSONL:
-	case formatParquet, formatMarkdown:
-		if dest == "-" {
-			return &usageError{fmt.Errorf("%s cannot be written to standard output: name a file or a folder, or use --format jsonl", f.format)}
-		}
-	default:
-		return &usageError{errors.New("--format " + text.NotOneOf(f.format, formatJSONL, formatParquet, formatMarkdown))}
-	}
 	if f.run != "" && (f.source != "" || f.profile != "" || f.model != "" || f.allProfiles) {
 		return &usageError{errors.New("--run selects source and profile, so it excludes --source, --profile, --model and --all-profiles")}
+	}
+	switch {
+	case f.formatName == "":
+		var err error
+		if f.format, err = export.FormatOf(dest); err != nil {
+			return &usageError{err}
+		}
+	case !slices.Contains(export.Formats(), f.formatName):
+		return &usageError{errors.New("--format " + text.NotOneOf(f.formatName, export.Formats()...))}
+	default:
+		f.format = export.Format(f.formatName)
+	}
+	switch {
+	case dest == "-" && (f.format == export.FormatParquet || f.format == export.FormatMarkdown):
+		return &usageError{fmt.Errorf("%s cannot be written to standard output: name a file or a folder, or use --format jsonl", f.format)}
+	case dest == "-" && f.output.json:
+		return &usageError{errors.New("-o json and DEST - both write to standard output: name a file, or leave out -o json")}
 	}
 	return nil
 }
 
-func formatOf(dest string) string {
-	if strings.EqualFold(filepath.Ext(dest), ".parquet") {
-		return formatParquet
-	}
-	if info, err := os.Stat(dest); strings.HasSuffix(dest, "/") || err == nil && info.IsDir() {
-		return formatMarkdown
-	}
-	return formatJSONL
+// exportedView is the result of an export as JSON. Its fields are an interface for users.
+type exportedView struct {
+	Summaries   int           `json:"summaries"`
+	Destination string        `json:"destination"`
+	Format      export.Format `json:"format"`
 }
 
 func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
@@ -118,27 +123,31 @@ func (a *app) export(ctx context.Context, dest string, f exportFlags) error {
 		}
 		return nil
 	}
-	var n int
-	write := func(to func(io.Writer, export.Stream) (int, error)) error {
-		return export.File(dest, func(w io.Writer) (err error) {
-			n, err = to(w, each)
-			return err
-		})
+	if err := a.checkDestination(ctx, dest); err != nil {
+		return err
 	}
-	place := "to " + dest
+	var n int
+	write := func(w io.Writer) (err error) {
+		n, err = export.Write(w, f.format, dest, versionText(), each)
+		return err
+	}
 	switch {
-	case dest == "-":
-		place = "to standard output"
-		n, err = export.JSONL(a.stdout, each)
-	case f.format == formatJSONL:
-		err = write(export.JSONL)
-	case f.format == formatParquet:
-		err = write(export.Parquet)
-	default:
+	case f.format == export.FormatMarkdown:
 		n, err = a.exportPages(ctx, dest, f, pairs, each)
+	case dest == "-":
+		err = write(a.stdout)
+	default:
+		err = export.File(ctx, dest, write)
 	}
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
+	}
+	if f.output.json {
+		return f.output.write(a.stdout, exportedView{n, dest, f.format}, nil)
+	}
+	place := "to " + dest
+	if dest == "-" {
+		place = "to standard output"
 	}
 	if left > 0 {
 		place += fmt.Sprintf("; %s left out (use --all-profiles)", count(int64(left), "older profile"))

@@ -81,7 +81,7 @@ func TestParquet(t *testing.T) {
 		all = append(all, plain, custom)
 	}
 	var b bytes.Buffer
-	if n, err := Parquet(&b, stream(all...)); n != 140 || err != nil {
+	if n, err := Parquet(&b, "v1", stream(all...)); n != 140 || err != nil {
 		t.Fatal(n, err)
 	}
 	rows, err := parquet.Read[row](bytes.NewReader(b.Bytes()), int64(b.Len()))
@@ -92,7 +92,7 @@ func TestParquet(t *testing.T) {
 		t.Error(diff)
 	}
 	b.Reset()
-	if _, err := Parquet(&b, stream()); err != nil {
+	if _, err := Parquet(&b, "v1", stream()); err != nil {
 		t.Fatal(err)
 	}
 	if rows, err = parquet.Read[row](bytes.NewReader(b.Bytes()), int64(b.Len())); err != nil || len(rows) != 0 {
@@ -105,7 +105,7 @@ func TestParquetRowGroupsAreBounded(t *testing.T) {
 	long := exported("a.txt")
 	long.Summary.Text = strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
 	var b bytes.Buffer
-	if _, err := Parquet(&b, func(yield func(ledger.Exported) error) error {
+	if _, err := Parquet(&b, "v1", func(yield func(ledger.Exported) error) error {
 		for range 70 {
 			if err := yield(long); err != nil {
 				return err
@@ -133,7 +133,7 @@ func TestStreamErrorIsReturned(t *testing.T) {
 	dir := t.TempDir()
 	for name, f := range map[string]func() (int, error){
 		"jsonl":    func() (int, error) { return JSONL(io.Discard, each) },
-		"parquet":  func() (int, error) { return Parquet(io.Discard, each) },
+		"parquet":  func() (int, error) { return Parquet(io.Discard, "v1", each) },
 		"markdown": func() (int, error) { return writeFolder(t, filepath.Join(dir, "md"), false, each) },
 		"folder":   func() (int, error) { return writeFolder(t, filepath.Join(dir, "out"), true, each) },
 	} {
@@ -364,30 +364,35 @@ func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "new", "x.jsonl")
 	hello := func(w io.Writer) error { _, err := io.WriteString(w, "hello"); return err }
-	if err := File(path, hello); err != nil {
+	if err := File(t.Context(), path, hello); err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("no")
-	if err := File(path, func(w io.Writer) error { return errors.Join(hello(w), broken) }); !errors.Is(err, broken) {
+	if err := File(t.Context(), path, func(w io.Writer) error { return errors.Join(hello(w), broken) }); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := File(link, func(w io.Writer) error { _, err := io.WriteString(w, "by link"); return err }); err != nil {
+	if err := File(t.Context(), link, func(w io.Writer) error { _, err := io.WriteString(w, "by link"); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
 		t.Errorf("the link was replaced: %v, %v", info, err)
 	}
-	if err := File(dir, hello); err == nil {
+	if err := File(t.Context(), dir, hello); err == nil {
 		t.Error("a folder was overwritten")
 	}
-	if err := File(os.DevNull, hello); err != nil {
+	if err := File(t.Context(), os.DevNull, hello); err != nil {
 		t.Errorf("a device: %v", err)
 	}
-	if diff := cmp.Diff(map[string]string{"new/x.jsonl": "by link", "link": "by link"}, tree(t, dir)); diff != "" {
+	got := tree(t, dir)
+	if list := got["new/"+marker.Name]; strings.Count(list, "\n") != 2 || !strings.Contains(list, `{"file":"x.jsonl"}`) {
+		t.Errorf("the marker has %q", list)
+	}
+	delete(got, "new/"+marker.Name)
+	if diff := cmp.Diff(map[string]string{"new/x.jsonl": "by link", "link": "by link"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

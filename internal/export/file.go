@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,11 +18,11 @@ const (
 	folderMode = 0o777
 )
 
-// File writes a file atomically: the content that write produces appears at path only after write
-// succeeds, and an existing file stays until then. If path is not a regular file (a pipe,
-// /dev/stdout), File writes to it directly. It creates missing folders. It replaces the target of a
-// symbolic link and keeps the link.
-func File(path string, write func(io.Writer) error) error {
+// File writes a file atomically and lists it in the marker of its folder: the content that write
+// produces appears at path only after write succeeds, and an existing file stays until then. If
+// path is not a regular file (a pipe, /dev/stdout), File writes to it directly. It creates missing
+// folders. It replaces the target of a symbolic link and keeps the link.
+func File(ctx context.Context, path string, write func(io.Writer) error) error {
 	if info, err := os.Stat(path); err == nil {
 		if info.IsDir() {
 			return fmt.Errorf("write %s: it is a folder; give the name of a file", path)
@@ -45,7 +46,18 @@ func File(path string, write func(io.Writer) error) error {
 		return fmt.Errorf("open the folder: %w", err)
 	}
 	defer root.Close()
-	return replace(root, name, true, write)
+	return replace(root, name, true, func(w io.Writer) error {
+		if err := write(w); err != nil {
+			return err
+		}
+		// The file is complete and about to appear. In a folder of another user, such as /tmp, the
+		// marker may be theirs.
+		err := marker.Open(root).List(ctx, name)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil
+		}
+		return err
+	})
 }
 
 func writeThrough(path string, write func(io.Writer) error) error {

@@ -2,8 +2,10 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,11 +18,7 @@ import (
 // findings and origin. A page depends on the record only, so an unchanged record gives the same
 // bytes.
 func writePage(b *bytes.Buffer, r Record) {
-	title := r.Title
-	if strings.TrimSpace(title) == "" {
-		title = r.URI
-	}
-	fmt.Fprintf(b, "# %s\n", literal(title))
+	fmt.Fprintf(b, "# %s\n", literal(heading(r)))
 	fields := fieldsOf(r.Output)
 	if !isRendering(r.Summary, fields) {
 		fmt.Fprintf(b, "\n%s\n", prose(r.Summary))
@@ -34,6 +32,15 @@ func writePage(b *bytes.Buffer, r Record) {
 	writeFindings(b, r.Checks)
 	fmt.Fprintf(b, "\n---\n\nSource: %s in %s  \n", code(r.URI), code(r.Source))
 	fmt.Fprintf(b, "Summary by %s from %s, %d tokens in, %d out, cost %s\n", code(r.Model), chunks(r.Chunks), r.TokensIn, r.TokensOut, cost(r.CostUSD))
+}
+
+// heading returns the title of a page. For a document without one it is the id of the line or the
+// name of the file; the whole URI is at the end of the page.
+func heading(r Record) string {
+	if strings.TrimSpace(r.Title) != "" {
+		return r.Title
+	}
+	return cmp.Or(r.ID, path.Base(r.URI))
 }
 
 // isRendering reports whether the summary repeats the fields as text. It does for a schema without

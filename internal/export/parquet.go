@@ -23,8 +23,10 @@ const (
 type row struct {
 	URI           string   `parquet:"uri"`
 	ID            *string  `parquet:"id,optional"`
+	Page          *string  `parquet:"page,optional"`
 	Source        string   `parquet:"source,dict"`
 	Run           string   `parquet:"run,dict"`
+	SummarizedAt  string   `parquet:"summarized_at"`
 	ContentSHA256 string   `parquet:"content_sha256"`
 	Title         string   `parquet:"title"`
 	Summary       string   `parquet:"summary"`
@@ -38,11 +40,12 @@ type row struct {
 	Chunks        int64    `parquet:"chunks"`
 	Checks        string   `parquet:"checks"`
 	Fields        *string  `parquet:"fields,optional"`
+	TooLarge      *int64   `parquet:"fields_too_large,optional"`
 }
 
 func rowOf(r Record) row {
 	p := row{
-		URI: r.URI, Source: r.Source, Run: r.Run, ContentSHA256: r.ContentSHA256, Title: r.Title, Summary: r.Summary, Model: r.Model, Endpoint: r.Endpoint,
+		URI: r.URI, Source: r.Source, Run: r.Run, SummarizedAt: r.SummarizedAt, ContentSHA256: r.ContentSHA256, Title: r.Title, Summary: r.Summary, Model: r.Model, Endpoint: r.Endpoint,
 		Profile: r.Profile, TokensIn: r.TokensIn, TokensOut: r.TokensOut, CostUSD: r.CostUSD, Chunks: r.Chunks, Checks: string(r.Checks),
 	}
 	if len(r.Output) > 0 {
@@ -55,6 +58,12 @@ func rowOf(r Record) row {
 	}
 	if r.ID != "" {
 		p.ID = &r.ID
+	}
+	if r.Page != "" {
+		p.Page = &r.Page
+	}
+	if r.FieldsTooLarge > 0 {
+		p.TooLarge = &r.FieldsTooLarge
 	}
 	return p
 }
@@ -71,9 +80,9 @@ func (p row) bytes() int {
 }
 
 // Parquet writes a Parquet file, compressed with Zstandard, and returns the number of rows. Columns
-// are the fields of [Record]; output, checks and fields hold JSON.
-func Parquet(w io.Writer, each Stream) (n int, err error) {
-	file := parquet.NewGenericWriter[row](w, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("gistmill", "", ""))
+// are the fields of [Record]; output, checks and fields hold JSON. version is that of the program.
+func Parquet(w io.Writer, version string, each Stream) (n int, err error) {
+	file := parquet.NewGenericWriter[row](w, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("gistmill", version, ""))
 	batch := make([]row, 0, parquetBatch)
 	groupRows, groupBytes := 0, 0
 	write := func() error {

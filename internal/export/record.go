@@ -9,9 +9,11 @@ package export
 import (
 	"encoding/json"
 	"hash/maphash"
+	"strings"
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // Stream calls yield with one summary after another, and returns the first error.
@@ -52,10 +54,28 @@ func RecordOf(e ledger.Exported) Record {
 		CostUSD: USD(e.Summary.CostNano), Chunks: e.Summary.Chunks, Checks: e.Summary.Checks,
 		ID: e.ID, Fields: e.Fields.JSON, FieldsTooLarge: e.Fields.TooLarge,
 	}
+	if strings.TrimSpace(r.Title) == "" {
+		r.Title = titleField(r.Fields)
+	}
 	if len(r.Checks) == 0 {
 		r.Checks = json.RawMessage("[]")
 	}
 	return r
+}
+
+// titleField returns the title that a JSON line has in a field of its own; empty without one.
+func titleField(fields json.RawMessage) string {
+	var f map[string]json.RawMessage
+	if len(fields) == 0 || json.Unmarshal(fields, &f) != nil {
+		return ""
+	}
+	for _, name := range []string{"title", "subject", "headline", "name"} {
+		var title string
+		if json.Unmarshal(f[name], &title) == nil && strings.TrimSpace(title) != "" {
+			return text.OneLine(title)
+		}
+	}
+	return ""
 }
 
 // USD converts nano-USD to USD; nil, for an unknown price, stays nil.

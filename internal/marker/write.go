@@ -116,6 +116,20 @@ func (m *Marker) refresh() error {
 	return m.index.add(io.NewSectionReader(m.file, m.index.read, now.Size()-m.index.read))
 }
 
+// List lists a file whose content does not matter, unless it is listed.
+func (m *Marker) List(ctx context.Context, name string) (err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.unlock()) }()
+	if m.index.files[key(name)].listed {
+		return nil
+	}
+	return m.append(Line{File: name})
+}
+
 // Add appends lines, in the order given. Add the line of a file before you write the file.
 func (m *Marker) Add(ctx context.Context, lines ...Line) (err error) {
 	m.mu.Lock()

@@ -102,6 +102,31 @@ func LocalPath(raw string) (path string, ok bool) {
 	return l.path, err == nil && l.scheme == "file"
 }
 
+// FileURI returns the URI that a local file has, or would have, in a source with this URL; ok is
+// false for a file that is not below it. Links are resolved.
+func FileURI(sourceURL, file string) (uri string, ok bool) {
+	root, ok := LocalPath(sourceURL)
+	if !ok {
+		return "", false
+	}
+	base := filepath.Base(root)
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return "", false
+	}
+	if file, err = filepath.Abs(file); err == nil {
+		file, err = filepath.EvalSymlinks(file)
+	}
+	if err != nil {
+		return "", false
+	}
+	if file == root {
+		return escapeName(base), true
+	}
+	rel, ok := below(root, file)
+	return escapeName(rel), ok
+}
+
 // url returns the address as the identity of a source.
 func (l address) url(f lineFields) string {
 	q := url.Values{}

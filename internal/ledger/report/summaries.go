@@ -132,6 +132,17 @@ func (r Reports) HasDocument(ctx context.Context, source, uri string) (known, go
 	return true, gone, nil
 }
 
+// HasFile reports whether a source has, or had, a document that is this file or a line of it.
+func (r Reports) HasFile(ctx context.Context, source, uri string) (bool, error) {
+	var n int
+	err := r.read.QueryRow(ctx, `SELECT COUNT(*) FROM documents d JOIN sources s ON s.id = d.source_id
+		WHERE s.url = $1 AND (d.uri = $2 OR substr(d.uri, 1, length($2) + 1) = $2 || '#')`, source, uri).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look up a file: %w", err)
+	}
+	return n > 0, nil
+}
+
 // HasRun reports whether the ledger has a run of this name.
 func (r Reports) HasRun(ctx context.Context, name string) (bool, error) {
 	var n int
