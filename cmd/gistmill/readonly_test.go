@@ -120,7 +120,8 @@ func TestReadOnlyPlaces(t *testing.T) {
 			before := names(t, folder)
 			for _, args := range [][]string{
 				{"status"}, {"status", "-o", "json"}, {"runs"}, {"dead", "list"}, {"show", "a.txt"}, {"export", "-"},
-				{"enqueue", "docs", "--dry-run"}, {"prune", "--older-than", "1d", "--dry-run"},
+				{"enqueue", "docs", "--dry-run"}, {"run", "docs", "--dry-run"}, {"dead", "retry", "--all", "--dry-run"},
+				{"dead", "drop", "--all", "--dry-run"}, {"runs", "-o", "json"}, {"dead", "list", "--summary"}, {"dead", "export", "-"}, {"prune", "--older-than", "1d", "--dry-run"},
 			} {
 				if output, code := gistmill(append(args, "--store", "sqlite:l.db")...); code != exitOK {
 					t.Errorf("%v: exit code %d: %s", args, code, output)

@@ -55,7 +55,7 @@ the document, needs no network and costs nothing.
 	settingFlags(command, "run", needsSettings, "api-key")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if o.dryRun { // without a key
-			return c.withApp(command, needsLedger, func(ctx context.Context, a *app) error {
+			return c.withApp(command, previewsLedger, func(ctx context.Context, a *app) error {
 				return a.dryRun(ctx, args, &sources, o.force, o.output)
 			})
 		}

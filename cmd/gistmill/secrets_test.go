@@ -1,0 +1,54 @@
+package main
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// TestUnencodedPasswordsAreRefused runs commands with addresses whose random password has an
+// unescaped character. They end with a usage error before anything is connected to, and print no
+// four characters of the password in a row.
+func TestUnencodedPasswordsAreRefused(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	const letters, special = "QZXJKVW", "@#/?%: "
+	commands := [][]string{{"run", "x"}, {"enqueue", "x"}, {"worker"}, {"status"}, {"config"}, {"config", "-o", "json"}}
+	forms := []struct {
+		name, before, after string
+		commands            [][]string
+	}{
+		{"GISTMILL_STORE", "postgres://u:", "@localhost:1/db", commands},
+		{"GISTMILL_REDIS", "redis://:", "@localhost:1/0", commands},
+		{"GISTMILL_REDIS", "rediss://u:", "@localhost:1", commands},
+		{"GISTMILL_BASE_URL", "http://u:", "@localhost:1/v1", commands},
+		{"OPENAI_BASE_URL", "http://u:", "@localhost:1/v1", commands},
+		{"GISTMILL_FALLBACKS", "m@http://u:", "@localhost:1/v1", commands},
+		{"HTTPS_PROXY", "http://u:", "@localhost:1", commands[:3]},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:", "@localhost:1", commands[:3]},
+	}
+	for range 40 {
+		for _, form := range forms {
+			var b strings.Builder
+			for i := range 10 {
+				b.WriteByte(letters[r.IntN(len(letters))])
+				if i == 5 || r.IntN(3) == 0 {
+					b.WriteByte(special[r.IntN(len(special))])
+				}
+			}
+			password := b.String()
+			command := form.commands[r.IntN(len(form.commands))]
+			var out strings.Builder
+			environ := []string{form.name + "=" + form.before + password + form.after, "GISTMILL_LOG_LEVEL=debug"}
+			if code := run(t.Context(), command, environ, strings.NewReader(""), &out, &out); code != exitUsage || !strings.Contains(out.String(), "percent-encoded") {
+				t.Errorf("seed %d: %v %q: exit code %d: %s", seed, command, environ[0], code, out.String())
+			}
+			for i := 0; i+4 <= len(password); i++ {
+				if strings.Contains(out.String(), password[i:i+4]) {
+					t.Errorf("seed %d: %v %q shows %q: %s", seed, command, environ[0], password[i:i+4], out.String())
+				}
+			}
+		}
+	}
+}
