@@ -268,9 +268,7 @@ func (a *app) preview(ctx context.Context, given source.Given, flags *sourceFlag
 	if err != nil {
 		return nil, err
 	}
-	if plan.Count.Listed == 0 {
-		a.say("warning: %s", flags.describeLeftOut(given, src.LeftOut()))
-	}
+	flags.warnOfListing(a, given, src, plan.Count.Listed)
 	p := &prepared{Plan: &plan, source: src, profile: profile}
 	p.estimate, err = a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
 	return p, err

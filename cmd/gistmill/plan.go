@@ -87,9 +87,7 @@ func (a *app) prepare(ctx context.Context, sources []source.Given, flags *source
 			src.Close()
 			return all, err
 		}
-		if p.Count.Listed == 0 {
-			a.say("warning: %s", flags.describeLeftOut(given, src.LeftOut()))
-		}
+		flags.warnOfListing(a, given, src, p.Count.Listed)
 		all = append(all, p)
 	}
 	return all, nil

@@ -23,6 +23,7 @@ type sourceFlags struct {
 	limit              int
 	hidden             bool
 	idField, textField string
+	timeField          string
 
 	// unmatched has the sources with no document that matches --include, once check has found that
 	// it is so of all sources.
@@ -45,14 +46,15 @@ func (f *sourceFlags) add(command *cobra.Command) {
 	flags.BoolVar(&f.hidden, "hidden", false, "include documents whose name begins with a dot")
 	flags.StringVar(&f.idField, "id-field", "", "`key` that identifies a line of a .jsonl file (default id)")
 	flags.StringVar(&f.textField, "text-field", "", "`key` of the text in a line of a .jsonl file (default text)")
-	usage.SetGroup(flags, usage.Source, "include", "exclude", "since", "until", "limit", "hidden", "id-field", "text-field")
+	flags.StringVar(&f.timeField, "time-field", "", "`key` of the time of a line of a .jsonl file, for --since and --until (default: that of the file)")
+	usage.SetGroup(flags, usage.Source, "include", "exclude", "since", "until", "limit", "hidden", "id-field", "text-field", "time-field")
 }
 
 // open opens a source for listing. spool is the folder for the documents of standard input.
 func (f *sourceFlags) open(ctx context.Context, a *app, given source.Given, spool string) (*source.Source, error) {
 	o := a.sourceOptions()
 	o.Include, o.Exclude, o.Limit, o.Hidden = f.include, f.exclude, f.limit, f.hidden
-	o.IDField, o.TextField = f.idField, f.textField
+	o.IDField, o.TextField, o.TimeField = f.idField, f.textField, f.timeField
 	o.Skip = a.ledgerFiles()
 	o.Files = given.Files
 	if given.Address == "-" {
@@ -174,6 +176,20 @@ func (f *sourceFlags) checkMatches(ctx context.Context, a *app) error {
 		return nil
 	}
 	return &usageError{errors.New(strings.Join(reasons, "; "))}
+}
+
+// warnOfListing prints what the user should know about a listing that has ended.
+func (f *sourceFlags) warnOfListing(a *app, given source.Given, src *source.Source, listed int64) {
+	if listed == 0 {
+		a.say("warning: %s", f.describeLeftOut(given, src.LeftOut()))
+	}
+	unknown := src.UnknownTimes()
+	if n := unknown.Missing; n > 0 && f.since+f.until != "" {
+		a.say("warning: %s without %q: their time is unknown, and --since and --until leave none of them out", count(n, "line"), f.timeField)
+	}
+	if n := unknown.Unreadable; n > 0 {
+		a.say("warning: %s with a %q that is not a time: their time is unknown", count(n, "line"), f.timeField)
+	}
 }
 
 // describeLeftOut says why a listing has no document.

@@ -52,7 +52,8 @@ type Entry struct {
 	Ref
 	// Size is that of the file or line in bytes.
 	Size int64
-	// Modified is when the file, or the file of the line, last changed. Zero means unknown.
+	// Modified is when the file, or the file of the line, last changed, or what a line has in
+	// [Options].TimeField. Zero means unknown.
 	Modified time.Time
 	// Problem says why the document cannot be read; empty if it can. Version depends on the
 	// problem too, so that a document counts as changed once its problem is gone.

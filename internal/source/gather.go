@@ -177,6 +177,9 @@ func (g *gathering) groupFiles() {
 				folder = filepath.Dir(folder)
 			}
 		}
+		if slices.Contains(g.folders, folder) { // hidden files of a folder that is a source already
+			break
+		}
 		inside, outside := reachable(folder, files)
 		for _, f := range outside {
 			g.single(f.at, f.raw)

@@ -22,7 +22,7 @@ func TestGather(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, map[string]string{"a.txt": "A", "b.md": "B", "x/c.txt": "C", "x/y/d.txt": "D", "x/y/e\n%41.txt": "E", ".h.txt": "H", "l.jsonl": `{"id":1,"text":"x"}`, "-v.txt": "V"})
+	write(t, dir, map[string]string{"a.txt": "A", "b.md": "B", "x/c.txt": "C", "x/y/d.txt": "D", "x/y/e\n%41.txt": "E", ".h.txt": "H", ".i.txt": "I", "l.jsonl": `{"id":1,"text":"x"}`, "-v.txt": "V"})
 	write(t, other, map[string]string{"o.txt": "O"})
 	for name, target := range map[string]string{"out.txt": other + "/o.txt", "in.txt": "a.txt", "lx": "x"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
@@ -49,6 +49,7 @@ func TestGather(t *testing.T) {
 		"folder and files":   {in("a.txt", "x", "b.md", "x/c.txt"), []string{set("", "a.txt", "b.md"), in("x")[0]}},
 		"file of the folder": {append([]string{dir}, in("a.txt", "b.md")...), []string{dir}},
 		"hidden one of it":   {append([]string{dir}, in("a.txt", ".h.txt")...), []string{dir, in(".h.txt")[0]}},
+		"hidden ones of it":  {append([]string{dir}, in(".h.txt", ".i.txt")...), append([]string{dir}, in(".h.txt", ".i.txt")...)},
 		"folder twice":       {in("x", "x/", "lx", "x/y"), in("x", "x/y")},
 		"link that leaves":   {in("a.txt", "out.txt", "b.md"), []string{set("", "a.txt", "b.md"), in("out.txt")[0]}},
 		"far apart":          {[]string{in("a.txt")[0], other + "/o.txt"}, []string{commonOf(dir, other)}},

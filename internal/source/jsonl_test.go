@@ -305,7 +305,7 @@ func FuzzLineFields(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		id, text, err := lineFields{id: "id", text: "text"}.find(line, nil)
+		id, text, err := lineFields{id: "id", text: "text"}.find(line, nil, nil)
 		var bad *lineError
 		if err != nil && !errors.As(err, &bad) {
 			t.Fatalf("another type of error: %v", err)

@@ -32,9 +32,9 @@ func (e *lineError) Error() string { return e.reason }
 // find checks that line is one JSON object. It returns the decoded id, and the raw text value
 // with its quotes. If a key occurs twice, the last value counts, as in encoding/json. find
 // scans the line once and builds no values, because listing spends most of its time here. It
-// decodes an id into scratch.
-func (f lineFields) find(line, scratch []byte) (id, text []byte, err error) {
-	rawID, rawText, err := f.values(line, nil)
+// decodes an id into scratch. each is for [lineFields.values].
+func (f lineFields) find(line, scratch []byte, each func(key, value []byte)) (id, text []byte, err error) {
+	rawID, rawText, err := f.values(line, each)
 	switch {
 	case err != nil:
 		return nil, nil, err

@@ -96,7 +96,7 @@ func (s *Source) lineAt(ctx context.Context, file item, offset int64, id string)
 	if ln.long {
 		return line{}, nil, nil
 	}
-	found, text, err := s.fields.find(ln.data, nil)
+	found, text, err := s.fields.find(ln.data, nil, nil)
 	if err != nil || escapeName(string(found)) != id {
 		return line{}, nil, nil //nolint:nilerr // a line that is not a document is not the wanted one
 	}
@@ -200,7 +200,7 @@ func (s *Source) makeIndex(ctx context.Context, file item) (*lineIndex, error) {
 		if ln.long {
 			continue
 		}
-		if id, _, err := s.fields.find(ln.data, scratch); err == nil {
+		if id, _, err := s.fields.find(ln.data, scratch, nil); err == nil {
 			x.words = append(x.words, x.word(escapeName(string(id)), ln.offset))
 		}
 	}

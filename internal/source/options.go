@@ -15,7 +15,8 @@ type Options struct {
 	// Files, if not empty, are the URIs of the only files that are listed. A file that is not there
 	// is not listed. The source must be a folder.
 	Files []string
-	// Since and Until bound [Entry].Modified: Since <= Modified < Until. A zero time is no bound.
+	// Since and Until bound [Entry].Modified: Since <= Modified < Until. A zero time is no bound, and
+	// an unknown time is within all bounds.
 	Since, Until time.Time
 	// Limit ends a listing after this number of entries; 0 is no limit.
 	Limit int
@@ -26,6 +27,9 @@ type Options struct {
 	// IDField and TextField are the keys of a JSONL line. Empty means those in the source's URL,
 	// else "id" and "text".
 	IDField, TextField string
+	// TimeField, if not empty, is the key of a line's time, which is its [Entry].Modified instead of
+	// that of its file. It is not part of the source's identity.
+	TimeField string
 	// MaxBytes is the maximum size of a document (file or line); 0 means [DefaultMaxBytes].
 	MaxBytes int64
 	// Stdin is read for "-".

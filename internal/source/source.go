@@ -36,13 +36,15 @@ const (
 
 // Source is an opened source. Its methods may be used from several goroutines at once.
 type Source struct {
-	url     string
-	tree    tree
-	fields  lineFields
-	filter  filter
-	limit   int
-	max     int64
-	indexes *indexCache
+	url    string
+	tree   tree
+	fields lineFields
+	// timeField is [Options].TimeField.
+	timeField string
+	filter    filter
+	limit     int
+	max       int64
+	indexes   *indexCache
 	// maxPacked and maxUnpacked are the limits of these names, less in tests.
 	maxPacked, maxUnpacked int64
 	unpacked               *unpackedFiles
@@ -51,6 +53,8 @@ type Source struct {
 
 	mu   sync.Mutex
 	left LeftOut // of the last listing that ended
+	// unknown counts the times of that listing.
+	unknown UnknownTimes
 }
 
 // Open opens a folder, a file, a JSONL file (.jsonl or .ndjson), a URL with the scheme s3, gs,
@@ -127,6 +131,7 @@ func newSource(t tree, l address, f filter, o Options) *Source {
 		f.only = map[string]struct{}{escapeName(b.single[len(b.prefix):]): {}}
 	}
 	s := &Source{tree: t, filter: f, limit: o.Limit, max: o.maxBytes(), indexes: &indexCache{}, maxPacked: maxPacked, maxUnpacked: maxUnpacked, unpacked: newUnpackedFiles()}
+	s.timeField = o.TimeField
 	s.fields.id = cmp.Or(o.IDField, l.fields.id, defaultIDField)
 	s.fields.text = cmp.Or(o.TextField, l.fields.text, defaultTextField)
 	s.url = l.url(s.fields)
@@ -149,10 +154,15 @@ func (s *Source) Close() error {
 }
 
 // Matches reports whether the filters admit a document that an earlier listing had. Only then
-// does its absence from a complete listing mean that it is gone. Matches ignores
+// does its absence from a complete listing mean that it is gone. With a bound on the time they
+// are taken not to admit a line, because its time may have been another. Matches ignores
 // [Options].Limit: a limited listing shows nothing about the documents that it leaves out.
 func (s *Source) Matches(uri string, modified time.Time) bool {
 	if t, ok := s.tree.(*localTree); ok && t.skippedBelow(text.UnescapeName(fileOf(uri))) {
+		return false
+	}
+	// The time that the ledger has of a line is that of its file or, with TimeField, its own.
+	if fileOf(uri) != uri && (!s.filter.since.IsZero() || !s.filter.until.IsZero()) {
 		return false
 	}
 	return s.filter.matches(uri, modified)
@@ -165,12 +175,13 @@ func (s *Source) Matches(uri string, modified time.Time) bool {
 func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		var leftOut LeftOut
+		var unknown UnknownTimes
 		filters := s.filter
 		filters.left = &leftOut
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.left = leftOut
+			s.left, s.unknown = leftOut, unknown
 		}()
 		left := s.limit
 		stopped := false
@@ -188,7 +199,7 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 		}
 		var failed error
 		err := s.tree.list(ctx, &filters, func(it item) bool {
-			if !filters.admits(it.uri, it.modified) {
+			if !filters.admits(it.uri, s.fileTime(it)) {
 				return true
 			}
 			switch {
@@ -199,7 +210,7 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 				}
 				return emit(it.entry())
 			case holdsLines(it.name):
-				failed = s.lines(ctx, it, &filters, emit)
+				failed = s.lines(ctx, it, &filters, &unknown, emit)
 				return failed == nil && !stopped
 			case !filters.includes(it.uri):
 				return true
@@ -214,6 +225,22 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	}
 }
 
+// fileTime is the time of a file for the filters. With TimeField it is unknown for a file of lines:
+// each line has its own.
+func (s *Source) fileTime(it item) time.Time {
+	if s.timeField != "" && holdsLines(it.name) {
+		return time.Time{}
+	}
+	return it.modified
+}
+
+// UnknownTimes returns how many lines of the last listing had no time.
+func (s *Source) UnknownTimes() UnknownTimes {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unknown
+}
+
 // LeftOut returns what the last listing left out.
 func (s *Source) LeftOut() LeftOut {
 	s.mu.Lock()
@@ -226,7 +253,7 @@ func (it item) entry() Entry {
 }
 
 // lines lists the documents of a JSONL file.
-func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(Entry) bool) error {
+func (s *Source) lines(ctx context.Context, it item, filters *filter, unknown *UnknownTimes, emit func(Entry) bool) error {
 	r, now, err := s.openLines(ctx, it)
 	if err != nil {
 		if bad := (*InputError)(nil); errors.As(err, &bad) {
@@ -244,7 +271,16 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(
 	it = now
 	scan := newLineReader(r, s.max)
 	// Without globs every line of the file is listed, and none has to be matched.
-	fixed := len(filters.include) == 0 && len(filters.exclude) == 0
+	fixed := len(filters.include) == 0 && len(filters.exclude) == 0 && s.timeField == ""
+	var rawTime []byte
+	var each func(key, value []byte)
+	if s.timeField != "" {
+		each = func(key, value []byte) {
+			if keyIs(key, s.timeField) {
+				rawTime = value
+			}
+		}
+	}
 	var scratch, made []byte
 	var last int64
 	for {
@@ -269,8 +305,10 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(
 			continue
 		}
 		var problem string
+		modified := it.modified
+		rawTime = nil
 		made = append(append(made[:0], it.uri...), '#')
-		if id, err := s.lineID(ln, scratch); err == nil {
+		if id, err := s.lineID(ln, scratch, each); err == nil {
 			made = appendEscaped(made, id)
 		} else {
 			problem = err.Error()
@@ -286,11 +324,14 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(
 		}
 		all := string(made)
 		uri := all[:uriEnd]
-		if !fixed && (!filters.includes(uri) || !filters.admits(uri, time.Time{})) {
+		if s.timeField != "" {
+			modified = unknown.timeOf(rawTime)
+		}
+		if !fixed && (!filters.includes(uri) || !filters.admits(uri, modified)) {
 			continue
 		}
 		e := Entry{Ref: Ref{URI: uri, Locator: all[uriEnd:locatorEnd], Version: all[locatorEnd:]},
-			Size: ln.length, Modified: it.modified, Problem: problem}
+			Size: ln.length, Modified: modified, Problem: problem}
 		if !emit(e) {
 			return nil
 		}
@@ -298,11 +339,11 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, emit func(
 }
 
 // lineID returns the id of a line, or an error if the line is not a document.
-func (s *Source) lineID(ln line, scratch []byte) ([]byte, error) {
+func (s *Source) lineID(ln line, scratch []byte, each func(key, value []byte)) ([]byte, error) {
 	if ln.long {
 		return nil, &lineError{TooLarge(ln.length, s.max).Reason}
 	}
-	id, _, err := s.fields.find(ln.data, scratch)
+	id, _, err := s.fields.find(ln.data, scratch, each)
 	return id, err
 }
 
@@ -437,7 +478,7 @@ func (s *Source) fetchLine(ctx context.Context, ref Ref) (*Raw, error) {
 	if int64(len(data)) == l.length {
 		version := string(appendLineVersion(nil, xxhash.Sum64(data)))
 		if isVersion(ref.Version, version) {
-			id, text, err := s.fields.find(data, nil)
+			id, text, err := s.fields.find(data, nil, nil)
 			if err != nil {
 				return nil, &InputError{Reason: err.Error()}
 			}

@@ -93,7 +93,7 @@ func checkStdin(f io.ReadSeeker, o Options) error {
 	if sample.objects < 2 || sample.objects < sample.lines {
 		return nil
 	}
-	if bad := sample.problem("standard input", fields); bad != nil {
+	if bad := sample.problem("standard input", fields, ""); bad != nil {
 		return bad
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -64,7 +65,7 @@ func (s *Source) Survey(ctx context.Context) (Survey, error) {
 		if met++; met > surveyFiles {
 			return false
 		}
-		if it.problem != "" || !s.filter.matchesTime(it.modified) || s.filter.excluded(it.uri) || !s.filter.included(it.uri) {
+		if it.problem != "" || !s.filter.matchesTime(s.fileTime(it)) || s.filter.excluded(it.uri) || !s.filter.included(it.uri) {
 			return true
 		}
 		if opened == surveyObjects && !local {
@@ -74,7 +75,7 @@ func (s *Source) Survey(ctx context.Context) (Survey, error) {
 		case holdsLines(it.name):
 			opened++
 			sample := s.sample(ctx, it)
-			bad := sample.problem(it.uri, s.fields)
+			bad := sample.problem(it.uri, s.fields, s.timeField)
 			if right = right || bad == nil && sample.objects > 0; bad != nil {
 				wrong = append(wrong, bad)
 			}
@@ -126,14 +127,14 @@ func mayHoldJSON(name string, named bool) bool {
 func (s *Source) unmatched(ctx context.Context) (bool, LeftOut, error) {
 	var left LeftOut
 	f := s.filter
-	f.left = &left
+	f.left, f.since, f.until = &left, time.Time{}, time.Time{}
 	found := false
 	var failed error
 	err := s.tree.list(ctx, &f, func(it item) bool {
 		switch {
 		case holdsLines(it.name) && it.problem == "" && !f.excluded(it.uri):
 			if found = s.filter.included(it.uri); !found {
-				failed = s.lines(ctx, it, &f, func(Entry) bool { found = true; return false })
+				failed = s.lines(ctx, it, &f, &UnknownTimes{}, func(Entry) bool { found = true; return false })
 			}
 		case s.filter.included(it.uri):
 			found = true
@@ -163,6 +164,8 @@ type fieldSample struct {
 	ids    int                 // lines where it could be an id
 	bytes  int                 // of its strings
 	values map[uint64]struct{} // hashes of its values
+	parsed int                 // lines where it is a time
+	times  int                 // of these, with a year near ours: numbers are times too
 }
 
 // sample reads the first lines of a file. A file that cannot be read has none: the listing
@@ -239,6 +242,12 @@ func (l *lineSample) add(line []byte, fields lineFields) {
 		if m.value[0] == '"' {
 			f.bytes += len(m.value) - 2
 		}
+		if t, ok := parseLineTime(m.value); ok {
+			f.parsed++
+			if t.Year() >= 1980 && t.Year() < 2200 {
+				f.times++
+			}
+		}
 	}
 }
 
@@ -252,7 +261,10 @@ func usableID(raw []byte) bool {
 
 // problem returns an error if no line has one of the fields. Lines that are no objects say
 // nothing about fields.
-func (l *lineSample) problem(file string, fields lineFields) *FieldsError {
+func (l *lineSample) problem(file string, fields lineFields, timeField string) *FieldsError {
+	if l.objects > 0 && l.id > 0 && l.text > 0 && timeField != "" {
+		return l.timeProblem(file, timeField)
+	}
 	if l.objects == 0 || l.id > 0 && l.text > 0 {
 		return nil
 	}
@@ -289,6 +301,32 @@ func (l *lineSample) problem(file string, fields lineFields) *FieldsError {
 		reason += ": name the id and the text with --id-field and --text-field"
 	} else {
 		reason += ": try " + strings.Join(try, " ")
+	}
+	if l.cut {
+		reason += fmt.Sprintf(" (lines read: the first %d)", l.lines)
+	}
+	return &FieldsError{reason}
+}
+
+// timeProblem returns an error if no line has a time.
+func (l *lineSample) timeProblem(file, timeField string) *FieldsError {
+	f := l.fields[timeField]
+	if f != nil && f.parsed > 0 {
+		return nil
+	}
+	reason := fmt.Sprintf("%s: no line has %q", file, timeField)
+	if f != nil {
+		reason = fmt.Sprintf("%s: no line has a time in %q", file, timeField)
+	}
+	reason += "; the lines have " + listNames(l.keys)
+	best, most := "", l.objects/2
+	for _, k := range l.keys {
+		if n := l.fields[k].times; n > most {
+			best, most = k, n
+		}
+	}
+	if best != "" {
+		reason += ": try --time-field " + shellWord(best)
 	}
 	if l.cut {
 		reason += fmt.Sprintf(" (lines read: the first %d)", l.lines)
