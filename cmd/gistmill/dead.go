@@ -521,7 +521,11 @@ change, and then they are worked on without a retry. --all or --class input retr
 				fmt.Fprintln(c.stdout, "would retry", what)
 			}
 			for _, r := range view.Runs {
-				if _, err := fmt.Fprintln(c.stdout, r.text()); err != nil {
+				line := r.text()
+				if dryRun {
+					line = fmt.Sprintf("  run %s: %s of %s", r.Run, count(r.Documents, "document"), text.TerminalLine(r.Source))
+				}
+				if _, err := fmt.Fprintln(c.stdout, line); err != nil {
 					return err
 				}
 			}
