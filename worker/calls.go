@@ -25,16 +25,19 @@ type recordedCalls struct {
 
 // Complete implements [summarize.Completer]. It is safe for concurrent use.
 func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
-	slot, err := c.worker.callSlots.reserve(ctx)
+	// Whatever a call waits for before it is sent, the wait ends when the worker drains.
+	waiting, cancel := c.worker.untilDrained(ctx)
+	defer cancel()
+	slot, err := c.worker.callSlots.reserve(waiting)
 	if err != nil {
-		return llm.Response{}, err
+		return llm.Response{}, c.waitEnded(err)
 	}
 	defer slot.release()
-	if c.open.stopped.Load() {
+	if c.mustNotBegin() {
 		return llm.Response{}, errStopped
 	}
 	response, err := c.worker.fallback.Complete(func(endpoint llm.Endpoint) (llm.Response, error) {
-		return c.ask(ctx, slot, endpoint, r)
+		return c.ask(ctx, waiting, slot, endpoint, r)
 	})
 	var failed *llm.Error
 	if errors.As(err, &failed) && failed.Class == llm.Halted {
@@ -43,9 +46,23 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 	return response, err
 }
 
-// ask makes one call to one endpoint. The answer is named after the request as it came,
-// whichever model is asked.
-func (c *recordedCalls) ask(ctx context.Context, held *slot, endpoint llm.Endpoint, r llm.Request) (llm.Response, error) {
+// mustNotBegin reports whether no call of the run may begin any more. A full disk could not store
+// an answer.
+func (c *recordedCalls) mustNotBegin() bool {
+	return c.open.stopped.Load() || c.worker.diskFull.Load() || c.worker.isDraining()
+}
+
+// waitEnded returns the error of a call that was not made because its wait ended with err.
+func (c *recordedCalls) waitEnded(err error) error {
+	if err != nil && c.worker.isDraining() {
+		return errStopped
+	}
+	return err
+}
+
+// ask makes one call to one endpoint, unless waiting ends before. The answer is named after the
+// request as it came, whichever model is asked. A call that was not sent leaves no record.
+func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint llm.Endpoint, r llm.Request) (llm.Response, error) {
 	w := c.worker
 	name := r.Name()
 	r.Model = cmp.Or(endpoint.Model, r.Model)
@@ -55,9 +72,9 @@ func (c *recordedCalls) ask(ctx context.Context, held *slot, endpoint llm.Endpoi
 		ReservedTokens: int64(in + out), ReservedNano: nano(w.config.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.config.DayCapNano,
 		Since: c.open.run.ForcedAt,
 	}
-	call, known, err := c.begin(ctx, reservation)
+	call, known, err := c.begin(waiting, reservation)
 	if err != nil {
-		return llm.Response{}, err
+		return llm.Response{}, c.waitEnded(err)
 	}
 	if known != nil {
 		c.cost.add(known.CostNano)
@@ -66,16 +83,20 @@ func (c *recordedCalls) ask(ctx context.Context, held *slot, endpoint llm.Endpoi
 			Usage: llm.Usage{In: int(known.TokensIn), CachedIn: int(known.TokensCached), Out: int(known.TokensOut)},
 		}, nil
 	}
-	err = held.acquire(ctx)
-	// A full disk could not store the answer.
-	if err == nil && (c.open.stopped.Load() || w.diskFull.Load()) {
+	drop := func(ctx context.Context) error { return w.ledger.DropCall(ctx, call, reservation) }
+	if err = c.waitEnded(held.acquire(waiting)); err == nil && c.mustNotBegin() {
 		err = errStopped
 	}
 	if err != nil {
-		c.end(ctx, func(ctx context.Context) error { return w.ledger.DropCall(ctx, call, reservation) })
+		c.end(ctx, drop)
 		return llm.Response{}, err
 	}
+	r.Waits = w.callWaits(waiting, held)
 	response, err := endpoint.Client.Complete(ctx, r)
+	if !llm.Sent(err) {
+		c.end(ctx, drop)
+		return llm.Response{}, err
+	}
 	if err != nil {
 		used := c.usedBy(r, reservation, err)
 		c.cost.add(used.CostNano)
@@ -138,6 +159,10 @@ func (c *recordedCalls) end(ctx context.Context, book func(context.Context) erro
 // what the endpoint reported.
 func (c *recordedCalls) usedBy(r llm.Request, in ledger.Reservation, err error) ledger.Answer {
 	var e *llm.Error
+	var waited *llm.WaitError
+	if errors.As(err, &waited) { // the requests before the wait were answered with a 429
+		return ledger.Answer{CostNano: nano(c.worker.config.Prices.Cost(r.Model, llm.Usage{}))}
+	}
 	if errors.As(err, &e) && !e.MayBeBilled {
 		return ledger.Answer{
 			TokensIn: int64(e.Usage.In), TokensCached: int64(e.Usage.CachedIn), TokensOut: int64(e.Usage.Out),

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,6 +174,7 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 		crash  *extract.CrashError
 		stuck  *extract.StuckError
 		output *summarize.OutputError
+		waited *llm.WaitError
 		call   *llm.Error
 		day    *ledger.DayBudgetError
 	)
@@ -207,6 +209,8 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 	case errors.Is(err, ledger.ErrUnpriced):
 		w.stopRun(ctx, r, ledger.Halted, (&llm.UnpricedError{Models: w.config.Prices.Unknown(w.config.Endpoints.Models(r.profile.Model)...)}).Error())
 		return release{}
+	case errors.As(err, &waited) && (w.isDraining() || ctx.Err() != nil):
+		return release{}
 	case errors.As(err, &call):
 		return w.classifyCall(ctx, r, c, read, call)
 	default:
@@ -216,8 +220,8 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 
 func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
 	switch e.Class {
-	case llm.RateLimited:
-		return release{after: max(e.RetryAfter, time.Second)}
+	case llm.RateLimited, llm.Unavailable:
+		return w.notNow(e)
 	case llm.Halted:
 		w.stopRun(ctx, r, ledger.Halted, e.Error())
 		return release{}
@@ -236,6 +240,17 @@ func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed,
 	default:
 		return w.retry(c, read, ledger.Class(e.Class), e.Error())
 	}
+}
+
+// notNow gives a document back until its call may be made: the document is not at fault.
+func (w *Worker) notNow(e *llm.Error) outcome {
+	after, now := max(e.RetryAfter, time.Second), time.Now()
+	wait := ledger.Wait{Reason: ledger.WaitRateLimit, Endpoint: e.Endpoint, Until: now.Add(after)}
+	if e.Class == llm.Unavailable {
+		wait.Reason, wait.Since, wait.Cause = ledger.WaitEndpoint, e.Since, cmp.Or(e.Cause, e.Error())
+	}
+	w.waits.released(wait, now)
+	return release{after: after}
 }
 
 // retry returns failed while the document has an attempt left, and dead after the last one.

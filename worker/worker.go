@@ -91,9 +91,11 @@ type Worker struct {
 	documentSlots chan struct{} // documents in work
 	suspectSlots  chan struct{} // suspects in work, which other documents must not wait for
 
-	draining chan struct{} // closed when no document may begin any more
-	diskFull atomic.Bool   // a write failed because the disk is full, and that stops the worker
-	fullErr  chan error    // the error of that write
+	draining chan struct{}   // closed when no document and no call may begin any more
+	begins   context.Context // ends then
+	waits    *waits
+	diskFull atomic.Bool // a write failed because the disk is full, and that stops the worker
+	fullErr  chan error  // the error of that write
 	calls    context.Context
 	held     atomic.Int64
 	worked   atomic.Bool // it has had a task
@@ -119,7 +121,7 @@ func New(c Config) (*Worker, error) {
 	return &Worker{
 		config: c, ledger: c.Ledger, log: c.Log,
 		recovery: recovery.New(c.Ledger, c.Queue, c.Log), fallback: llm.NewFallback(c.Log, c.Endpoints...),
-		runs: newOpenRuns(c), claims: newHeldClaims(), counters: newCounters(), callSlots: newCallSlots(c.Concurrency),
+		runs: newOpenRuns(c), claims: newHeldClaims(), counters: newCounters(), waits: newWaits(), callSlots: newCallSlots(c.Concurrency),
 		outageLog:     rate.Sometimes{Interval: 5 * time.Second},
 		documentSlots: make(chan struct{}, documentsPerCall*c.Concurrency),
 		suspectSlots:  make(chan struct{}, documentsPerCall*c.Concurrency),
@@ -142,6 +144,9 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	calls, cancelCalls := context.WithCancel(abort)
 	defer cancelCalls()
 	w.calls = calls
+	begins, stopBegins := context.WithCancel(calls)
+	defer stopBegins()
+	w.begins = begins
 
 	background, stopBackground := context.WithCancel(base)
 	var loops sync.WaitGroup
@@ -157,6 +162,7 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		{"refresh the runs", refreshEvery, loop.Report(w.log, "refresh the runs", w.refreshRuns)},
 		{"recover dead workers", recovery.Interval, loop.Report(w.log, "recover dead workers", w.recovery.RecoverDeadWorkers)},
 		{"compare the clock", clockEvery, clock.compare},
+		{"report the waits", waitsEvery, w.reportWaits},
 	} {
 		loops.Go(func() { w.every(background, l.name, l.interval, l.turn) })
 	}
@@ -179,6 +185,7 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		full = fmt.Errorf("no further call is made: %w", err)
 	}
 	close(w.draining)
+	stopBegins() // after the other, so that the calls see why their waits end
 	w.shutDown(abort, server, cancelCalls)
 	stopBackground()
 	loops.Wait()

@@ -7,17 +7,36 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
 
+// WorkerProcess describes a worker.
+type WorkerProcess struct {
+	Name string // for people: host and process id
+	// Process identifies the process on its machine for all time; empty if unknown. See
+	// [Ledger.EndDeadProcesses].
+	Process string
+	Runs    []RunID // the only runs that it works on; empty: all
+}
+
 // Register adds a worker with a lease of [Lease], and returns its id. name is for people: host and
 // process.
 func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
+	return l.RegisterProcess(ctx, WorkerProcess{Name: name})
+}
+
+// RegisterProcess is Register with all that the ledger keeps of a worker.
+func (l *Ledger) RegisterProcess(ctx context.Context, p WorkerProcess) (WorkerID, error) {
 	var id WorkerID
-	err := l.write.QueryRow(ctx, `INSERT INTO workers (name, started_at, lease_until) VALUES ($1, @now, @now + $2) RETURNING id`,
-		name, Lease.Milliseconds()).Scan(&id)
+	runs := ""
+	for _, run := range p.Runs {
+		runs = cmp.Or(runs, ",") + strconv.FormatInt(int64(run), 10) + ","
+	}
+	err := l.write.QueryRow(ctx, `INSERT INTO workers (name, process, only_runs, started_at, lease_until) VALUES ($1, $2, $3, @now, @now + $4) RETURNING id`,
+		p.Name, p.Process, runs, Lease.Milliseconds()).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("register the worker: %w", err)
 	}
@@ -43,7 +62,7 @@ func (l *Ledger) Renew(ctx context.Context, worker WorkerID, counts Counts) erro
 // attempts, and ends its open calls at their reservations. counts are those of [Ledger.Renew].
 func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) error {
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
-		if _, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now WHERE id = $1`, worker); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now, waiting = NULL WHERE id = $1`, worker); err != nil {
 			return err
 		}
 		if err := l.putCounts(ctx, tx, worker, counts); err != nil {
@@ -151,6 +170,9 @@ func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition Partition
 			RETURNING run_num, document_id, epoch, attempts, tries, crashes, suspect`, worker, partition, partition, limit)
 		if err != nil {
 			return err
+		}
+		if len(claimed) > 0 {
+			tx.did(claimed[0].Run, worker, workDone{}) // from now on the worker's pace is measured
 		}
 		return l.addLocations(ctx, tx, claimed)
 	}

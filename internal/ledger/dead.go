@@ -247,7 +247,7 @@ func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state D
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL
+	_, err = tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL, resumed_at = @now
 		WHERE num = $1 AND state = 'finished' AND NOT `+superseded(), run)
 	return err
 }

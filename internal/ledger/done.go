@@ -76,6 +76,11 @@ func (l *Ledger) completeDocuments(ctx context.Context, tx *batch) error {
 		}
 	}
 	for _, d := range current {
+		work := workDone{documents: 1}
+		if !d.summary.Created.IsZero() { // the ledger had it
+			work.reused, work.savedNano = 1, orZero(d.summary.CostNano)
+		}
+		tx.did(d.Run, d.worker, work)
 		if d.Attempts == 0 { // most documents have no history; only one that exists needs an end
 			continue
 		}

@@ -15,5 +15,5 @@ func (l *Ledger) CommitTogether(functions ...func()) {
 		waiting.Go(f)
 		all = append(all, <-l.commits.queue)
 	}
-	l.commits.commit(all)
+	l.commits.commit(0, all)
 }

@@ -50,13 +50,15 @@ type batch struct {
 	starts      []*callStart
 	lookups     []*lookup
 	completions []*completion
+	work        map[workKey]workDone
+	committer   int // of the process
 	others      []func(context.Context, *batch) error
 }
 
 func newGroupCommit(l *Ledger) *groupCommit {
 	g := &groupCommit{ledger: l, queue: make(chan *write, maxGroup), quit: make(chan struct{}), ended: make(chan struct{})}
-	for range l.db.Committers() {
-		g.done.Go(g.run)
+	for i := range l.db.Committers() {
+		g.done.Go(func() { g.run(i) })
 	}
 	return g
 }
@@ -96,14 +98,14 @@ func (g *groupCommit) close() {
 	})
 }
 
-func (g *groupCommit) run() {
+func (g *groupCommit) run(committer int) {
 	var started time.Time // of the last transaction
 	for {
 		select {
 		case first := <-g.queue:
 			g.sleep(groupInterval - time.Since(started))
 			started = time.Now()
-			g.commit(g.collect(first))
+			g.commit(committer, g.collect(first))
 		case <-g.quit:
 			for {
 				select {
@@ -142,11 +144,11 @@ func (g *groupCommit) collect(first *write) []*write {
 
 // commit commits all writes in one transaction. If that fails, each write gets a transaction of its
 // own, so that none fails because of another.
-func (g *groupCommit) commit(all []*write) {
+func (g *groupCommit) commit(committer int, all []*write) {
 	ctx, cancel := g.ledger.db.Bound(all[0].ctx, writeTimeout)
 	defer cancel()
 	if len(all) > 1 {
-		if err := g.ledger.commitTogether(ctx, all); err == nil {
+		if err := g.ledger.commitTogether(ctx, committer, all); err == nil {
 			for _, w := range all {
 				w.result <- nil
 			}
@@ -154,16 +156,16 @@ func (g *groupCommit) commit(all []*write) {
 		}
 	}
 	for _, w := range all {
-		w.result <- g.ledger.commitTogether(ctx, []*write{w})
+		w.result <- g.ledger.commitTogether(ctx, committer, []*write{w})
 	}
 }
 
 // commitTogether runs writes in one transaction. They come from independent goroutines, so any
 // order is correct. This one is the lock order of all transactions, so that few deadlock: workers,
-// calls, caps, documents.
-func (l *Ledger) commitTogether(ctx context.Context, all []*write) error {
+// calls, caps, documents, work.
+func (l *Ledger) commitTogether(ctx context.Context, committer int, all []*write) error {
 	return l.db.Tx(ctx, func(tx sqldb.Handle) error {
-		b := &batch{Handle: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}}
+		b := &batch{Handle: tx, caps: map[capsKey]caps{}, leases: map[WorkerID]bool{}, work: map[workKey]workDone{}, committer: committer}
 		for _, w := range all {
 			w.join(b)
 		}
@@ -177,6 +179,6 @@ func (l *Ledger) commitTogether(ctx context.Context, all []*write) error {
 				return err
 			}
 		}
-		return nil
+		return l.putWork(ctx, b)
 	})
 }

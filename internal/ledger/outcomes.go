@@ -44,6 +44,7 @@ func (l *Ledger) Dead(ctx context.Context, worker WorkerID, c Claimed, read Read
 		if read.Version == "" {
 			read.Version = c.Version
 		}
+		tx.did(c.Run, worker, workDone{documents: 1})
 		if _, err := tx.Exec(ctx, `INSERT INTO results (document_id, profile_id, run_num, version, state, content_sha256, class, message, attempts, at)
 			SELECT $1, r.profile_id, r.num, $2, 'dead', $3, $4, $5, $6, @now FROM runs r WHERE r.num = $7 `+replaceResult,
 			c.Document, read.Version, read.SHA256, string(class), message, c.Attempts+1, c.Run); err != nil {

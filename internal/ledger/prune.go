@@ -58,12 +58,13 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 		AND EXISTS (SELECT 1 FROM runs n WHERE n.source_id = r.source_id AND n.profile_id = r.profile_id AND n.num > r.num)
 		AND NOT EXISTS (SELECT 1 FROM results res WHERE res.run_num = r.num AND res.state = 'dead')`
 	var p Pruned
-	var partitions, days int64
+	var partitions, days, work int64
 	for _, step := range []struct {
 		n           *int64
 		from, where string
 	}{
 		{&p.Documents, `run_documents`, `run_num IN (` + old + `)`},
+		{&work, `work`, `run_num IN (` + old + `)`},
 		{&partitions, `partitions`, `run_num IN (` + old + `)`},
 		// The calls of this day count against a cap that may still be set.
 		{&p.Calls, `calls`, `finished_at IS NOT NULL AND started_at / 86400000 < @now / 86400000 AND run_num IN (` + old + `)`},

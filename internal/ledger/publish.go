@@ -65,13 +65,14 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 				return ErrWorkers
 			}
 		}
-		const running = `UPDATE runs SET state = 'running', reason = NULL, message = '', started_at = COALESCE(started_at, @now), finished_at = NULL WHERE num = $1`
+		const set = `UPDATE runs SET state = 'running', reason = NULL, message = '', started_at = COALESCE(started_at, @now), finished_at = NULL`
+		const running, resuming = set + ` WHERE num = $1`, set + `, resumed_at = @now WHERE num = $1`
 		n, err := tx.Exec(ctx, running+` AND state <> 'stopped' AND NOT `+superseded(), p.Run)
 		if err != nil {
 			return err
 		}
 		if n == 0 && p.Resume {
-			if n, err = tx.Exec(ctx, running+` AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), p.Run); err != nil {
+			if n, err = tx.Exec(ctx, resuming+` AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), p.Run); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, p.Run); err != nil {

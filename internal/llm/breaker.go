@@ -37,7 +37,8 @@ const codeUnreachable = "unreachable"
 // failsafe-go's circuit breaker was considered. It has no probe that the caller can give up, it
 // takes a late failure for that of a probe, and it cannot bound a row both in count and in time.
 type breaker struct {
-	log *slog.Logger
+	endpoint string // host, for people
+	log      *slog.Logger
 
 	mu        sync.Mutex
 	failures  int             // consecutive, while closed
@@ -51,8 +52,8 @@ type breaker struct {
 	changed   chan struct{}   // closed when waiting calls should check again
 }
 
-func newBreaker(log *slog.Logger) *breaker {
-	return &breaker{log: log, failed: map[string]bool{}, changed: make(chan struct{})}
+func newBreaker(endpoint string, log *slog.Logger) *breaker {
+	return &breaker{endpoint: endpoint, log: log.With(slog.String("endpoint", endpoint)), failed: map[string]bool{}, changed: make(chan struct{})}
 }
 
 // pass is the permission to make one call. Exactly one of answered, failed and abandoned is
@@ -64,16 +65,25 @@ type pass struct {
 }
 
 // enter waits until a call may be made. If that would take longer than limit, it returns at once,
-// with an *Error of class RateLimited and code circuit_open. If ctx ends first, it returns ctx's
+// with an *Error of class Unavailable and code circuit_open. If ctx ends first, it returns ctx's
 // error.
-func (b *breaker) enter(ctx context.Context, limit time.Duration) (pass, error) {
-	start := time.Now()
+//
+// report is called at each turn of a wait, and with nil at its end.
+func (b *breaker) enter(ctx context.Context, limit time.Duration, report func(*Wait)) (pass, error) {
+	start, waits := time.Now(), false
+	defer func() {
+		if waits {
+			report(nil)
+		}
+	}()
 	for {
 		p, left, changed, err := b.try(limit - time.Since(start))
 		p.waited = time.Since(start)
 		if err != nil || left == 0 {
 			return p, err
 		}
+		waits = true
+		report(b.wait())
 		timer := time.NewTimer(left)
 		select {
 		case <-ctx.Done():
@@ -105,6 +115,17 @@ func (b *breaker) try(limit time.Duration) (p pass, wait time.Duration, changed 
 	return pass{}, left, b.changed, nil
 }
 
+// wait describes the wait of a call.
+func (b *breaker) wait() *Wait {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := &Wait{Kind: WaitEndpoint, Endpoint: b.endpoint, Since: b.opened, Cause: b.cause}
+	if !b.probing {
+		w.Until = b.until
+	}
+	return w
+}
+
 // down returns the refusal if a call would have to wait, else nil.
 func (b *breaker) down() error {
 	b.mu.Lock()
@@ -130,7 +151,8 @@ func delayOf(openings int) time.Duration {
 
 // refusal returns the error of a call that is not made. The caller holds the lock.
 func (b *breaker) refusal() *Error {
-	return &Error{Class: RateLimited, Code: codeCircuitOpen, Message: "the endpoint is down, so no call is made: " + b.cause, RetryAfter: b.left()}
+	return &Error{Class: Unavailable, Code: codeCircuitOpen, Message: "the endpoint is down, so no call is made: " + b.cause,
+		Endpoint: b.endpoint, Since: b.opened, Cause: b.cause, RetryAfter: b.left(), NotSent: true}
 }
 
 // abandoned returns a pass whose call was not made, or was given up by the caller.
@@ -160,7 +182,8 @@ func (p pass) answered() {
 }
 
 // failed reports a failure without an answer. It returns the error for the caller: failed itself,
-// which costs the document an attempt, or class RateLimited if the document is not at fault.
+// which costs the document an attempt unless it is of class Unavailable, or class Unavailable if
+// the document is not at fault.
 func (p pass) failed(request string, failed *Error) *Error {
 	b := p.breaker
 	b.mu.Lock()
@@ -186,7 +209,7 @@ func (p pass) failed(request string, failed *Error) *Error {
 		b.log.Warn("endpoint does not answer, calls wait until it does", slog.String("error", failed.Error()))
 	}
 	refused := b.refusal()
-	refused.Usage, refused.MayBeBilled = failed.Usage, failed.MayBeBilled
+	refused.Usage, refused.MayBeBilled, refused.NotSent = failed.Usage, failed.MayBeBilled, failed.NotSent
 	return refused
 }
 
@@ -207,6 +230,9 @@ func (b *breaker) wake() {
 // outage reports whether the failure came without an answer. An answer shows that the endpoint is
 // up.
 func (e *Error) outage() bool {
+	if e.Class == Unavailable {
+		return true
+	}
 	if e.Class != Transient {
 		return false
 	}

@@ -253,16 +253,16 @@ func (c classifier) transport(ex *exchange, err error) *Error {
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		out.Class, out.Code, out.MayBeBilled = Halted, "tls", false
 		out.Message = fmt.Sprintf("%s speaks HTTP, not HTTPS: check --base-url", c.baseURL)
+	case ex.unsent && (errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()):
+		out.unreachable(fmt.Sprintf("no connection to %s: check --base-url and the network", c.baseURL))
 	case errors.Is(err, errAnswerTooLarge):
 		out.Code, out.Message = "answer_too_large", errAnswerTooLarge.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		out.Code, out.Message = "timeout", fmt.Sprintf("no answer within %s", c.timeout)
 	case errors.As(err, &dns):
-		out.Code, out.MayBeBilled = codeUnreachable, false
-		out.Message = fmt.Sprintf("cannot find the host of %s: check --base-url and the network", c.baseURL)
+		out.unreachable(fmt.Sprintf("cannot find the host of %s: check --base-url and the network", c.baseURL))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		out.Code, out.MayBeBilled = codeUnreachable, false
-		out.Message = fmt.Sprintf("nothing listens at %s: check --base-url, or start the server", c.baseURL)
+		out.unreachable(fmt.Sprintf("nothing listens at %s: check --base-url, or start the server", c.baseURL))
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.Contains(text, "server closed idle connection"):
 		out.Code, out.Message = "reset", "the endpoint cut the connection"
 	case ex.status != 0 && looksLikeHTML(ex):
@@ -274,6 +274,17 @@ func (c classifier) transport(ex *exchange, err error) *Error {
 		out.Code, out.Message = "no_json", "the answer is not the JSON of a chat completion"
 	default:
 		out.Code, out.Message = "network", "the connection failed"
+		if ex.unsent {
+			out.unreachable(fmt.Sprintf("no connection to %s: check --base-url and the network", c.baseURL))
+		}
+	}
+	if ex.unsent {
+		out.NotSent, out.MayBeBilled = true, false
 	}
 	return out
+}
+
+// unreachable makes e the failure of a call that reached no server.
+func (e *Error) unreachable(message string) {
+	e.Class, e.Code, e.Message, e.MayBeBilled, e.NotSent = Unavailable, codeUnreachable, message, false, true
 }

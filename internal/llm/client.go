@@ -35,7 +35,7 @@ func New(cfg Config) (*Client, error) {
 		http:    cfg.HTTPClient,
 		base:    base,
 		limiter: cfg.Limiter,
-		breaker: newBreaker(cfg.Logger.With(slog.String("endpoint", base.Host))),
+		breaker: newBreaker(base.Host, cfg.Logger),
 	}
 	if c.http == nil {
 		c.http = newHTTPClient(cfg.MaxConnections)
@@ -52,7 +52,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Host returns the host of the base URL, with the port if it has one.
 func (c *Client) Host() string { return c.base.Host }
 
-// Down returns the error of class RateLimited that a call would get now because the endpoint is
+// Down returns the error of class Unavailable that a call would get now because the endpoint is
 // down, else nil. It does not wait.
 func (c *Client) Down() error { return c.breaker.down() }
 
@@ -66,12 +66,23 @@ func (c *Client) Down() error { return c.breaker.down() }
 // cap, temperature, reasoning effort) and remembers the result.
 //
 // While the circuit breaker is open, no call is made. Complete waits for the endpoint, also
-// within MaxWait, or returns class RateLimited with code circuit_open.
+// within MaxWait, or returns class Unavailable with code circuit_open.
 //
-// Every failure is an *Error, except that of ctx: when ctx ends, its error is
-// returned as it is.
+// Every failure is an *Error, except that of ctx: when ctx ends, its error is returned, as a
+// *[WaitError] if no request was in flight. [Waits] may give waits a context of their own.
 func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
+	resp, err := c.complete(ctx, r)
+	var failed *Error
+	if errors.As(err, &failed) {
+		failed.Endpoint = c.Host()
+	}
+	return resp, err
+}
+
+func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 	var (
+		sent     bool
+		waits    = r.Waits.withDefaults(ctx)
 		waited   time.Duration
 		rewrites int
 		refused  *Error // the last 429
@@ -83,20 +94,25 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 		if c.cfg.FailWhenDown {
 			patience = 0
 		}
-		pass, err := c.breaker.enter(ctx, patience)
+		pass, err := c.breaker.enter(waits.Context, patience, waits.Report)
 		if err != nil {
-			return Response{}, err
+			return Response{}, endedWait(err, refused, sent)
 		}
 		waited += pass.waited
-		permit, err := c.limiter.Acquire(ctx, Call{
+		permit, err := c.limiter.Acquire(waits.Context, Call{
 			Model:        r.Model,
 			InputTokens:  func() int { return CountRequest(r) },
 			OutputTokens: r.OutputCap(),
 			MaxWait:      c.cfg.MaxWait - waited,
+			Report:       func(w Wait) { waits.Report(&w) },
 		})
 		if err != nil {
+			waits.Report(nil)
 			pass.abandoned()
-			return Response{}, tooEarly(err, refused)
+			return Response{}, endedWait(err, refused, sent)
+		}
+		if permit.Waited() > 0 {
+			waits.Report(nil)
 		}
 		waited += permit.Waited()
 
@@ -106,6 +122,7 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 			pass.abandoned()
 			return Response{}, err
 		}
+		sent = sent || failed == nil || !failed.NotSent
 		switch {
 		case failed == nil || failed.Status != 0 && !failed.outage():
 			pass.answered()
@@ -135,16 +152,21 @@ func (c *Client) Complete(ctx context.Context, r Request) (Response, error) {
 	}
 }
 
-// tooEarly returns the endpoint's own 429, if there was one, with the wait that the limiter
-// names.
-func tooEarly(err error, refused *Error) error {
+// endedWait returns the error of a call whose wait ended with err. If the endpoint sent a 429 and
+// the limiter does not let the call wait, it is that 429 with the limiter's wait. sent says
+// whether a request of the call was sent before.
+func endedWait(err error, refused *Error, sent bool) error {
 	var early *Error
-	if refused == nil || !errors.As(err, &early) || early.Class != RateLimited {
-		return err
+	if !errors.As(err, &early) {
+		return &WaitError{Sent: sent, err: err}
 	}
-	merged := *refused
-	merged.RetryAfter = max(early.RetryAfter, 0)
-	return &merged
+	out := *early
+	if refused != nil && early.Class == RateLimited {
+		out = *refused
+		out.RetryAfter = max(early.RetryAfter, 0)
+	}
+	out.NotSent = !sent
+	return &out
 }
 
 // call makes one HTTP call and ends the permit. said is the endpoint's own error, if it sent one.
@@ -180,6 +202,9 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		resp, err = c.answer(r, ex, cl)
 		return resp, said, err
 	case ctx.Err() != nil:
+		if ex.unsent {
+			return Response{}, said, &WaitError{err: ctx.Err()}
+		}
 		return Response{}, said, ctx.Err() // given up by the caller: not a failure of the endpoint
 	}
 	return Response{}, parseProviderError(ex.body), cl.classify(ex)

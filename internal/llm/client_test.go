@@ -522,7 +522,7 @@ func TestNothingListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Complete(t.Context(), testRequest("text"))
-	if failed := wantError(t, err); failed.Class != Transient || failed.Code != "unreachable" || failed.MayBeBilled {
+	if failed := wantError(t, err); failed.Class != Unavailable || failed.Code != "unreachable" || failed.MayBeBilled || Sent(err) {
 		t.Errorf("got %+v", failed)
 	}
 }

@@ -35,7 +35,7 @@ type Config struct {
 	// calls in flight.
 	MaxConnections int
 	// MaxWait bounds the total time that one Complete waits, for rate limits and for an endpoint
-	// that is down. Beyond it Complete returns class RateLimited.
+	// that is down. Beyond it Complete returns class RateLimited or Unavailable.
 	MaxWait time.Duration
 	// FailWhenDown makes Complete return at once if the endpoint is down, instead of waiting for
 	// MaxWait. It is for callers that have a fallback.

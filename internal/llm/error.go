@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +17,9 @@ const (
 	// RateLimited: the call came too early. The document is not at fault: wait for RetryAfter and
 	// use no attempt.
 	RateLimited Class = "rate_limited"
+	// Unavailable: the endpoint is down. The document is not at fault: wait for RetryAfter and use
+	// no attempt.
+	Unavailable Class = "unavailable"
 	// ContextLength: prompt and output cap do not fit into the model's window, or into the
 	// endpoint's token limit for one request. A smaller prompt may fit.
 	ContextLength Class = "context_length"
@@ -37,6 +41,11 @@ type Error struct {
 	Status  int    // HTTP status; 0 without a response
 	Code    string // the endpoint's code, or one of ours below HTTP ("timeout", "reset", …)
 	Message string // for people: what happened and, if Halted, what to do
+	// Endpoint is the host. Since and Cause are set if the endpoint is down: since when, and the
+	// failure that shows it.
+	Endpoint string
+	Since    time.Time
+	Cause    string
 	// RetryAfter is how long to wait before the next try; 0 if unknown.
 	RetryAfter time.Duration
 	// Usage is what the endpoint reported for the failed call.
@@ -45,6 +54,36 @@ type Error struct {
 	// the connection or a gateway ended the call after the endpoint may have begun, or the answer
 	// names no usage.
 	MayBeBilled bool
+	// NotSent is set if no request left: the call was refused before it was sent, or no connection
+	// could be made. Such a call is no call, and costs nothing.
+	NotSent bool
+}
+
+// WaitError is the error of a context that ended while a call waited for a limit or an endpoint.
+// No request was in flight, so it costs nothing. It wraps the context's error.
+type WaitError struct {
+	// Sent is set if an earlier request of the call was sent and answered with a 429.
+	Sent bool
+	err  error
+}
+
+// Error returns the text of the context's error.
+func (e *WaitError) Error() string { return e.err.Error() }
+
+// Unwrap returns the context's error.
+func (e *WaitError) Unwrap() error { return e.err }
+
+// Sent reports whether a call that ended with err was sent. A call that was not sent is no call.
+func Sent(err error) bool {
+	var failed *Error
+	var waited *WaitError
+	switch {
+	case errors.As(err, &waited):
+		return waited.Sent
+	case errors.As(err, &failed):
+		return !failed.NotSent
+	}
+	return true
 }
 
 // Error returns the message with the status and the code, if there are any.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -52,6 +53,7 @@ type exchange struct {
 	header http.Header // nil: no response
 	body   []byte      // incomplete if err is set
 	err    error       // the request failed, or the response could not be read
+	unsent bool        // the request failed before there was a connection to send it on
 
 	answer    completion // the decoded body of a 2xx
 	decodeErr error      // the body of a 2xx is no completion
@@ -63,6 +65,11 @@ func (c *Client) exchange(ctx context.Context, model string, body []byte) *excha
 	ex := &exchange{}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
+	asked, connected := false, false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { asked = true },
+		GotConn: func(httptrace.GotConnInfo) { connected = true },
+	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(model), bytes.NewReader(body))
 	if err != nil {
 		ex.err = err
@@ -78,7 +85,7 @@ func (c *Client) exchange(ctx context.Context, model string, body []byte) *excha
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		ex.err = err
+		ex.err, ex.unsent = err, asked && !connected
 		return ex
 	}
 	defer func() { _ = resp.Body.Close() }()

@@ -78,12 +78,8 @@ func (f *Fallback) ask(i int, ask func(Endpoint) (Response, error)) (Response, e
 // triesNext reports whether the next endpoint is asked after endpoint i failed with e.
 func (e *Error) triesNext(i int) bool {
 	switch e.Class {
-	case Halted, Refused:
+	case Halted, Refused, Unavailable:
 		return true
-	case RateLimited:
-		return e.Code == codeCircuitOpen
-	case Transient:
-		return e.Code == codeUnreachable
 	case BadRequest:
 		return i > 0 // a request that only a fallback rejects says nothing about the document
 	}
@@ -151,22 +147,22 @@ func (f *Fallback) finalError(failures []failure, billed Usage) error {
 		}
 		return nil
 	}
-	refused, down, unreachable, halted := first(Refused), first(RateLimited), first(Transient), first(Halted)
+	refused, down, halted := first(Refused), first(Unavailable), first(Halted)
 	var out Error
 	switch {
-	case refused != nil && cmp.Or(down, unreachable) != nil:
+	case refused != nil && down != nil:
 		// This spends an attempt: a refusal may be billed, and the first endpoint will refuse again.
 		out = Error{Class: Transient, Code: refused.Code, Message: f.joinErrors(refused, failures)}
-	case cmp.Or(refused, down, unreachable, halted) != nil:
-		decides := cmp.Or(refused, down, unreachable, halted)
+	case cmp.Or(refused, down, halted) != nil:
+		decides := cmp.Or(refused, down, halted)
 		out = *decides
 		out.Message = f.joinErrors(decides, failures)
 	default:
 		out = *failures[0].err
 	}
-	if out.Class == RateLimited { // the endpoint that is probed first ends the wait
+	if out.Class == Unavailable { // the endpoint that is probed first ends the wait
 		for _, one := range failures {
-			if one.err.Class == RateLimited {
+			if one.err.Class == Unavailable {
 				out.RetryAfter = min(out.RetryAfter, one.err.RetryAfter)
 			}
 		}

@@ -48,9 +48,9 @@ func TestFallbackErrors(t *testing.T) {
 		noModel   = &Error{Class: Halted, Status: 404, Message: "there is no such model"}
 		refused   = &Error{Class: Refused, Code: "refusal", Message: "the model declined", Usage: Usage{In: 7}}
 		limited   = &Error{Class: RateLimited, Message: "the rate limit is reached", RetryAfter: 90 * time.Second}
-		closed    = &Error{Class: RateLimited, Code: codeCircuitOpen, Message: "the endpoint is down", RetryAfter: 9 * time.Second}
-		sooner    = &Error{Class: RateLimited, Code: codeCircuitOpen, Message: "that one too", RetryAfter: 4 * time.Second}
-		away      = &Error{Class: Transient, Code: codeUnreachable, Message: "nothing listens"}
+		closed    = &Error{Class: Unavailable, Code: codeCircuitOpen, Message: "the endpoint is down", RetryAfter: 9 * time.Second}
+		sooner    = &Error{Class: Unavailable, Code: codeCircuitOpen, Message: "that one too", RetryAfter: 4 * time.Second}
+		away      = &Error{Class: Unavailable, Code: codeUnreachable, Message: "nothing listens"}
 		hiccup    = &Error{Class: Transient, Status: 500, Message: "the endpoint failed"}
 		tooLong   = &Error{Class: ContextLength, Message: "does not fit"}
 		malformed = &Error{Class: BadRequest, Status: 400, Message: "an odd request"}
@@ -78,11 +78,11 @@ func TestFallbackErrors(t *testing.T) {
 		},
 		"one halted, one down": {
 			outcomes: []error{halted, closed}, asked: []int{1, 1},
-			want: &Error{Class: RateLimited, Code: codeCircuitOpen, RetryAfter: 9 * time.Second, Message: "A: the key is wrong"},
+			want: &Error{Class: Unavailable, Code: codeCircuitOpen, RetryAfter: 9 * time.Second, Message: "A: the key is wrong"},
 		},
 		"all down": {
 			outcomes: []error{closed, sooner}, asked: []int{1, 1},
-			want: &Error{Class: RateLimited, Code: codeCircuitOpen, RetryAfter: 4 * time.Second, Message: "the endpoint is down"},
+			want: &Error{Class: Unavailable, Code: codeCircuitOpen, RetryAfter: 4 * time.Second, Message: "the endpoint is down"},
 		},
 		"all refuse": {
 			outcomes: []error{refused, refused}, asked: []int{1, 1},
@@ -98,7 +98,7 @@ func TestFallbackErrors(t *testing.T) {
 		},
 		"down, and the other can't": {
 			outcomes: []error{closed, malformed}, asked: []int{1, 1},
-			want: &Error{Class: RateLimited, Code: codeCircuitOpen, RetryAfter: 9 * time.Second, Message: "B: an odd request"},
+			want: &Error{Class: Unavailable, Code: codeCircuitOpen, RetryAfter: 9 * time.Second, Message: "B: an odd request"},
 		},
 		"the third answers":   {outcomes: []error{closed, halted, fine}, asked: []int{1, 1, 1}},
 		"one alone is halted": {outcomes: []error{halted}, asked: []int{1}, is: halted},
@@ -160,7 +160,7 @@ func TestFallbackComesBack(t *testing.T) {
 		if first.asked != 3 || second.asked != 150 {
 			t.Errorf("the first was asked %d times, the second %d", first.asked, second.asked)
 		}
-		second.outcomes = []error{&Error{Class: RateLimited, Code: codeCircuitOpen}}
+		second.outcomes = []error{&Error{Class: Unavailable, Code: codeCircuitOpen}}
 		first.outcomes, first.asked, second.asked = []error{nil}, 0, 0
 		calls(10)
 		if first.asked != 10 || second.asked != 1 {

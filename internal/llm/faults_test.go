@@ -50,7 +50,7 @@ func untilAnswered(ctx context.Context, c *Client, r Request) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.As(err, &failed) || failed.Class != Transient && failed.Class != RateLimited {
+		if !errors.As(err, &failed) || failed.Class != Transient && failed.Class != RateLimited && failed.Class != Unavailable {
 			return err
 		}
 	}

@@ -98,7 +98,7 @@ func FuzzResponse(f *testing.F) {
 	f.Add(429, []byte(`{"error":{"code":"insufficient_quota"}}`))
 	f.Add(401, []byte(`Bearer `+key))
 	f.Add(502, []byte(`<html>`+secretText))
-	classes := []Class{Transient, RateLimited, ContextLength, TooLong, BadRequest, Refused, Halted}
+	classes := []Class{Transient, RateLimited, Unavailable, ContextLength, TooLong, BadRequest, Refused, Halted}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		if status < 200 || status > 599 {
 			return // the transport refuses these

@@ -25,6 +25,8 @@ type Call struct {
 	OutputTokens int
 	// MaxWait is how long the call may wait.
 	MaxWait time.Duration
+	// Report, if not nil, is called when the call begins to wait, and when the wait changes.
+	Report func(Wait)
 }
 
 // A Permit is the right to send one request.

@@ -31,6 +31,7 @@ type CallEnd struct {
 	Model        string // as the endpoint names it
 	FinishReason string
 	Usage        Usage // as reported
+	NotSent      bool  // no connection could be made: the call is no call
 }
 
 // Ends of a call that are no failure of a [Class].
@@ -42,9 +43,12 @@ const (
 // ClassOf returns ClassOK, the class of a failure, or ClassGivenUp for the error of a context.
 func ClassOf(err error) string {
 	var failed *Error
+	var waited *WaitError
 	switch {
 	case err == nil:
 		return ClassOK
+	case errors.As(err, &waited) && waited.Sent:
+		return string(RateLimited)
 	case errors.As(err, &failed):
 		return string(failed.Class)
 	}
@@ -60,7 +64,7 @@ func (c *Client) observe(ctx context.Context, r Request, waited time.Duration) (
 		Endpoint: c.Host(), Azure: c.cfg.APIVersion != "", Model: r.Model, MaxOutputTokens: r.OutputCap(), Temperature: r.Temperature, Waited: waited,
 	})
 	return ctx, func(resp Response, err error) {
-		e := CallEnd{Class: ClassOf(err), Model: resp.Model, FinishReason: resp.FinishReason, Usage: resp.Usage}
+		e := CallEnd{Class: ClassOf(err), Model: resp.Model, FinishReason: resp.FinishReason, Usage: resp.Usage, NotSent: !Sent(err)}
 		var failed *Error
 		if errors.As(err, &failed) {
 			e.Status, e.Usage = failed.Status, failed.Usage

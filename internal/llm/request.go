@@ -38,6 +38,9 @@ type Request struct {
 	MaxOutputTokens int
 	// Temperature is sent even if it is 0, but not to reasoning models, which do not accept one.
 	Temperature float64
+
+	// Waits is how the call waits before it is sent. It does not determine the answer.
+	Waits Waits
 }
 
 // Name returns the SHA-256, in hex, of everything that determines the answer: model, messages,

@@ -64,7 +64,7 @@ func serverMetrics() []metric {
 		{"gistmill_dead_letters", gauge, []string{"class"}, "dead letters by class", ofLedger},
 		{"gistmill_tokens_total", counter, []string{"direction"}, "tokens of calls (`in`, `out`) as the endpoint reports them", ofLedger},
 		{"gistmill_cost_usd_total", counter, nil, "cost of calls with a known price, in US dollars", ofLedger},
-		{"gistmill_calls_total", counter, []string{"class"}, "completed calls: `ok`, or the class of the failure (`lost`: the worker was killed)", ofLedger},
+		{"gistmill_calls_total", counter, []string{"class"}, "calls that were sent: `ok`, or the class of the failure (`unavailable`: the endpoint is down; `lost`: the worker was killed)", ofLedger},
 		{"gistmill_runs", gauge, []string{"state"}, "runs by state (`planning`, `running`, `finished`, `stopped`)", ofLedger},
 		{"gistmill_last_enqueue_timestamp_seconds", gauge, []string{"source"}, "Unix time of the last successful planning of the source, even without new documents", ofLedger},
 		{"gistmill_workers", gauge, nil, "workers with a current lease", ofLedger},

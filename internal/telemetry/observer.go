@@ -52,7 +52,7 @@ func (o *Observer) Begin(ctx context.Context, c llm.CallBegin) (context.Context,
 		ctx, end = o.Tracing.call(ctx, c)
 	}
 	return ctx, func(e llm.CallEnd) {
-		if o.Worker != nil {
+		if o.Worker != nil && !e.NotSent {
 			o.Worker.call(c, e.Class, time.Since(begun).Seconds())
 		}
 		end(e)

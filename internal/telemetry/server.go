@@ -258,7 +258,7 @@ func (s *server) counts(all ledger.Counts, out *sample) {
 	shown := []ledger.Count{
 		{Name: ledger.CountDocuments, Label: ledger.LabelDone}, {Name: ledger.CountDocuments, Label: ledger.LabelDead}, {Name: ledger.CountDocuments, Label: ledger.LabelSkipped},
 		{Name: ledger.CountTokens, Label: ledger.LabelIn}, {Name: ledger.CountTokens, Label: ledger.LabelOut},
-		{Name: ledger.CountCalls, Label: llm.ClassOK}, {Name: ledger.CountCalls, Label: string(llm.RateLimited)}, {Name: ledger.CountCalls, Label: string(llm.Transient)},
+		{Name: ledger.CountCalls, Label: llm.ClassOK}, {Name: ledger.CountCalls, Label: string(llm.RateLimited)}, {Name: ledger.CountCalls, Label: string(llm.Unavailable)}, {Name: ledger.CountCalls, Label: string(llm.Transient)},
 		{Name: ledger.CountWorkers, Label: ledger.LabelWorked}, {Name: ledger.CountWorkers, Label: ledger.LabelEmpty},
 		{Name: ledger.CountCost}, {Name: ledger.CountStale},
 	}

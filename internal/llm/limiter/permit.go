@@ -60,6 +60,13 @@ func (p *permit) Done(o llm.Outcome) {
 	})
 }
 
+// waits reports what the call waits for.
+func (p *permit) waits(w llm.Wait) {
+	if p.call.Report != nil {
+		p.call.Report(w)
+	}
+}
+
 // report tells Redis how the call ended. While no limit is known, it does so only if this outcome
 // shows one.
 func (p *permit) report(o llm.Outcome, took time.Duration) {

@@ -1,0 +1,154 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger/sqldb"
+)
+
+// WaitReason is what holds up a run.
+type WaitReason string
+
+// The reasons of waits.
+const (
+	WaitRateLimit    WaitReason = "rate_limit"   // the endpoint's rate limit
+	WaitBudget       WaitReason = "budget"       // a budget of the run or of the day
+	WaitQuota        WaitReason = "quota"        // the account has no credit left
+	WaitEndpoint     WaitReason = "endpoint"     // an endpoint that is down
+	WaitPlanner      WaitReason = "planner"      // another process plans the source
+	WaitLease        WaitReason = "lease"        // another process holds the remaining documents
+	WaitRedis        WaitReason = "redis"        // Redis cannot be reached
+	WaitLedger       WaitReason = "ledger"       // the ledger cannot be reached
+	WaitNoWorkers    WaitReason = "no_workers"   // no worker is alive
+	WaitRetry        WaitReason = "retry"        // all remaining documents are retried later
+	WaitConfirmation WaitReason = "confirmation" // a person has to confirm the cost
+)
+
+// Severity orders reasons: of several waits people want to know of the greatest first.
+func (r WaitReason) Severity() int {
+	switch r {
+	case WaitLedger:
+		return 4
+	case WaitRedis:
+		return 3
+	case WaitEndpoint, WaitQuota:
+		return 2
+	case WaitRateLimit:
+		return 1
+	}
+	return 0
+}
+
+// Wait is what a worker waits for, as it writes it to its row. Its times are the worker's.
+type Wait struct {
+	Reason   WaitReason `json:"reason"`
+	Endpoint string     `json:"endpoint,omitempty"` // host
+	Since    time.Time  `json:"since,omitzero"`
+	Until    time.Time  `json:"until,omitzero"` // zero: unknown
+	Cause    string     `json:"cause,omitempty"`
+}
+
+// Message describes the wait in a sentence that follows "waiting because".
+func (w Wait) Message(now time.Time) string {
+	clock := func(t time.Time) string { return t.Local().Format("15:04:05") }
+	left := max(w.Until.Sub(now).Round(time.Second), 0)
+	switch w.Reason {
+	case WaitRateLimit:
+		s := "the rate limit of " + w.Endpoint + " is used up"
+		if left > 0 {
+			s += fmt.Sprintf("; the next call goes at %s, in %s", clock(w.Until), left)
+		}
+		return s
+	case WaitEndpoint:
+		s := "endpoint " + w.Endpoint + " is down"
+		if !w.Since.IsZero() {
+			s += " since " + clock(w.Since)
+		}
+		if w.Cause != "" {
+			s += " (" + w.Cause + ")"
+		}
+		switch {
+		case left > 0:
+			return s + fmt.Sprintf("; next try in %s", left)
+		case w.Until.IsZero():
+			return s + "; it is being tried now"
+		}
+		return s + "; next try now"
+	case WaitRedis:
+		return "Redis cannot be reached" + because(w.Cause)
+	case WaitLedger:
+		return "the ledger cannot be reached" + because(w.Cause)
+	}
+	return w.Cause
+}
+
+func because(cause string) string {
+	if cause == "" {
+		return ""
+	}
+	return ": " + cause
+}
+
+// SetWait writes what a worker waits for to its row; nil clears it.
+func (l *Ledger) SetWait(ctx context.Context, worker WorkerID, w *Wait) error {
+	var value any
+	if w != nil {
+		b, err := json.Marshal(w)
+		if err != nil {
+			return err
+		}
+		value = string(b)
+	}
+	if _, err := l.write.Exec(ctx, `UPDATE workers SET waiting = $1 WHERE id = $2`, value, worker); err != nil {
+		return fmt.Errorf("write what the worker waits for: %w", err)
+	}
+	return nil
+}
+
+// LiveWorker is a worker that may work on a run.
+type LiveWorker struct {
+	ID         WorkerID
+	Name       string // host and process id
+	Process    string // see [WorkerProcess]
+	LeaseUntil time.Time
+	Wait       *Wait // nil: it waits for nothing
+	Claims     int64 // documents of the run that it holds
+	// Silent is set if the worker has missed a renewal: it may be dead.
+	Silent bool
+}
+
+// silentAfter is the time without a renewal after which a worker counts as silent: one renewal, and
+// some slack.
+const silentAfter = Lease/3 + 2*time.Second
+
+// Workers lists the workers with a valid lease that may work on a run, and those whose lease has
+// lapsed and whose claims on its documents were not released yet.
+func (l *Ledger) Workers(ctx context.Context, run RunID) ([]LiveWorker, error) {
+	workers, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (w LiveWorker, err error) {
+		var until, now int64
+		var waiting sql.NullString
+		if err := rows.Scan(&w.ID, &w.Name, &w.Process, &until, &waiting, &w.Claims, &now); err != nil {
+			return w, err
+		}
+		w.LeaseUntil = time.UnixMilli(until).UTC()
+		w.Silent = until-now < (Lease - silentAfter).Milliseconds()
+		if waiting.Valid {
+			w.Wait = &Wait{}
+			if err := json.Unmarshal([]byte(waiting.String), w.Wait); err != nil { // of a newer program
+				w.Wait = nil
+			}
+		}
+		return w, nil
+	}, `SELECT * FROM (SELECT w.id, w.name, w.process, w.lease_until, w.waiting,
+		(SELECT COUNT(*) FROM run_documents x WHERE x.worker_id = w.id AND x.run_num = $1 AND x.state = 'claimed') AS claims, CAST(@now AS BIGINT) AS now
+		FROM workers w WHERE w.ended_at IS NULL AND (w.only_runs = '' OR w.only_runs LIKE $2)) live
+		WHERE lease_until >= now OR claims > 0 ORDER BY id`, run, fmt.Sprintf("%%,%d,%%", run))
+	if err != nil {
+		return nil, fmt.Errorf("list the workers: %w", err)
+	}
+	return workers, nil
+}

@@ -1,0 +1,177 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
+)
+
+const (
+	// waitsEvery is how often the worker looks what it waits for.
+	waitsEvery = time.Second
+	// waitShownAfter is how long calls wait for a rate limit until the wait is reported: with any
+	// limit each call waits for a moment.
+	waitShownAfter = time.Second
+	// waitGap is the time without a waiting call after which a new wait begins.
+	waitGap = 2 * time.Second
+	// waitRewrite is the least time between two reports of a wait of which only the end changes.
+	waitRewrite = 5 * time.Second
+)
+
+// waits is what the calls and documents of this worker wait for. The methods are safe for
+// concurrent use.
+type waits struct {
+	mu    sync.Mutex
+	calls map[any]ledger.Wait // waiting now, by what waits
+	docs  map[ledger.WaitReason]ledger.Wait
+	since map[ledger.WaitReason]time.Time // begin of an uninterrupted wait
+	last  map[ledger.WaitReason]time.Time // when the wait was last seen
+
+	written   *ledger.Wait
+	writtenAt time.Time
+}
+
+func newWaits() *waits {
+	return &waits{
+		calls: map[any]ledger.Wait{}, docs: map[ledger.WaitReason]ledger.Wait{},
+		since: map[ledger.WaitReason]time.Time{}, last: map[ledger.WaitReason]time.Time{},
+	}
+}
+
+// set notes what by waits for now.
+func (w *waits) set(by any, wait ledger.Wait, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls[by] = wait
+	w.see(wait.Reason, now)
+}
+
+// clear notes that by waits no more.
+func (w *waits) clear(by any, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if wait, ok := w.calls[by]; ok {
+		w.see(wait.Reason, now)
+		delete(w.calls, by)
+	}
+}
+
+// released notes that a document was given back until a limit or an endpoint allows its call.
+func (w *waits) released(wait ledger.Wait, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.docs[wait.Reason] = wait
+	w.see(wait.Reason, now)
+}
+
+func (w *waits) see(reason ledger.WaitReason, now time.Time) {
+	if now.Sub(w.last[reason]) > waitGap {
+		w.since[reason] = now
+	}
+	w.last[reason] = now
+}
+
+// current returns what the worker waits for, the most severe wait first, or nil.
+func (w *waits) current(now time.Time) *ledger.Wait {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found *ledger.Wait
+	consider := func(wait ledger.Wait) {
+		if wait.Since.IsZero() {
+			wait.Since = w.since[wait.Reason]
+		}
+		if wait.Reason == ledger.WaitRateLimit && now.Sub(wait.Since) < waitShownAfter {
+			return
+		}
+		// The call that goes first ends the wait.
+		if found == nil || wait.Reason.Severity() > found.Reason.Severity() ||
+			wait.Reason == found.Reason && wait.Until.Before(found.Until) {
+			found = &wait
+		}
+	}
+	for _, wait := range w.calls {
+		w.last[wait.Reason] = now
+		consider(wait)
+	}
+	for reason, wait := range w.docs {
+		if now.After(wait.Until) {
+			delete(w.docs, reason)
+			continue
+		}
+		w.last[reason] = now
+		consider(wait)
+	}
+	return found
+}
+
+// due reports whether a wait has to be written to the ledger, and whether it is a new one.
+func (w *waits) due(wait *ledger.Wait, now time.Time) (write, changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case wait == nil || w.written == nil:
+		changed = wait != w.written
+	default:
+		changed = wait.Reason != w.written.Reason || wait.Endpoint != w.written.Endpoint || wait.Cause != w.written.Cause
+	}
+	later := wait != nil && w.written != nil && !wait.Until.Equal(w.written.Until) && now.Sub(w.writtenAt) >= waitRewrite
+	return changed || later, changed
+}
+
+func (w *waits) wrote(wait *ledger.Wait, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.written, w.writtenAt = wait, now
+}
+
+// reportWaits writes what the worker waits for to its row in the ledger, and logs a change.
+func (w *Worker) reportWaits(ctx context.Context) {
+	now := time.Now()
+	wait := w.waits.current(now)
+	write, changed := w.waits.due(wait, now)
+	if !write {
+		return
+	}
+	short, cancel := context.WithTimeout(ctx, renewEvery)
+	defer cancel()
+	if changed {
+		if wait == nil {
+			w.log.Info("no longer waiting")
+		} else {
+			w.log.Info("waiting", "reason", wait.Reason, "message", wait.Message(now))
+		}
+	}
+	w.waits.wrote(wait, now)
+	if err := w.ledger.SetWait(short, w.id, wait); err != nil && ctx.Err() == nil {
+		w.log.Debug("wait not recorded", "error", err)
+		w.waits.wrote(wait, now.Add(-waitRewrite))
+	}
+}
+
+// callWaits returns waits that end with waiting, and are noted under by.
+func (w *Worker) callWaits(waiting context.Context, by any) llm.Waits {
+	return llm.Waits{Context: waiting, Report: func(wait *llm.Wait) {
+		if wait == nil {
+			w.waits.clear(by, time.Now())
+			return
+		}
+		w.waits.set(by, waitOf(*wait), time.Now())
+	}}
+}
+
+func waitOf(w llm.Wait) ledger.Wait {
+	reason := map[llm.WaitKind]ledger.WaitReason{
+		llm.WaitRateLimit: ledger.WaitRateLimit, llm.WaitEndpoint: ledger.WaitEndpoint, llm.WaitRedis: ledger.WaitRedis,
+	}[w.Kind]
+	return ledger.Wait{Reason: reason, Endpoint: w.Endpoint, Since: w.Since, Until: w.Until, Cause: w.Cause}
+}
+
+// untilDrained returns a context that ends with ctx, or when the worker begins to drain.
+func (w *Worker) untilDrained(ctx context.Context) (context.Context, func()) {
+	waiting, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(w.begins, cancel)
+	return waiting, func() { stop(); cancel() }
+}
