@@ -17,7 +17,8 @@ const (
 	waitShownAfter = time.Second
 	// waitGap is the time without a waiting call after which a new wait begins.
 	waitGap = 2 * time.Second
-	// waitRewrite is the least time between two reports of a wait of which only the end changes.
+	// waitRewrite is the time between two reports of a wait of which only the end changes, before
+	// that end.
 	waitRewrite = 5 * time.Second
 )
 
@@ -65,6 +66,13 @@ func (w *waits) released(wait ledger.Wait, now time.Time) {
 	defer w.mu.Unlock()
 	w.docs[wait.Reason] = wait
 	w.see(wait.Reason, now)
+}
+
+// waiting returns the number of calls that wait.
+func (w *waits) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.calls)
 }
 
 func (w *waits) see(reason ledger.WaitReason, now time.Time) {
@@ -117,7 +125,8 @@ func (w *waits) due(wait *ledger.Wait, now time.Time) (write, changed bool) {
 	default:
 		changed = wait.Reason != w.written.Reason || wait.Endpoint != w.written.Endpoint || wait.Cause != w.written.Cause
 	}
-	later := wait != nil && w.written != nil && !wait.Until.Equal(w.written.Until) && now.Sub(w.writtenAt) >= waitRewrite
+	later := wait != nil && w.written != nil && !wait.Until.Equal(w.written.Until) &&
+		(!now.Before(w.written.Until) || now.Sub(w.writtenAt) >= waitRewrite)
 	return changed || later, changed
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/loop"
+	"github.com/gistmill/gistmill/internal/process"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/tasks"
@@ -63,6 +64,8 @@ type Config struct {
 	// caller who waits for the end. Otherwise the worker keeps its results and waits until
 	// there is room.
 	StopOnDiskFull bool
+	// Runs are the only runs whose tasks the queue has; empty: any run's.
+	Runs []ledger.RunID
 	// Observer, if not nil, sees what the worker does.
 	Observer Observer
 	// Done, if not nil, is called with each document that was recorded as done, from several
@@ -136,7 +139,9 @@ func New(c Config) (*Worker, error) {
 func (w *Worker) Run(stop, abort context.Context) error {
 	host, _ := os.Hostname()
 	var err error
-	if w.id, err = w.ledger.Register(stop, fmt.Sprintf("%s/%d", cmp.Or(host, "host"), os.Getpid())); err != nil {
+	if w.id, err = w.ledger.RegisterProcess(stop, ledger.WorkerProcess{
+		Name: fmt.Sprintf("%s/%d", cmp.Or(host, "host"), os.Getpid()), Process: process.Self(), Runs: w.config.Runs,
+	}); err != nil {
 		return err
 	}
 	w.log = w.log.With("worker", w.id)
@@ -153,6 +158,9 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	exit := make(chan string, 1)
 	clock := &clockWatch{queue: w.config.Queue, log: w.log}
 	clock.compare(stop) // before the first task
+	if err := w.recovery.RecoverDeadWorkers(stop); err != nil {
+		w.log.Debug("dead workers not recovered yet", "error", err)
+	}
 	for _, l := range []struct {
 		name     string
 		interval time.Duration
@@ -206,8 +214,9 @@ func (w *Worker) Run(stop, abort context.Context) error {
 // Held returns the number of partitions that the worker holds. It may be called at any time.
 func (w *Worker) Held() int64 { return w.held.Load() }
 
-// InFlight returns the number of calls in flight. It may be called at any time.
-func (w *Worker) InFlight() int { return len(w.callSlots.slots) }
+// InFlight returns the number of calls in flight, without those that wait for a limit or an
+// endpoint. It may be called at any time.
+func (w *Worker) InFlight() int { return max(len(w.callSlots.slots)-w.waits.waiting(), 0) }
 
 // stopOnDiskFull reports whether err means that the disk is full and that stops the worker. If
 // so, it stops the worker: no further call is made.

@@ -22,7 +22,7 @@ const (
 	readsLedger                 // the ledger, which exists, and nothing is written
 	previewsLedger              // the same, or an empty ledger in memory if there is none
 	needsLedger                 // the ledger, which exists
-	readsQueue                  // readsLedger, and a view of the queue if --redis is set
+	readsQueue                  // the settings of ledger and queue: the action connects to them
 	usesQueue                   // needsLedger, and the queue if --redis is set
 	needsQueue                  // the ledger, which is made if there is none, and the queue
 	embedsQueue                 // needsQueue with a queue that is embedded unless --redis is set
@@ -32,7 +32,7 @@ const (
 // access returns what a command may do to the ledger.
 func (n needs) access() ledger.Access {
 	switch n {
-	case readsLedger, previewsLedger, readsQueue:
+	case readsLedger, previewsLedger:
 		return ledger.AccessRead
 	case needsLedger, usesQueue:
 		return ledger.AccessChange
@@ -43,7 +43,7 @@ func (n needs) access() ledger.Access {
 // queue reports whether a command uses the queue: never, if --redis is set, or always.
 func (n needs) queue(redis string) bool {
 	switch n {
-	case readsQueue, usesQueue:
+	case usesQueue:
 		return redis != ""
 	}
 	return n == needsQueue || n == embedsQueue
@@ -87,7 +87,7 @@ func (c *cli) withApp(command *cobra.Command, need needs, do func(context.Contex
 		return err
 	}
 	defer a.close()
-	if need != needsSettings {
+	if need != needsSettings && need != readsQueue {
 		if err := a.open(command.Context(), need); err != nil {
 			return err
 		}

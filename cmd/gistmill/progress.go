@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	runprogress "github.com/gistmill/gistmill/internal/progress"
 	"github.com/gistmill/gistmill/internal/terminal"
 )
 
@@ -15,8 +16,6 @@ const (
 	barInterval = 500 * time.Millisecond
 	// stoppingInterval is how often the calls in flight are counted after an interrupt.
 	stoppingInterval = 200 * time.Millisecond
-	// rateWindow is the time that a rate is measured over.
-	rateWindow = time.Minute
 )
 
 // progress shows the progress of a command's runs: a bar on a terminal, otherwise lines. Its
@@ -25,7 +24,6 @@ type progress struct {
 	to    *terminal.Terminal
 	bar   bool
 	shown time.Time // last update
-	rate  window
 }
 
 func newProgress(to *terminal.Terminal) *progress { return &progress{to: to, bar: to.CanRedraw()} }
@@ -33,7 +31,6 @@ func newProgress(to *terminal.Terminal) *progress { return &progress{to: to, bar
 // begin notes what was done before the work began.
 func (p *progress) begin(all []statusView, now time.Time) {
 	p.shown = now
-	p.rate.add(now, sum(all).worked)
 	if p.bar {
 		p.update(all, now)
 	}
@@ -50,8 +47,10 @@ func (p *progress) due(now time.Time) bool {
 
 // sums are the figures of all runs of a command.
 type sums struct {
-	total, ended, worked, remaining, tokens int64
-	cost                                    *int64 // nano-USD; nil: not known
+	total, ended, remaining, tokens int64
+	rate                            float64              // documents per second
+	waiting                         *runprogress.Waiting // of the first run that waits
+	cost                            *int64               // nano-USD; nil: not known
 }
 
 func sum(all []statusView) sums {
@@ -62,7 +61,10 @@ func sum(all []statusView) sums {
 		d := v.Documents
 		s.total += d.Total
 		s.ended += d.Done + d.Dead + d.Skipped
-		s.worked += d.Done + d.Dead
+		s.rate += v.Rate
+		if s.waiting == nil {
+			s.waiting = v.Waiting
+		}
 		s.remaining += d.Remaining
 		s.tokens += v.Tokens.In + v.Tokens.Out
 		if v.costNano == nil {
@@ -78,12 +80,11 @@ func sum(all []statusView) sums {
 func (p *progress) update(all []statusView, now time.Time) {
 	p.shown = now
 	s := sum(all)
-	p.rate.add(now, s.worked)
 	text := ""
-	if rate := p.rate.perSecond(); rate > 0 {
-		text = fmt.Sprintf(" %.1f/s", rate)
+	if s.rate > 0 {
+		text = fmt.Sprintf(" %.1f/s", s.rate)
 		if s.remaining > 0 {
-			text += " ETA " + round(time.Duration(float64(s.remaining)/rate*float64(time.Second)))
+			text += " ETA " + round(time.Duration(float64(s.remaining)/s.rate*float64(time.Second)))
 		}
 	}
 	if s.tokens > 0 {
@@ -94,9 +95,16 @@ func (p *progress) update(all []statusView, now time.Time) {
 	}
 	if p.bar {
 		p.to.Show(func(width int) []string {
-			return []string{terminal.Bar(width-1, number(s.ended)+"/"+number(s.total), s.ended, s.total, text)}
+			lines := []string{terminal.Bar(width-1, number(s.ended)+"/"+number(s.total), s.ended, s.total, text)}
+			if s.waiting != nil {
+				lines = append(lines, terminal.Wrap(s.waiting.Message, width-1)...)
+			}
+			return lines
 		})
 		return
+	}
+	if s.waiting != nil {
+		text += "; " + s.waiting.Message
 	}
 	fmt.Fprintf(p.to, "gistmill: %s of %s%s\n", number(s.ended), count(s.total, "document"), text)
 }
@@ -142,30 +150,3 @@ func stoppingNotice(calls int, left time.Duration, aborted bool) string {
 
 // end removes the bar.
 func (p *progress) end() { p.to.Hide() }
-
-// window measures a rate over the last [rateWindow].
-type window struct{ samples []sample }
-
-type sample struct {
-	at     time.Time
-	worked int64
-}
-
-func (w *window) add(now time.Time, worked int64) {
-	w.samples = append(w.samples, sample{now, worked})
-	for len(w.samples) > 2 && now.Sub(w.samples[1].at) >= rateWindow {
-		w.samples = w.samples[1:]
-	}
-}
-
-// perSecond returns the documents per second; 0: not known yet.
-func (w *window) perSecond() float64 {
-	if len(w.samples) < 2 {
-		return 0
-	}
-	first, last := w.samples[0], w.samples[len(w.samples)-1]
-	if last.worked <= first.worked {
-		return 0
-	}
-	return float64(last.worked-first.worked) / last.at.Sub(first.at).Seconds()
-}

@@ -420,15 +420,21 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output,
 		return nil, fmt.Errorf("write the summaries: %w; all summaries are in the ledger %s, and `gistmill export DEST` writes them", err, config.RedactURL(a.config.Store))
 	}
 	var t ledger.Totals
-	var calls, flagged int64
+	var calls, flagged, again, saved int64
 	for _, v := range views {
 		flagged += v.Flagged
 		t.Done += v.Documents.Done
 		t.Dead += v.Documents.Dead
 		t.Skipped += v.Documents.Skipped
 		calls += v.Calls
+		again += v.Reused
+		saved += v.savedNano
 	}
-	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s", number(t.Done), number(t.Skipped), number(t.Dead), count(calls, "call"), round(took), place)
+	used := count(calls, "call")
+	if again > 0 {
+		used += ", " + reused(again, saved)
+	}
+	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s", number(t.Done), number(t.Skipped), number(t.Dead), used, round(took), place)
 	if flagged > 0 {
 		a.say("%s with findings; see `gistmill show URI`, or \"checks\" in the output", summaries(flagged))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
-	"github.com/gistmill/gistmill/internal/loop"
+	runprogress "github.com/gistmill/gistmill/internal/progress"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
@@ -29,16 +30,25 @@ type statusView struct {
 	Calls     int64          `json:"calls"`
 	CostUSD   *float64       `json:"cost_usd"`
 	BudgetUSD *float64       `json:"budget_usd"`
+	Reused    int64          `json:"reused"`    // done documents whose summary the ledger had
+	Saved     float64        `json:"saved_usd"` // what these summaries had cost
 	Queue     *queueView     `json:"queue"`
 	Workers   int64          `json:"workers"`
-	Rate      float64        `json:"documents_per_second"`
+	Rate      float64        `json:"documents_per_second"` // over the last minute; 0 without a worker
 	ETA       *float64       `json:"eta_seconds"`
-	Created   time.Time      `json:"created_at"`
-	Started   *time.Time     `json:"started_at"`
-	Finished  *time.Time     `json:"finished_at"`
-	Balanced  bool           `json:"balanced"`
+	// Waiting is why the run does not go on now, else null. Interrupted is set if no process works
+	// on it.
+	Waiting     *runprogress.Waiting `json:"waiting"`
+	Interrupted bool                 `json:"interrupted"`
+	// Unreachable names what could not be asked, with the reason.
+	Unreachable []string   `json:"unreachable"`
+	Created     time.Time  `json:"created_at"`
+	Started     *time.Time `json:"started_at"`
+	Finished    *time.Time `json:"finished_at"`
+	Balanced    bool       `json:"balanced"`
 
-	costNano *int64
+	costNano  *int64
+	savedNano int64
 }
 
 type tokensView struct {
@@ -46,7 +56,7 @@ type tokensView struct {
 	Out int64 `json:"out"`
 }
 
-// status reads the status of a run, and the counts of the queue if there is one.
+// status reads the status of a run from the ledger.
 func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 	totals, account, err := a.ledger.Totals(ctx, run.ID)
 	if err != nil {
@@ -71,17 +81,17 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 	if v.Flagged, err = report.New(a.ledger).Flagged(ctx, run.ID); err != nil {
 		return v, err
 	}
-	if v.Workers, err = a.ledger.LiveWorkers(ctx); err != nil {
+	p, err := runprogress.Read(ctx, a.ledger, run, runprogress.Options{Remaining: totals.Remaining, Shared: !a.embedded(), Now: time.Now()})
+	if err != nil {
 		return v, err
 	}
-	if a.queue != nil {
-		c, err := a.queue.Count(ctx)
-		if err != nil {
-			return v, err
-		}
-		v.Queue = &queueView{Pending: c.Pending, Active: c.Active, Retry: c.Retry, Scheduled: c.Scheduled, Archived: c.Archived}
+	v.Workers, v.Rate, v.Waiting, v.Interrupted = p.Workers, p.PerSecond, p.Waiting, p.Interrupted
+	if p.ETA != nil {
+		eta := p.ETA.Seconds()
+		v.ETA = &eta
 	}
-	v.speed(run, time.Now())
+	v.Reused, v.savedNano, v.Saved = p.Reuse.Documents, p.Reuse.SavedNano, float64(p.Reuse.SavedNano)/1e9
+	v.Unreachable = []string{}
 	return v, nil
 }
 
@@ -118,6 +128,9 @@ type statusDayView struct {
 
 	day     time.Time
 	dayNano *int64
+	// ledgerAway is set if the ledger did not answer. Only run and queue are known then.
+	ledgerAway              bool
+	ledgerError, queueError string
 }
 
 func (a *app) statusAndDay(ctx context.Context, run ledger.Run) (statusDayView, error) {
@@ -141,26 +154,6 @@ func (a *app) statusAndDay(ctx context.Context, run ledger.Run) (statusDayView, 
 	return v, nil
 }
 
-// speed sets the mean rate since the start. For a run that was stopped meanwhile it is lower than
-// the current rate.
-func (v *statusView) speed(run ledger.Run, now time.Time) {
-	if run.Started.IsZero() {
-		return
-	}
-	end := now
-	if !run.Finished.IsZero() {
-		end = run.Finished
-	}
-	worked := float64(v.Documents.Done + v.Documents.Dead)
-	if elapsed := end.Sub(run.Started).Seconds(); elapsed > 0 {
-		v.Rate = worked / elapsed
-	}
-	if run.State == ledger.Running && v.Rate > 0 {
-		eta := float64(v.Documents.Remaining) / v.Rate
-		v.ETA = &eta
-	}
-}
-
 func (c *cli) statusCommand() *cobra.Command {
 	var output outputFlag
 	var watch bool
@@ -171,50 +164,53 @@ func (c *cli) statusCommand() *cobra.Command {
 the queue if --redis is set. Without RUN it shows the newest run. With --watch it repeats that every
 second until the run ends, and exits with the code that ` + "`gistmill run`" + ` would have.
 
+It answers within 2 s, with what it can read, even if Redis or the ledger is down.
+
   gistmill status
   gistmill status 20260131-k7m2qd -o json`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: c.completeRun,
 	}, func(ctx context.Context, a *app, args []string) error {
-		run, err := a.ledger.Run(ctx, strings.Join(args, ""))
+		r, err := newStatusReader(a, strings.Join(args, ""))
 		if err != nil {
 			return err
 		}
-		for {
-			v, err := a.statusAndDay(ctx, run)
-			if err != nil {
-				return err
-			}
-			if err := output.write(c.stdout, v, func() error { return v.text(a) }); err != nil {
-				return err
-			}
-			if !watch {
-				return nil
-			}
-			if run.State == ledger.Finished || run.State == ledger.Stopped {
-				return a.outcome([]statusView{v.statusView})
-			}
-			if err := loop.Sleep(ctx, time.Second); err != nil {
-				return err
-			}
-			if run, err = a.ledger.RunByID(ctx, run.ID); err != nil {
-				return err
-			}
-			if !output.json {
-				fmt.Fprintln(c.stdout)
-			}
+		defer r.close()
+		if watch {
+			return r.watch(ctx, output.json)
 		}
+		v, err := r.read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := output.write(c.stdout, v.object(), func() error { return table(c.stdout, v.rows()...) }); err != nil {
+			return err
+		}
+		if v.ledgerAway {
+			return &exitError{exitFailed, "the ledger cannot be reached; check --store or GISTMILL_STORE"}
+		}
+		return nil
 	})
 	command.Flags().BoolVarP(&watch, "watch", "w", false, "repeat every second until the run ends")
 	output.add(command)
 	return command
 }
 
-// text prints the status for people.
-func (v statusDayView) text(a *app) error {
+// rows returns the status for people.
+func (v statusDayView) rows() [][]string {
+	if v.ledgerAway {
+		rows := [][]string{{"ledger", "unreachable: " + v.ledgerError}}
+		if v.Run != "" {
+			rows = slices.Insert(rows, 0, []string{"run", v.Run})
+		}
+		return append(rows, v.queueRows()...)
+	}
 	state := string(v.State)
-	if v.Reason != nil {
+	switch {
+	case v.Reason != nil:
 		state += " (" + string(*v.Reason) + ")"
+	case v.Interrupted:
+		state += ", interrupted"
 	}
 	d := v.Documents
 	rows := [][]string{
@@ -225,6 +221,9 @@ func (v statusDayView) text(a *app) error {
 		{"documents", fmt.Sprintf("%s: %s done, %s dead, %s unchanged, %s to do", number(d.Total), number(d.Done), number(d.Dead), number(d.Skipped), number(d.Remaining))},
 		{"calls", fmt.Sprintf("%s, tokens %s in, %s out", number(v.Calls), number(v.Tokens.In), number(v.Tokens.Out))},
 		{"cost", usd(v.costNano)},
+	}
+	if v.Reused > 0 {
+		rows = append(rows, []string{"reuse", reused(v.Reused, v.savedNano)})
 	}
 	if v.Flagged > 0 {
 		rows = append(rows, []string{"flagged", summaries(v.Flagged) + " with findings"})
@@ -250,13 +249,37 @@ func (v statusDayView) text(a *app) error {
 		}
 		rows = append(rows, []string{"speed", speed})
 	}
-	if q := v.Queue; q != nil {
-		rows = append(rows, []string{"queue", fmt.Sprintf("%d pending, %d active, %d retry, %d scheduled, %d archived", q.Pending, q.Active, q.Retry, q.Scheduled, q.Archived)})
+	if v.Started != nil && v.Finished != nil {
+		rows = append(rows, []string{"took", round(v.Finished.Sub(*v.Started))})
 	}
+	if v.Waiting != nil {
+		rows = append(rows, []string{"waiting", strings.TrimPrefix(v.Waiting.Message, "waiting ")})
+	}
+	rows = append(rows, v.queueRows()...)
 	if !v.Balanced {
 		rows = append(rows, []string{"WARNING", "the counts of documents do not add up to the total"})
 	}
-	return table(a.stdout, rows...)
+	return rows
+}
+
+// queueRows returns the line about the queue, if there is one.
+func (v statusDayView) queueRows() [][]string {
+	switch q := v.Queue; {
+	case v.queueError != "":
+		return [][]string{{"queue", "unreachable: " + v.queueError}}
+	case q != nil:
+		return [][]string{{"queue", fmt.Sprintf("%d pending, %d active, %d retry, %d scheduled, %d archived", q.Pending, q.Active, q.Retry, q.Scheduled, q.Archived)}}
+	}
+	return nil
+}
+
+// reused says what was not paid for.
+func reused(documents, savedNano int64) string {
+	s := number(documents) + " reused"
+	if savedNano > 0 {
+		s += ", " + usd(&savedNano) + " saved"
+	}
+	return s
 }
 
 // outcome returns the result of runs that ended, as an exit code with a message. If several apply,

@@ -73,20 +73,16 @@ func (a *app) connect(ctx context.Context, need needs) error {
 		a.closes = append(a.closes, func() error { embedded.Close(); return nil })
 		address = "redis://" + embedded.Addr()
 	}
-	// go-redis would write to stderr. Its errors are returned too, so its log is for debugging
-	// only.
-	redis.SetLogger(redisLog{a.log})
-	client, err := tasks.DialTLS(address, tasks.Certificates{CA: a.config.RedisCA, Cert: a.config.RedisCert, Key: a.config.RedisKey})
+	client, err := a.dialRedis(address)
 	if err != nil {
 		return err
 	}
-	a.closes = append(a.closes, client.Close)
 	if err := retryUntil(ctx, connectTimeout, tasks.IsUnavailable, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
 		return fmt.Errorf("connect to Redis at %s: %w; check --redis or GISTMILL_REDIS, and that Redis runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
 	a.recovery = recovery.New(a.ledger, a.queue, a.log)
-	if need != readsQueue && !a.embedded() {
+	if !a.embedded() {
 		if err := a.checkRedis(ctx); err != nil {
 			return err
 		}
@@ -125,6 +121,18 @@ func (a *app) sayNew(need needs) {
 	default:
 		a.log.Info("new ledger", "path", a.ledger.Place())
 	}
+}
+
+// dialRedis returns a client of Redis, which connects when it is used.
+func (a *app) dialRedis(address string) (redis.UniversalClient, error) {
+	// go-redis would write to stderr. Its errors are returned too, so its log is for debugging only.
+	redis.SetLogger(redisLog{a.log})
+	client, err := tasks.DialTLS(address, tasks.Certificates{CA: a.config.RedisCA, Cert: a.config.RedisCert, Key: a.config.RedisKey})
+	if err != nil {
+		return nil, err
+	}
+	a.closes = append(a.closes, client.Close)
+	return client, nil
 }
 
 // embedded reports whether the queue is in a Redis of this process, which ends with it.
@@ -255,6 +263,7 @@ type workerOptions struct {
 	poll           time.Duration
 	stopOnDiskFull bool
 	done           func(ledger.Exported) // may be nil
+	runs           []ledger.RunID        // the only ones whose tasks the queue has; nil: any
 }
 
 // worker returns a worker.
@@ -282,7 +291,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
-		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, Done: o.done,
+		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, Done: o.done, Runs: o.runs,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
 	}
 	if a.observer != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/loop"
+	"github.com/gistmill/gistmill/internal/process"
 	"github.com/gistmill/gistmill/internal/telemetry"
 	"github.com/gistmill/gistmill/worker"
 )
@@ -89,7 +90,7 @@ func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWrite
 	if early != nil {
 		done = early.Add
 	}
-	w, err := a.worker(workerOptions{poll: embeddedPoll, stopOnDiskFull: true, done: done})
+	w, err := a.worker(workerOptions{poll: embeddedPoll, stopOnDiskFull: true, done: done, runs: a.onlyRuns(runs)})
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +108,9 @@ func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWrite
 		return nil, err
 	}
 	show.begin(before, time.Now())
+	if err := a.sayHeld(uninterrupted, runs); err != nil {
+		return nil, err
+	}
 	over := make(chan struct{})
 	var notices sync.WaitGroup
 	notices.Go(func() { show.stopping(a.stop, a.abort, over, w.InFlight, a.config.ShutdownGrace) })
@@ -143,6 +147,46 @@ func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWrite
 		return nil, workErr
 	}
 	return a.statuses(uninterrupted, runs)
+}
+
+// onlyRuns returns the runs that the worker of `run` works on: all that an embedded queue has. It
+// returns nil if the queue is shared.
+func (a *app) onlyRuns(runs []ledger.Run) (ids []ledger.RunID) {
+	if !a.embedded() {
+		return nil
+	}
+	for _, r := range runs {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+// sayHeld says which documents of the runs another process holds. One that was killed on this
+// machine holds them until the worker starts, any other until its lease ends.
+func (a *app) sayHeld(ctx context.Context, runs []ledger.Run) error {
+	now, err := a.ledger.Now(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		workers, err := a.ledger.Workers(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		for _, w := range workers {
+			left := max(w.LeaseUntil.Sub(now), 0)
+			switch {
+			case w.Claims == 0:
+			case process.Ended(w.Process):
+				a.say("a run of this source was killed; continuing with its last %s", count(w.Claims, "document"))
+			case w.Silent || w.Process == "":
+				a.say("a run of this source was killed, or cannot reach the ledger; waiting %s for its lease", round(left.Round(time.Second)))
+			default:
+				a.say("another process (%s) works on %s of this source; if it was killed, its lease ends in %s", w.Name, count(w.Claims, "document"), round(left.Round(time.Second)))
+			}
+		}
+	}
+	return nil
 }
 
 // enqueueMissing enqueues, until ctx ends, partitions that another process held when the runs were

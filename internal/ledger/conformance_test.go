@@ -123,6 +123,10 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"EndsTogether":                      testEndsTogether,
 		"DoneTogether":                      testDoneTogether,
 		"FieldsOfLines":                     testFieldsOfLines,
+		"Pace":                              testPace,
+		"Reuse":                             testReuse,
+		"WorkersOfARun":                     testWorkersOfARun,
+		"Standing":                          testStanding,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

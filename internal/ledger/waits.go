@@ -63,6 +63,8 @@ func (w Wait) Message(now time.Time) string {
 			s += fmt.Sprintf("; the next call goes at %s, in %s", clock(w.Until), left)
 		}
 		return s
+	case WaitQuota:
+		return fmt.Sprintf("the quota of %s is used up; it resets at %s, in %s", w.Endpoint, w.Until.Local().Format("2006-01-02 15:04:05"), left)
 	case WaitEndpoint:
 		s := "endpoint " + w.Endpoint + " is down"
 		if !w.Since.IsZero() {
@@ -151,4 +153,76 @@ func (l *Ledger) Workers(ctx context.Context, run RunID) ([]LiveWorker, error) {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}
 	return workers, nil
+}
+
+// Standing counts the open documents of a running run by what becomes of them next.
+type Standing struct {
+	Due     int64     // pending, and a worker may claim them now; 1 means one or more
+	Claimed int64     // held by workers
+	Later   int64     // pending, and due later
+	NextDue time.Time // the first of these; zero if there is none
+	Planned int64     // in partitions that are not published
+}
+
+// Standing counts the open documents of a run. If a worker may claim one now, it counts no
+// others: that is cheap for a run of any size.
+func (l *Ledger) Standing(ctx context.Context, run RunID) (Standing, error) {
+	var s Standing
+	fail := func(err error) (Standing, error) { return s, fmt.Errorf("count the open documents: %w", err) }
+	const open = `FROM partitions p JOIN run_documents x ON x.partition_id = p.id AND x.state IN ('pending', 'claimed')
+		WHERE p.run_num = $1 AND p.state <> 'done'`
+	if err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 `+open+` AND p.state = 'ready' AND x.state = 'pending' AND x.due_at <= @now)
+		THEN 1 ELSE 0 END`, run).Scan(&s.Due); err != nil || s.Due > 0 {
+		if err != nil {
+			return fail(err)
+		}
+		return s, nil
+	}
+	var next sql.NullInt64
+	if err := l.read.QueryRow(ctx, `SELECT COUNT(*) FILTER (WHERE p.state = 'ready' AND x.state = 'claimed'),
+		COUNT(*) FILTER (WHERE p.state = 'ready' AND x.state = 'pending'), MIN(x.due_at) FILTER (WHERE p.state = 'ready' AND x.state = 'pending'),
+		COUNT(*) FILTER (WHERE p.state = 'planned') `+open, run).Scan(&s.Claimed, &s.Later, &next, &s.Planned); err != nil {
+		return fail(err)
+	}
+	s.NextDue = sqldb.Time(next)
+	return s, nil
+}
+
+// PlannerAlive reports whether a process holds the planning lease of a run's source and profile.
+func (l *Ledger) PlannerAlive(ctx context.Context, run Run) (bool, error) {
+	var alive bool
+	err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM planners WHERE source_id = $1 AND profile_id = $2 AND lease_until >= @now)
+		THEN 1 ELSE 0 END`, run.SourceID, run.ProfileID).Scan(&alive)
+	if err != nil {
+		return false, fmt.Errorf("look for a planner: %w", err)
+	}
+	return alive, nil
+}
+
+// LeasedProcesses lists the workers with a valid lease and a known process, for
+// [Ledger.ExpireLease].
+func (l *Ledger) LeasedProcesses(ctx context.Context) (map[WorkerID]string, error) {
+	type leased struct {
+		id      WorkerID
+		process string
+	}
+	all, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (w leased, err error) { return w, rows.Scan(&w.id, &w.process) },
+		`SELECT id, process FROM workers WHERE ended_at IS NULL AND lease_until >= @now AND process <> ''`)
+	if err != nil {
+		return nil, fmt.Errorf("list the workers' processes: %w", err)
+	}
+	processes := make(map[WorkerID]string, len(all))
+	for _, w := range all {
+		processes[w.id] = w.process
+	}
+	return processes, nil
+}
+
+// ExpireLease ends the lease of a worker whose process has certainly ended, as if it had lapsed.
+func (l *Ledger) ExpireLease(ctx context.Context, worker WorkerID, process string) error {
+	if _, err := l.write.Exec(ctx, `UPDATE workers SET lease_until = @now - 1 WHERE id = $1 AND process = $2 AND ended_at IS NULL AND lease_until >= @now`,
+		worker, process); err != nil {
+		return fmt.Errorf("expire the worker's lease: %w", err)
+	}
+	return nil
 }
