@@ -78,7 +78,8 @@ documents. On a terminal it asks.
 // migrateCommand makes or updates the tables of the ledger. Where programs have a role that may not
 // change tables, their owner runs it.
 func (c *cli) migrateCommand() *cobra.Command {
-	return c.command("migrate", makesLedger, &cobra.Command{
+	var output outputFlag
+	command := c.command("migrate", makesLedger, &cobra.Command{
 		Use:   "migrate",
 		Short: "Create or update the tables of the ledger",
 		Long: `Migrate creates the ledger's tables, or brings those of an older version up to date. "gistmill run",
@@ -88,9 +89,14 @@ if the role of these commands may not change them. Commands that only read never
   gistmill migrate --store postgres://gistmill_owner@db.example/gistmill`,
 		Args: cobra.NoArgs,
 	}, func(_ context.Context, a *app, _ []string) error {
-		c.say("the ledger at %s is up to date", a.ledger.Place())
-		return nil
+		view := map[string]any{"ledger": a.ledger.Place(), "created": a.ledger.Created()}
+		return output.write(c.stdout, view, func() error {
+			_, err := fmt.Fprintf(c.stdout, "the ledger at %s is up to date\n", a.ledger.Place())
+			return err
+		})
 	})
+	output.add(command)
+	return command
 }
 
 func describePruned(p ledger.Pruned) string {

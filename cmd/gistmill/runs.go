@@ -39,10 +39,11 @@ all of them.
 			}
 			views = append(views, v)
 		}
-		if len(views) == 0 && !output.json {
-			c.say("there is no run yet in %s", a.ledger.Place())
-		}
 		return output.write(c.stdout, views, func() error {
+			if len(views) == 0 {
+				c.say("there is no run yet in %s", a.ledger.Place())
+				return nil
+			}
 			width := 0
 			if !output.wide {
 				width = terminal.Width(c.stdout)

@@ -277,11 +277,14 @@ func fileLayer(table []Setting, path string) (layer, []string) {
 }
 
 func configFileProblem(path string, err error) string {
+	var unreadable *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("config file %s does not exist: set --config to the path of a YAML file", quote(path))
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("config file %s cannot be read by this user: change its mode or owner", quote(path))
+	case errors.As(err, &unreadable):
+		return fmt.Sprintf("config file %s cannot be read: %v", quote(path), unreadable.Err)
 	default:
 		where := ""
 		if line := yamlLine.FindString(err.Error()); line != "" {
