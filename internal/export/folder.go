@@ -76,6 +76,7 @@ type folderWriter struct {
 	hasRun map[string]bool // by the run's name
 	// mixed reports that the folder has summaries that this call does not write.
 	mixed   bool
+	others  int                 // pages that documents of other ledgers have
 	emitted map[uint64]struct{} // documents with a summary from the ledger; only if mixed
 	kept    map[uint64]struct{} // documents with a line of another ledger
 	sources map[string]bool     // of the stream
@@ -177,6 +178,9 @@ func (f *folderWriter) isOther(ctx context.Context, name string) (bool, error) {
 		return true, nil
 	}
 	known, _, err := f.content.Document(ctx, source, uri)
+	if err == nil && !known {
+		f.others++
+	}
 	return !known, err
 }
 
@@ -303,12 +307,18 @@ func (f *folderWriter) isStale(ctx context.Context, name string, content []byte)
 	return f.content.Lines || f.content.Whole && f.sources[source], nil
 }
 
-// finish drops the pairs that the folder no longer holds: older runs of a pair, and those of other
-// ledgers without lines.
+// finish drops the pairs that the folder no longer holds: older runs of a pair, and those of a
+// ledger whose place this one has taken.
 func (f *folderWriter) finish(ctx context.Context) error {
 	pairs := f.marker.Sources()
 	newest := map[Pair]string{}
+	mine := map[string]bool{} // sources
 	for _, p := range pairs {
+		ours, err := f.isOurs(ctx, p.Run)
+		if err != nil {
+			return err
+		}
+		mine[p.Source] = mine[p.Source] || ours
 		newest[Pair{Source: p.Source, Profile: p.Profile}] = p.Run
 	}
 	keep := map[Pair]bool{}
@@ -317,7 +327,7 @@ func (f *folderWriter) finish(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		keep[p] = ours && newest[Pair{Source: p.Source, Profile: p.Profile}] == p.Run || !ours && (f.written.Kept > 0 || !f.content.Lines)
+		keep[p] = ours && newest[Pair{Source: p.Source, Profile: p.Profile}] == p.Run || !ours && (f.written.Kept+f.others > 0 || !f.content.Lines || !mine[p.Source])
 	}
 	return f.marker.Finish(func(p Pair) bool { return keep[p] })
 }

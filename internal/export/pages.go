@@ -261,7 +261,7 @@ func (w *pageWriter) open(folder string) error {
 	}
 	w.close()
 	opened, err := openWithin(w.root, filepath.FromSlash(folder))
-	if errors.Is(err, syscall.ENOTDIR) && !w.early {
+	if err != nil && !w.early {
 		for i, c := range folder + "/" {
 			if c == '/' {
 				if _, err := w.removePage(folder[:i]); err != nil {

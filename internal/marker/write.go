@@ -279,7 +279,9 @@ func (m *Marker) Finish(keep func(Pair) bool) error {
 		}
 	}
 	pairs := slices.DeleteFunc(slices.Clone(m.index.pairs), func(p Pair) bool { return !keep(p) })
-	if m.index.lines <= 2*len(m.index.files)+compactLines && len(pairs) == len(m.index.pairs) {
+	dropped := len(m.index.pairs) - len(pairs)
+	small := len(m.index.files) < 10*compactLines // written again at once
+	if m.index.lines <= 2*len(m.index.files)+compactLines && (dropped == 0 || !small && dropped < 100) {
 		return nil
 	}
 	return m.compact(pairs)
