@@ -301,7 +301,8 @@ func (d selectedDead) writeList(ctx context.Context, output outputFlag) error {
 
 // deadTable returns a function that writes a heading and one line for each dead letter. Columns
 // have fixed widths, because the list may exceed the memory. On a terminal, whose width in columns
-// is not 0, URI and message are cut to fit; otherwise the column that varies most comes last.
+// is not 0, URI and message are cut to fit, and a narrow one shows only these; otherwise the column
+// that varies most comes last.
 func deadTable(stdout io.Writer, width int) func(ledger.DeadLetter) error {
 	write := func(cells ...string) error {
 		_, err := fmt.Fprintf(stdout, "%-23s  %-15s  %-15s  %8s  %-40s  %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5])
@@ -311,8 +312,18 @@ func deadTable(stdout io.Writer, width int) func(ledger.DeadLetter) error {
 		return []string{when(d.At), d.Run, text.TerminalLine(string(d.Class)), number(d.Attempts), text.TerminalLine(d.URI), text.TerminalLine(d.Message)}
 	}
 	heading := []string{"AT", "RUN", "CLASS", "ATTEMPTS", "URI", "MESSAGE"}
-	if width > 0 {
-		const at, class = 11, 11
+	const at, class = 11, 11
+	switch {
+	case width == 0:
+	case width < at+class+30:
+		uri := max(1, width*2/5)
+		write = func(cells ...string) error {
+			_, err := fmt.Fprintln(stdout, terminal.Pad(terminal.CutStart(cells[0], uri), uri)+"  "+terminal.Cut(cells[1], width-uri-2))
+			return err
+		}
+		row = func(d ledger.DeadLetter) []string { return []string{d.URI, d.Message} }
+		heading = []string{"URI", "MESSAGE"}
+	default:
 		uri := max(12, (width-at-class-6)*2/5)
 		message := max(12, width-at-class-6-uri)
 		write = func(cells ...string) error {

@@ -48,7 +48,7 @@ all of them.
 			if !output.wide {
 				width = terminal.Width(c.stdout)
 			}
-			return table(c.stdout, fitColumns(runRows(views, width > 0), width, "UNCHANGED", "BEGUN ("+zone()+")", "TOTAL", "MODEL", "COST", "DONE", "TO DO")...)
+			return table(c.stdout, fitColumns(runRows(views, width > 0), width, "UNCHANGED", "BEGUN ("+zone()+")", "TOTAL", "MODEL", "COST", "DONE", "TO DO", "DEAD", "STATE")...)
 		})
 	})
 	command.Flags().IntVar(&limit, "limit", 0, "list only the newest `N`")
