@@ -96,12 +96,16 @@ func plus(a, b *float64) *float64 {
 	return &sum
 }
 
-// Estimator estimates plans with one profile. All fields except RPM and TPM are required.
+// Estimator estimates plans with one profile. All fields except Fallbacks, RPM and TPM are
+// required.
 type Estimator struct {
 	Profile summarize.Profile
 	Prices  *llm.Prices
 	// ContextTokens is the context window of the model.
 	ContextTokens int
+	// Fallbacks are further models that may be asked. The dearest of all models with a known price
+	// decides the maximum cost.
+	Fallbacks []string
 	// Limits bounds the documents that are read.
 	Limits extract.Limits
 	// RPM and TPM are the rate limits per minute; 0 means not set.
@@ -183,8 +187,13 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 	total.Calls, total.TokensIn = int64(math.Ceil(calls*factor)), int64(math.Ceil(in*factor))
 	total.TokensOut, total.TokensOutMost = int64(math.Ceil(out*factor)), int64(math.Ceil(outMost*factor))
 	total.TokensInLow, total.TokensInHigh = int64(math.Max(in, in*factor-margin)), int64(in*factor+margin)
-	total.CostUSD = e.cost(total.TokensIn, total.TokensOut)
-	total.CostUSDMost = e.cost(total.TokensInHigh, total.TokensOutMost)
+	total.CostUSD = e.cost(e.Profile.Model, total.TokensIn, total.TokensOut)
+	total.CostUSDMost = e.cost(e.Profile.Model, total.TokensInHigh, total.TokensOutMost)
+	for _, model := range e.Fallbacks {
+		if cost := e.cost(model, total.TokensInHigh, total.TokensOutMost); cost != nil && total.CostUSDMost != nil && *cost > *total.CostUSDMost {
+			total.CostUSDMost = cost
+		}
+	}
 	minutes := 0.0
 	if e.RPM > 0 {
 		minutes = float64(total.Calls) / float64(e.RPM)
@@ -199,14 +208,14 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 	return total
 }
 
-// cost returns the price of many calls in USD; nil if it is unknown. It uses the price of 1,000
-// tokens, because a single long prompt may have a higher one.
-func (e *Estimator) cost(in, out int64) *float64 {
-	perIn, known := e.Prices.Cost(e.Profile.Model, llm.Usage{In: 1000})
+// cost returns the price of many calls of a model in USD; nil if it is unknown. It uses the price
+// of 1,000 tokens, because a single long prompt may have a higher one.
+func (e *Estimator) cost(model string, in, out int64) *float64 {
+	perIn, known := e.Prices.Cost(model, llm.Usage{In: 1000})
 	if !known {
 		return nil
 	}
-	perOut, _ := e.Prices.Cost(e.Profile.Model, llm.Usage{Out: 1000})
+	perOut, _ := e.Prices.Cost(model, llm.Usage{Out: 1000})
 	total := perIn*float64(in)/1000 + perOut*float64(out)/1000
 	return &total
 }

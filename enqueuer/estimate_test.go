@@ -19,6 +19,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 	same := documentNeed{calls: 1, tokensIn: 1000, tokensOutMost: 400}
 	for name, tc := range map[string]struct {
 		model     string
+		fallbacks []string
 		rpm, tpm  int
 		needs     []documentNeed
 		documents int64
@@ -42,6 +43,13 @@ func TestEstimateExtrapolates(t *testing.T) {
 				TokensOut: 27_000, TokensOutMost: 48_000, SecondsAtLimits: usd(120),
 			},
 		},
+		"a dearer fallback": {
+			model: "gpt-4o-mini", fallbacks: []string{"gpt-4", "unpriced"}, needs: []documentNeed{same}, documents: 1,
+			want: Estimate{
+				Documents: 1, Sampled: 1, Calls: 1, TokensIn: 1000, TokensInLow: 1000, TokensInHigh: 1000, TokensOut: 225, TokensOutMost: 400,
+				CostUSD: usd(1000*0.15e-6 + 225*0.6e-6), CostUSDMost: usd(1000*30e-6 + 400*60e-6),
+			},
+		},
 		"a sample of different documents": {
 			// Mean 1000 and standard deviation 1000: 1.96 · 1000/√2 · √(1-2/8) · 8 = 9601.
 			model: "gpt-4o-mini", tpm: 5600, needs: []documentNeed{{calls: 1, tokensIn: 2000, tokensOutMost: 400}, {unreadable: true}}, documents: 8,
@@ -54,7 +62,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := Estimator{Profile: summarize.Profile{Model: tc.model, Words: 150}, Prices: prices, RPM: tc.rpm, TPM: tc.tpm}
+			e := Estimator{Profile: summarize.Profile{Model: tc.model, Words: 150}, Prices: prices, Fallbacks: tc.fallbacks, RPM: tc.rpm, TPM: tc.tpm}
 			near := cmp.Comparer(func(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 })
 			if diff := cmp.Diff(tc.want, e.extrapolate(tc.needs, tc.documents), near); diff != "" {
 				t.Errorf("want (-), got (+):\n%s", diff)

@@ -367,7 +367,7 @@ func TestRetryWithoutAQueueIsAskedFor(t *testing.T) {
 	fails(1)
 	p.does("run", p.path("docs"), "--yes").want(t, exitDead, 1)
 	fails(0)
-	p.does("dead", "retry").want(t, exitOK, 0, `1 document to retry, with the next`)
+	p.does("dead", "retry", "--yes").want(t, exitOK, 0, `1 document to retry, with the next`)
 	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
 	p.does("enqueue", p.path("other"), "--redis", redis).want(t, exitFailed, 0) // it reconciles
 	p.does("run", p.path("docs")).want(t, exitUsage, 0, `1 document to gpt-4o-mini`)

@@ -86,7 +86,7 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 		return err
 	}
 	// The command is the confirmation. It says what it confirms.
-	if _, err := a.estimatePlans(ctx, all); err != nil {
+	if _, err := a.estimatePlans(ctx, all, enqueueSample); err != nil {
 		return a.refuse(all, err)
 	}
 	for _, p := range all {

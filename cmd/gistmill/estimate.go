@@ -20,8 +20,13 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// estimateSample is the number of documents that an estimate of a run reads.
-const estimateSample = 100
+const (
+	// estimateSample is the number of documents that an estimate of a run reads.
+	estimateSample = 100
+	// enqueueSample is that number for `enqueue` of a bucket. It runs on schedules and asks no
+	// question, so that its estimate is not worth many requests and downloads.
+	enqueueSample = 2
+)
 
 // estimate estimates a plan of a source from a sample of its documents.
 func (a *app) estimate(ctx context.Context, src *source.Source, profile summarize.Profile, documents int64, sample []ledger.Entry) (enqueuer.Estimate, error) {
@@ -30,7 +35,7 @@ func (a *app) estimate(ctx context.Context, src *source.Source, profile summariz
 		return enqueuer.Estimate{}, err
 	}
 	estimator := enqueuer.Estimator{
-		Profile: profile, Prices: prices, ContextTokens: a.window(prices, profile.Model),
+		Profile: profile, Prices: prices, ContextTokens: a.window(prices, profile.Model), Fallbacks: a.endpoints().Models(profile.Model),
 		Limits: extract.Limits{Bytes: a.config.MaxDocumentBytes}, RPM: a.config.RPM, TPM: a.config.TPM,
 	}
 	e, err := estimator.Estimate(ctx, src, documents, sample)
@@ -60,9 +65,10 @@ func (a *app) addTime(ctx context.Context, model string, e *enqueuer.Estimate) e
 	return nil
 }
 
-// estimatePlans estimates what remains of each run that calls a model, and prints the estimates
-// and their sum. It returns the sum; nil if no plan calls a model.
-func (a *app) estimatePlans(ctx context.Context, all plans) (*enqueuer.Estimate, error) {
+// estimatePlans estimates what remains of each run that calls a model, and prints the estimates and
+// their sum. It reads at most sample documents of each bucket. It returns the sum; nil if no plan
+// calls a model.
+func (a *app) estimatePlans(ctx context.Context, all plans, sample int) (*enqueuer.Estimate, error) {
 	var sum *enqueuer.Estimate
 	n := 0
 	for _, p := range all {
@@ -73,8 +79,12 @@ func (a *app) estimatePlans(ctx context.Context, all plans) (*enqueuer.Estimate,
 		if p.source == nil {
 			p.estimate = enqueuer.Estimate{Documents: p.Remaining}
 		} else {
+			read := estimateSample
+			if !strings.HasPrefix(p.source.URL(), "file:") {
+				read = sample
+			}
 			var err error
-			if p.estimate, err = a.estimate(ctx, p.source, p.profile, p.Remaining, p.Sample[:min(len(p.Sample), estimateSample)]); err != nil {
+			if p.estimate, err = a.estimate(ctx, p.source, p.profile, p.Remaining, p.Sample[:min(len(p.Sample), read)]); err != nil {
 				return nil, err
 			}
 		}
@@ -122,7 +132,7 @@ var errNotStarted = &exitError{exitFailed, "Not started. Nothing was sent. Run t
 // exceeds the setting confirm-above. Without a terminal it fails instead, unless yes is set. It
 // closes the plans if it fails.
 func (a *app) confirm(ctx context.Context, all plans, yes bool) error {
-	sum, err := a.estimatePlans(ctx, all)
+	sum, err := a.estimatePlans(ctx, all, estimateSample)
 	if err == nil && sum != nil && !yes && a.above(all, sum.CostUSDMost) {
 		err = a.askToStart(sum)
 	}
@@ -153,8 +163,11 @@ func (a *app) askToStart(sum *enqueuer.Estimate) error {
 		return &exitError{exitUsage, fmt.Sprintf("%s, and there is no terminal to ask on; nothing was sent\ngistmill: to start, type: %s", reason, a.commandWith("--yes", ""))}
 	}
 	ok, err := a.ask("Continue?")
-	if err == nil && !ok {
-		err = errNotStarted
+	switch {
+	case a.stop.Err() != nil:
+		return &exitError{exitInterrupted, errNotStarted.message}
+	case err == nil && !ok:
+		return errNotStarted
 	}
 	return err
 }

@@ -212,7 +212,7 @@ func (a *app) runSample(all plans, o runOptions) (rest plans, goOn bool, err err
 	if n == 0 {
 		return all, true, nil
 	}
-	sum, err := a.estimatePlans(a.stop, all)
+	sum, err := a.estimatePlans(a.stop, all, estimateSample)
 	if err == nil && sum != nil && !o.yes {
 		if sample := sum.Share(n); a.above(all, sample.CostUSDMost) {
 			a.say("%s", describeCost(sample, "sample of "+count(n, "document")))
