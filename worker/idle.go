@@ -18,6 +18,11 @@ const (
 	// livenessWindow is how long the workers that hold tasks must have been seen alive. The lease
 	// of a worker that was just killed looks live until a renewal is missing.
 	livenessWindow = renewalGrace
+	// soon is the longest wait for a retry during which the worker that returned the task stays. To
+	// start a new worker takes about as long.
+	soon = 30 * time.Second
+	// deliveryGrace is the time until a task that is due is delivered.
+	deliveryGrace = 8 * time.Second
 	// redeliveryGrace is the time until a task that was returned because other workers hold
 	// its documents is delivered again.
 	redeliveryGrace = recovery.Interval + 3*time.Second
@@ -32,11 +37,12 @@ const (
 // idleLoop sends the reason once the worker should exit.
 //
 // The worker is idle when it has had nothing to do for IdleExit: it holds no task, the queue
-// offers none, every active task is held by a live worker, and it waits for no task that it
-// returned because other workers hold the documents (redeliveryGrace). If the holder of a task
-// may be dead the worker stays, because it may be the only one left to recover the task. While
-// others hold tasks it therefore stays at least livenessWindow. A worker also exits when a
-// reader is stuck in its process: where there is work, KEDA replaces it with a healthy one.
+// offers none, no task is due within 30 s that it returned itself, every active task is held
+// by a live worker, and it waits for no task that it returned because other workers hold the
+// documents (redeliveryGrace). If the holder of a task may be dead the worker stays, because
+// it may be the only one left to recover the task. While others hold tasks it therefore stays
+// at least livenessWindow. A worker also exits when a reader is stuck in its process: where
+// there is work, KEDA replaces it with a healthy one.
 func (w *Worker) idleLoop(ctx context.Context, exit chan<- string) {
 	if w.config.IdleExit <= 0 {
 		return
@@ -56,7 +62,7 @@ func (w *Worker) idleLoop(ctx context.Context, exit chan<- string) {
 			continue
 		}
 		counts, err := w.config.Queue.Count(ctx)
-		if err != nil || counts.Ready() > 0 || time.Since(time.Unix(0, w.claimedElsewhere.Load())) < redeliveryGrace {
+		if err != nil || counts.Ready() > 0 || time.Now().Before(time.Unix(0, w.returnedDue.Load()).Add(deliveryGrace)) || time.Since(time.Unix(0, w.claimedElsewhere.Load())) < redeliveryGrace {
 			idleSince, liveSince = time.Now(), time.Now()
 			continue
 		}
@@ -64,6 +70,9 @@ func (w *Worker) idleLoop(ctx context.Context, exit chan<- string) {
 			liveSince = time.Now()
 		}
 		if time.Since(idleSince) >= patience && (counts.Active == 0 || time.Since(liveSince) >= livenessWindow) {
+			if later := counts.Retry + counts.Scheduled; later > 0 {
+				w.log.Info("idle: leaving, tasks are due later", "tasks", later)
+			}
 			exit <- reasonIdle
 			return
 		}

@@ -61,6 +61,16 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 	return err
 }
 
+// dueAgain notes when a task that the worker returned is due.
+func (w *Worker) dueAgain(at time.Time) {
+	for due := at.UnixNano(); ; {
+		last := w.returnedDue.Load()
+		if due <= last || w.returnedDue.CompareAndSwap(last, due) {
+			return
+		}
+	}
+}
+
 // partition works on a partition until it has no open document or its run stops. It returns a
 // *returnError if the partition is better returned to the queue, for example to wait for a
 // retry that is due later.
@@ -195,6 +205,9 @@ func (w *Worker) noneClaimed(ctx context.Context, p tasks.Partition) (done bool,
 		return false, err
 	}
 	if wait := view.NextDue.Sub(now); wait > holdFor {
+		if wait <= soon {
+			w.dueAgain(time.Now().Add(wait))
+		}
 		return false, &returnError{wait, "a retry is due then"}
 	} else if wait > 0 {
 		w.pause(ctx, wait)

@@ -533,6 +533,24 @@ func TestCallsInFlightFinishWithinTheGrace(t *testing.T) {
 	b.totals(run, ledger.Totals{Total: 1, Done: 1})
 }
 
+// A worker that exits when it is idle stays for retries that are due soon.
+func TestIdleWorkerStaysForRetries(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, documents(1))
+	b.retry = tasks.Retry{Base: 8 * time.Second, Cap: 8 * time.Second, MaxAttempts: 3}
+	run := b.plan()
+	b.model.answer = func(_ context.Context, _ string, n int) (llm.Response, error) {
+		if n == 1 {
+			return llm.Response{}, &llm.Error{Class: llm.Transient, Status: 500, Message: "oops"}
+		}
+		return good(), nil
+	}
+	c := b.config()
+	c.IdleExit = 100 * time.Millisecond
+	b.ok(b.workerOf(c).Run(t.Context(), t.Context()))
+	b.totals(run, ledger.Totals{Total: 1, Done: 1})
+}
+
 func TestLostTasksComeBack(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, documents(8))
