@@ -19,6 +19,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
@@ -72,6 +73,8 @@ type Request struct {
 	BudgetNano   *int64
 	BudgetTokens *int64
 	Size         ledger.PartitionSize
+	// Listed, if not nil, counts the entries while they are listed. It may be read meanwhile.
+	Listed *atomic.Int64
 }
 
 // Plan is a plan that waits for confirmation: its run is recorded, and no worker can begin what the
@@ -277,7 +280,7 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 	batches := make(chan listed)
 	go func() {
 		defer close(batches)
-		for batch, err := range inBatches(r.Source.Entries(ctx)) {
+		for batch, err := range inBatches(counted(r.Source.Entries(ctx), r.Listed)) {
 			select {
 			case batches <- listed{batch, err}:
 			case <-ctx.Done():
@@ -304,6 +307,23 @@ func (e *Enqueuer) planEntries(ctx context.Context, r Request, holder string, p 
 	}
 	p.Sample = sample.kept
 	return ctx.Err()
+}
+
+// counted passes entries on and counts them; a nil counter counts nothing.
+func counted(entries iter.Seq2[source.Entry, error], n *atomic.Int64) iter.Seq2[source.Entry, error] {
+	if n == nil {
+		return entries
+	}
+	return func(yield func(source.Entry, error) bool) {
+		for entry, err := range entries {
+			if err == nil {
+				n.Add(1)
+			}
+			if !yield(entry, err) {
+				return
+			}
+		}
+	}
 }
 
 // inBatches groups entries into batches for the ledger. It ends after an error.
@@ -446,7 +466,7 @@ func (e *Enqueuer) lock(ctx context.Context, source ledger.SourceID, profile led
 func (e *Enqueuer) Preview(ctx context.Context, r Request) (Plan, error) {
 	var p Plan
 	sample := reservoir{}
-	for batch, err := range inBatches(r.Source.Entries(ctx)) {
+	for batch, err := range inBatches(counted(r.Source.Entries(ctx), r.Listed)) {
 		if err != nil {
 			return p, fmt.Errorf("list the source: %w", err)
 		}

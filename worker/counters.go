@@ -51,6 +51,29 @@ func (c *counters) ack(delta ledger.Counts) {
 	})
 }
 
+// Did is what a worker has done so far.
+type Did struct {
+	Done, Dead int64 // documents
+	Calls      int64 // that have ended
+}
+
+// Did returns what the worker has done so far. It may be called at any time.
+func (w *Worker) Did() Did {
+	c := w.counters
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := Did{
+		Done: c.all[ledger.Count{Name: ledger.CountDocuments, Label: ledger.LabelDone}],
+		Dead: c.all[ledger.Count{Name: ledger.CountDocuments, Label: ledger.LabelDead}],
+	}
+	for count, n := range c.all {
+		if count.Name == ledger.CountCalls {
+			d.Calls += n
+		}
+	}
+	return d
+}
+
 // call counts a call that has ended.
 func (c *counters) call(class string, a ledger.Answer) {
 	c.add(1, ledger.CountCalls, class)

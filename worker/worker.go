@@ -189,7 +189,7 @@ func (w *Worker) Run(stop, abort context.Context) error {
 	var full error
 	select {
 	case <-stop.Done():
-		w.log.Info("worker draining: it begins no new documents", "grace", w.config.Grace)
+		w.log.Info("worker draining: it begins no new documents", "calls", w.InFlight(), "grace", w.config.Grace)
 	case reason := <-exit:
 		w.log.Info("worker exiting", "reason", reason)
 	case err := <-w.fullErr:

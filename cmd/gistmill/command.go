@@ -98,13 +98,14 @@ func (c *cli) withApp(command *cobra.Command, need needs, do func(context.Contex
 // load reads the settings of a command whose flags are parsed, and prints their warnings.
 func (c *cli) load(command *cobra.Command, required ...string) (*app, error) {
 	cfg, err := config.Load(command.Flags(), c.environ, required...)
+	log := c.newLog(cfg, command.Name())
 	for _, warning := range cfg.Warnings {
 		c.say("warning: %s", warning)
 	}
 	if err != nil {
 		return nil, err
 	}
-	a := &app{cli: c, config: cfg, log: newLog(c.stderr, cfg)}
+	a := &app{cli: c, config: cfg, log: log}
 	if file := cfg.DefaultFile; file != "" {
 		switch command.Name() {
 		case "run", "enqueue":

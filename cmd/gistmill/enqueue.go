@@ -32,10 +32,12 @@ estimate, and does not ask.
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if dryRun { // without Redis
 			return c.withApp(command, previewsLedger, func(ctx context.Context, a *app) error {
+				a.progress = a.listingProgress()
 				return a.dryRun(ctx, args, &sources, force, output)
 			})
 		}
 		return c.withApp(command, needsSettings, func(ctx context.Context, a *app) error {
+			a.progress = a.listingProgress()
 			return a.enqueue(ctx, args, &sources, planOptions{force: force, wait: wait}, output)
 		}, "redis")
 	}

@@ -277,7 +277,9 @@ func (a *app) preview(ctx context.Context, given source.Given, flags *sourceFlag
 	if err != nil {
 		return nil, err
 	}
-	plan, err := previewer.Preview(ctx, enqueuer.Request{Source: src, Profile: profile.Hash(), Force: force})
+	listed, stop := a.progress.listing(src.URL())
+	plan, err := previewer.Preview(ctx, enqueuer.Request{Source: src, Profile: profile.Hash(), Force: force, Listed: listed})
+	stop()
 	if err != nil {
 		return nil, err
 	}

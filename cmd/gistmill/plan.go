@@ -114,7 +114,10 @@ func (a *app) prepareOne(ctx context.Context, src *source.Source, flags *sourceF
 		Size: ledger.PartitionSize{Documents: a.config.PartitionDocuments, Bytes: a.config.PartitionBytes},
 	}
 	ctx, end := a.tracing.Enqueue(ctx)
+	listed, stop := a.progress.listing(src.URL())
+	request.Listed = listed
 	plan, err := e.Plan(ctx, request)
+	stop()
 	if err != nil {
 		end("", 0, 0, err)
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -49,6 +50,11 @@ type cli struct {
 	stderr  *terminal.Terminal
 	stop    context.Context // ends at the first interrupt: finish calls in flight
 	abort   context.Context // ends at the second interrupt: cancel calls in flight
+	quiet   bool            // only warnings, errors and results are written
+	// records takes messages if the log is JSON; nil: they are lines.
+	records *slog.Logger
+	// sentences is the handler of the log if that has sentences; nil: it has records.
+	sentences *terminal.Handler
 }
 
 // run runs one command line and returns its exit code.
@@ -56,11 +62,12 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	c := &cli{args: args, environ: environ, stdin: stdin, stdout: stdout}
 	c.stderr = terminal.New(stderr, c.getenv("TERM"))
 	var release func()
-	c.stop, c.abort, release = interrupts(ctx)
+	c.stop, c.abort, release = interrupts(ctx, c.stderr.Interrupted)
 	defer release()
 	root := c.root()
 	root.SetArgs(args)
 	command, err := root.ExecuteContextC(c.stop)
+	c.flush()
 	if err == nil {
 		return exitOK
 	}
@@ -71,7 +78,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 func (c *cli) report(command *cobra.Command, err error) int {
 	code, lines := c.ending(command.CommandPath(), err)
 	for _, line := range lines {
-		c.say("%s", line)
+		c.fail("%s", line)
 	}
 	return code
 }
@@ -158,6 +165,8 @@ It works on new and changed documents, retries failures, and records every docum
 			root.AddCommand(command)
 		}
 	}
+	root.PersistentFlags().BoolVarP(&c.quiet, "quiet", "q", false, "write only warnings, errors and results")
+	usage.SetGroup(root.PersistentFlags(), usage.Output, "quiet")
 	usageErrors(root)
 	return root
 }

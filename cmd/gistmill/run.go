@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -21,6 +20,8 @@ import (
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/terminal"
 	"github.com/gistmill/gistmill/internal/text"
+	"github.com/gistmill/gistmill/internal/usage"
+	"github.com/gistmill/gistmill/worker"
 )
 
 // runOptions are the options of `run` beyond the sources and the settings.
@@ -28,12 +29,13 @@ type runOptions struct {
 	planOptions
 	yes, dryRun bool
 	sample      int
+	progress    progressFlag
 	output      outputFlag
 }
 
 func (c *cli) runCommand() *cobra.Command {
 	var sources sourceFlags
-	var o runOptions
+	o := runOptions{progress: progressAuto}
 	command := &cobra.Command{
 		Use:   "run SOURCE...",
 		Short: "Summarize sources on this machine",
@@ -56,6 +58,7 @@ the document, needs no network and costs nothing.
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if o.dryRun { // without a key
 			return c.withApp(command, previewsLedger, func(ctx context.Context, a *app) error {
+				a.progress = a.newProgress(o.progress)
 				return a.dryRun(ctx, args, &sources, o.force, o.output)
 			})
 		}
@@ -66,6 +69,8 @@ the document, needs no network and costs nothing.
 	addYesFlag(command, &o.yes)
 	addDryRunFlag(command, &o.dryRun)
 	command.Flags().IntVar(&o.sample, "sample", 0, "summarize `N` random documents first, print their summaries and what the rest will cost, and ask whether to go on")
+	command.Flags().Var(&o.progress, "progress", "progress on standard error: auto (a bar on a terminal, otherwise plain), bar, plain (lines), json (an object a line) or none")
+	usage.SetGroup(command.Flags(), usage.Output, "progress")
 	o.output.add(command)
 	return command
 }
@@ -90,9 +95,13 @@ func (a *app) run(args []string, flags *sourceFlags, o runOptions) error {
 	case o.sample < 0:
 		return &usageError{fmt.Errorf("--sample is %d, but must not be negative", o.sample)}
 	}
+	a.progress = a.newProgress(o.progress)
 	begun := time.Now()
 	result := runResult{Runs: []statusView{}, Out: a.config.Out}
 	err := a.summarize(args, flags, o, &result, begun)
+	if err != nil && a.stop.Err() != nil && !a.began {
+		err = &exitError{exitInterrupted, "interrupted; nothing was begun and no call was made; run the same command again to start"}
+	}
 	if !o.output.json {
 		return err
 	}
@@ -115,7 +124,6 @@ func (a *app) run(args []string, flags *sourceFlags, o runOptions) error {
 
 // summarize plans the sources, works until their runs end, and writes the summaries.
 func (a *app) summarize(args []string, flags *sourceFlags, o runOptions, result *runResult, begun time.Time) error {
-	a.useQuietLog()
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
@@ -169,16 +177,13 @@ func (a *app) summarize(args []string, flags *sourceFlags, o runOptions, result 
 			runs[slices.IndexFunc(runs, func(r ledger.Run) bool { return r.ID == p.Run.ID })] = p.Run
 		}
 	}
-	show := newProgress(a.stderr)
-	defer show.end()
 	early, err := out.begin(a.stop, runs)
 	if err != nil {
 		return err
 	}
 	var views []statusView
 	if goOn {
-		views, err = a.workOn(runs, show, early, nil)
-		show.end()
+		views, err = a.workOn(runs, early, nil)
 	} else {
 		views, err = a.statuses(context.WithoutCancel(a.stop), runs)
 	}
@@ -266,16 +271,13 @@ func (a *app) runSample(all plans, o runOptions) (rest plans, goOn bool, err err
 
 // workOnSample works until the runs of a sample have ended or stopped, and prints the summaries.
 func (a *app) workOnSample(runs []ledger.Run) ([]statusView, error) {
-	show := newProgress(a.stderr)
-	defer show.end()
 	var mu sync.Mutex
 	var done []ledger.Exported
-	views, err := a.workOn(runs, show, nil, func(e ledger.Exported) {
+	views, err := a.workOn(runs, nil, func(e ledger.Exported) {
 		mu.Lock()
 		defer mu.Unlock()
 		done = append(done, e)
 	})
-	show.end()
 	if err != nil {
 		return nil, err
 	}
@@ -398,20 +400,6 @@ func endedAsSample(views []statusView) bool {
 	})
 }
 
-// useQuietLog logs only warnings unless the user set a log level: `run` prints its own messages.
-func (a *app) useQuietLog() {
-	cfg := a.config
-	for _, e := range cfg.Explain() {
-		if e.Setting == "log-level" && e.Origin == "default" {
-			cfg.LogLevel = slog.LevelWarn
-		}
-	}
-	if cfg.LogFormat == "auto" {
-		cfg.LogFormat = "text"
-	}
-	a.log = newLog(a.stderr, cfg)
-}
-
 // writeSummaries writes the summaries of all documents of the runs' sources, and prints the result.
 // It returns the number of summaries; nil with --out none.
 func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output, took time.Duration) (written *int64, err error) {
@@ -430,13 +418,23 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output,
 		again += v.Reused
 		saved += v.savedNano
 	}
-	used := count(calls, "call")
+	used := ""
 	if again > 0 {
-		used += ", " + reused(again, saved)
+		used = ", " + reused(again, saved)
 	}
-	a.say("%s done, %s unchanged, %s dead, %s, in %s; %s", number(t.Done), number(t.Skipped), number(t.Dead), used, round(took), place)
+	a.say("%s; %s", describeWork(a.did, t, count(calls, "call")+used, calls, took), place)
 	if flagged > 0 {
 		a.say("%s with findings; see `gistmill show URI`, or \"checks\" in the output", summaries(flagged))
 	}
 	return written, nil
+}
+
+// describeWork returns what this process did in a time. If others have worked on the runs, the
+// figures of the runs follow. used are their calls in words.
+func describeWork(did worker.Did, t ledger.Totals, used string, calls int64, took time.Duration) string {
+	whole := fmt.Sprintf("%s done, %s unchanged, %s dead, %s", number(t.Done), number(t.Skipped), number(t.Dead), used)
+	if did.Done == t.Done && did.Calls == calls {
+		return whole + ", in " + round(took)
+	}
+	return fmt.Sprintf("%s done, %s dead, %s, in %s; the whole run: %s", number(did.Done), number(did.Dead), count(did.Calls, "call"), round(took), whole)
 }

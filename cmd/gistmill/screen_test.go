@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +30,6 @@ type desk struct {
 // newDesk returns a folder with tickets.jsonl of n documents. change may be nil.
 func newDesk(t *testing.T, n int, change func(*fakellm.Config)) *desk {
 	t.Helper()
-	t.Parallel()
 	c := fakellm.Defaults()
 	if change != nil {
 		change(&c)
@@ -110,6 +113,7 @@ func TestQuestionOnTerminal(t *testing.T) {
 	for _, size := range sizes {
 		for answer, code := range map[string]int{"n\n": exitFailed, "\n": exitFailed, "y\n": exitOK, screen.CtrlC: exitInterrupted} {
 			t.Run(fmt.Sprintf("%dx%d %q", size.columns, size.rows, answer), func(t *testing.T) {
+				t.Parallel()
 				d := newDesk(t, 400, nil)
 				s := d.start(size.columns, size.rows, d.paid()...)
 				s.Until("[y/N]")
@@ -121,7 +125,7 @@ func TestQuestionOnTerminal(t *testing.T) {
 				s.Type(answer)
 				wantCode(t, s, code)
 				before, _, _ := strings.Cut(s.Raw(), "[y/N]")
-				if strings.Contains(before, "0/0") || strings.Contains(before, "[>") {
+				if strings.Contains(before, "0/0 ") || strings.Contains(before, "[>") {
 					t.Errorf("a bar before the answer:\n%s", s.Raw())
 				}
 				if code == exitOK {
@@ -132,4 +136,241 @@ func TestQuestionOnTerminal(t *testing.T) {
 			})
 		}
 	}
+}
+
+// slow makes the endpoint take a time for each answer.
+func slow(t *testing.T, latency string) func(*fakellm.Config) {
+	t.Helper()
+	l, err := fakellm.ParseLatency(latency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *fakellm.Config) { c.Latency = l }
+}
+
+// wantShown fails the test unless each text is among the lines that were shown.
+func wantShown(t *testing.T, s *screen.Screen, texts ...string) {
+	t.Helper()
+	// A narrow terminal breaks lines.
+	joined := func(s string) string { return strings.Join(strings.Fields(s), "") }
+	all := joined(s.All())
+	for _, text := range texts {
+		if !strings.Contains(all, joined(text)) {
+			t.Errorf("%q is not on the screen:\n%s", text, s.All())
+		}
+	}
+}
+
+// wantNotShown fails the test if any of the texts is among the lines that were shown.
+func wantNotShown(t *testing.T, s *screen.Screen, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if strings.Contains(s.All(), text) {
+			t.Errorf("%q is on the screen:\n%s", text, s.All())
+		}
+	}
+}
+
+// hasBar reports whether a line of the screen is a bar: 10/60 [=====>     ] 9.8/s.
+func hasBar(s *screen.Screen) bool { return strings.Contains(s.Text(), "/60 ") }
+
+// Every line stays: the run's name, warnings while the bar is shown, and the end. Nothing of the
+// bar stays, also if the terminal changes its size.
+func TestLinesAndBarOnTerminal(t *testing.T) {
+	t.Parallel()
+	for _, size := range sizes {
+		for _, resized := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%dx%d resized=%v", size.columns, size.rows, resized), func(t *testing.T) {
+				t.Parallel()
+				d := newDesk(t, 52, slow(t, "300ms"))
+				var empty strings.Builder
+				for i := range 8 {
+					fmt.Fprintf(&empty, `{"id":"E-%d","text":""}`+"\n", i)
+				}
+				d.write("more.jsonl", empty.String())
+				d.env = append(d.env, "NO_COLOR=1")
+				s := d.start(size.columns, size.rows, d.paid("more.jsonl", "--yes", "--concurrency", "8")...)
+				s.UntilMet("a bar is shown", func() bool { return hasBar(s) })
+				if resized {
+					s.Resize(size.columns-9, size.rows)
+					s.UntilMet("a bar is shown", func() bool { return hasBar(s) })
+					s.Resize(size.columns+20, size.rows)
+				}
+				wantCode(t, s, exitDead)
+				wantShown(t, s, "E-", "document dead-lettered: 3 more", "52 done, 0 unchanged, 8 dead, 52 calls", "8 documents dead")
+				if !resized { // the emulator cuts lines when it becomes narrower
+					wantShown(t, s, "new run ", "60 documents listed, 60 to do")
+				}
+				wantNotShown(t, s, "[=", "[>", "/60 ", "0/0 ")
+				if regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(s.Raw()) {
+					t.Error("there are colors")
+				}
+			})
+		}
+	}
+}
+
+// After Ctrl-C the terminal says within a second what is waited for, and counts it down.
+func TestInterruptWhileWorking(t *testing.T) {
+	t.Parallel()
+	for _, size := range sizes {
+		t.Run(fmt.Sprintf("%dx%d", size.columns, size.rows), func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, 60, slow(t, "uniform:1500ms-4s"))
+			s := d.start(size.columns, size.rows, d.paid("--yes", "--concurrency", "8")...)
+			s.UntilMet("8 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 8 })
+			s.UntilMet("a bar is shown", func() bool { return hasBar(s) })
+			typed := time.Now()
+			s.Type(screen.CtrlC)
+			s.Until("Ctrl-C again gives them up")
+			if took := time.Since(typed); took > time.Second {
+				t.Errorf("the notice came after %s", took)
+			}
+			wantShown(t, s, "finishing ", " calls, up to ")
+			if hasBar(s) {
+				t.Errorf("the bar is still shown:\n%s", s.Text())
+			}
+			s.Until("finishing 2 calls")
+			wantCode(t, s, exitInterrupted)
+			wantShown(t, s, "interrupted with", "nothing is lost")
+			wantNotShown(t, s, "finishing", "^C")
+
+			// The next command says what it did, and what was done in all.
+			d.endpoint.Set(func(c *fakellm.Config) { c.Latency = fakellm.Latency{} })
+			s = d.start(size.columns, size.rows, d.paid("--yes")...)
+			wantCode(t, s, exitOK)
+			wantShown(t, s, "; the whole run: 60 done, 0 unchanged, 0 dead, 60 calls")
+		})
+	}
+}
+
+// The second Ctrl-C gives the calls up, and SIGHUP is treated like SIGTERM.
+func TestInterruptAgain(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(*screen.Screen){
+		"Ctrl-C": func(s *screen.Screen) { s.Type(screen.CtrlC) },
+		"SIGHUP": func(s *screen.Screen) { s.Signal(syscall.SIGHUP) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, 60, slow(t, "5m"))
+			s := d.start(80, 24, d.paid("--yes", "--concurrency", "4")...)
+			s.UntilMet("4 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 4 })
+			stop(s)
+			s.Until("finishing 4 calls, up to 2m")
+			again := time.Now()
+			stop(s)
+			wantCode(t, s, exitInterrupted)
+			if took := time.Since(again); took > 5*time.Second {
+				t.Errorf("ended after %s", took)
+			}
+			wantShown(t, s, "interrupted with 60 documents to do")
+		})
+	}
+}
+
+// hangingBucket answers as S3 does, with names in pages. It answers nothing about the bucket void,
+// and nothing after page 15 about others.
+func hangingBucket(w http.ResponseWriter, r *http.Request) {
+	page, _ := strconv.Atoi(r.URL.Query().Get("continuation-token")) // the first has none
+	if strings.HasPrefix(r.URL.Path, "/void") || page == 15 {
+		<-r.Context().Done()
+		return
+	}
+	fmt.Fprintf(w, `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>`, page+1)
+	for i := range 1000 {
+		fmt.Fprintf(w, `<Contents><Key>%d-%d.txt</Key><LastModified>2026-01-31T12:00:00Z</LastModified><ETag>"x"</ETag><Size>3</Size></Contents>`, page, i)
+	}
+	fmt.Fprint(w, `</ListBucketResult>`)
+}
+
+// Ctrl-C before the work begins ends the command at once.
+func TestInterruptBeforeTheWork(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		source, until, says string
+		env                 string
+	}{
+		"listing":   {source: "s3://bucket?region=us-east-1&endpoint=SERVER&s3ForcePathStyle=true", until: "15,000 documents, ", says: "no call was made"},
+		"opening":   {source: "s3://void?region=us-east-1&endpoint=SERVER&s3ForcePathStyle=true", until: "opening s3://void", says: "no call was made"},
+		"redis":     {source: "tickets.jsonl", until: "waiting for Redis at redis://127.0.0.1:1", env: "GISTMILL_REDIS=redis://127.0.0.1:1"},
+		"the store": {source: "tickets.jsonl", until: "waiting for the ledger at postgres://", env: "GISTMILL_STORE=postgres://u:pw@127.0.0.1:1/x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, 3, nil)
+			hanging := httptest.NewServer(http.HandlerFunc(hangingBucket))
+			t.Cleanup(hanging.Close)
+			d.env = append(d.env, "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", c.env)
+			s := d.start(80, 24, "run", strings.ReplaceAll(c.source, "SERVER", hanging.URL))
+			s.Until(c.until)
+			typed := time.Now()
+			s.Type(screen.CtrlC)
+			wantCode(t, s, exitInterrupted)
+			if took := time.Since(typed); took > time.Second {
+				t.Errorf("ended after %s:\n%s", took, s.All())
+			}
+			wantShown(t, s, c.says)
+			wantNotShown(t, s, "stopping", "pw@")
+		})
+	}
+}
+
+// Commands without calls just end.
+func TestInterruptWithoutCalls(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 20, slow(t, "5m"))
+	working := d.start(80, 24, d.paid("--yes")...)
+	working.UntilMet("calls are in flight", func() bool { return d.endpoint.Stats().InFlight > 0 })
+	s := d.start(80, 24, "status", "--watch")
+	s.Until("20 to do")
+	s.Type(screen.CtrlC)
+	wantCode(t, s, exitInterrupted)
+	wantNotShown(t, s, "stopping", "interrupted", "nothing is lost", "calls in flight")
+}
+
+// Without a terminal that can move its cursor there are lines, and no control sequence.
+func TestDumbTerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 60, slow(t, "100ms"))
+	d.env = append(d.env, "TERM=dumb")
+	s := d.start(80, 24, d.paid("--progress", "bar")...)
+	wantCode(t, s, exitOK)
+	wantShown(t, s, "60 documents listed", "60 done")
+	if strings.Contains(s.Raw(), "\x1b") {
+		t.Errorf("control sequences: %q", s.Raw())
+	}
+}
+
+// The summaries on a piped standard output are not mixed with what the terminal shows.
+func TestPipedOutput(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 60, slow(t, "200ms"))
+	command := d.command(d.paid("--out", "-", "--concurrency", "8")...)
+	var out strings.Builder
+	command.Stdout = &out
+	s := screen.Start(t, 80, 24, command)
+	s.UntilMet("a bar is shown", func() bool { return hasBar(s) })
+	wantCode(t, s, exitOK)
+	if lines := strings.Count(out.String(), "\n"); lines != 60 || strings.Contains(out.String(), "gistmill:") {
+		t.Errorf("%d lines:\n%s", lines, out.String())
+	}
+	wantShown(t, s, "60 documents listed", "60 summaries on standard output")
+}
+
+// Two runs at once share the documents, and each says what it did itself.
+func TestTwoRunsAtOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 60, slow(t, "300ms"))
+	first := d.start(80, 24, d.paid("--concurrency", "4")...)
+	first.UntilMet("a bar is shown", func() bool { return hasBar(first) })
+	second := d.start(30, 10, d.paid("--concurrency", "4")...)
+	second.UntilMet("a bar is shown", func() bool { return hasBar(second) })
+	wantCode(t, first, exitOK)
+	wantCode(t, second, exitOK)
+	d.wantCalls(60)
+	wantShown(t, first, "new run ")
+	wantShown(t, second, "continued run ")
+	wantNotShown(t, first, "[=", "[>")
+	wantNotShown(t, second, "[=", "[>")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 
+	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/usage"
@@ -72,7 +73,13 @@ func (f *sourceFlags) open(ctx context.Context, a *app, given source.Given, spoo
 	if f.limit < 0 {
 		return nil, &usageError{fmt.Errorf("--limit is %d, but must not be negative", f.limit)}
 	}
+	doing := "opening " + config.RedactURL(given.Address)
+	if given.Address == "-" {
+		doing = "reading standard input"
+	}
+	done := a.slow(doing)
 	src, err := source.Open(ctx, given.Address, o)
+	done()
 	if bad := (*source.FieldsError)(nil); errors.As(err, &bad) {
 		err = &usageError{err}
 	}
@@ -137,7 +144,9 @@ func (f *sourceFlags) checkOne(ctx context.Context, a *app, given source.Given) 
 		return err
 	}
 	defer src.Close()
+	done := a.slow("looking at " + src.URL())
 	survey, err := src.Survey(ctx)
+	done()
 	if bad := (*source.FieldsError)(nil); errors.As(err, &bad) {
 		return &usageError{err}
 	}

@@ -302,9 +302,9 @@ func (a *app) outcome(all []statusView) error {
 	}
 	switch {
 	case len(failed) > 0:
-		return &exitError{exitFailed, strings.Join(append(failed, budget...), "\ngistmill: ")}
+		return &exitError{exitFailed, strings.Join(append(failed, budget...), "\n")}
 	case len(budget) > 0:
-		return &exitError{exitBudget, strings.Join(budget, "\ngistmill: ")}
+		return &exitError{exitBudget, strings.Join(budget, "\n")}
 	case dead > 0:
 		return &exitError{exitDead, fmt.Sprintf("%s dead; see `gistmill dead list --summary`, and retry with `gistmill dead retry`", count(dead, "document"))}
 	}

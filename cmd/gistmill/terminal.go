@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -15,9 +16,44 @@ import (
 	"github.com/gistmill/gistmill/internal/terminal"
 )
 
-// say writes a line for people to stderr.
+// warningPrefix begins a message that --quiet does not silence.
+const warningPrefix = "warning: "
+
+// say tells people what happens. Each line of the message is a line on stderr, or a record if the
+// log is JSON.
 func (c *cli) say(format string, args ...any) {
-	fmt.Fprintf(c.stderr, "gistmill: "+format+"\n", args...)
+	message := fmt.Sprintf(format, args...)
+	if rest, ok := strings.CutPrefix(message, warningPrefix); ok {
+		c.tell(slog.LevelWarn, message, rest)
+	} else if !c.quiet {
+		c.tell(slog.LevelInfo, message, message)
+	}
+}
+
+// fail says why a command fails.
+func (c *cli) fail(format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	c.tell(slog.LevelError, message, message)
+}
+
+// tell writes a message as lines or, without what the level says, as records.
+func (c *cli) tell(level slog.Level, message, record string) {
+	if c.records != nil {
+		for line := range strings.Lines(record) {
+			c.records.Log(context.Background(), level, strings.TrimSuffix(line, "\n"))
+		}
+		return
+	}
+	for line := range strings.Lines(message) {
+		fmt.Fprintln(c.stderr, terminal.Prefix+strings.TrimPrefix(strings.TrimSuffix(line, "\n"), terminal.Prefix))
+	}
+}
+
+// flush writes what the log has counted so far.
+func (c *cli) flush() {
+	if c.sentences != nil {
+		c.sentences.Flush()
+	}
 }
 
 // canAsk reports whether someone sees a question and can answer it.
@@ -49,18 +85,33 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// newLog returns a logger: text on a terminal, otherwise JSON, unless the settings choose.
-func newLog(stderr *terminal.Terminal, cfg config.Config) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && stderr.IsTerminal() {
-		return slog.New(slog.NewTextHandler(stderr, options))
+// newLog returns the log of a command. Workers and servers, and enqueue without a terminal, log
+// records. Other commands log sentences, unless the user set a level or a format.
+func (c *cli) newLog(cfg config.Config, command string) *slog.Logger {
+	set := map[string]bool{}
+	for _, e := range cfg.Explain() {
+		set[e.Setting] = e.Origin != "default"
 	}
-	return slog.New(slog.NewJSONHandler(stderr, options))
+	onTerminal := c.stderr.IsTerminal()
+	service := command == "worker" || command == "server" || command == "enqueue" && !onTerminal
+	level := cfg.LogLevel
+	if !set["log-level"] && (command == "run" || c.quiet) { // run prints its own messages
+		level = slog.LevelWarn
+	}
+	if cfg.LogFormat == "json" {
+		c.records = terminal.NewLog(c.stderr, true, slog.LevelInfo)
+	}
+	if service || set["log-level"] || set["log-format"] {
+		return terminal.NewLog(c.stderr, cfg.LogFormat == "json" || cfg.LogFormat == "auto" && service && !onTerminal, level)
+	}
+	c.sentences = terminal.NewHandler(c.stderr, level)
+	return slog.New(c.sentences)
 }
 
 // interrupts returns two contexts: the first SIGINT, SIGTERM or SIGHUP ends stop, and the second
-// ends abort. The third ends the process.
-func interrupts(ctx context.Context) (stop, abort context.Context, release func()) {
+// ends abort. The third ends the process. typed is called at each SIGINT, which a terminal sends
+// when Ctrl-C is typed.
+func interrupts(ctx context.Context, typed func()) (stop, abort context.Context, release func()) {
 	abort, cancelAbort := context.WithCancel(ctx)
 	stop, cancelStop := context.WithCancel(abort)
 	signals := make(chan os.Signal, 2)
@@ -74,7 +125,10 @@ func interrupts(ctx context.Context) (stop, abort context.Context, release func(
 			select {
 			case <-abort.Done():
 				return
-			case <-signals:
+			case s := <-signals:
+				if s == os.Interrupt {
+					typed()
+				}
 				if stop.Err() != nil {
 					signal.Stop(signals)
 					cancelAbort()

@@ -32,6 +32,8 @@ const (
 	connectTimeout = 15 * time.Second
 	// connectInterval is the time between two attempts.
 	connectInterval = 500 * time.Millisecond
+	// sayWaitingAfter is the time after which a command says what it waits for.
+	sayWaitingAfter = time.Second
 )
 
 // app holds what a command works with. Parts that the command does not need are nil.
@@ -45,6 +47,9 @@ type app struct {
 	// Tracing and observer are nil if they are off.
 	tracing  *telemetry.Tracing
 	observer *telemetry.Observer
+	progress *progress  // nil: the command shows none
+	began    bool       // `run` has planned, and works
+	did      worker.Did // what the worker of `run` did
 	closes   []func() error
 }
 
@@ -77,7 +82,7 @@ func (a *app) connect(ctx context.Context, need needs) error {
 	if err != nil {
 		return err
 	}
-	if err := retryUntil(ctx, connectTimeout, tasks.IsUnavailable, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
+	if err := a.await(ctx, "Redis at "+config.RedactURL(address), connectTimeout, tasks.IsUnavailable, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
 		return fmt.Errorf("connect to Redis at %s: %w; check --redis or GISTMILL_REDIS, and that Redis runs", config.RedactURL(address), err)
 	}
 	a.queue = tasks.NewQueue(client, a.config.Queue)
@@ -97,7 +102,7 @@ func (a *app) openLedger(ctx context.Context, need needs) error {
 		a.ledger, err = ledger.Open(ctx, a.config.Store, o)
 		return err
 	}
-	err := retryUntil(ctx, connectTimeout, ledger.IsUnavailable, open)
+	err := a.await(ctx, "the ledger at "+config.RedactURL(a.config.Store), connectTimeout, ledger.IsUnavailable, open)
 	if errors.Is(err, ledger.ErrMissing) && need == previewsLedger {
 		o.Access = ledger.AccessMemory
 		err = open(ctx)
@@ -141,14 +146,15 @@ func (a *app) embedded() bool { return a.config.Redis == "" }
 // checkRedis rejects a Redis that would lose tasks, or that has another owner than the ledger.
 func (a *app) checkRedis(ctx context.Context) error {
 	var warnings []string
-	err := retryUntil(ctx, connectTimeout, tasks.IsUnavailable, func(ctx context.Context) (err error) {
+	redisAt := "Redis at " + config.RedactURL(a.config.Redis)
+	err := a.await(ctx, redisAt, connectTimeout, tasks.IsUnavailable, func(ctx context.Context) (err error) {
 		warnings, err = a.queue.CheckRedis(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := retryUntil(ctx, connectTimeout+recovery.OwnerTimeout, isUnavailable, a.recovery.ClaimQueue); err != nil {
+	if err := a.await(ctx, redisAt, connectTimeout+recovery.OwnerTimeout, isUnavailable, a.recovery.ClaimQueue); err != nil {
 		return err
 	}
 	for _, w := range warnings {
@@ -172,6 +178,24 @@ func (a *app) close() {
 		}
 	}
 	a.closes = nil
+}
+
+// slow says what a command does if it is not done within sayWaitingAfter.
+func (a *app) slow(doing string) (done func()) {
+	saying := time.AfterFunc(sayWaitingAfter, func() {
+		if a.sentences == nil && a.records == nil {
+			a.log.Info(doing)
+		} else {
+			a.say("%s", doing)
+		}
+	})
+	return func() { saying.Stop() }
+}
+
+// await is retryUntil, and says what it waits for if that takes long.
+func (a *app) await(ctx context.Context, to string, timeout time.Duration, unavailable func(error) bool, try func(context.Context) error) error {
+	defer a.slow("waiting for " + to + ", up to " + round(timeout))()
+	return retryUntil(ctx, timeout, unavailable, try)
 }
 
 // retryUntil calls try until it succeeds, fails permanently (a wrong password), or the timeout

@@ -86,7 +86,7 @@ func (a *app) workAndServe(stop, abort context.Context, idleExit time.Duration) 
 // workOn runs a worker until every run has ended or the user interrupts, and returns the status of
 // the runs. early, if not nil, writes pages meanwhile. Otherwise done, if not nil, is called for
 // each summary, by several goroutines.
-func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWriter, done func(ledger.Exported)) ([]statusView, error) {
+func (a *app) workOn(runs []ledger.Run, early *export.EarlyWriter, done func(ledger.Exported)) ([]statusView, error) {
 	if early != nil {
 		done = early.Add
 	}
@@ -107,6 +107,9 @@ func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWrite
 	if err != nil {
 		return nil, err
 	}
+	show := a.progress
+	defer show.end(nil)
+	a.began = true
 	show.begin(before, time.Now())
 	if err := a.sayHeld(uninterrupted, runs); err != nil {
 		return nil, err
@@ -143,10 +146,14 @@ func (a *app) workOn(runs []ledger.Run, show *progress, early *export.EarlyWrite
 	if early != nil {
 		early.Close()
 	}
+	did := w.Did()
+	a.did = worker.Did{Done: a.did.Done + did.Done, Dead: a.did.Dead + did.Dead, Calls: a.did.Calls + did.Calls}
 	if workErr != nil {
 		return nil, workErr
 	}
-	return a.statuses(uninterrupted, runs)
+	after, err := a.statuses(uninterrupted, runs)
+	show.end(after)
+	return after, err
 }
 
 // onlyRuns returns the runs that the worker of `run` works on: all that an embedded queue has. It

@@ -90,7 +90,7 @@ type Config struct {
 	MetricsListen        string // host:port of a worker's own metrics and probes; empty: none
 
 	LogLevel slog.Level
-	// LogFormat is "auto" (text on a terminal, else JSON), "text" or "json".
+	// LogFormat is "text", "json" or "auto": the command decides.
 	LogFormat string
 
 	// DefaultFile is the path of the user's configuration file, if it was read because no other was

@@ -320,7 +320,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "log-format", Group: usage.Output, Kind: KindString, Default: "auto", Commands: everyone,
-			Usage: "`text`, `json`, or `auto`: text on a terminal, otherwise json",
+			Usage: "`text`, `json`, or `auto`: sentences for people, and json of `worker`, `server` and `enqueue` without a terminal",
 			bind:  func(c *Config) any { return &c.LogFormat }, check: stringCheck(oneOf("auto", "text", "json")),
 		},
 	}

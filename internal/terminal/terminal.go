@@ -97,6 +97,19 @@ func (t *Terminal) Show(area Area) {
 // Hide removes the transient area.
 func (t *Terminal) Hide() { t.Show(nil) }
 
+// Interrupted notes that Ctrl-C was typed: the terminal has written ^C where its cursor was.
+func (t *Terminal) Interrupted() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.IsTerminal() || t.asking: // Ask ends the line
+	case t.drawn:
+		t.draw("")
+	default:
+		t.draw("\n")
+	}
+}
+
 // draw writes text and the transient area after it, in one write. The caller holds the lock.
 //
 // The cursor rests at the beginning of the area. When a terminal becomes narrower it may break the
