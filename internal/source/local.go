@@ -94,6 +94,7 @@ func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) 
 	}
 	w := localWalk{tree: t, filter: f, yield: yield, linked: map[fileID]bool{}, written: marker.NewFinder()}
 	if t.files != nil {
+		own := 0
 		for _, name := range t.files {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -106,11 +107,15 @@ func (t *localTree) list(ctx context.Context, f *filter, yield func(item) bool) 
 				return err
 			}
 			if wrote || marker.IsPrivate(path.Base(name)) {
+				own++
 				continue
 			}
 			if more, err := w.entry(ctx, t.root, place{real: t.path}, name, false, nil); !more || err != nil {
 				return err
 			}
+		}
+		if own == len(t.files) {
+			return fmt.Errorf("%w: gistmill wrote the files in %s itself", ErrNoSource, strconv.Quote(t.path))
 		}
 		return nil
 	}
