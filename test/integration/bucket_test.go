@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -36,9 +35,7 @@ type bucket struct {
 type hold struct {
 	key     string
 	after   int64
-	reached chan struct{}
 	release chan struct{}
-	once    sync.Once
 }
 
 // newBucket adds a bucket to a site: the programs' environment names it.
@@ -96,7 +93,7 @@ func (b *bucket) url(prefix string) string {
 
 // holdAfter holds the next transfers of an object.
 func (b *bucket) holdAfter(key string, bytes int64) *hold {
-	h := &hold{key: key, after: bytes, reached: make(chan struct{}), release: make(chan struct{})}
+	h := &hold{key: key, after: bytes, release: make(chan struct{})}
 	b.hold.Store(h)
 	return h
 }
@@ -116,7 +113,6 @@ type heldWriter struct {
 
 func (w *heldWriter) Write(p []byte) (int, error) {
 	if w.sent >= w.hold.after {
-		w.hold.once.Do(func() { close(w.hold.reached) })
 		select {
 		case <-w.hold.release:
 		case <-w.gone:

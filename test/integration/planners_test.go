@@ -22,9 +22,16 @@ func TestPlannersAtOnce(t *testing.T) {
 	b := s.newBucket()
 	b.put("notes.jsonl", lines(0, documents))
 	b.put("other.jsonl", lines(documents, documents+10))
-	held := b.holdAfter("notes.jsonl", 0)
+	// Behind the first 100 lines, which are read before the lease is taken.
+	held := b.holdAfter("notes.jsonl", int64(len(lines(0, documents)))/2)
 	first := s.start("enqueue", b.url("notes.jsonl"), "-o", "json")
-	first.Until("it lists", isClosed(held.reached))
+	first.Until("it plans", func() bool {
+		var there bool
+		if err := s.db.QueryRow(`SELECT to_regclass('planners') IS NOT NULL`).Scan(&there); err != nil || !there {
+			return false
+		}
+		return s.count(`SELECT count(*) FROM planners`) > 0
+	})
 
 	second := s.run("enqueue", b.url("notes.jsonl"))
 	second.WantCode(4)
