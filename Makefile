@@ -97,6 +97,10 @@ e2e: $(BIN)/tools/helm4 ## Run the chart on a whole real Kubernetes with KEDA (a
 simulate: ## Run the limiter against every kind of limit, minutes of it in simulated time
 	$(GO) test -count=1 -tags simulation -run 'More|TenMinutes' $(TESTFLAGS) ./internal/llm/limiter
 
+.PHONY: property
+property: ## Run 10,000 random sequences of commands against a fake endpoint, about an hour (make test runs 200)
+	$(GO) test -count=1 -timeout 6h -run TestSequences $(TESTFLAGS) ./cmd/gistmill -rapid.checks=10000
+
 .PHONY: chaos
 chaos: ## Kill, stop, flush and cut off everything while 10,000 documents are worked on, 20 minutes (test/chaos/README.md)
 	$(GO) run ./test/chaos -out test/chaos/RESULTS.md $(CHAOSFLAGS)
