@@ -499,7 +499,7 @@ func TestInterrupt(t *testing.T) {
 	p = u.summarize("--concurrency", "4", "--request-timeout", "5m")
 	p.Until("calls are in flight", func() bool { return u.fake.Stats().InFlight == 4 })
 	p.Signal(os.Interrupt)
-	p.Until("the log says that it waits", func() bool { return strings.Contains(p.Stderr.String(), "interrupt again") })
+	p.Until("the log says that it waits", func() bool { return strings.Contains(p.Stderr.String(), "Ctrl-C again gives them up") })
 	p.Signal(os.Interrupt)
 	p.Wait().WantCode(130)
 	u.wantTotals("running", programtest.Totals{Total: n, Done: stats.Completed, Remaining: n - stats.Completed})

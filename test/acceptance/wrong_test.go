@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"encoding/json"
 	"net"
 	"os"
 	"strings"
@@ -24,7 +25,7 @@ func closedPort(t *testing.T) string {
 }
 
 // A wrong command line or environment is reported in one line that names the remedy, with the
-// documented exit code and an empty stdout.
+// documented exit code and an empty stdout. What waits for a server says so before, in one line.
 func TestWrongInput(t *testing.T) {
 	t.Parallel()
 	closed := closedPort(t)
@@ -38,6 +39,10 @@ func TestWrongInput(t *testing.T) {
 		says   []string
 		never  string // must not appear
 		lines  int    // maximum of stderr; 0: 1
+		// waits is what the first of two lines says: a log record of workers, and of enqueue without
+		// a terminal, else a sentence.
+		waits   string
+		logging bool
 	}{
 		{name: "unknown flag", args: []string{"run", "docs", "--nope"}, code: 2, says: []string{"--nope", "--help"}, lines: 2},
 		{name: "unknown command", args: []string{"rnu", "docs"}, code: 2, says: []string{"rnu", "run"}, lines: 2},
@@ -70,14 +75,16 @@ func TestWrongInput(t *testing.T) {
 		{name: "store is a folder", args: []string{"run", "docs", "--store", "sqlite:docs"}, code: 1, says: []string{"docs", "--store"}},
 		{
 			name: "no PostgreSQL", args: []string{"run", "docs"}, env: []string{"GISTMILL_STORE=postgres://me:sesame@" + closed + "/gistmill"},
-			code: 1, says: []string{closed, "GISTMILL_STORE"}, never: "sesame",
+			code: 1, says: []string{closed, "GISTMILL_STORE"}, never: "sesame", waits: "waiting for the ledger at postgres://me:xxxxx@" + closed,
 		},
 		{
 			name: "no Redis for enqueue", args: []string{"enqueue", "docs"}, env: []string{"GISTMILL_REDIS=redis://:sesame@" + closed},
-			code: 1, says: []string{closed, "GISTMILL_REDIS"}, never: "sesame",
+			code: 1, says: []string{closed, "GISTMILL_REDIS"}, never: "sesame", waits: "waiting for Redis at redis://:xxxxx@" + closed, logging: true,
 		},
-		{name: "no Redis for a worker", args: []string{"worker", "--redis", "redis://" + closed, "--exit-when-idle"}, code: 1, says: []string{closed, "--redis"}},
-		{name: "no Redis for status", ledger: true, args: []string{"status", "--redis", "redis://" + closed}, code: 1, says: []string{closed, "--redis"}},
+		{
+			name: "no Redis for a worker", args: []string{"worker", "--redis", "redis://" + closed, "--exit-when-idle"},
+			code: 1, says: []string{closed, "--redis"}, waits: "waiting for Redis at redis://" + closed, logging: true,
+		},
 		{name: "no run yet", args: []string{"status"}, code: 1, says: []string{"no run"}},
 		{name: "unknown run", ledger: true, args: []string{"status", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
 		{name: "unknown run to pause", ledger: true, args: []string{"pause", "no-such-run"}, code: 1, says: []string{"no-such-run", "gistmill runs"}},
@@ -85,7 +92,7 @@ func TestWrongInput(t *testing.T) {
 		{name: "unknown document", ledger: true, args: []string{"show", "no-such-file.txt"}, code: 1, says: []string{"no-such-file.txt"}},
 		{name: "unknown age", args: []string{"prune", "--older-than", "soon"}, code: 2, says: []string{"soon"}, lines: 2},
 		{name: "export nowhere", args: []string{"export"}, code: 2, says: []string{"export"}, lines: 2},
-		{name: "export to no format", args: []string{"export", "out.x", "--format", "csv"}, code: 2, says: []string{"csv", "jsonl", "parquet", "markdown"}, lines: 2},
+		{name: "export to no format", args: []string{"export", "out.x", "--format", "xlsx"}, code: 2, says: []string{"xlsx", "jsonl", "csv", "parquet", "markdown"}, lines: 2},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -109,8 +116,17 @@ func TestWrongInput(t *testing.T) {
 				t.Errorf("stdout is not empty:\n%s", r.Stdout)
 			}
 			lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
+			if tc.waits != "" {
+				if said := sentence(t, lines[0], tc.logging); !strings.HasPrefix(said, tc.waits) {
+					t.Errorf("the first line is %q, want %s", lines[0], tc.waits)
+				}
+				lines = lines[1:]
+			}
 			if len(lines) > max(tc.lines, 1) {
 				t.Errorf("%d lines, want at most %d:\n%s", len(lines), max(tc.lines, 1), r.Stderr)
+			}
+			if len(lines) == 0 {
+				t.Errorf("no line says what is wrong:\n%s", r.Stderr)
 			}
 			for _, line := range lines {
 				if !strings.HasPrefix(line, "gistmill: ") {
@@ -129,6 +145,61 @@ func TestWrongInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sentence returns the message of a line of stderr, which is a log record or a sentence.
+func sentence(t *testing.T, line string, logging bool) string {
+	t.Helper()
+	if !logging {
+		said, ok := strings.CutPrefix(line, "gistmill: ")
+		if !ok {
+			t.Errorf("a line of another kind: %q", line)
+		}
+		return said
+	}
+	var record struct {
+		Level string `json:"level"`
+		Msg   string `json:"msg"`
+	}
+	if err := json.Unmarshal([]byte(line), &record); err != nil || record.Level != "INFO" {
+		t.Errorf("no log record for information: %q (%v)", line, err)
+	}
+	return record.Msg
+}
+
+// Without Redis, status shows in time what the ledger has, and says what is missing.
+func TestStatusWithoutRedis(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	u.notes(0, 3)
+	u.run("run", "docs", "--base-url", u.url).WantCode(0)
+	closed := closedPort(t)
+	u.env = []string{"GISTMILL_REDIS=redis://:sesame@" + closed}
+	text := u.run("status").WantCode(0)
+	for _, want := range []string{"3 done", "unreachable", closed} {
+		if !strings.Contains(text.Stdout, want) {
+			t.Errorf("status does not show %q:\n%s", want, text.Stdout)
+		}
+	}
+	var view struct {
+		Queue       any      `json:"queue"`
+		Unreachable []string `json:"unreachable"`
+	}
+	object := u.run("status", "-o", "json").WantCode(0)
+	object.Decode(&view)
+	if view.Queue != nil || len(view.Unreachable) != 1 || !strings.HasPrefix(view.Unreachable[0], "redis: ") || !strings.Contains(view.Unreachable[0], closed) {
+		t.Errorf("queue %v, unreachable %q", view.Queue, view.Unreachable)
+	}
+	for _, r := range []programtest.Result{text, object} {
+		if strings.Contains(r.Stdout+r.Stderr, "sesame") {
+			t.Errorf("prints a secret:\n%s%s", r.Stdout, r.Stderr)
+		}
+		// It answers after 2 s; the rest is for the start on a loaded machine.
+		if r.Took > 5*time.Second {
+			t.Errorf("took %s", r.Took)
+		}
+	}
+	u.wantTotals("finished", programtest.Totals{Total: 3, Done: 3})
 }
 
 // An empty source is not an error, but worth a warning.
