@@ -199,6 +199,9 @@ func (p *Plan) publish(ctx context.Context, sample int) error {
 	return e.ledger.RecordPlan(ctx, p.Run.SourceID)
 }
 
+// CapsTokens reports whether the plan's run has, or gets, a cap on its tokens.
+func (p *Plan) CapsTokens() bool { return p.tokens != nil || p.Run.Tokens != nil }
+
 // Refuse notes that the plan was not confirmed: see [ledger.Ledger.Refuse].
 func (p *Plan) Refuse(ctx context.Context) error {
 	e := p.enqueuer

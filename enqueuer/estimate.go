@@ -38,6 +38,12 @@ type Estimate struct {
 	TokensOutMost int64    `json:"tokens_out_most"`
 	CostUSD       *float64 `json:"cost_usd"` // null: the price is unknown
 	CostUSDMost   *float64 `json:"cost_usd_most"`
+	// PricedUSDMost is the part of CostUSDMost at known prices. It is set even if another price is
+	// unknown.
+	PricedUSDMost float64 `json:"-"`
+	// Unread reports that the cost is unknown although the price is known, because documents cannot
+	// be read from here. The estimator does not set it.
+	Unread bool `json:"-"`
 	// SecondsAtLimits is the time that the rate limits allow; null: no limit is set.
 	SecondsAtLimits *float64 `json:"seconds_at_limits"`
 	// Seconds is the expected time. The estimator does not set it; null: unknown.
@@ -62,6 +68,8 @@ func (e *Estimate) Add(o Estimate) {
 	e.TokensOut += o.TokensOut
 	e.TokensOutMost += o.TokensOutMost
 	e.CostUSD, e.CostUSDMost = plus(e.CostUSD, o.CostUSD), plus(e.CostUSDMost, o.CostUSDMost)
+	e.PricedUSDMost += o.PricedUSDMost
+	e.Unread = e.Unread || o.Unread
 	e.SecondsAtLimits, e.Seconds = plus(e.SecondsAtLimits, o.SecondsAtLimits), plus(e.Seconds, o.Seconds)
 }
 
@@ -83,7 +91,7 @@ func (e *Estimate) Share(documents int64) Estimate {
 		Documents: documents, Sampled: min(e.Sampled, documents), Calls: scale(e.Calls),
 		TokensIn: scale(e.TokensIn), TokensInLow: scale(e.TokensInLow), TokensInHigh: scale(e.TokensInHigh),
 		TokensOut: scale(e.TokensOut), TokensOutMost: scale(e.TokensOutMost),
-		CostUSD: part(e.CostUSD), CostUSDMost: part(e.CostUSDMost),
+		CostUSD: part(e.CostUSD), CostUSDMost: part(e.CostUSDMost), PricedUSDMost: e.PricedUSDMost * f, Unread: e.Unread,
 	}
 }
 
@@ -189,10 +197,14 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 	total.TokensInLow, total.TokensInHigh = int64(math.Max(in, in*factor-margin)), int64(in*factor+margin)
 	total.CostUSD = e.cost(e.Profile.Model, total.TokensIn, total.TokensOut)
 	total.CostUSDMost = e.cost(e.Profile.Model, total.TokensInHigh, total.TokensOutMost)
-	for _, model := range e.Fallbacks {
-		if cost := e.cost(model, total.TokensInHigh, total.TokensOutMost); cost != nil && total.CostUSDMost != nil && *cost > *total.CostUSDMost {
-			total.CostUSDMost = cost
+	for _, model := range append([]string{e.Profile.Model}, e.Fallbacks...) {
+		if cost := e.cost(model, total.TokensInHigh, total.TokensOutMost); cost != nil {
+			total.PricedUSDMost = max(total.PricedUSDMost, *cost)
 		}
+	}
+	if total.CostUSDMost != nil {
+		most := total.PricedUSDMost
+		total.CostUSDMost = &most
 	}
 	minutes := 0.0
 	if e.RPM > 0 {

@@ -47,7 +47,14 @@ func TestEstimateExtrapolates(t *testing.T) {
 			model: "gpt-4o-mini", fallbacks: []string{"gpt-4", "unpriced"}, needs: []documentNeed{same}, documents: 1,
 			want: Estimate{
 				Documents: 1, Sampled: 1, Calls: 1, TokensIn: 1000, TokensInLow: 1000, TokensInHigh: 1000, TokensOut: 225, TokensOutMost: 400,
-				CostUSD: usd(1000*0.15e-6 + 225*0.6e-6), CostUSDMost: usd(1000*30e-6 + 400*60e-6),
+				CostUSD: usd(1000*0.15e-6 + 225*0.6e-6), CostUSDMost: usd(1000*30e-6 + 400*60e-6), PricedUSDMost: 1000*30e-6 + 400*60e-6,
+			},
+		},
+		"an unknown price and a fallback with a price": {
+			model: "unpriced", fallbacks: []string{"gpt-4"}, needs: []documentNeed{same}, documents: 1,
+			want: Estimate{
+				Documents: 1, Sampled: 1, Calls: 1, TokensIn: 1000, TokensInLow: 1000, TokensInHigh: 1000, TokensOut: 225, TokensOutMost: 400,
+				PricedUSDMost: 1000*30e-6 + 400*60e-6,
 			},
 		},
 		"a sample of different documents": {
@@ -56,6 +63,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 			want: Estimate{
 				Documents: 8, Sampled: 2, Unreadable: 1, Calls: 4, TokensIn: 8000, TokensInLow: 2000, TokensInHigh: 17_601,
 				TokensOut: 900, TokensOutMost: 1600, CostUSD: usd(8000*0.15e-6 + 900*0.6e-6), CostUSDMost: usd(17_601*0.15e-6 + 1600*0.6e-6),
+				PricedUSDMost:   17_601*0.15e-6 + 1600*0.6e-6,
 				SecondsAtLimits: usd(9600.0 / 5600 * 60),
 			},
 		},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -113,11 +114,11 @@ func (p *person) runs(ctx context.Context, stdin io.Reader, terminal bool, args 
 	before := p.fake.Stats().Calls
 	var stdout bytes.Buffer
 	s := &keyboard{Reader: stdin}
-	in, errors := stdin, io.Writer(writerFunc(s.Write))
+	in, printed := stdin, io.Writer(writerFunc(s.Write))
 	if terminal {
-		in, errors = s, s
+		in, printed = s, s
 	}
-	code := run(ctx, args, p.environ, in, &stdout, errors)
+	code := run(ctx, args, p.environ, in, &stdout, printed)
 	r := said{code, stdout.String(), s.text(), p.fake.Stats().Calls - before}
 	p.Logf("gistmill %s: %d, %d calls\n%s%s", strings.Join(args, " "), r.code, r.calls, r.stdout, r.stderr)
 	return r
@@ -260,15 +261,53 @@ func TestThreshold(t *testing.T) {
 	p.does("run", p.path("two")).want(t, exitOK, 0) // nothing remains
 }
 
-// An unknown price counts as above the threshold, unless a token budget is the cap.
-func TestUnknownPriceIsAskedFor(t *testing.T) {
+// A model without a price is asked about on a terminal, unless its endpoint is local or a token
+// budget is the cap. Without a terminal a warning is enough: scripts for local models go on.
+func TestUnknownPrice(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("docs/a.txt", "more/b.txt", "third/c.txt")
+	run := func(folder string, further ...string) []string {
+		return append([]string{"run", p.path(folder), "--model", "unpriced", "--confirm-above", "1000"}, further...)
+	}
+	const warning = `warning: the cost is unknown, .*--prices FILE, .*--budget-tokens`
+	p.does(run("docs", "--confirm-above", "0")...).want(t, exitUsage, 0, `cost unknown`, `--yes`)
+	p.types("n", run("docs", "--base-url", "https://llm.example.com/v1")...).want(t, exitFailed, 0, notStarted)
+	p.types("n", run("docs", "--fallbacks", "other@https://llm.example.com/v1")...).want(t, exitFailed, 0, notStarted)
+	p.does(run("docs")...).want(t, exitOK, 1, warning)
+	p.types("n", run("more")...).want(t, exitOK, 1)
+	if r := p.does(run("third", "--budget-tokens", "100000")...).want(t, exitOK, 1); strings.Contains(r.stderr, "warning") {
+		t.Error("a warning of an unknown cost although a budget is the cap")
+	}
+}
+
+// The known part of an estimate is compared with the threshold even if another price is unknown.
+func TestKnownPriceBesideAnUnknownOne(t *testing.T) {
 	t.Parallel()
 	p := newPerson(t)
 	p.write("docs/a.txt")
-	run := []string{"run", p.path("docs"), "--model", "unpriced", "--confirm-above", "1000"}
-	p.does(run...).want(t, exitUsage, 0, `cost unknown`, `--yes`)
-	p.types("n", run...).want(t, exitFailed, 0, notStarted)
-	p.does(append(run, "--budget-tokens", "100000")...).want(t, exitOK, 1)
+	p.does("run", p.path("docs"), "--model", "unpriced", "--fallbacks", "gpt-4", "--confirm-above", "0.001").
+		want(t, exitUsage, 0, `the cost at the known prices alone is up to \$`, `--yes`)
+}
+
+// Documents that cannot be read from here are not free: workers may have them.
+func TestUnreadableIsNotFree(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	redis := "redis://" + miniredis.RunT(t).Addr()
+	docs := p.path("docs")
+	p.write("docs/a.txt", "docs/b.txt")
+	p.types("n", "run", docs).want(t, exitFailed, 0)
+	if err := errors.Join(os.Remove(p.path("docs/a.txt")), os.Remove(p.path("docs/b.txt"))); err != nil {
+		t.Fatal(err)
+	}
+	resume := []string{"resume", p.run().Name, "--redis", redis, "--confirm-above", "1000"}
+	p.does(resume...).want(t, exitUsage, 0, `cost unknown, because the documents cannot be read`, `--yes`)
+	if err := os.Remove(docs); err != nil {
+		t.Fatal(err)
+	}
+	p.does(resume...).want(t, exitUsage, 0, `cost unknown, because the documents cannot be read`, `--yes`)
+	p.types("n", resume...).want(t, exitFailed, 0, notStarted)
 }
 
 // A run that others work on goes on when a further plan of it is refused. What was refused waits.

@@ -504,10 +504,11 @@ change, and then they are worked on without a retry. --all or --class input retr
 			return err
 		}
 		view := retryView{DryRun: dryRun, Classes: found.Classes(), Left: left, Runs: []retriedRun{}}
-		paid, err := d.estimateRetry(ctx, &view, found.Runs)
+		paid, sum, err := d.estimateRetry(ctx, found.Runs)
 		if err != nil {
 			return err
 		}
+		view.CostUSD, view.MostUSD = sum.CostUSD, sum.CostUSDMost
 		if err := d.sayLeft(ctx, view, found.Total); err != nil {
 			return err
 		}
@@ -517,8 +518,8 @@ change, and then they are worked on without a retry. --all or --class input retr
 			view.Runs, err = d.runsOf(ctx, found.Runs)
 		case found.Total > 0:
 			d.say("%s", what)
-			if len(paid) > 0 && !yes && d.above(paid, view.MostUSD) {
-				if err := d.askToStart(&enqueuer.Estimate{CostUSDMost: view.MostUSD}); err != nil {
+			if len(paid) > 0 && !yes && d.above(paid, &sum) {
+				if err := d.askToStart(&sum); err != nil {
 					return err
 				}
 			}
@@ -586,15 +587,14 @@ func describeRetry(v retryView, total int64) string {
 	return fmt.Sprintf("%s, %s (%s)", count(total, "document"), cost, classCounts(v.Classes))
 }
 
-// estimateRetry sets the estimated cost of a retry, from the numbers of documents by run; nil if it
-// is unknown for one of the runs. It returns the runs that call a model.
-func (d selectedDead) estimateRetry(ctx context.Context, v *retryView, documents map[ledger.RunID]int64) (paid plans, err error) {
-	var about, most float64
-	known := true
+// estimateRetry estimates the cost of a retry, from the numbers of documents by run. It returns the
+// runs that call a model, and their sum.
+func (d selectedDead) estimateRetry(ctx context.Context, documents map[ledger.RunID]int64) (paid plans, sum enqueuer.Estimate, err error) {
+	sum = enqueuer.Free(0)
 	for num, n := range documents {
 		run, err := d.ledger.RunByID(ctx, num)
 		if err != nil {
-			return paid, err
+			return paid, sum, err
 		}
 		if run.Model == summarize.Extractive {
 			continue
@@ -602,19 +602,11 @@ func (d selectedDead) estimateRetry(ctx context.Context, v *retryView, documents
 		paid = append(paid, &prepared{Plan: &enqueuer.Plan{Run: run}})
 		e, err := d.estimateRun(ctx, run, n)
 		if err != nil {
-			return paid, err
+			return paid, sum, err
 		}
-		if e.CostUSD == nil {
-			known = false
-			continue
-		}
-		about += *e.CostUSD
-		most += *e.CostUSDMost
+		sum.Add(e)
 	}
-	if known {
-		v.CostUSD, v.MostUSD = &about, &most
-	}
-	return paid, nil
+	return paid, sum, nil
 }
 
 // estimateRun estimates the cost of n of the selected dead letters, which are of one run, from a
@@ -645,11 +637,14 @@ func (d selectedDead) estimateRun(ctx context.Context, run ledger.Run, n int64) 
 		}
 	}
 	nano, err := report.New(d.ledger).MeanCost(ctx, run.ID)
-	if err != nil || nano == nil {
+	if err != nil {
 		return enqueuer.Estimate{}, err
 	}
+	if nano == nil {
+		return d.unread(run.Model, n)
+	}
 	cost := *nano / 1e9 * float64(n)
-	return enqueuer.Estimate{CostUSD: &cost, CostUSDMost: &cost}, nil
+	return enqueuer.Estimate{Documents: n, CostUSD: &cost, CostUSDMost: &cost, PricedUSDMost: cost}, nil
 }
 
 func (d selectedDead) runsOf(ctx context.Context, documents map[ledger.RunID]int64) ([]retriedRun, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/text"
@@ -77,7 +78,10 @@ func (a *app) estimatePlans(ctx context.Context, all plans, sample int) (*enqueu
 			continue
 		}
 		if p.source == nil {
-			p.estimate = enqueuer.Estimate{Documents: p.Remaining}
+			var err error
+			if p.estimate, err = a.unread(p.profile.Model, p.Remaining); err != nil {
+				return nil, err
+			}
 		} else {
 			read := estimateSample
 			if !strings.HasPrefix(p.source.URL(), "file:") {
@@ -86,6 +90,12 @@ func (a *app) estimatePlans(ctx context.Context, all plans, sample int) (*enqueu
 			var err error
 			if p.estimate, err = a.estimate(ctx, p.source, p.profile, p.Remaining, p.Sample[:min(len(p.Sample), read)]); err != nil {
 				return nil, err
+			}
+			// Workers elsewhere may have what is missing here.
+			if e := p.estimate; !a.embedded() && e.Sampled > 0 && e.Unreadable == e.Sampled {
+				if p.estimate, err = a.unread(p.profile.Model, p.Remaining); err != nil {
+					return nil, err
+				}
 			}
 		}
 		if n++; n == 1 {
@@ -100,6 +110,18 @@ func (a *app) estimatePlans(ctx context.Context, all plans, sample int) (*enqueu
 		a.say("all sources: %s", describeCost(*sum, count(sum.Documents, "document")))
 	}
 	return sum, nil
+}
+
+// unread returns the estimate of documents that cannot be read from here.
+func (a *app) unread(model string, documents int64) (enqueuer.Estimate, error) {
+	e := enqueuer.Estimate{Documents: documents}
+	prices, err := a.prices()
+	if err != nil {
+		return e, err
+	}
+	models := a.endpoints().Models(model)
+	e.Unread = len(prices.Unknown(models...)) < len(models)
+	return e, nil
 }
 
 // sourceOf begins a line about one of several plans.
@@ -133,7 +155,7 @@ var errNotStarted = &exitError{exitFailed, "Not started. Nothing was sent. Run t
 // closes the plans if it fails.
 func (a *app) confirm(ctx context.Context, all plans, yes bool) error {
 	sum, err := a.estimatePlans(ctx, all, estimateSample)
-	if err == nil && sum != nil && !yes && a.above(all, sum.CostUSDMost) {
+	if err == nil && sum != nil && !yes && a.above(all, sum) {
 		err = a.askToStart(sum)
 	}
 	if err != nil {
@@ -142,23 +164,37 @@ func (a *app) confirm(ctx context.Context, all plans, yes bool) error {
 	return nil
 }
 
-// above reports whether the maximum cost in USD of plans needs a confirmation. An unknown cost
-// does, unless each run has a cap on tokens.
-func (a *app) above(all plans, most *float64) bool {
+// above reports whether the estimate of plans needs a confirmation. If a price is unknown and no
+// cap on tokens bounds every run, it needs one on a terminal, unless all endpoints are local: their
+// models rarely have a price. Without a terminal it prints a warning instead, so that scripts for
+// local and self-hosted models work.
+func (a *app) above(all plans, sum *enqueuer.Estimate) bool {
+	capped := !slices.ContainsFunc(all, func(p *prepared) bool { return !p.CapsTokens() })
 	switch {
-	case a.config.ConfirmAbove == 0:
+	case a.config.ConfirmAbove == 0, sum.PricedUSDMost > a.config.ConfirmAbove:
 		return true
-	case most == nil:
-		return a.config.BudgetTokens <= 0 && slices.ContainsFunc(all, func(p *prepared) bool { return p.Run.Tokens == nil })
+	case sum.CostUSDMost != nil, capped:
+		return false
+	case sum.Unread:
+		return true
+	case a.canAsk():
+		endpoints := a.endpoints()
+		return len(endpoints) == 0 || slices.ContainsFunc(endpoints, func(e llm.Endpoint) bool { return !config.IsLocalURL(e.BaseURL) })
 	}
-	return *most > a.config.ConfirmAbove
+	a.say("warning: the cost is unknown, because the model has no known price: set it with --prices FILE, or bound the run with --budget-tokens")
+	return false
 }
 
 func (a *app) askToStart(sum *enqueuer.Estimate) error {
 	if !a.canAsk() {
-		reason := "the cost is unknown"
-		if sum.CostUSDMost != nil {
+		var reason string
+		switch {
+		case sum.CostUSDMost != nil:
 			reason = fmt.Sprintf("the cost of at most %s is above %s (--confirm-above)", usdMost(*sum.CostUSDMost), text.USD(a.config.ConfirmAbove))
+		case sum.PricedUSDMost > a.config.ConfirmAbove:
+			reason = fmt.Sprintf("the cost at the known prices alone is up to %s, above %s (--confirm-above)", usdMost(sum.PricedUSDMost), text.USD(a.config.ConfirmAbove))
+		default:
+			reason = "the cost is unknown"
 		}
 		return &exitError{exitUsage, fmt.Sprintf("%s, and there is no terminal to ask on; nothing was sent\ngistmill: to start, type: %s", reason, a.commandWith("--yes", ""))}
 	}

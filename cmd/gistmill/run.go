@@ -219,7 +219,7 @@ func (a *app) runSample(all plans, o runOptions) (rest plans, goOn bool, err err
 	}
 	sum, err := a.estimatePlans(a.stop, all, estimateSample)
 	if err == nil && sum != nil && !o.yes {
-		if sample := sum.Share(n); a.above(all, sample.CostUSDMost) {
+		if sample := sum.Share(n); a.above(all, &sample) {
 			a.say("%s", describeCost(sample, "sample of "+count(n, "document")))
 			err = a.askToStart(&sample)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -129,6 +130,28 @@ func isLoopback(listen string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// IsLocalURL reports whether the host of a URL is this machine or in a private network by its
+// address (RFC 1918, RFC 4193, link-local) or its name (one label, *.local, *.localhost). It looks
+// nothing up.
+func IsLocalURL(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ip = ip.Unmap()
+		return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
+	}
+	for _, zone := range []string{".local", ".localhost"} {
+		if strings.HasSuffix(host, zone) {
+			return true
+		}
+	}
+	// Some resolvers take a name that begins with a digit for an IPv4 address.
+	return host != "" && !strings.Contains(host, ".") && host[0] >= 'a' && host[0] <= 'z'
 }
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)

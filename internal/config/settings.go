@@ -223,7 +223,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "confirm-above", Group: usage.Limits, Kind: KindFloat, Default: "5", Commands: []string{"run", "resume", "dead", "config"},
-			Usage: "estimate in US dollars above which `run`, `resume` and `dead retry` ask before the first call, or need `--yes` without a terminal; an unknown price counts as above; 0: ask always",
+			Usage: "estimate in US dollars above which `run`, `resume` and `dead retry` ask before the first call, or need `--yes` without a terminal; a model without a known price is asked about on a terminal, unless its endpoint is local; 0: ask always",
 			bind:  func(c *Config) any { return &c.ConfirmAbove }, check: atLeast(0),
 		},
 		{
