@@ -164,7 +164,7 @@ func (c *cli) statusCommand() *cobra.Command {
 the queue if --redis is set. Without RUN it shows the newest run. With --watch it repeats that every
 second until the run ends, and exits with the code that ` + "`gistmill run`" + ` would have.
 
-It answers within 2 s, with what it can read, even if Redis or the ledger is down.
+If Redis or the ledger is down, it answers within 2 s with what it can read.
 
   gistmill status
   gistmill status 20260131-k7m2qd -o json`,

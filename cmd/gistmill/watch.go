@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,6 +26,9 @@ const (
 	// statusTimeout is how long `status` waits for the ledger and for Redis. It must answer within
 	// 2 s whatever is down.
 	statusTimeout = 1500 * time.Millisecond
+	// pingTimeout is how long it waits then for a sign that the ledger is only slow. The documents
+	// of a large run take longer to count.
+	pingTimeout = 300 * time.Millisecond
 	// watchInterval is the time between two looks of `status --watch`.
 	watchInterval = time.Second
 )
@@ -36,6 +40,7 @@ type statusReader struct {
 	run      ledger.Run
 	fromBook attempt[statusDayView]
 	fromList attempt[queueView]
+	open     atomic.Bool // the ledger is set
 	dial     dialHook
 }
 
@@ -58,15 +63,18 @@ func newStatusReader(a *app, name string) (*statusReader, error) {
 func (r *statusReader) read(ctx context.Context) (statusDayView, error) {
 	short, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
+	reading, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	if r.queue != nil {
 		r.fromList.begin(short, r.readQueue)
 	}
-	r.fromBook.begin(short, r.readLedger)
-	v, err := r.fromBook.end(short)
+	r.fromBook.begin(reading, r.readLedger)
+	v, err := r.fromBook.endIfAlive(ctx, r.isLedgerAlive)
 	switch {
 	case ctx.Err() != nil:
 		return v, ctx.Err()
-	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded), ledger.IsUnavailable(err):
+	// An attempt that was given up before ends as canceled.
+	case errors.Is(err, errNoAnswer), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), ledger.IsUnavailable(err):
 		v = statusDayView{ledgerAway: true, ledgerError: unreachable(err)}
 		v.Run, v.Unreachable = r.run.Name, []string{"ledger: " + v.ledgerError}
 	case err != nil:
@@ -95,7 +103,7 @@ func (r *statusReader) read(ctx context.Context) (statusDayView, error) {
 
 // unreachable describes why something did not answer.
 func unreachable(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = errNoAnswer
 	}
 	return text.OneLine(joinLines(err))
@@ -143,6 +151,7 @@ func (r *statusReader) readLedger(ctx context.Context) (v statusDayView, err err
 			r.ledger = nil
 			return v, err
 		}
+		r.open.Store(true)
 	}
 	if r.run.ID == 0 {
 		r.run, err = r.ledger.Run(ctx, r.name)
@@ -153,6 +162,11 @@ func (r *statusReader) readLedger(ctx context.Context) (v statusDayView, err err
 		return v, err
 	}
 	return r.statusAndDay(ctx, r.run)
+}
+
+// isLedgerAlive reports whether the ledger answers another question while it is being asked.
+func (r *statusReader) isLedgerAlive(ctx context.Context) bool {
+	return r.open.Load() && r.ledger.Ping(ctx) == nil
 }
 
 // close closes the ledger, unless it is still being asked: the process ends then.
@@ -261,6 +275,27 @@ func (a *attempt[T]) end(ctx context.Context) (value T, err error) {
 		return got.value, got.err
 	case <-time.After(100 * time.Millisecond):
 		return value, errNoAnswer
+	}
+}
+
+// endIfAlive waits for the call until statusTimeout, and for as long again each time that alive
+// returns true in pingTimeout.
+func (a *attempt[T]) endIfAlive(ctx context.Context, alive func(context.Context) bool) (value T, err error) {
+	within := func(d time.Duration, do func(context.Context)) {
+		short, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		do(short)
+	}
+	for {
+		within(statusTimeout, func(ctx context.Context) { value, err = a.end(ctx) })
+		if !errors.Is(err, errNoAnswer) || ctx.Err() != nil {
+			return value, err
+		}
+		yes := false
+		within(pingTimeout, func(ctx context.Context) { yes = alive(ctx) })
+		if !yes {
+			return value, err
+		}
 	}
 }
 

@@ -181,3 +181,32 @@ func TestPostgresWithoutConnections(t *testing.T) {
 	worker.Running()
 	worker.Stop()
 }
+
+// A ledger that takes long to count the documents of a run is not away: status waits for it.
+func TestStatusOfASlowLedger(t *testing.T) {
+	t.Parallel()
+	const held = 4 * time.Second
+	s := newSite(t, "", latency(t, "5ms"))
+	s.notes(10)
+	run := s.enqueue("docs")[0].Run
+	tx, err := s.db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(`LOCK TABLE run_documents IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	p := s.start("status", run, "-o", "json")
+	pass(held)
+	p.Running()
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	var v programtest.Status
+	p.Wait().WantCode(0).Decode(&v)
+	v.Check(t)
+	if v.Documents.Total != 10 {
+		t.Errorf("%+v", v.Documents)
+	}
+}
