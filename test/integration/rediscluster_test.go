@@ -56,7 +56,10 @@ func TestRedisCluster(t *testing.T) {
 	}
 	s.write("bad.jsonl", refused)
 	v := s.server()
-	plans := s.enqueue("notes.jsonl", "bad.jsonl", "--partition-documents", "20")
+	var plans []planned // a run each: in one command the files would be one source
+	for _, name := range []string{"notes.jsonl", "bad.jsonl"} {
+		plans = append(plans, s.enqueue(name, "--partition-documents", "20")...)
+	}
 	v.awaitDemand(good/20 + bad/20)
 	s.run("pause", plans[0].Run).WantCode(0)
 	v.awaitDemand(bad / 20)
