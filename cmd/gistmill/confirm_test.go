@@ -129,14 +129,14 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // want checks the exit code, the number of calls, and what a command printed.
-func (s said) want(t testing.TB, code int, calls int64, words ...string) said {
-	t.Helper()
+func (s said) want(tb testing.TB, code int, calls int64, words ...string) said {
+	tb.Helper()
 	if s.code != code || s.calls != calls {
-		t.Errorf("exit code %d with %d calls, want %d with %d:\n%s", s.code, s.calls, code, calls, s.stderr)
+		tb.Errorf("exit code %d with %d calls, want %d with %d:\n%s", s.code, s.calls, code, calls, s.stderr)
 	}
 	for _, w := range words {
 		if !regexp.MustCompile(w).MatchString(s.stdout + s.stderr) {
-			t.Errorf("%q is missing in:\n%s%s", w, s.stdout, s.stderr)
+			tb.Errorf("%q is missing in:\n%s%s", w, s.stdout, s.stderr)
 		}
 	}
 	return s

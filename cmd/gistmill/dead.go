@@ -89,7 +89,7 @@ func (f *deadFlags) check() error {
 }
 
 // groupName matches the ids of groups.
-var groupName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{8}$`) })
+var groupName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{8}$`) }) //nolint:gochecknoglobals // compiled once, never changed
 
 // filter returns the filter of the flags.
 func (f *deadFlags) filter(ctx context.Context, l *ledger.Ledger) (ledger.DeadFilter, error) {

@@ -87,6 +87,7 @@ func TestQuestionsBeforeDestroying(t *testing.T) {
 		{[]string{"prune", "--older-than", "0s"}, "Delete 0 runs", []string{"prune", "--older-than", "0s", "--dry-run"}},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			t.Parallel()
 			d := newFailed(t)
 			args := test.args
 			if args[0] == "cancel" {

@@ -166,7 +166,7 @@ func fitColumns(rows [][]string, width int, drop ...string) [][]string {
 		for _, w := range widths[:last] {
 			used += w
 		}
-		column := -1
+		var column int
 		if used+min(widths[last], least) > width && len(drop) > 0 {
 			column = slices.Index(rows[0], drop[0])
 			drop = drop[1:]

@@ -51,7 +51,7 @@ func (p *prepared) close(err error) {
 	p.traced(err)
 	p.Plan.Close()
 	if p.source != nil {
-		p.source.Close()
+		_ = p.source.Close() // it was only read
 	}
 }
 
@@ -79,12 +79,12 @@ func (a *app) prepare(ctx context.Context, sources []source.Given, flags *source
 			return all, err
 		}
 		if slices.ContainsFunc(all, func(p *prepared) bool { return p.source.URL() == src.URL() }) {
-			src.Close()
+			_ = src.Close()
 			continue
 		}
 		p, err := a.prepareOne(ctx, src, flags, o)
 		if err != nil {
-			src.Close()
+			_ = src.Close()
 			return all, err
 		}
 		flags.warnOfListing(a, given, src, p.Count.Listed)

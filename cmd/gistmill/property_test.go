@@ -372,10 +372,8 @@ func (r result) String() string {
 }
 
 // gistmill types a command.
-func (p *typist) gistmill(answer string, args ...string) result {
-	r := p.start(answer, args...)
-	p.note(r)
-	return r
+func (p *typist) gistmill(answer string, args ...string) {
+	p.note(p.start(answer, args...))
 }
 
 func (p *typist) note(r result) {

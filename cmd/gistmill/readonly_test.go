@@ -20,7 +20,7 @@ const otherUser = 65534
 // it can reach.
 func unprivileged(t *testing.T) (folder string, gistmill func(args ...string) (output string, code int)) {
 	t.Helper()
-	root, err := os.MkdirTemp("", "gistmill-readonly")
+	root, err := os.MkdirTemp("", "gistmill-readonly") //nolint:usetesting // another user must reach it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -236,7 +236,9 @@ func TestInterruptWhileWorking(t *testing.T) {
 			wantNotShown(t, s, "finishing", "^C")
 
 			// The next command says what it did, and what was done in all.
-			d.endpoint.Set(func(c *fakellm.Config) { c.Latency = fakellm.Latency{} })
+			if err := d.endpoint.Set(func(c *fakellm.Config) { c.Latency = fakellm.Latency{} }); err != nil {
+				t.Fatal(err)
+			}
 			s = d.start(size.columns, size.rows, d.paid("--yes")...)
 			wantCode(t, s, exitOK)
 			wantShown(t, s, "; the whole run: 60 done, 0 unchanged, 0 dead, 60 calls")

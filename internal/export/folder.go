@@ -274,7 +274,7 @@ func (f *folderWriter) removeStale(ctx context.Context) error {
 	return f.marker.NotCurrent(ctx, func(name string) (bool, error) {
 		content, ok := f.readPage(name)
 		if ok {
-			stale, err := f.isStale(ctx, name, content)
+			stale, err := f.isStale(ctx, content)
 			if !stale || err != nil {
 				return false, err
 			}
@@ -292,7 +292,7 @@ func (f *folderWriter) removeStale(ctx context.Context) error {
 }
 
 // isStale reports whether a page that was not written now must be removed.
-func (f *folderWriter) isStale(ctx context.Context, name string, content []byte) (bool, error) {
+func (f *folderWriter) isStale(ctx context.Context, content []byte) (bool, error) {
 	uri, source, ok := marker.PageOf(content)
 	if !ok {
 		return len(content) == 0, nil // begun by a process that was killed

@@ -20,7 +20,6 @@ import (
 // books is a ledger of summaries in memory.
 type books struct {
 	run     string
-	mu      sync.Mutex
 	sources map[string]map[string]string // text by source and URI
 	gone    map[string]bool              // by source and URI
 }

@@ -88,7 +88,7 @@ func groupID(class Class, pattern string) string {
 
 // varying finds the parts of a message that vary among equal failures: quoted text, and words and
 // numbers with a digit. It finds an HTTP status too, which pattern keeps.
-var varying = sync.OnceValue(func() *regexp.Regexp {
+var varying = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // compiled once, never changed
 	return regexp.MustCompile("status [1-5][0-9][0-9]\\b|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`|\\B'[^']*'\\B|[\\pL_-]*[0-9][\\pL0-9_]*(?:[.,:/-][\\pL0-9_]+)*")
 })
 

@@ -16,24 +16,24 @@ import (
 	"gocloud.dev/blob/memblob"
 )
 
-func gz(t testing.TB, data string) string {
-	t.Helper()
+func gz(tb testing.TB, data string) string {
+	tb.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	if _, err := w.Write([]byte(data)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.String()
 }
 
-func zst(t testing.TB, data string) string {
-	t.Helper()
+func zst(tb testing.TB, data string) string {
+	tb.Helper()
 	w, err := zstd.NewWriter(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer w.Close()
 	return string(w.EncodeAll([]byte(data), nil))

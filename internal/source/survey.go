@@ -350,7 +350,7 @@ func (l *lineSample) likelyText(id string) string {
 	return best
 }
 
-var idName = regexp.MustCompile(`(?i)(^|[_.\- ])(id|uid|uuid|guid|key)$|[a-z](Id|ID)$`) //nolint:gochecknoglobals // compiled once, never changed
+var idName = regexp.MustCompile(`(?i)(^|[_.\- ])(id|uid|uuid|guid|key)$|[a-z](Id|ID)$`)
 
 // likelyID returns a field with another value in each line, one with the name of an id first.
 func (l *lineSample) likelyID(text string) string {
@@ -369,7 +369,7 @@ func (l *lineSample) likelyID(text string) string {
 	return ""
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_.@%+=:,/][A-Za-z0-9_.@%+=:,/-]*$`) //nolint:gochecknoglobals // compiled once, never changed
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_.@%+=:,/][A-Za-z0-9_.@%+=:,/-]*$`)
 
 func listNames(keys []string) string {
 	names := make([]string, 0, shownFields)

@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,7 +32,7 @@ func TestRepetitionsAreCounted(t *testing.T) {
 	for i := range 1300 {
 		r := slog.NewRecord(begun.Add(time.Duration(i)*100*time.Millisecond), slog.LevelWarn, "dead", 0)
 		r.AddAttrs(slog.String("doc", fmt.Sprint(i)))
-		if err := h.Handle(context.Background(), r); err != nil {
+		if err := h.Handle(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}

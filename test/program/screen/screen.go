@@ -40,18 +40,18 @@ type Screen struct {
 
 // Start starts a command in a terminal of a size. Standard input, output and error are the terminal
 // unless the command sets them. The command is killed when the test ends.
-func Start(t testing.TB, columns, rows int, command *exec.Cmd) *Screen {
-	t.Helper()
+func Start(tb testing.TB, columns, rows int, command *exec.Cmd) *Screen {
+	tb.Helper()
 	master, slave, err := pty.Open()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s := &Screen{
-		t: t, name: strings.Join(command.Args, " "), command: command, master: master, read: make(chan struct{}),
+		t: tb, name: strings.Join(command.Args, " "), command: command, master: master, read: make(chan struct{}),
 		emulator: vt.NewEmulator(columns, rows),
 	}
 	if err := pty.Setsize(master, size(columns, rows)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	controlling := 2
 	if command.Stderr == nil {
@@ -65,13 +65,13 @@ func Start(t testing.TB, columns, rows int, command *exec.Cmd) *Screen {
 	}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: controlling}
 	if err := command.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := slave.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	go s.copy()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = command.Process.Kill() // it may have ended
 		_ = command.Wait()         // a second call fails
 		<-s.read
