@@ -376,3 +376,53 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	wantNotShown(t, first, "[=", "[>")
 	wantNotShown(t, second, "[=", "[>")
 }
+
+// The same command asks again after a "no", and calls nothing before it is answered.
+func TestQuestionAfterNo(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 400, nil)
+	for range 3 {
+		s := d.start(110, 24, d.paid()...)
+		s.Until("400 documents")
+		s.Type("n\n") // also if the question cannot be seen
+		wantCode(t, s, exitFailed)
+		d.wantCalls(0)
+	}
+}
+
+// The rate of a continued run is that of its own work, without what was done before.
+func TestRateOfContinuedRun(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 60, slow(t, "30ms"))
+	s := d.start(80, 24, d.paid("--concurrency", "2")...)
+	s.UntilMet("most is done", func() bool { return d.endpoint.Stats().Calls > 48 })
+	if err := d.endpoint.Set(slow(t, "1s")); err != nil {
+		t.Fatal(err)
+	}
+	s.Type(screen.CtrlC)
+	wantCode(t, s, exitInterrupted)
+
+	s = d.start(80, 24, d.paid("--concurrency", "1")...)
+	wantCode(t, s, exitOK)
+	for _, rate := range regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)/s`).FindAllStringSubmatch(s.Raw(), -1) {
+		if r, err := strconv.ParseFloat(rate[1], 64); err != nil || r > 3 {
+			t.Errorf("%s documents per second, and a call takes 1s:\n%s", rate[1], s.Raw())
+			break
+		}
+	}
+}
+
+// `status --watch` on a terminal draws over what it drew before.
+func TestWatchOnTerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 20, slow(t, "5m"))
+	working := d.start(80, 24, d.paid()...)
+	working.UntilMet("calls are in flight", func() bool { return d.endpoint.Stats().InFlight > 0 })
+	s := d.start(80, 24, "status", "--watch")
+	s.Until("20 to do")
+	later := time.Now().Add(3 * time.Second)
+	s.UntilMet("three seconds have passed", func() bool { return time.Now().After(later) })
+	if n := strings.Count(s.All(), "20 to do"); n != 1 {
+		t.Errorf("the status is on the screen %d times:\n%s", n, s.All())
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -18,8 +19,9 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the real program. A script has $LLM, an endpoint of its own, and $QUEUE, a
-// Redis of its own. If GISTMILL_TEST_PROGRAM names another build of the program, the scripts run
-// that one, to see which of them an older version fails.
+// Redis of its own. "endpoint JSON" changes the endpoint's settings, "calls N" compares the number
+// of calls that it had, and "calls" sets $CALLS to it. If GISTMILL_TEST_PROGRAM names another build
+// of the program, the scripts run that one, to see which of them an older version fails.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -34,12 +36,26 @@ func TestScripts(t *testing.T) {
 				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &runs))
 				ts.Setenv("RUN", runs[0].Run)
 			},
+			"endpoint": func(ts *testscript.TestScript, _ bool, args []string) {
+				var err error
+				ts.Check(endpointOf(ts).Set(func(c *fakellm.Config) { err = json.Unmarshal([]byte(args[0]), c) }))
+				ts.Check(err)
+			},
+			"calls": func(ts *testscript.TestScript, _ bool, args []string) {
+				calls := strconv.FormatInt(endpointOf(ts).Stats().Calls, 10)
+				if len(args) == 0 {
+					ts.Setenv("CALLS", calls)
+				} else if calls != args[0] {
+					ts.Fatalf("the endpoint had %s calls, want %s", calls, args[0])
+				}
+			},
 		},
 		Setup: func(env *testscript.Env) error {
 			endpoint, err := fakellm.New(fakellm.Defaults())
 			if err != nil {
 				return err
 			}
+			env.Values[endpointKey{}] = endpoint
 			model := httptest.NewServer(endpoint)
 			env.Defer(model.Close)
 			redis := miniredis.NewMiniRedis()
@@ -58,4 +74,10 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+type endpointKey struct{}
+
+func endpointOf(ts *testscript.TestScript) *fakellm.Server {
+	return ts.Value(endpointKey{}).(*fakellm.Server)
 }
