@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 	"github.com/gistmill/gistmill/internal/usage"
 )
 
@@ -123,11 +123,11 @@ func (c *cli) load(command *cobra.Command, required ...string) (*app, error) {
 func usageErrors(command *cobra.Command) {
 	args := command.Args
 	if args == nil {
-		args = cobra.NoArgs
+		args = noArgs
 	}
 	command.Args = func(command *cobra.Command, given []string) error {
 		if err := args(command, given); err != nil {
-			if command.HasSubCommands() && len(given) > 0 {
+			if command.HasAvailableSubCommands() && len(given) > 0 {
 				err = fmt.Errorf("unknown command %q%s", command.CommandPath()+" "+given[0], suggestion(command, given[0]))
 			}
 			return &usageError{err}
@@ -140,14 +140,30 @@ func usageErrors(command *cobra.Command) {
 }
 
 func suggestion(command *cobra.Command, name string) string {
-	command.SuggestionsMinimumDistance = 2
-	if near := command.SuggestionsFor(name); len(near) > 0 {
-		return "; did you mean " + strings.Join(near, " or ") + "?"
+	var names []string
+	for _, sub := range command.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
 	}
-	return ""
+	return text.DidYouMean(name, names)
 }
 
 // The arguments of commands.
+
+func noArgs(command *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%q is too much: %q takes no arguments; the value of a flag may need an equals sign (--flag=value)", text.CutRunes(args[0], 80), command.CommandPath())
+	}
+	return nil
+}
+
+func oneArgOrNone(command *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("%q is too much: %q takes at most one argument", text.CutRunes(args[1], 80), command.CommandPath())
+	}
+	return nil
+}
 
 func sourceArgs(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {

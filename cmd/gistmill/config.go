@@ -29,7 +29,7 @@ The file is the one of --config or GISTMILL_CONFIG, otherwise gistmill/config.ya
   gistmill config
   gistmill config init
   gistmill config --config none -o json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}, func(_ context.Context, a *app, _ []string) error {
 		entries := a.config.Explain()
 		return output.write(c.stdout, entries, func() error {
@@ -57,9 +57,12 @@ With - it prints the text. Secrets are not read from the file.
 
   gistmill config init
   gistmill config init - | less`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneArgOrNone,
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := strings.Join(args, "")
+			if path == "-" && output.json {
+				return &usageError{errors.New("-o json and - both write to standard output: name a file, or leave out -o json")}
+			}
 			if path == "-" {
 				_, err := io.WriteString(c.stdout, config.Template())
 				return err

@@ -474,6 +474,23 @@ func TestSample(t *testing.T) {
 	}
 }
 
+// A question is never asked without its figures, though --quiet silences other messages.
+func TestQuietQuestionHasFigures(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("docs/a.txt", "docs/b.txt", "docs/c.txt")
+	docs := p.path("docs")
+	p.types("n", "run", docs, "--quiet").want(t, exitFailed, 0, `3 documents: about 3 calls, .* at most \$.*\nContinue\?`)
+	p.types("n", "run", docs, "--quiet", "--sample", "1").want(t, exitFailed, 0, `sample of 1 document: about 1 call, .*\nContinue\?`)
+	p.types("n", "run", docs, "--quiet", "--sample", "1", "--confirm-above", "5").want(t, exitOK, 1, `the other 2: about \$.*\nGo on with the other 2 documents\?`)
+	p.write("docs/a.txt")
+	if err := os.WriteFile(p.path("docs/d.txt"), []byte("FAKELLM-FILTER The river rose."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.does("run", docs, "--yes").want(t, exitDead, 3)
+	p.types("n", "dead", "retry", "--quiet").want(t, exitFailed, 0, `1 document, about \$.* \(1 refused\)\nContinue\?`)
+}
+
 // A sample of everything is the whole run.
 func TestSampleOfEverything(t *testing.T) {
 	t.Parallel()

@@ -152,7 +152,7 @@ and history. gistmill works on it again only if it changes, or after "gistmill d
   gistmill dead show reports/2026/q1.pdf
   gistmill dead retry --class exhausted --dry-run
   gistmill dead drop --run 20260131-k7m2qd`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(c.deadListCommand(), c.deadShowCommand(), c.deadRetryCommand(), c.deadDropCommand(), c.deadExportCommand())
@@ -202,7 +202,7 @@ func (d selectedDead) sayNone(ctx context.Context) error {
 		return err
 	}
 	if n > 0 && d.selected() {
-		d.say("no %s match %s; without a filter there are %s", kind, given(d.command, deadFilters()...), number(n))
+		d.say("no %s match %s; without a filter there %s", kind, given(d.command, deadFilters()...), map[bool]string{true: "is 1", false: "are " + number(n)}[n == 1])
 		return nil
 	}
 	gone, err := total(true)
@@ -243,7 +243,7 @@ in numbers and quoted parts are one group.
   gistmill dead list --summary --since 24h
   gistmill dead list --class input
   gistmill dead list -o json | jq -r '.[].uri'`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}, func(ctx context.Context, d selectedDead, _ []string) error {
 		if summary {
 			return d.writeSummary(ctx, output)
@@ -487,7 +487,7 @@ change, and then they are worked on without a retry. --all or --class input retr
   gistmill dead retry --dry-run
   gistmill dead retry --class exhausted --since 24h --uri 'reports/**'
   gistmill dead retry --dropped --run 20260131-k7m2qd`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}, func(ctx context.Context, d selectedDead, _ []string) error {
 		if all && d.selected() {
 			return &usageError{errors.New("--all and a filter exclude each other: give one of them")}
@@ -519,7 +519,7 @@ change, and then they are worked on without a retry. --all or --class input retr
 		case found.Total > 0:
 			d.say("%s", what)
 			if len(paid) > 0 && !yes && d.above(paid, &sum) {
-				if err := d.askToStart(&sum); err != nil {
+				if err := d.askToStart(&sum, what); err != nil {
 					return err
 				}
 			}
@@ -724,7 +724,7 @@ lists them, and "gistmill dead retry --dropped" takes them back.
 
   gistmill dead drop --class input --uri '**/*.zip' --dry-run
   gistmill dead drop --group 1f0c9a52 --yes`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}, func(ctx context.Context, d selectedDead, _ []string) error {
 		if all && d.selected() {
 			return &usageError{errors.New("--all and a filter exclude each other: give one of them")}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -156,7 +157,7 @@ var errNotStarted = &exitError{exitFailed, "Not started. Nothing was sent. Run t
 func (a *app) confirm(ctx context.Context, all plans, yes bool) error {
 	sum, err := a.estimatePlans(ctx, all, estimateSample)
 	if err == nil && sum != nil && !yes && a.above(all, sum) {
-		err = a.askToStart(sum)
+		err = a.askToStart(sum, describeCost(*sum, count(sum.Documents, "document")))
 	}
 	if err != nil {
 		return a.refuse(all, err)
@@ -185,7 +186,9 @@ func (a *app) above(all plans, sum *enqueuer.Estimate) bool {
 	return false
 }
 
-func (a *app) askToStart(sum *enqueuer.Estimate) error {
+// askToStart asks whether to start what costs the sum. about says it in words, and was printed
+// before unless the command is quiet: a question is never asked without its figures.
+func (a *app) askToStart(sum *enqueuer.Estimate, about string) error {
 	if !a.canAsk() {
 		var reason string
 		switch {
@@ -197,6 +200,9 @@ func (a *app) askToStart(sum *enqueuer.Estimate) error {
 			reason = "the cost is unknown"
 		}
 		return &exitError{exitUsage, fmt.Sprintf("%s, and there is no terminal to ask on; nothing was sent\ngistmill: to start, type: %s", reason, a.commandWith("--yes", ""))}
+	}
+	if a.quiet {
+		a.tell(slog.LevelInfo, about, about)
 	}
 	ok, err := a.ask("Continue?")
 	switch {

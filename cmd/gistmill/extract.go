@@ -12,7 +12,7 @@ func (c *cli) extractCommand() *cobra.Command {
 		Use:    "extract",
 		Short:  "Read one document from standard input (for workers)",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return extract.Serve(command.Context(), c.stdin, c.stdout)
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -263,19 +264,25 @@ func (p *progress) update(all []statusView, now time.Time) {
 		seconds := float64(s.documents.Remaining) / s.rate
 		eta = &seconds
 	}
-	after := ""
-	if s.rate > 0 {
-		after = fmt.Sprintf("%.1f/s", s.rate)
+	if p.phase == "working" && s.waiting != nil && s.waiting.Reason == ledger.WaitNoWorkers {
+		s.waiting = nil // this process is the worker, and is about to register
 	}
-	if eta != nil {
-		after += " ETA " + round(time.Duration(*eta*float64(time.Second)))
+	var figures []string
+	if s.rate > 0 {
+		pace := fmt.Sprintf("%.1f/s", s.rate)
+		if eta != nil {
+			pace += " ETA " + round(time.Duration(*eta*float64(time.Second)))
+		}
+		figures = append(figures, pace)
 	}
 	if tokens := s.tokens.In + s.tokens.Out; tokens > 0 {
-		after += fmt.Sprintf(" | %s tokens", number(tokens))
+		used := number(tokens) + " tokens"
 		if s.cost != nil {
-			after += " " + usd(s.cost)
+			used += " " + usd(s.cost)
 		}
+		figures = append(figures, used)
 	}
+	after := strings.Join(figures, " | ")
 	ended := s.documents.Done + s.documents.Dead + s.documents.Skipped
 	switch p.form {
 	case progressNone:

@@ -26,7 +26,7 @@ documents. On a terminal it asks.
 
   gistmill prune --older-than 30d
   gistmill prune --older-than 720h --dry-run -o json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		PreRunE: func(*cobra.Command, []string) (err error) {
 			if olderThan == "" {
 				return &usageError{errors.New("--older-than is required; example: --older-than 30d")}
@@ -87,7 +87,7 @@ func (c *cli) migrateCommand() *cobra.Command {
 if the role of these commands may not change them. Commands that only read never change a ledger.
 
   gistmill migrate --store postgres://gistmill_owner@db.example/gistmill`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}, func(_ context.Context, a *app, _ []string) error {
 		view := map[string]any{"ledger": a.ledger.Place(), "created": a.ledger.Created()}
 		return output.write(c.stdout, view, func() error {

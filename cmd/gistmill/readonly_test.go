@@ -154,7 +154,7 @@ func TestReadOnlyPlacesWithALog(t *testing.T) {
 		t.Fatal(err)
 	}
 	// All tables are in the log still.
-	if output, code := gistmill("runs", "--store", "sqlite:l.db"); code != exitOK || !strings.Contains(output, "there is no run yet") {
+	if output, code := gistmill("runs", "--store", "sqlite:l.db"); code != exitOK || !strings.Contains(output, "no runs yet") {
 		t.Errorf("beside a writer: exit code %d: %s", code, output)
 	}
 	killed := filepath.Join(folder, "killed.db")

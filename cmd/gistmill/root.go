@@ -140,7 +140,7 @@ It works on new and changed documents, retries failures, and records every docum
 		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return command.Help()
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -116,6 +117,9 @@ func (a *app) run(args []string, flags *sourceFlags, o runOptions) error {
 	result.Took = time.Since(begun).Seconds()
 	if err != nil {
 		code, lines := a.ending("gistmill run", err)
+		if code == exitInterrupted && len(lines) == 0 { // the message was printed before
+			lines = []string{"interrupted"}
+		}
 		reason := strings.ReplaceAll(strings.Join(lines, "; "), "\ngistmill: ", "; ")
 		result.ExitCode, result.Reason = code, &reason
 	}
@@ -220,8 +224,9 @@ func (a *app) runSample(all plans, o runOptions) (rest plans, goOn bool, err err
 	sum, err := a.estimatePlans(a.stop, all, estimateSample)
 	if err == nil && sum != nil && !o.yes {
 		if sample := sum.Share(n); a.above(all, &sample) {
-			a.say("%s", describeCost(sample, "sample of "+count(n, "document")))
-			err = a.askToStart(&sample)
+			about := describeCost(sample, "sample of "+count(n, "document"))
+			a.say("%s", about)
+			err = a.askToStart(&sample, about)
 		}
 	}
 	if err != nil {
@@ -254,7 +259,8 @@ func (a *app) runSample(all plans, o runOptions) (rest plans, goOn bool, err err
 	switch {
 	case o.yes:
 	case !a.canAsk():
-		a.say("stopped after the sample; to go on, type: %s", a.commandWith("--yes", "--sample"))
+		said := "stopped after the sample; to go on, type: " + a.commandWith("--yes", "--sample")
+		a.tell(slog.LevelInfo, said, said)
 		return nil, false, nil
 	default:
 		yes, err := a.ask("Go on with the other " + count(left, "document") + "?")
@@ -283,6 +289,10 @@ func (a *app) workOnSample(runs []ledger.Run) ([]statusView, error) {
 	}
 	const width = 78
 	for _, e := range done {
+		if a.records != nil {
+			a.records.Info("summary of the sample", "doc", e.URI, "summary", e.Summary.Text)
+			continue
+		}
 		lines := append([]string{text.TerminalLine(e.URI)}, terminal.Wrap(e.Summary.Text, width)...)
 		fmt.Fprintf(a.stderr, "\n%s\n", strings.Join(lines, "\n  "))
 	}
@@ -318,7 +328,8 @@ func (a *app) saySample(before, after []statusView, left int64) error {
 	if rest.Seconds != nil {
 		total += ", about " + round(time.Duration(*rest.Seconds*float64(time.Second)))
 	}
-	a.say("sample: %s for %s; the other %s: %s", count(documents, "document"), cost, number(left), total)
+	said := fmt.Sprintf("sample: %s for %s; the other %s: %s", count(documents, "document"), cost, number(left), total)
+	a.tell(slog.LevelInfo, said, said) // a result, and what the question is about
 	return nil
 }
 

@@ -25,7 +25,13 @@ func (c *cli) runsCommand() *cobra.Command {
 all of them.
 
   gistmill runs --limit 10`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
+		PreRunE: func(*cobra.Command, []string) error {
+			if limit < 0 {
+				return &usageError{fmt.Errorf("--limit is %d, but must not be negative", limit)}
+			}
+			return nil
+		},
 	}, func(ctx context.Context, a *app, _ []string) error {
 		runs, err := a.ledger.Runs(ctx, limit)
 		if err != nil {
@@ -41,7 +47,7 @@ all of them.
 		}
 		return output.write(c.stdout, views, func() error {
 			if len(views) == 0 {
-				c.say("there is no run yet in %s", a.ledger.Place())
+				c.say("no runs yet in %s", a.ledger.Place())
 				return nil
 			}
 			width := 0

@@ -29,7 +29,7 @@ enqueues tasks that Redis lost. Several servers may run at the same time.
 
 With --auth-token-file, the pages require its token: as a Bearer token, or as the password of any
 user.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}, func(ctx context.Context, a *app, _ []string) error { return a.serve(ctx) }, "redis")
 }
 

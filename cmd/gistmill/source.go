@@ -44,7 +44,7 @@ func (f *sourceFlags) add(command *cobra.Command) {
 	flags.StringVar(&f.since, "since", "", "only documents changed at or after this `time`: 2026-01-31 (local time), 2026-01-31T12:00:00Z, or an age such as 36h or 7d")
 	flags.StringVar(&f.until, "until", "", "only documents changed before this `time`")
 	flags.IntVar(&f.limit, "limit", 0, "only the first `N` documents of the source")
-	flags.BoolVar(&f.hidden, "hidden", false, "include documents whose name begins with a dot")
+	flags.BoolVar(&f.hidden, "hidden", false, "include hidden files, whose names begin with a dot")
 	flags.StringVar(&f.idField, "id-field", "", "`key` that identifies a line of a .jsonl file (default id)")
 	flags.StringVar(&f.textField, "text-field", "", "`key` of the text in a line of a .jsonl file (default text)")
 	flags.StringVar(&f.timeField, "time-field", "", "`key` of the time of a line of a .jsonl file, for --since and --until (default: that of the file)")

@@ -34,7 +34,7 @@ type statusView struct {
 	Saved     float64        `json:"saved_usd"` // what these summaries had cost
 	Queue     *queueView     `json:"queue"`
 	Workers   int64          `json:"workers"`
-	Rate      float64        `json:"documents_per_second"` // over the last minute; 0 without a worker
+	Rate      float64        `json:"documents_per_second"` // of the last minute; finished: the mean
 	ETA       *float64       `json:"eta_seconds"`
 	// Waiting is why the run does not go on now, else null. Interrupted is set if no process works
 	// on it.
@@ -86,6 +86,9 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 		return v, err
 	}
 	v.Workers, v.Rate, v.Waiting, v.Interrupted = p.Workers, p.PerSecond, p.Waiting, p.Interrupted
+	if took := run.Finished.Sub(run.Started); run.State == ledger.Finished && !run.Started.IsZero() && took > 0 {
+		v.Rate = float64(totals.Done+totals.Dead) / took.Seconds()
+	}
 	if p.ETA != nil {
 		eta := p.ETA.Seconds()
 		v.ETA = &eta
@@ -168,7 +171,7 @@ If Redis or the ledger is down, it answers within 2 s with what it can read.
 
   gistmill status
   gistmill status 20260131-k7m2qd -o json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              oneArgOrNone,
 		ValidArgsFunction: c.completeRun,
 	}, func(ctx context.Context, a *app, args []string) error {
 		r, err := newStatusReader(a, strings.Join(args, ""))
@@ -242,7 +245,7 @@ func (v statusDayView) rows() [][]string {
 	if v.State == ledger.Running {
 		rows = append(rows, []string{"workers", number(v.Workers)})
 	}
-	if v.Rate > 0 {
+	if v.Rate > 0 && v.State == ledger.Running {
 		speed := fmt.Sprintf("%.1f documents/s", v.Rate)
 		if v.ETA != nil {
 			speed += ", about " + round(time.Duration(*v.ETA*float64(time.Second))) + " to go"

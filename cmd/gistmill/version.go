@@ -34,7 +34,7 @@ func (c *cli) versionCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "version",
 		Short: "Show the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := map[string]string{"version": versionText(), "go": runtime.Version(), "platform": platform()}
 			return output.write(c.stdout, v, func() error {

@@ -23,7 +23,7 @@ After SIGTERM it drains: it starts no new documents, completes the calls in flig
 
   gistmill worker
   gistmill worker --exit-when-idle 30s`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}, func(ctx context.Context, a *app, _ []string) error {
 		if err := a.open(ctx, needsQueue); err != nil {
 			return unlessStopped(ctx, err)

@@ -53,7 +53,7 @@ func (c *check) length(summary []string, source int) {
 		c.add(Length, words(n), "longer than the document, which has %s", words(source))
 	case asked == 0:
 	case float64(n) > longBy*asked+slackWords, float64(n) < (min(asked, float64(source)/2)-slackWords)/shortBy:
-		c.add(Length, words(n), "%d were asked for", c.asked.Words)
+		c.add(Length, words(n), "asked for %d", c.asked.Words)
 	}
 }
 

@@ -77,6 +77,6 @@ func (t *Token) guard(next http.Handler, log *slog.Logger) http.Handler {
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="gistmill", charset="UTF-8"`)
-		http.Error(w, "authentication required: send the server's token as a Bearer token, or as the password of any user", http.StatusUnauthorized)
+		http.Error(w, "Authentication required. User name: anything. Password: the server's token. Programs send it as a Bearer token.", http.StatusUnauthorized)
 	})
 }

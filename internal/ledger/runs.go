@@ -53,13 +53,20 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	return r, err
 }
 
+// noRunsError reports that a ledger has no runs. It is an [ErrNotFound].
+type noRunsError struct{ place string }
+
+func (e noRunsError) Error() string { return "no runs yet in " + e.place }
+
+func (e noRunsError) Is(target error) bool { return target == ErrNotFound }
+
 // Run finds a run by its name, or by an unambiguous prefix of it; "" is the newest run. It fails
 // with [ErrNotFound], and with another error when the prefix is ambiguous.
 func (l *Ledger) Run(ctx context.Context, name string) (Run, error) {
 	if name == "" {
 		run, err := scanRun(l.read.QueryRow(ctx, `SELECT `+runColumns+` ORDER BY r.num DESC LIMIT 1`))
 		if errors.Is(err, sql.ErrNoRows) {
-			return run, fmt.Errorf("there is no run yet in %s: %w", l.Place(), ErrNotFound)
+			return run, noRunsError{l.Place()}
 		}
 		return run, err
 	}
@@ -86,7 +93,7 @@ func (l *Ledger) RunByID(ctx context.Context, id RunID) (Run, error) {
 	return run, err
 }
 
-// Runs lists runs, the newest first, at most limit; 0 lists all.
+// Runs lists runs, newest first, at most limit; 0 lists all.
 func (l *Ledger) Runs(ctx context.Context, limit int) ([]Run, error) {
 	statement := `SELECT ` + runColumns + ` ORDER BY r.num DESC`
 	if limit > 0 {

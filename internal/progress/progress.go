@@ -196,7 +196,7 @@ func standstill(s ledger.Standing, live, gone []ledger.LiveWorker, o Options) *W
 	case len(live) == 0 && o.Shared:
 		return &Waiting{Reason: ledger.WaitNoWorkers, Message: "no worker is alive; start `gistmill worker`"}
 	case len(live) == 0:
-		return &Waiting{Reason: ledger.WaitNoWorkers, Message: "it was interrupted and has no worker; `gistmill run` of the same source continues it"}
+		return &Waiting{Reason: ledger.WaitNoWorkers, Message: "the run was interrupted and has no worker; `gistmill run` of the same source continues it"}
 	case s.Due > 0 || s.Claimed > heldByGone:
 		return nil
 	case heldByGone > 0:

@@ -35,7 +35,7 @@ const (
 
 // ErrMissing reports that there is no database: the SQLite file does not exist, or the database has
 // no tables yet.
-var ErrMissing = errors.New("there is no run yet")
+var ErrMissing = errors.New("no runs yet")
 
 // DB is an open database. It is safe for concurrent use by goroutines, and by any number of
 // processes on one database.
