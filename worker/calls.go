@@ -41,7 +41,8 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 	})
 	var failed *llm.Error
 	if errors.As(err, &failed) && failed.Class == llm.Halted {
-		c.open.stopped.Store(true) // before the slot goes to another call, which would end the same way
+		// Before the slot goes to another call, which would end the same way.
+		c.worker.cannotWork(c.open, byCall, failed.Error())
 	}
 	return response, err
 }
@@ -49,7 +50,7 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 // mustNotBegin reports whether no call of the run may begin any more. A full disk could not store
 // an answer.
 func (c *recordedCalls) mustNotBegin() bool {
-	return c.open.stopped.Load() || c.worker.diskFull.Load() || c.worker.isDraining()
+	return c.worker.overFor(c.open) || c.worker.diskFull.Load() || c.worker.isDraining()
 }
 
 // waitEnded returns the error of a call that was not made because its wait ended with err.

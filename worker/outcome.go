@@ -207,23 +207,23 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 		w.stopRun(ctx, r, ledger.Budget, "the budget of the run is reached; `gistmill resume "+r.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
 		return release{}
 	case errors.Is(err, ledger.ErrUnpriced):
-		w.stopRun(ctx, r, ledger.Halted, (&llm.UnpricedError{Models: w.config.Prices.Unknown(w.config.Endpoints.Models(r.profile.Model)...)}).Error())
+		w.cannotWork(r, byCall, (&llm.UnpricedError{Models: w.config.Prices.Unknown(w.config.Endpoints.Models(r.profile.Model)...)}).Error())
 		return release{}
 	case errors.As(err, &waited) && (w.isDraining() || ctx.Err() != nil):
 		return release{}
 	case errors.As(err, &call):
-		return w.classifyCall(ctx, r, c, read, call)
+		return w.classifyCall(r, c, read, call)
 	default:
 		return w.retry(c, read, ledger.ClassTransient, err.Error())
 	}
 }
 
-func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
+func (w *Worker) classifyCall(r *openRun, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
 	switch e.Class {
 	case llm.RateLimited, llm.Unavailable:
 		return w.notNow(e)
 	case llm.Halted:
-		w.stopRun(ctx, r, ledger.Halted, e.Error())
+		w.cannotWork(r, byCall, e.Error())
 		return release{}
 	case llm.Refused:
 		return dead{read: read, class: ledger.ClassRefused, message: e.Error()}
@@ -233,7 +233,7 @@ func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed,
 		return dead{read: read, class: ledger.ClassInput, message: e.Error()}
 	case llm.BadRequest:
 		if w.refusals.Add(1) >= refusalLimit {
-			w.stopRun(ctx, r, ledger.Halted, fmt.Sprintf("the endpoint refuses every request, so the settings are to blame: %v", e))
+			w.cannotWork(r, byCall, fmt.Sprintf("the endpoint refuses every request, so the settings are to blame: %v", e))
 			return release{}
 		}
 		return dead{read: read, class: ledger.ClassBadRequest, message: e.Error()}

@@ -24,6 +24,8 @@ const (
 	// holdFor is the longest wait for a retry during which the worker keeps the partition. For
 	// a longer one it returns the partition to the queue.
 	holdFor = 3 * time.Second
+	// misfitAfter is when a task is due again that this worker cannot work on.
+	misfitAfter = time.Second
 )
 
 // returnError returns the task to the queue, to be delivered again after some time. It uses no
@@ -75,6 +77,9 @@ func (w *Worker) dueAgain(at time.Time) {
 // *returnError if the partition is better returned to the queue, for example to wait for a
 // retry that is due later.
 func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
+	if w.misfits.of(ledger.RunID(p.RunID)) != nil {
+		return w.misfit(ledger.RunID(p.RunID))
+	}
 	r, err := w.runs.get(ctx, p)
 	var halt *haltError
 	if errors.As(err, &halt) {
@@ -82,8 +87,8 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		if findErr != nil {
 			return findErr
 		}
-		w.stopRun(ctx, &openRun{run: run}, ledger.Halted, halt.message)
-		return nil
+		w.cannotWork(&openRun{run: run}, byDocument, halt.message)
+		return w.misfit(ledger.RunID(p.RunID))
 	}
 	if errors.Is(err, ledger.ErrNotFound) {
 		w.log.Warn("task dropped, its run is not in this ledger", "run", p.Run)
@@ -95,6 +100,9 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	for {
 		if r.stopped.Load() {
 			return nil // the ledger keeps its partitions
+		}
+		if w.misfits.of(r.run.ID) != nil {
+			return w.misfit(r.run.ID)
 		}
 		if w.isDraining() {
 			return &returnError{0, "the worker is stopping"}
@@ -120,6 +128,26 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		}
 	}
 }
+
+// misfit ends a task of a run on which this worker cannot work. Others get it if it is not known
+// soon that none can.
+func (w *Worker) misfit(run ledger.RunID) error {
+	if decided := w.misfits.of(run); decided != nil {
+		select {
+		case <-decided:
+			if w.misfits.of(run) == nil && !w.isDraining() {
+				return nil // the run is stopped, and the ledger keeps its partitions
+			}
+		case <-w.draining:
+		case <-time.After(fitnessPoll):
+		}
+	}
+	w.dueAgain(time.Now().Add(misfitAfter))
+	return &returnError{misfitAfter, "this worker cannot work on the run"}
+}
+
+// overFor reports whether this worker begins nothing of a run any more.
+func (w *Worker) overFor(r *openRun) bool { return r.stopped.Load() || w.misfits.of(r.run.ID) != nil }
 
 // work brings each claimed document to an outcome, as many at once as the process has document
 // slots. Suspects come last and have slots of their own, because each may take minutes.
@@ -172,7 +200,7 @@ func growStack() {
 func (w *Worker) takeSlot(ctx context.Context, r *openRun, slots chan struct{}) bool {
 	select {
 	case slots <- struct{}{}:
-		if !r.stopped.Load() && !w.isDraining() {
+		if !w.overFor(r) && !w.isDraining() {
 			return true
 		}
 		<-slots

@@ -176,7 +176,7 @@ func (w *Worker) stopRun(ctx context.Context, r *openRun, reason ledger.Reason, 
 	}
 }
 
-// haltError is a cause that stops the run, because no retry of a document helps.
+// haltError is why this worker cannot work on a run, although no document is at fault.
 type haltError struct{ message string }
 
 func (e *haltError) Error() string { return e.message }

@@ -89,7 +89,9 @@ type Worker struct {
 	claims    *heldClaims
 	counters  *counters
 	callSlots *callSlots
+	misfits   misfits
 	outageLog rate.Sometimes
+	misfitLog rate.Sometimes
 
 	documentSlots chan struct{} // documents in work
 	suspectSlots  chan struct{} // suspects in work, which other documents must not wait for
@@ -98,7 +100,7 @@ type Worker struct {
 	begins   context.Context // ends then
 	waits    *waits
 	diskFull atomic.Bool // a write failed because the disk is full, and that stops the worker
-	fullErr  chan error  // the error of that write
+	fatal    chan error  // ends the worker: the error of that write, or why it cannot work on a run
 	calls    context.Context
 	held     atomic.Int64
 	worked   atomic.Bool // it has had a task
@@ -129,16 +131,18 @@ func New(c Config) (*Worker, error) {
 		recovery: recovery.New(c.Ledger, c.Queue, c.Log), fallback: llm.NewFallback(c.Log, c.Endpoints...),
 		runs: newOpenRuns(c), claims: newHeldClaims(), counters: newCounters(), waits: newWaits(), callSlots: newCallSlots(c.Concurrency),
 		outageLog:     rate.Sometimes{Interval: 5 * time.Second},
+		misfitLog:     rate.Sometimes{Interval: 30 * time.Second},
 		documentSlots: make(chan struct{}, documentsPerCall*c.Concurrency),
 		suspectSlots:  make(chan struct{}, documentsPerCall*c.Concurrency),
-		draining:      make(chan struct{}), fullErr: make(chan error, 1),
+		draining:      make(chan struct{}), fatal: make(chan error, 1),
 	}, nil
 }
 
 // Run works until stop ends, or IdleExit applies. Then it finishes the calls in flight within
 // Grace and releases the other claims. abort cuts the grace short. Run returns nil after any
 // clean end, whatever became of the documents. When StopOnDiskFull is set and the disk is full
-// it returns the ledger's error.
+// it returns the ledger's error. When this worker cannot work on a run and others can, it
+// returns the cause.
 func (w *Worker) Run(stop, abort context.Context) error {
 	host, _ := os.Hostname()
 	var err error
@@ -186,18 +190,18 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		return fmt.Errorf("start the worker: %w", err)
 	}
 	w.log.Info("worker started", "concurrency", w.config.Concurrency, "partitions", w.config.Partitions)
-	var full error
+	var fatal error
 	select {
 	case <-stop.Done():
 		w.log.Info("worker draining: it begins no new documents", "calls", w.InFlight(), "grace", w.config.Grace)
 	case reason := <-exit:
 		w.log.Info("worker exiting", "reason", reason)
-	case err := <-w.fullErr:
-		full = fmt.Errorf("no further call is made: %w", err)
+	case fatal = <-w.fatal:
 	}
 	close(w.draining)
 	stopBegins() // after the other, so that the calls see why their waits end
 	w.shutDown(abort, server, cancelCalls)
+	w.misfits.all.Wait()
 	stopBackground()
 	loops.Wait()
 	leave, cancel := context.WithTimeout(base, 10*time.Second)
@@ -208,8 +212,8 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		w.counters.add(1, ledger.CountWorkers, ledger.LabelEmpty)
 	}
 	err = w.ledger.Leave(leave, w.id, w.counters.delta())
-	if full != nil {
-		err = full // Leave fails for the same reason
+	if fatal != nil {
+		err = fatal // on a full disk Leave fails for the same reason
 	}
 	return errors.Join(err, w.runs.close())
 }
@@ -228,10 +232,7 @@ func (w *Worker) stopOnDiskFull(err error) bool {
 		return false
 	}
 	w.diskFull.Store(true)
-	select {
-	case w.fullErr <- err:
-	default: // it is stopping already
-	}
+	w.end(fmt.Errorf("no further call is made: %w", err))
 	return true
 }
 

@@ -126,6 +126,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"Pace":                              testPace,
 		"Reuse":                             testReuse,
 		"WorkersOfARun":                     testWorkersOfARun,
+		"Others":                            testOthers,
 		"Standing":                          testStanding,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -165,3 +165,50 @@ func testStanding(t *testing.T, db database) {
 		t.Error("the planner is alive only while it has the lease")
 	}
 }
+
+// testOthers tells what other workers do for a run since a mark.
+func testOthers(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	run, _ := f.plan(false, entries(4))
+	own := must(f.Register(ctx, "own"))(t)
+	check := func(when string, since ledger.Mark, want ledger.Others) {
+		t.Helper()
+		if got := must(f.Others(ctx, run.ID, own, since))(t); got != want {
+			t.Errorf("%s: %+v, want %+v", when, got, want)
+		}
+	}
+	reservation := func(worker ledger.WorkerID, name string) ledger.Reservation {
+		return ledger.Reservation{Run: run.ID, Document: 1, Worker: worker, Name: name, ReservedTokens: 1}
+	}
+	claimed := f.claimAll(run)
+	early, _, err := f.BeginCall(ctx, reservation(f.worker, "early"))
+	f.ok(err)
+	db.clock.advance(time.Minute)
+	f.ok(f.Renew(ctx, f.worker, nil))
+	f.ok(f.Renew(ctx, own, nil))
+	mark := must(f.Mark(ctx))(t)
+	check("at first", mark, ledger.Others{Live: 1, Claims: 4})
+	f.ok(f.EndCall(ctx, early, reservation(f.worker, "early"), ledger.Answer{TokensIn: 1}))
+	check("after a call from before the mark", mark, ledger.Others{Live: 1, Claims: 4})
+	for name, worker := range map[string]ledger.WorkerID{"ours": own, "fails": f.worker} {
+		call, _, err := f.BeginCall(ctx, reservation(worker, name))
+		f.ok(err)
+		if worker == own {
+			f.ok(f.EndCall(ctx, call, reservation(worker, name), ledger.Answer{TokensIn: 1}))
+		} else {
+			f.ok(f.FailCall(ctx, call, reservation(worker, name), ledger.Class("halted"), ledger.Answer{}))
+		}
+	}
+	check("after a call of its own and one that failed", mark, ledger.Others{Live: 1, Claims: 4})
+	call, _, err := f.BeginCall(ctx, reservation(f.worker, "later"))
+	f.ok(err)
+	check("with a call in flight", mark, ledger.Others{Live: 1, Claims: 4})
+	f.ok(f.EndCall(ctx, call, reservation(f.worker, "later"), ledger.Answer{TokensIn: 1}))
+	f.ok(f.Done(ctx, f.worker, claimed[0], ledger.Read{}, ledger.Summary{Name: "a", Text: "Short."}))
+	check("after a document", mark, ledger.Others{Live: 1, Claims: 3, Ended: 1, Answers: 1})
+	db.clock.advance(13 * time.Second)
+	check("when it was not renewed", mark, ledger.Others{Ended: 1, Answers: 1})
+	f.ok(f.Leave(ctx, f.worker, nil))
+	check("when it has ended", mark, ledger.Others{})
+}

@@ -226,3 +226,53 @@ func (l *Ledger) ExpireLease(ctx context.Context, worker WorkerID, process strin
 	}
 	return nil
 }
+
+// Mark is a moment in a ledger. It separates what begins later from what began before.
+type Mark struct {
+	At   time.Time
+	call CallID // the last one so far
+}
+
+// Mark returns the present moment.
+func (l *Ledger) Mark(ctx context.Context) (Mark, error) {
+	var m Mark
+	var now int64
+	if err := l.read.QueryRow(ctx, `SELECT CAST(@now AS BIGINT), COALESCE(MAX(id), 0) FROM calls`).Scan(&now, &m.call); err != nil {
+		return m, fmt.Errorf("read the last call: %w", err)
+	}
+	m.At = time.UnixMilli(now).UTC()
+	return m, nil
+}
+
+// Others is what the other workers do for a run.
+type Others struct {
+	Live    int64 // workers that may work on the run and renew their leases
+	Claims  int64 // documents of the run that these hold
+	Ended   int64 // documents that live workers ended, from some seconds before the mark on
+	Answers int64 // calls with an answer for the run, which live workers began after the mark
+}
+
+// Others returns what workers other than this one do for a run since a mark.
+func (l *Ledger) Others(ctx context.Context, run RunID, worker WorkerID, since Mark) (Others, error) {
+	workers, err := l.Workers(ctx, run)
+	if err != nil {
+		return Others{}, err
+	}
+	var o Others
+	for _, w := range workers {
+		if w.ID != worker && !w.Silent {
+			o.Live++
+			o.Claims += w.Claims
+		}
+	}
+	const live = `JOIN workers k ON k.id = w.holder WHERE k.ended_at IS NULL AND k.lease_until >= @now AND w.run_num = $1 AND w.holder <> $2`
+	from := since.At.UnixMilli()/bucketMillis*bucketMillis - bucketMillis
+	err = l.read.QueryRow(ctx, `SELECT
+		(SELECT CAST(COALESCE(SUM(w.documents), 0) AS BIGINT) FROM work w `+live+` AND w.bucket >= $3),
+		(SELECT COUNT(*) FROM (SELECT run_num, worker_id AS holder FROM calls WHERE id > $4 AND finished_at IS NOT NULL AND class = '`+string(ClassOK)+`') w `+live+`)`,
+		run, worker, from, since.call).Scan(&o.Ended, &o.Answers)
+	if err != nil {
+		return o, fmt.Errorf("read what other workers do: %w", err)
+	}
+	return o, nil
+}

@@ -1,0 +1,171 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/loop"
+)
+
+const (
+	// fitnessPoll is how often a worker that cannot work on a run looks what others do for it.
+	fitnessPoll = 500 * time.Millisecond
+	// idleOthers is how long it waits for live workers that hold no document of the run. They may
+	// have just started, or take the documents that it gave back.
+	idleOthers = 10 * time.Second
+	// busyOthers is how long it waits for workers that hold documents of the run. A call to a slow
+	// model takes minutes. A worker that cannot work on the run holds none.
+	busyOthers = 3 * time.Minute
+)
+
+// proof is what shows that another worker can do what this one cannot.
+type proof int
+
+const (
+	byDocument proof = iota // it ended a document: it has the source, the model and the prices
+	byCall                  // a call that it began after this worker's failed one brought an answer
+)
+
+// verdict is what follows for a run on which this worker cannot work.
+type verdict int
+
+const (
+	unknown   verdict = iota // wait for what the others do
+	onlyHere                 // others can work on it
+	noWorkers                // no worker can
+)
+
+// judge decides from what others did for the run after this worker failed. before is what they had
+// done then.
+func judge(before, now ledger.Others, by proof, waited time.Duration) verdict {
+	switch {
+	case now.Answers > 0, by == byDocument && now.Ended > before.Ended:
+		return onlyHere
+	case now.Live == 0, now.Claims == 0 && waited >= idleOthers, waited >= busyOthers:
+		return noWorkers
+	}
+	return unknown
+}
+
+// misfits are the runs on which this worker cannot work. Its methods are safe for concurrent use.
+type misfits struct {
+	mu   sync.Mutex
+	runs map[ledger.RunID]chan struct{} // closed when it is known whether others can
+	all  sync.WaitGroup
+}
+
+// of returns a channel that is closed when it is known whether others can work on a run, or nil
+// if this worker can.
+func (m *misfits) of(run ledger.RunID) <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.runs[run]
+}
+
+func (m *misfits) add(run ledger.RunID) (decided chan struct{}, added bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.runs[run]; known {
+		return nil, false
+	}
+	if m.runs == nil {
+		m.runs = map[ledger.RunID]chan struct{}{}
+	}
+	decided = make(chan struct{})
+	m.runs[run] = decided
+	return decided, true
+}
+
+func (m *misfits) remove(run ledger.RunID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.runs, run)
+}
+
+// cannotWork is called when this worker cannot work on a run, and no retry of a document helps.
+// From now on the worker begins nothing of the run. If other workers can work on it, this worker
+// is misconfigured and ends; otherwise the run is halted with the message. It does not wait.
+func (w *Worker) cannotWork(r *openRun, by proof, message string) {
+	decided, added := w.misfits.add(r.run.ID)
+	if !added {
+		return
+	}
+	w.misfits.all.Go(func() {
+		defer close(decided)
+		switch w.canOthers(r.run, by, message) {
+		case onlyHere: // the worker begins nothing of the run until it has ended
+			w.end(fmt.Errorf("other workers work on run %s, but this one cannot: %s; correct its settings and start it again", r.run.Name, message))
+		case noWorkers:
+			w.stopRun(w.calls, r, ledger.Halted, message)
+			w.misfits.remove(r.run.ID)
+		case unknown: // the run or the worker ends
+			w.misfits.remove(r.run.ID)
+		}
+	})
+}
+
+// canOthers waits until it is known whether other workers can work on the run. It returns unknown
+// when the run is stopped or ends, or when this worker drains meanwhile.
+func (w *Worker) canOthers(run ledger.Run, by proof, message string) verdict {
+	begun := time.Now()
+	var mark ledger.Mark
+	var before ledger.Others
+	for first := true; ; _ = loop.Sleep(w.begins, fitnessPoll) {
+		if !first && w.begins.Err() != nil {
+			return unknown
+		}
+		now, state, err := w.others(run.ID, &mark)
+		if err != nil {
+			w.log.Debug("cannot read what other workers do", "error", err)
+			if w.begins.Err() != nil {
+				return unknown
+			}
+			continue
+		}
+		if first {
+			before, first = now, false
+		}
+		if state != ledger.Running {
+			return unknown
+		}
+		v := judge(before, now, by, time.Since(begun))
+		if v != unknown {
+			return v
+		}
+		if now == before {
+			w.misfitLog.Do(func() {
+				w.log.Warn("this worker cannot work on the run, it looks whether others can", "run", run.Name, "message", message, "workers", now.Live)
+			})
+		}
+	}
+}
+
+// others reads what others did for a run since the mark, which it sets the first time.
+func (w *Worker) others(run ledger.RunID, mark *ledger.Mark) (ledger.Others, ledger.State, error) {
+	ctx, cancel := context.WithTimeout(w.calls, renewEvery)
+	defer cancel()
+	if mark.At.IsZero() {
+		m, err := w.ledger.Mark(ctx)
+		if err != nil {
+			return ledger.Others{}, "", err
+		}
+		*mark = m
+	}
+	now, err := w.ledger.Others(ctx, run, w.id, *mark)
+	if err != nil {
+		return now, "", err
+	}
+	r, err := w.ledger.RunByID(ctx, run)
+	return now, r.State, err
+}
+
+// end ends the worker with an error. Only the first one counts.
+func (w *Worker) end(err error) {
+	select {
+	case w.fatal <- err:
+	default: // it is ending already
+	}
+}
