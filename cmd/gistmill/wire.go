@@ -184,7 +184,7 @@ func (a *app) close() {
 func (a *app) slow(doing string) (done func()) {
 	saying := time.AfterFunc(sayWaitingAfter, func() {
 		if a.sentences == nil && a.records == nil {
-			a.log.Info("still waiting", "for", doing)
+			a.log.Info("not done yet", "doing", doing)
 		} else {
 			a.say("%s", doing)
 		}

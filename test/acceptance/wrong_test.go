@@ -147,7 +147,7 @@ func TestWrongInput(t *testing.T) {
 	}
 }
 
-// sentence returns the message of a line of stderr, which is a log record or a sentence.
+// sentence returns what a line of stderr says that the program does, in a log record or a sentence.
 func sentence(t *testing.T, line string, logging bool) string {
 	t.Helper()
 	if !logging {
@@ -160,11 +160,12 @@ func sentence(t *testing.T, line string, logging bool) string {
 	var record struct {
 		Level string `json:"level"`
 		Msg   string `json:"msg"`
+		Doing string `json:"doing"`
 	}
-	if err := json.Unmarshal([]byte(line), &record); err != nil || record.Level != "INFO" {
+	if err := json.Unmarshal([]byte(line), &record); err != nil || record.Level != "INFO" || record.Msg != "not done yet" {
 		t.Errorf("no log record for information: %q (%v)", line, err)
 	}
-	return record.Msg
+	return record.Doing
 }
 
 // Without Redis, status shows in time what the ledger has, and says what is missing.
