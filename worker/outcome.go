@@ -257,7 +257,11 @@ func (w *Worker) notNow(e *llm.Error) outcome {
 func (w *Worker) retry(c ledger.Claimed, read ledger.Read, class ledger.Class, message string) outcome {
 	tries := c.Tries + 1
 	if w.config.Retry.Exhausted(tries) {
-		return dead{read: read, class: ledger.ClassExhausted, message: fmt.Sprintf("%d attempts, the last: %s", tries, message)}
+		attempts := "1 attempt: "
+		if tries > 1 {
+			attempts = fmt.Sprintf("%d attempts, the last: ", tries)
+		}
+		return dead{read: read, class: ledger.ClassExhausted, message: attempts + message}
 	}
 	return failed{class: class, message: message, after: w.config.Retry.Delay(tries)}
 }

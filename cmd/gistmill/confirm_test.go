@@ -431,8 +431,10 @@ func TestInterruptedRunIsAskedFor(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	p.called.Store(cancel)
-	if r := p.runs(ctx, strings.NewReader(""), false, "run", docs, "--yes"); r.code != exitInterrupted {
-		t.Errorf("exit code %d", r.code)
+	r := p.runs(ctx, strings.NewReader(""), false, "run", docs, "--yes", "-o", "json")
+	var result runResult
+	if err := json.Unmarshal([]byte(r.stdout), &result); err != nil || r.code != exitInterrupted || result.ExitCode != r.code || *result.Reason != "interrupted" {
+		t.Errorf("exit code %d: %s", r.code, r.stdout)
 	}
 	if err := p.fake.Set(func(c *fakellm.Config) { c.RateHang = 0 }); err != nil {
 		t.Fatal(err)

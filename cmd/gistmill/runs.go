@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/process"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/terminal"
@@ -175,12 +177,17 @@ type resumedRun struct {
 	State     ledger.State `json:"state"`
 	Remaining int64        `json:"remaining"`
 	Tasks     *int         `json:"tasks"` // enqueued; null without Redis
+
+	working bool // workers were alive before
 }
 
 // text returns the result and what to do next.
 func (r resumedRun) text() string {
 	s := fmt.Sprintf("run %s is %s", r.Run, r.State)
-	if r.Tasks == nil {
+	switch {
+	case r.working: // it has a new budget
+		return s + " with the new budget"
+	case r.Tasks == nil:
 		return s + "; --redis is not set, so continue it with `gistmill run` or `gistmill enqueue` and its source"
 	}
 	return s + ", " + count(int64(*r.Tasks), "task") + " enqueued"
@@ -250,6 +257,13 @@ func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetToke
 		return r, err
 	}
 	r = resumedRun{Run: p.Run.Name, Source: p.Run.Source, State: p.Run.State, Remaining: p.Remaining}
+	if run.State == ledger.Running {
+		workers, err := a.ledger.Workers(ctx, run.ID)
+		if err != nil {
+			return r, err
+		}
+		r.working = slices.ContainsFunc(workers, func(w ledger.LiveWorker) bool { return !w.Silent && !process.Ended(w.Process) })
+	}
 	if a.queue != nil {
 		r.Tasks = &p.Enqueued
 	}

@@ -204,9 +204,16 @@ func standstill(s ledger.Standing, live, gone []ledger.LiveWorker, o Options) *W
 	case s.Later > 0:
 		return &Waiting{Reason: ledger.WaitRetry, Until: notZero(s.NextDue), Message: inTime(retries(s.Later), s.NextDue, o.Now)}
 	case s.Planned > 0:
-		return &Waiting{Reason: ledger.WaitConfirmation, Message: fmt.Sprintf("%d planned documents were not confirmed; the same command asks again", s.Planned)}
+		return &Waiting{Reason: ledger.WaitConfirmation, Message: fmt.Sprintf("%s not confirmed; the same command asks again", planned(s.Planned))}
 	}
 	return nil
+}
+
+func planned(n int64) string {
+	if n == 1 {
+		return "1 planned document was"
+	}
+	return fmt.Sprintf("%d planned documents were", n)
 }
 
 func retries(n int64) string {

@@ -56,6 +56,7 @@ func TestStandstill(t *testing.T) {
 		"held by a killed one":   {ledger.Standing{Claimed: 5, Later: 1, NextDue: now}, live, gone, true, ledger.WaitLease, "in 14s"},
 		"retries":                {ledger.Standing{Later: 6, NextDue: now.Add(8 * time.Second)}, live, nil, true, ledger.WaitRetry, "6 documents are retried"},
 		"not confirmed":          {ledger.Standing{Planned: 9}, live, nil, true, ledger.WaitConfirmation, "9 planned"},
+		"one not confirmed":      {ledger.Standing{Planned: 1}, live, nil, true, ledger.WaitConfirmation, "1 planned document was not"},
 		"no worker":              {ledger.Standing{Due: 1}, nil, nil, true, ledger.WaitNoWorkers, "start `gistmill worker`"},
 		"only a killed one":      {ledger.Standing{Due: 1}, nil, gone, true, ledger.WaitLease, "host/2"},
 		"interrupted run":        {ledger.Standing{Due: 1}, nil, nil, false, ledger.WaitNoWorkers, "interrupted"},
