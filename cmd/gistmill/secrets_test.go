@@ -1,10 +1,34 @@
 package main
 
 import (
+	"context"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 )
+
+// Passwords in the wrong place, or in the wrong setting, are not printed.
+func TestMisplacedPasswordsAreHidden(t *testing.T) {
+	t.Parallel()
+	const password = "sesame"
+	for _, set := range []string{
+		"GISTMILL_REDIS=redis://sesame@127.0.0.1:1", "GISTMILL_REDIS=rediss://sesame@127.0.0.1:1/0",
+		"GISTMILL_PRICES=http://u:sesame@h/p.yaml", "GISTMILL_QUEUE=redis://:sesame@h", "GISTMILL_LISTEN=http://u:sesame@h:1",
+		"GISTMILL_METRICS_LISTEN=u:sesame@h", "GISTMILL_RPM=postgres://u:sesame@h/d", "GISTMILL_MAX_DOCUMENT_BYTES=u:sesame@h",
+		"GISTMILL_BUDGET_USD=http://h/?key=sesame", "GISTMILL_CONFIG=http://u:sesame@h/c.yaml", "GISTMILL_OUT=http://u:sesame@h/x",
+	} {
+		for _, command := range [][]string{{"config"}, {"run", "x"}, {"worker"}, {"server"}} {
+			var out strings.Builder
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			_ = run(ctx, command, []string{set, "HOME=" + t.TempDir(), "GISTMILL_STORE=sqlite:" + t.TempDir() + "/l.db", "GISTMILL_MODEL=extractive"}, strings.NewReader(""), &out, &out)
+			cancel()
+			if strings.Contains(out.String(), password) {
+				t.Errorf("%s, %v: %s", set, command, out.String())
+			}
+		}
+	}
+}
 
 // TestUnencodedPasswordsAreRefused runs commands with addresses whose random password has an
 // unescaped character. They end with a usage error before anything is connected to, and print no

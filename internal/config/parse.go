@@ -236,8 +236,16 @@ func oneOf(allowed ...string) func(string) string {
 
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
-// quote quotes at most 80 characters of a value for an error.
+// quote quotes at most 80 characters of a value for an error. The value may be an address with a
+// password that was given to the wrong setting.
 func quote(s string) string {
+	if strings.Contains(s, "://") {
+		s = RedactURL(s)
+	} else if at := strings.LastIndex(s, "@"); at >= 0 {
+		if user, _, ok := strings.Cut(s[:at], ":"); ok {
+			s = user + ":xxxxx" + s[at:]
+		}
+	}
 	const most = 80
 	if r := []rune(s); len(r) > most {
 		s = string(r[:most]) + "…"

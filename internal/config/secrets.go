@@ -86,8 +86,9 @@ func isSecretParam(key string) bool {
 
 // RedactURL replaces the secrets of a URL with "xxxxx": the password before the host, and
 // parameters whose names say that they hold a secret. The user of an http or https URL is often a
-// token: it is replaced too, and all parameters except api-version. Text that is not a URL is
-// returned unchanged. Addresses may have several hosts (h1:6379,h2:6379).
+// token, and a user alone in a Redis URL is often a password: they are replaced too, as are all
+// parameters of an http or https URL but api-version. Text that is not a URL is returned
+// unchanged. Addresses may have several hosts (h1:6379,h2:6379).
 //
 // Everything between the first colon and the last @ counts as the password, because it may contain
 // characters that the user forgot to escape. In a malformed URL that hides too much rather than too
@@ -111,7 +112,7 @@ func RedactURL(raw string) string {
 	}
 	if at := strings.LastIndex(rest, "@"); at >= 0 {
 		switch user, _, has := strings.Cut(rest[:at], ":"); {
-		case web:
+		case web, !has && !strings.HasPrefix(scheme, "postgres"):
 			rest = redacted + rest[at:]
 		case has:
 			rest = user + ":" + redacted + rest[at:]

@@ -88,7 +88,7 @@ func TestRedactURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"sqlite:x.db":                                       "sqlite:x.db",
 		"redis://h:6379":                                    "redis://h:6379",
-		"redis://user@h":                                    "redis://user@h",
+		"redis://user@h":                                    "redis://xxxxx@h",
 		"redis://:p@h/0":                                    "redis://:xxxxx@h/0",
 		"postgres://u:p@a@h1:1,h2:2/db":                     "postgres://u:xxxxx@h1:1,h2:2/db",
 		"postgres://u:p/q@h/db?sslmode=x":                   "postgres://u:xxxxx@h/db?sslmode=x",
