@@ -95,9 +95,19 @@ func probe(root *os.Root) error {
 	return nil
 }
 
-// adopt lists the pages of a folder that has no marker: those that end like a page.
+// adopt lists the pages of a folder whose marker is missing or damaged: those that end like a page.
 func (o *Output) adopt(ctx context.Context) error {
-	if _, err := o.root.Lstat(marker.Name); !errors.Is(err, fs.ErrNotExist) {
+	_, err := o.root.Lstat(marker.Name)
+	if err == nil {
+		if err := o.marker.Lock(ctx); err != nil {
+			return err
+		}
+		if o.marker.Begun() {
+			return o.marker.Unlock()
+		}
+		err = o.marker.Unlock()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	var lines []marker.Line

@@ -131,8 +131,8 @@ func (l *List) has(path string) bool {
 		return false
 	}
 	name = filepath.ToSlash(strings.TrimPrefix(name, string(filepath.Separator)))
-	if l.info != nil {
+	if l.info != nil && (l.index.begun || l.index.files[key(name)].listed) {
 		return l.index.files[key(name)].listed
 	}
-	return name == LinesName || strings.HasSuffix(name, ".md") && isPageFile(path)
+	return name == LinesName && IsFolderWithoutMarker(l.dir) || strings.HasSuffix(name, ".md") && isPageFile(path)
 }

@@ -90,6 +90,8 @@ type index struct {
 	pairs []Pair              // the one registered last comes last
 	read  int64               // bytes
 	lines int
+	// begun is false if the first line is missing: the marker is empty or damaged.
+	begun bool
 }
 
 func newIndex() index { return index{files: map[uint64]file{}, older: map[uint64][]uint64{}} }
@@ -112,6 +114,8 @@ func (x *index) add(r io.Reader) error {
 
 func (x *index) apply(l Line) {
 	switch {
+	case l.About != "":
+		x.begun = true
 	case l.File != "":
 		k := key(l.File)
 		old := x.files[k]

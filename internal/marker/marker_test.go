@@ -88,6 +88,37 @@ func TestMarkerIsReadBack(t *testing.T) {
 	}
 }
 
+// A marker that was emptied or overwritten does not make documents of pages: they are then known by
+// their content. The first writer repairs the marker.
+func TestDamagedMarker(t *testing.T) {
+	t.Parallel()
+	const page = "# A\n\nText\n\n---\n\nSource: `a.txt` in `file:///docs`  \nSummary by `m` from 1 chunk, 10 tokens in, 2 out, cost unknown\n"
+	for name, content := range map[string]string{"empty": "", "garbage": "garbage\n\x00\x00", "cut": `{"gistmill_output":"gis`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			create(t, filepath.Join(dir, Name), content)
+			create(t, filepath.Join(dir, "a.txt.md"), page)
+			create(t, filepath.Join(dir, "mine.md"), "my own notes")
+			check := func() {
+				t.Helper()
+				if !wrote(t, filepath.Join(dir, "a.txt.md")) || wrote(t, filepath.Join(dir, "mine.md")) {
+					t.Error("the page counts as a document, or a document as a page")
+				}
+			}
+			check()
+			m := openMarker(t, dir)
+			if err := m.Add(t.Context(), FileLine("a.txt.md", 1)); err != nil {
+				t.Fatal(err)
+			}
+			check()
+			if !m.Begun() {
+				t.Error("the marker has no first line after it was written")
+			}
+		})
+	}
+}
+
 func TestUnfinishedLine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -149,11 +149,11 @@ func (m *Marker) append(lines ...Line) error {
 		return err
 	}
 	var b bytes.Buffer
-	switch {
-	case info.Size() == 0:
-		lines = append([]Line{{About: about}}, lines...)
-	case info.Size() > m.index.read:
+	if info.Size() > m.index.read {
 		b.WriteByte('\n') // ends a line that another process could not finish
+	}
+	if !m.index.begun {
+		lines = append([]Line{{About: about}}, lines...)
 	}
 	for _, l := range lines {
 		if err := appendLine(&b, l); err != nil {
@@ -176,6 +176,14 @@ func (m *Marker) Empty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.index.lines == 0
+}
+
+// Begun reports whether the marker has its first line. One that was emptied or damaged has not, and
+// may lack files that gistmill wrote.
+func (m *Marker) Begun() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.index.begun
 }
 
 // Listed reports whether the marker lists a file.
