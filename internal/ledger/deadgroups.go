@@ -21,7 +21,7 @@ type DeadGroup struct {
 	Count   int64     `json:"count"`
 	Oldest  time.Time `json:"oldest_at"`
 	Newest  time.Time `json:"newest_at"`
-	Example string    `json:"example"` // URI of the newest
+	Example string    `json:"example"` // URI of the newest, of several the last by name
 }
 
 // DeadSummary counts dead letters.
@@ -62,7 +62,7 @@ func (l *Ledger) DeadSummary(ctx context.Context, f DeadFilter) (DeadSummary, er
 			if d.At.Before(g.Oldest) {
 				g.Oldest = d.At
 			}
-			if !d.At.Before(g.Newest) {
+			if c := d.At.Compare(g.Newest); c > 0 || c == 0 && d.URI > g.Example {
 				g.Newest, g.Example = d.At, d.URI
 			}
 		}
