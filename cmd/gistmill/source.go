@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/marker"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/usage"
 )
@@ -111,6 +113,11 @@ func (f *sourceFlags) check(ctx context.Context, a *app, args []string) ([]sourc
 	}
 	if len(args) > 1 && slices.Contains(args, "-") {
 		return nil, &usageError{errors.New("- reads standard input: it cannot be combined with other sources")}
+	}
+	for _, arg := range args {
+		if path, ok := source.LocalPath(arg); ok && slices.ContainsFunc(strings.Split(filepath.ToSlash(path), "/"), marker.IsPrivate) {
+			return nil, &usageError{fmt.Errorf("%s holds gistmill's own data, which is never a document: name another source", arg)}
+		}
 	}
 	all, err := source.Gather(ctx, args)
 	if err != nil {
