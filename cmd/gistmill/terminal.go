@@ -40,7 +40,7 @@ func (c *cli) fail(format string, args ...any) {
 func (c *cli) tell(level slog.Level, message, record string) {
 	if c.records != nil {
 		for line := range strings.Lines(record) {
-			c.records.Log(context.WithoutCancel(c.stop), level, strings.TrimSuffix(line, "\n"))
+			c.records.Log(context.WithoutCancel(c.stop), level, strings.TrimSuffix(line, "\n")) //nolint:sloglint // a message for people varies
 		}
 		return
 	}
