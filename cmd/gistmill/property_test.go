@@ -12,14 +12,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -51,10 +49,6 @@ func TestSequences(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// An interrupt that comes after its command has ended must not end the test.
-	late := make(chan os.Signal, 1)
-	signal.Notify(late, os.Interrupt)
-	defer signal.Stop(late)
 	dir := t.TempDir()
 	seen := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -78,6 +72,7 @@ type typist struct {
 	*rapid.T
 	dir   string
 	model *paidModel
+	ctrlC *ctrlC
 	queue *miniredis.Miniredis
 	files map[string]string // by path: the content of the person's files
 	next  int               // number of the next document
@@ -100,9 +95,10 @@ func newTypist(rt *rapid.T, parent string, seen map[string]int) *typist {
 		rt.Fatal(err)
 	}
 	p := &typist{
-		T: rt, dir: dir, seen: seen, model: newPaidModel(), queue: miniredis.NewMiniRedis(), files: map[string]string{},
+		T: rt, dir: dir, seen: seen, ctrlC: &ctrlC{}, queue: miniredis.NewMiniRedis(), files: map[string]string{},
 		confirmed: map[string]map[string]bool{}, lines: map[string]map[string]bool{},
 	}
+	p.model = newPaidModel(p.ctrlC)
 	p.ok(p.queue.Start())
 	for _, folder := range []string{"a", "a/below", "b"} {
 		for range rapid.IntRange(1, 2).Draw(rt, "documents in "+folder) {
@@ -399,7 +395,7 @@ func (p *typist) start(answer string, args ...string) result {
 	case yes, no:
 		stdin, printed = display{Reader: strings.NewReader(answer + "\n")}, display{Writer: &stderr}
 	case interruptsAsks:
-		keys, release := newInterruptingKeys()
+		keys, release := newInterruptingKeys(p.ctrlC.press)
 		defer release()
 		stdin, printed = display{Reader: keys}, display{Writer: &stderr}
 	}
@@ -409,7 +405,9 @@ func (p *typist) start(answer string, args ...string) result {
 	}
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
 	defer cancel()
-	code := run(ctx, args, environ, stdin, &stdout, printed)
+	received := p.ctrlC.begin()
+	code := run(ctx, signals{received, func() {}}, args, environ, stdin, &stdout, printed)
+	p.ctrlC.end(received)
 	r := result{strings.Join(args, " "), code, stdout.String(), stderr.String()}
 	if ctx.Err() != nil {
 		r.code = -1
@@ -428,25 +426,55 @@ type display struct {
 
 func (display) IsTerminal() bool { return true }
 
-// interruptingKeys is a person who presses Ctrl-C instead of an answer.
-type interruptingKeys struct {
-	once sync.Once
-	end  chan struct{}
+// ctrlC interrupts the commands that are running, as a terminal does.
+type ctrlC struct {
+	mu      sync.Mutex
+	running []chan os.Signal
 }
 
-func newInterruptingKeys() (keys *interruptingKeys, release func()) {
-	keys = &interruptingKeys{end: make(chan struct{})}
+func (c *ctrlC) begin() chan os.Signal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	received := make(chan os.Signal, 1)
+	c.running = append(c.running, received)
+	return received
+}
+
+func (c *ctrlC) end(received chan os.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = slices.DeleteFunc(c.running, func(other chan os.Signal) bool { return other == received })
+}
+
+func (c *ctrlC) press() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, received := range c.running {
+		select {
+		case received <- os.Interrupt:
+		default: // it was pressed already
+		}
+	}
+}
+
+// interruptingKeys is a person who presses Ctrl-C instead of an answer.
+type interruptingKeys struct {
+	once      sync.Once
+	interrupt func()
+	end       chan struct{}
+}
+
+func newInterruptingKeys(interrupt func()) (keys *interruptingKeys, release func()) {
+	keys = &interruptingKeys{interrupt: interrupt, end: make(chan struct{})}
 	return keys, func() { close(keys.end) }
 }
 
 // Read presses Ctrl-C, and waits until the command has ended.
 func (k *interruptingKeys) Read([]byte) (int, error) {
-	k.once.Do(interrupt)
+	k.once.Do(k.interrupt)
 	<-k.end
 	return 0, io.EOF
 }
-
-func interrupt() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }
 
 // runRow is a run as `gistmill runs -o json` prints it.
 type runRow struct {
@@ -577,6 +605,7 @@ func (p *typist) snapshot() map[string]bool {
 // paidModel is an endpoint that remembers which documents it got.
 type paidModel struct {
 	server *httptest.Server
+	ctrlC  *ctrlC
 
 	mu       sync.Mutex
 	mode     string
@@ -604,8 +633,8 @@ const documentMark = "Document"
 
 var documentNumber = regexp.MustCompile(documentMark + ` (\d{6}) is about`)
 
-func newPaidModel() *paidModel {
-	m := &paidModel{mode: modelAnswers, paths: map[int]string{}, paid: map[int]bool{}, answered: map[int]bool{}, rejected: map[int]bool{}}
+func newPaidModel(ctrlC *ctrlC) *paidModel {
+	m := &paidModel{ctrlC: ctrlC, mode: modelAnswers, paths: map[int]string{}, paid: map[int]bool{}, answered: map[int]bool{}, rejected: map[int]bool{}}
 	m.server = httptest.NewServer(m)
 	return m
 }
@@ -635,7 +664,7 @@ func (m *paidModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"error":{"message":"cannot take this","type":"invalid_request_error"}}`)
 		return
 	case modelInterrupts:
-		interrupt()
+		m.ctrlC.press()
 	}
 	m.answered[number] = true
 	fmt.Fprintf(w, `{"id":"x","object":"chat.completion","model":"gpt-4","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant",`+

@@ -93,7 +93,7 @@ func makeLedger(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if code := run(t.Context(), []string{"run", docs, "--store", "sqlite:" + filepath.Join(folder, "l.db"), "--out", filepath.Join(folder, "out")}, nil, strings.NewReader(""), &out, &out); code != exitOK {
+	if code := run(t.Context(), noSignals(), []string{"run", docs, "--store", "sqlite:" + filepath.Join(folder, "l.db"), "--out", filepath.Join(folder, "out")}, nil, strings.NewReader(""), &out, &out); code != exitOK {
 		t.Fatal(out.String())
 	}
 }

@@ -58,11 +58,11 @@ type cli struct {
 }
 
 // run runs one command line and returns its exit code.
-func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, signals signals, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := &cli{args: args, environ: environ, stdin: stdin, stdout: stdout}
 	c.stderr = terminal.New(stderr, c.getenv("TERM"))
 	var release func()
-	c.stop, c.abort, release = interrupts(ctx, c.stderr.Interrupted)
+	c.stop, c.abort, release = interrupts(ctx, signals, c.stderr.Interrupted)
 	defer release()
 	root := c.root()
 	root.SetArgs(args)

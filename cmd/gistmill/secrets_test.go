@@ -21,7 +21,7 @@ func TestMisplacedPasswordsAreHidden(t *testing.T) {
 		for _, command := range [][]string{{"config"}, {"run", "x"}, {"worker"}, {"server"}} {
 			var out strings.Builder
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			_ = run(ctx, command, []string{set, "HOME=" + t.TempDir(), "GISTMILL_STORE=sqlite:" + t.TempDir() + "/l.db", "GISTMILL_MODEL=extractive"}, strings.NewReader(""), &out, &out)
+			_ = run(ctx, noSignals(), command, []string{set, "HOME=" + t.TempDir(), "GISTMILL_STORE=sqlite:" + t.TempDir() + "/l.db", "GISTMILL_MODEL=extractive"}, strings.NewReader(""), &out, &out)
 			cancel()
 			if strings.Contains(out.String(), password) {
 				t.Errorf("%s, %v: %s", set, command, out.String())
@@ -65,7 +65,7 @@ func TestUnencodedPasswordsAreRefused(t *testing.T) {
 			command := form.commands[r.IntN(len(form.commands))]
 			var out strings.Builder
 			environ := []string{form.name + "=" + form.before + password + form.after, "GISTMILL_LOG_LEVEL=debug"}
-			if code := run(t.Context(), command, environ, strings.NewReader(""), &out, &out); code != exitUsage || !strings.Contains(out.String(), "percent-encoded") {
+			if code := run(t.Context(), noSignals(), command, environ, strings.NewReader(""), &out, &out); code != exitUsage || !strings.Contains(out.String(), "percent-encoded") {
 				t.Errorf("seed %d: %v %q: exit code %d: %s", seed, command, environ[0], code, out.String())
 			}
 			for i := 0; i+4 <= len(password); i++ {

@@ -108,29 +108,41 @@ func (c *cli) newLog(cfg config.Config, command string) *slog.Logger {
 	return slog.New(c.sentences)
 }
 
-// interrupts returns two contexts: the first SIGINT, SIGTERM or SIGHUP ends stop, and the second
-// ends abort. The third ends the process. typed is called at each SIGINT, which a terminal sends
-// when Ctrl-C is typed.
-func interrupts(ctx context.Context, typed func()) (stop, abort context.Context, release func()) {
+// signals ask the program to stop: SIGINT, SIGTERM and SIGHUP.
+type signals struct {
+	received <-chan os.Signal // nil: none are received
+	release  func()           // the next signal ends the process
+}
+
+// noSignals is for tests: signals would reach all commands that run in the process.
+func noSignals() signals { return signals{release: func() {}} }
+
+func notifySignals() signals {
+	received := make(chan os.Signal, 2)
+	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1) ignores it
+		signal.Notify(received, syscall.SIGHUP)
+	}
+	return signals{received, func() { signal.Stop(received) }}
+}
+
+// interrupts returns two contexts: the first signal ends stop, and the second ends abort. The third
+// ends the process. typed is called at each SIGINT, which a terminal sends when Ctrl-C is typed.
+func interrupts(ctx context.Context, signals signals, typed func()) (stop, abort context.Context, release func()) {
 	abort, cancelAbort := context.WithCancel(ctx)
 	stop, cancelStop := context.WithCancel(abort)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup(1) ignores it
-		signal.Notify(signals, syscall.SIGHUP)
-	}
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for {
 			select {
 			case <-abort.Done():
 				return
-			case s := <-signals:
+			case s := <-signals.received:
 				if s == os.Interrupt {
 					typed()
 				}
 				if stop.Err() != nil {
-					signal.Stop(signals)
+					signals.release()
 					cancelAbort()
 					return
 				}
@@ -139,7 +151,7 @@ func interrupts(ctx context.Context, typed func()) (stop, abort context.Context,
 		}
 	})
 	return stop, abort, func() {
-		signal.Stop(signals)
+		signals.release()
 		cancelStop()
 		cancelAbort()
 		watching.Wait()
