@@ -33,7 +33,8 @@ const (
 type verdict int
 
 const (
-	unknown   verdict = iota // wait for what the others do
+	unknown   verdict = iota // wait for what the others do, or this worker drains
+	over                     // the run is stopped or has ended
 	onlyHere                 // others can work on it
 	noWorkers                // no worker can
 )
@@ -53,30 +54,36 @@ func judge(before, now ledger.Others, by proof, waited time.Duration) verdict {
 // misfits are the runs on which this worker cannot work. Its methods are safe for concurrent use.
 type misfits struct {
 	mu   sync.Mutex
-	runs map[ledger.RunID]chan struct{} // closed when it is known whether others can
+	runs map[ledger.RunID]*misfit
 	all  sync.WaitGroup
 }
 
-// of returns a channel that is closed when it is known whether others can work on a run, or nil
-// if this worker can.
-func (m *misfits) of(run ledger.RunID) <-chan struct{} {
+// misfit is a run on which this worker cannot work.
+type misfit struct {
+	decided chan struct{} // closed when it is known whether others can
+	over    bool          // the run needs no tasks any more; valid when decided is closed
+}
+
+// of returns what is known of a run on which this worker cannot work, or nil if it can.
+func (m *misfits) of(run ledger.RunID) *misfit {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.runs[run]
 }
 
-func (m *misfits) add(run ledger.RunID) (decided chan struct{}, added bool) {
+// add adds a run, or returns nil if it is known already.
+func (m *misfits) add(run ledger.RunID) *misfit {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, known := m.runs[run]; known {
-		return nil, false
+	if m.runs[run] != nil {
+		return nil
 	}
 	if m.runs == nil {
-		m.runs = map[ledger.RunID]chan struct{}{}
+		m.runs = map[ledger.RunID]*misfit{}
 	}
-	decided = make(chan struct{})
-	m.runs[run] = decided
-	return decided, true
+	added := &misfit{decided: make(chan struct{})}
+	m.runs[run] = added
+	return added
 }
 
 func (m *misfits) remove(run ledger.RunID) {
@@ -89,26 +96,30 @@ func (m *misfits) remove(run ledger.RunID) {
 // From now on the worker begins nothing of the run. If other workers can work on it, this worker
 // is misconfigured and ends; otherwise the run is halted with the message. It does not wait.
 func (w *Worker) cannotWork(r *openRun, by proof, message string) {
-	decided, added := w.misfits.add(r.run.ID)
-	if !added {
+	added := w.misfits.add(r.run.ID)
+	if added == nil {
 		return
 	}
 	w.misfits.all.Go(func() {
-		defer close(decided)
+		defer close(added.decided)
 		switch w.canOthers(r.run, by, message) {
 		case onlyHere: // the worker begins nothing of the run until it has ended
 			w.end(fmt.Errorf("other workers work on run %s, but this one cannot: %s; correct its settings and start it again", r.run.Name, message))
 		case noWorkers:
 			w.stopRun(w.calls, r, ledger.Halted, message)
+			added.over = true
 			w.misfits.remove(r.run.ID)
-		case unknown: // the run or the worker ends
+		case over:
+			added.over = true
+			w.misfits.remove(r.run.ID)
+		case unknown:
 			w.misfits.remove(r.run.ID)
 		}
 	})
 }
 
 // canOthers waits until it is known whether other workers can work on the run. It returns unknown
-// when the run is stopped or ends, or when this worker drains meanwhile.
+// if this worker drains meanwhile.
 func (w *Worker) canOthers(run ledger.Run, by proof, message string) verdict {
 	begun := time.Now()
 	var mark ledger.Mark
@@ -129,7 +140,7 @@ func (w *Worker) canOthers(run ledger.Run, by proof, message string) verdict {
 			before, first = now, false
 		}
 		if state != ledger.Running {
-			return unknown
+			return over
 		}
 		v := judge(before, now, by, time.Since(begun))
 		if v != unknown {

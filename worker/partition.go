@@ -78,7 +78,7 @@ func (w *Worker) dueAgain(at time.Time) {
 // retry that is due later.
 func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	if w.misfits.of(ledger.RunID(p.RunID)) != nil {
-		return w.misfit(ledger.RunID(p.RunID))
+		return w.giveBack(ledger.RunID(p.RunID))
 	}
 	r, err := w.runs.get(ctx, p)
 	var halt *haltError
@@ -88,7 +88,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 			return findErr
 		}
 		w.cannotWork(&openRun{run: run}, byDocument, halt.message)
-		return w.misfit(ledger.RunID(p.RunID))
+		return w.giveBack(ledger.RunID(p.RunID))
 	}
 	if errors.Is(err, ledger.ErrNotFound) {
 		w.log.Warn("task dropped, its run is not in this ledger", "run", p.Run)
@@ -102,7 +102,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 			return nil // the ledger keeps its partitions
 		}
 		if w.misfits.of(r.run.ID) != nil {
-			return w.misfit(r.run.ID)
+			return w.giveBack(r.run.ID)
 		}
 		if w.isDraining() {
 			return &returnError{0, "the worker is stopping"}
@@ -129,16 +129,15 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	}
 }
 
-// misfit ends a task of a run on which this worker cannot work. Others get it if it is not known
-// soon that none can.
-func (w *Worker) misfit(run ledger.RunID) error {
-	if decided := w.misfits.of(run); decided != nil {
+// giveBack returns a task of a run on which this worker cannot work to the queue, for others. It
+// returns nil instead if the run turns out to be over.
+func (w *Worker) giveBack(run ledger.RunID) error {
+	if m := w.misfits.of(run); m != nil {
 		select {
-		case <-decided:
-			if w.misfits.of(run) == nil && !w.isDraining() {
-				return nil // the run is stopped, and the ledger keeps its partitions
+		case <-m.decided: // soon, if this worker drains
+			if m.over {
+				return nil // the ledger keeps its partitions
 			}
-		case <-w.draining:
 		case <-time.After(fitnessPoll):
 		}
 	}
