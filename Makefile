@@ -178,8 +178,8 @@ sbom: build $(BIN)/tools/cyclonedx-gomod ## List what is in bin/gistmill to bin/
 check: lint test ## Run what must pass before a commit: lint and test
 
 .PHONY: docs
-docs: ## Rewrite the generated tables in docs/ and the sample output in README.md
-	$(GO) test -count=1 -run 'TestGeneratedTables|TestFirstSteps' ./cmd/gistmill -update
+docs: ## Rewrite the generated tables in docs/, and the sample output and the picture in README.md
+	$(GO) test -count=1 -run 'TestGeneratedTables|TestFirstSteps|TestPictureOfFirstSession' ./cmd/gistmill -update
 
 # The linter is built once from the versions that tools/go.mod pins, about three
 # minutes on two cores, and again when these change.
