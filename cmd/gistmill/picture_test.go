@@ -20,12 +20,12 @@ const (
 	pictureRows    = 30
 )
 
-// A shot is a part of the picture: what was typed or, where the screen changes by itself, a note,
+// A shot is a part of the picture: what was typed or, where the screen changes on its own, a note,
 // and the screen below it.
 type shot struct{ typed, note, screen string }
 
 // TestPictureOfFirstSession types the first session that the README's picture shows, and compares
-// its words with the picture. With -update it draws the picture anew.
+// its words with the picture. With -update it draws the picture again.
 func TestPictureOfFirstSession(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(repository, "docs", "images", "terminal.svg")

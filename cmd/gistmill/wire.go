@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -180,16 +181,23 @@ func (a *app) close() {
 	a.closes = nil
 }
 
-// slow says what a command does if it is not done within sayWaitingAfter.
+// slow says what a command does if it is not done within sayWaitingAfter. Nothing is printed after
+// done has returned.
 func (a *app) slow(doing string) (done func()) {
+	said := make(chan struct{})
 	saying := time.AfterFunc(sayWaitingAfter, func() {
+		defer close(said)
 		if a.sentences == nil && a.records == nil {
 			a.log.Info("not done yet", "doing", doing)
 		} else {
 			a.say("%s", doing)
 		}
 	})
-	return func() { saying.Stop() }
+	return sync.OnceFunc(func() {
+		if !saying.Stop() {
+			<-said
+		}
+	})
 }
 
 // await is retryUntil, and says what it waits for if that takes long.

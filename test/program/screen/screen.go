@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,6 +64,8 @@ func Start(tb testing.TB, columns, rows int, command *exec.Cmd) *Screen {
 	if command.Stdin == nil {
 		command.Stdin, controlling = slave, 0
 	}
+	// A test under nohup(1) ignores SIGHUP, and a command inherits that unless it is caught here.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: controlling}
 	if err := command.Start(); err != nil {
 		tb.Fatal(err)
