@@ -68,10 +68,11 @@ func (h *heldList) of() int64 {
 }
 
 // holdPlan holds the first planner at its list of the documents, while it has its planning
-// lease. An earlier list, of one document, only checks that the source is readable. reached is
-// closed at that point; release lets the planner continue.
+// lease. It lists twice before that: one document to check that the source is readable, and the
+// first documents to look at their fields. reached is closed at that point; release lets the
+// planner continue.
 func (b *bucket) holdPlan() (reached <-chan struct{}, release func()) {
-	h := &heldList{number: b.lists.Load() + 2, reached: make(chan struct{}), release: make(chan struct{})}
+	h := &heldList{number: b.lists.Load() + 3, reached: make(chan struct{}), release: make(chan struct{})}
 	b.held.Store(h)
 	release = sync.OnceFunc(func() { close(h.release) })
 	b.t.Cleanup(release) // or the server would not end
