@@ -27,7 +27,7 @@ type bucket struct {
 	t       *testing.T
 	address string
 	backend *s3mem.Backend
-	lists   atomic.Int64 // requested more than one object
+	lists   atomic.Int64 // requested objects
 	held    atomic.Pointer[heldList]
 }
 
@@ -39,8 +39,7 @@ func newBucket(t *testing.T) *bucket {
 	}
 	s3 := gofakes3.New(b.backend).Server()
 	b.address = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A list of one object only checks that the bucket can be read.
-		if q := r.URL.Query(); q.Has("list-type") && q.Get("max-keys") != "1" {
+		if r.URL.Query().Has("list-type") {
 			if held := b.held.Load(); b.lists.Add(1) == held.of() {
 				close(held.reached)
 				select {
@@ -69,10 +68,11 @@ func (h *heldList) of() int64 {
 }
 
 // holdPlan holds the first planner at its list of the documents, while it has its planning
-// lease. Before it has the lease, it lists the first documents to look at their fields. reached is
-// closed at that point; release lets the planner continue.
+// lease. Before it has the lease, it lists three times: twice when it opens the source, and once to
+// look at the fields of the first documents. reached is closed at that point; release lets the
+// planner continue.
 func (b *bucket) holdPlan() (reached <-chan struct{}, release func()) {
-	h := &heldList{number: b.lists.Load() + 2, reached: make(chan struct{}), release: make(chan struct{})}
+	h := &heldList{number: b.lists.Load() + 4, reached: make(chan struct{}), release: make(chan struct{})}
 	b.held.Store(h)
 	release = sync.OnceFunc(func() { close(h.release) })
 	b.t.Cleanup(release) // or the server would not end
