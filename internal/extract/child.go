@@ -87,7 +87,7 @@ func runChild(ctx context.Context, argv []string, raw *source.Raw, l Limits) (*D
 	cmd.Stdout, cmd.Stderr = out, stderr
 	cmd.Env = childEnvironment(os.Environ()) //nolint:forbidigo // the child gets this process's environment, filtered
 	cmd.WaitDelay = 5 * time.Second
-	dieWithParent(cmd)
+	onlyByParent(cmd)
 	err = cmd.Run()
 	switch {
 	case out.over:

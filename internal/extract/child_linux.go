@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent makes the kernel kill the child when its parent dies.
-func dieWithParent(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+// onlyByParent makes the parent the only one who ends the child: the kernel kills the child when
+// its parent dies. A Ctrl-C does not reach it: a terminal signals its foreground process group.
+func onlyByParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
 // limitAddressSpace lets the process map more bytes than it has mapped now. The limit is

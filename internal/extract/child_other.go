@@ -4,8 +4,8 @@ package extract
 
 import "os/exec"
 
-// dieWithParent does nothing here. The child ends when its input or output breaks.
-func dieWithParent(*exec.Cmd) {}
+// onlyByParent does nothing here. The child ends when its input or output breaks.
+func onlyByParent(*exec.Cmd) {}
 
 // limitAddressSpace does nothing here. debug.SetMemoryLimit and the time limit remain.
 func limitAddressSpace(int64) error { return nil }

@@ -47,6 +47,15 @@ func TestExtractInChild(t *testing.T) {
 	}
 }
 
+// A Ctrl-C on the terminal of the parent is no crash of the document that is being read.
+func TestChildHasOwnProcessGroup(t *testing.T) {
+	t.Parallel()
+	doc, err := inChild(t.Context(), child("child-group"), &source.Raw{Name: "a.txt"}, Limits{})
+	if err != nil || doc.Title != "true" {
+		t.Errorf("leads a process group: %v %v", doc, err)
+	}
+}
+
 func TestChildSeesNoSecrets(t *testing.T) {
 	t.Parallel()
 	got := childEnvironment([]string{"PATH=/bin", "OPENAI_API_KEY=sk", "HOME=/root", "AWS_SECRET_ACCESS_KEY=x", "GISTMILL_STORE=postgres://u:p@h/d"})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 // TestMain makes the test binary its own child process. The first argument chooses what the
@@ -34,6 +35,9 @@ func TestMain(m *testing.M) {
 			}
 		case "child-hang":
 			select {}
+		case "child-group":
+			fmt.Printf("{\"title\":\"%t\"}\n", unix.Getpgrp() == os.Getpid())
+			return
 		case "child-silent":
 			return
 		case "child-signal":
