@@ -192,6 +192,8 @@ func (a *app) askToStart(sum *enqueuer.Estimate, about string) error {
 	if !a.canAsk() {
 		var reason string
 		switch {
+		case a.config.ConfirmAbove == 0:
+			reason = "--confirm-above 0 asks always"
 		case sum.CostUSDMost != nil:
 			reason = fmt.Sprintf("the cost of at most %s is above %s (--confirm-above)", usdMost(*sum.CostUSDMost), text.USD(a.config.ConfirmAbove))
 		case sum.PricedUSDMost > a.config.ConfirmAbove:
