@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		case "child-hang":
 			select {}
 		case "child-group":
-			fmt.Printf("{\"title\":\"%t\"}\n", unix.Getpgrp() == os.Getpid())
+			fmt.Fprintf(os.Stdout, "{\"title\":\"%t\"}\n", unix.Getpgrp() == os.Getpid())
 			return
 		case "child-silent":
 			return
