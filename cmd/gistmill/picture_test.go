@@ -45,23 +45,19 @@ func TestPictureOfFirstSession(t *testing.T) {
 // the proxy, so that the picture has no port.
 func firstSession(t *testing.T) []shot {
 	t.Helper()
-	const documents, before = 240, 130
+	const documents, before = 240, 170
 	d := newDesk(t, 0, slow(t, "uniform:300ms-900ms"))
 	for i := range documents {
 		d.write(fmt.Sprintf("tickets/%03d.txt", i), fmt.Sprintf("Ticket %d. The printer on floor %d does not print. ", i, i%7)+
 			strings.Repeat("The technician replaced the fuser, and the same error came back after two days. ", 20))
 	}
-	for i := range 3 {
-		d.write(fmt.Sprintf("tickets/empty-%d.txt", i), "")
-	}
-	d.write("tickets/filtered.txt", "There was a fight in the office. "+fakellm.Defaults().FilterMarker)
 	d.env = append(d.env, "HTTP_PROXY="+strings.TrimSuffix(d.url, "/v1"))
 	run := []string{"run", "tickets", "--model", "gpt-4", "--base-url", "http://llm.example/v1"}
 
 	first := d.start(pictureColumns, pictureRows, run...)
 	first.Until("[y/N]")
 	first.Type("y\n")
-	first.UntilMet("half is done", func() bool {
+	first.UntilMet("most is done", func() bool {
 		return d.endpoint.Stats().Calls > before && strings.Contains(first.Text(), "ETA")
 	})
 	working := first.Text()
@@ -70,6 +66,12 @@ func firstSession(t *testing.T) []shot {
 	stopping := first.Text()
 	wantCode(t, first, exitInterrupted)
 
+	// Documents that cannot be summarized come now: before, the order of the work would decide
+	// whether the first run meets them.
+	for i := range 3 {
+		d.write(fmt.Sprintf("tickets/empty-%d.txt", i), "")
+	}
+	d.write("tickets/filtered.txt", "There was a fight in the office. "+fakellm.Defaults().FilterMarker)
 	shown := func(args ...string) string {
 		s := d.start(pictureColumns, pictureRows, args...)
 		s.Wait()
