@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -78,7 +76,7 @@ func (f *deadFlags) check() error {
 	switch {
 	case f.class != "" && !slices.Contains(classes, f.class):
 		return invalid("--class %s", text.NotOneOf(f.class, classes...))
-	case f.group != "" && !groupName().MatchString(f.group):
+	case f.group != "" && !isGroup(f.group):
 		return invalid("--group %q is not a group: `gistmill dead list --summary` lists them", f.group)
 	case !doublestar.ValidatePattern(f.uri):
 		return invalid("--uri %q is not a valid glob", f.uri)
@@ -88,8 +86,8 @@ func (f *deadFlags) check() error {
 	return nil
 }
 
-// groupName matches the ids of groups.
-var groupName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{8}$`) }) //nolint:gochecknoglobals // compiled once, never changed
+// isGroup reports whether a text has the form of [ledger.DeadLetter.Group].
+func isGroup(id string) bool { return len(id) == 8 && strings.Trim(id, "0123456789abcdef") == "" }
 
 // filter returns the filter of the flags.
 func (f *deadFlags) filter(ctx context.Context, l *ledger.Ledger) (ledger.DeadFilter, error) {
@@ -187,6 +185,14 @@ func (c *cli) deadSubcommand(flags *deadFlags, need func() needs, command *cobra
 // selected reports whether a flag selects dead letters by what they are.
 func (d selectedDead) selected() bool { return given(d.command, deadFilters()...) != "" }
 
+// checkAll refuses --all with a filter.
+func (d selectedDead) checkAll(all bool) error {
+	if all && d.selected() {
+		return &usageError{errors.New("--all and a filter exclude each other: give one of them")}
+	}
+	return nil
+}
+
 // sayNone says that the flags select nothing, and what there is without them.
 func (d selectedDead) sayNone(ctx context.Context) error {
 	kind := "dead letters"
@@ -202,7 +208,11 @@ func (d selectedDead) sayNone(ctx context.Context) error {
 		return err
 	}
 	if n > 0 && d.selected() {
-		d.say("no %s match %s; without a filter there %s", kind, given(d.command, deadFilters()...), map[bool]string{true: "is 1", false: "are " + number(n)}[n == 1])
+		there := "are " + number(n)
+		if n == 1 {
+			there = "is 1"
+		}
+		d.say("no %s match %s; without a filter there %s", kind, given(d.command, deadFilters()...), there)
 		return nil
 	}
 	gone, err := total(true)
@@ -279,10 +289,7 @@ func (d selectedDead) each(ctx context.Context, do func(ledger.DeadLetter) error
 const longList = 20
 
 func (d selectedDead) writeList(ctx context.Context, output outputFlag) error {
-	width := 0
-	if !output.wide {
-		width = terminal.Width(d.stdout)
-	}
+	width := output.width(d.stdout)
 	write, n := deadTable(d.stdout, width), 0
 	err := d.each(ctx, func(letter ledger.DeadLetter) error {
 		n++
@@ -384,8 +391,11 @@ func (d selectedDead) writeSummary(ctx context.Context, output outputFlag) error
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(d.stdout, "%s in %s%s\n", count(found.Total, "dead letter"), count(int64(len(found.Groups)), "group"),
-			map[bool]string{true: fmt.Sprintf("; %s not shown", number(int64(len(found.Groups)-len(views))))}[len(views) < len(found.Groups)])
+		hidden := ""
+		if n := len(found.Groups) - len(views); n > 0 {
+			hidden = fmt.Sprintf("; %s not shown", number(int64(n)))
+		}
+		_, err := fmt.Fprintf(d.stdout, "%s in %s%s\n", count(found.Total, "dead letter"), count(int64(len(found.Groups)), "group"), hidden)
 		return err
 	})
 }
@@ -457,6 +467,10 @@ type retriedRun struct {
 	reason ledger.Reason
 }
 
+func newRetriedRun(run ledger.Run, documents int64) retriedRun {
+	return retriedRun{Run: run.Name, Source: run.Source, State: run.State, Documents: documents, reason: run.Reason}
+}
+
 // unchanging reports whether a dead letter's document fails until it changes. Then it is worked on
 // without a retry.
 func unchanging(d ledger.DeadLetter) bool {
@@ -489,8 +503,8 @@ change, and then they are worked on without a retry. --all or --class input retr
   gistmill dead retry --dropped --run 20260131-k7m2qd`,
 		Args: noArgs,
 	}, func(ctx context.Context, d selectedDead, _ []string) error {
-		if all && d.selected() {
-			return &usageError{errors.New("--all and a filter exclude each other: give one of them")}
+		if err := d.checkAll(all); err != nil {
+			return err
 		}
 		left := map[ledger.Class]int64{}
 		if !all && !d.selected() && !flags.dropped {
@@ -547,7 +561,7 @@ change, and then they are worked on without a retry. --all or --class input retr
 	flags.addDropped(command, "retry dead letters that were dropped instead")
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be retried and its estimated cost, and change nothing")
 	command.Flags().BoolVar(&all, "all", false, "retry all dead letters, those of class input included")
-	addYesFlag(command, &yes)
+	addYesFlag(command, &yes, ifAbove)
 	output.add(command)
 	return command
 }
@@ -654,7 +668,7 @@ func (d selectedDead) runsOf(ctx context.Context, documents map[ledger.RunID]int
 		if err != nil {
 			return nil, err
 		}
-		runs = append(runs, retriedRun{Run: run.Name, Source: run.Source, State: run.State, Documents: documents[num], reason: run.Reason})
+		runs = append(runs, newRetriedRun(run, documents[num]))
 	}
 	return runs, nil
 }
@@ -673,7 +687,7 @@ func (a *app) retryDead(ctx context.Context, f ledger.DeadFilter) (total int64, 
 		if readErr != nil {
 			return total, runs, errors.Join(err, readErr)
 		}
-		r := retriedRun{Run: run.Name, Source: run.Source, State: run.State, Documents: redriven[num], reason: run.Reason}
+		r := newRetriedRun(run, redriven[num])
 		if a.queue != nil && run.State == ledger.Running {
 			n, enqueueErr := a.recovery.EnqueueMissing(ctx, run, true)
 			if enqueueErr != nil {
@@ -726,8 +740,8 @@ lists them, and "gistmill dead retry --dropped" takes them back.
   gistmill dead drop --group 1f0c9a52 --yes`,
 		Args: noArgs,
 	}, func(ctx context.Context, d selectedDead, _ []string) error {
-		if all && d.selected() {
-			return &usageError{errors.New("--all and a filter exclude each other: give one of them")}
+		if err := d.checkAll(all); err != nil {
+			return err
 		}
 		found, err := d.ledger.DeadSummary(ctx, d.filter)
 		if err != nil {
@@ -766,7 +780,7 @@ lists them, and "gistmill dead retry --dropped" takes them back.
 	})
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be dropped, and change nothing")
 	command.Flags().BoolVar(&all, "all", false, "drop all dead letters")
-	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
+	addYesFlag(command, &yes, "")
 	output.add(command)
 	return command
 }

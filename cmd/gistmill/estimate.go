@@ -290,8 +290,10 @@ func (a *app) dryRun(ctx context.Context, args []string, flags *sourceFlags, for
 		}
 		row := a.planRow(p)
 		rows = append(rows, row)
-		if sum.Add(row.Estimate); i == 0 {
+		if i == 0 {
 			sum = row.Estimate
+		} else {
+			sum.Add(row.Estimate)
 		}
 	}
 	return output.write(a.stdout, rows, func() error {
@@ -317,7 +319,7 @@ func (a *app) preview(ctx context.Context, given source.Given, flags *sourceFlag
 	if err != nil {
 		return nil, err
 	}
-	previewer, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Log: a.log})
+	previewer, err := a.enqueuer()
 	if err != nil {
 		return nil, err
 	}

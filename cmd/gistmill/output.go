@@ -65,14 +65,27 @@ func (o *outputFlag) Set(s string) error {
 // Type implements [pflag.Value].
 func (o *outputFlag) Type() string { return "format" }
 
+// width returns the width in columns that text must fit into; 0 is no limit.
+func (o *outputFlag) width(stdout io.Writer) int {
+	if o.wide {
+		return 0
+	}
+	return terminal.Width(stdout)
+}
+
 // write writes the value as JSON, or calls asText.
 func (o *outputFlag) write(stdout io.Writer, v any, asText func() error) error {
 	if !o.json {
 		return asText()
 	}
+	return writeJSON(stdout, v, "  ")
+}
+
+// writeJSON writes a value as JSON, on one line if indent is empty.
+func writeJSON(stdout io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
+	e.SetIndent("", indent)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return err
@@ -166,23 +179,19 @@ func fitColumns(rows [][]string, width int, drop ...string) [][]string {
 		for _, w := range widths[:last] {
 			used += w
 		}
-		var column int
-		if used+min(widths[last], least) > width && len(drop) > 0 {
-			column = slices.Index(rows[0], drop[0])
-			drop = drop[1:]
-		} else {
+		if used+min(widths[last], least) <= width || len(drop) == 0 {
 			for _, row := range rows {
 				row[last] = terminal.CutStart(row[last], max(least, width-used))
 			}
 			return rows
 		}
-		if column < 0 {
-			continue
+		if column := slices.Index(rows[0], drop[0]); column >= 0 {
+			widths = slices.Delete(widths, column, column+1)
+			for i, row := range rows {
+				rows[i] = slices.Delete(row, column, column+1)
+			}
 		}
-		widths = slices.Delete(widths, column, column+1)
-		for i, row := range rows {
-			rows[i] = slices.Delete(row, column, column+1)
-		}
+		drop = drop[1:]
 	}
 }
 

@@ -103,7 +103,7 @@ func (a *app) prepareOne(ctx context.Context, src *source.Source, flags *sourceF
 	if err != nil {
 		return nil, err
 	}
-	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
+	e, err := a.enqueuer()
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,11 @@ func (a *app) prepareOne(ctx context.Context, src *source.Source, flags *sourceF
 		Plan: plan, source: src, profile: profile, ctx: ctx,
 		traced: func(err error) { end(plan.Run.Name, plan.Count.Pending, plan.Enqueued, err) },
 	}, nil
+}
+
+// enqueuer returns what plans sources. Without a queue it can only preview.
+func (a *app) enqueuer() (*enqueuer.Enqueuer, error) {
+	return enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
 }
 
 // publish makes confirmed plans visible to workers, and closes them.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,13 +57,11 @@ func (f *progressFlag) Set(s string) error {
 		return errors.New("live comes later; use --progress bar")
 	}
 	forms := []string{progressAuto, progressBar, progressPlain, progressJSON, progressNone}
-	for _, form := range forms {
-		if s == form {
-			*f = progressFlag(s)
-			return nil
-		}
+	if !slices.Contains(forms, s) {
+		return errors.New(text.NotOneOf(s, forms...))
 	}
-	return errors.New(text.NotOneOf(s, forms...))
+	*f = progressFlag(s)
+	return nil
 }
 
 // progress shows how far a command is: a bar, lines, or JSON. The nil progress shows nothing.
@@ -205,12 +204,18 @@ func (p *progress) interval() time.Duration {
 	return plainInterval
 }
 
-// begin shows what was done before the work begins.
-func (p *progress) begin(all []statusView, now time.Time) {
-	p.shown, p.phase = now, "working"
-	if p.form == progressBar || p.form == progressJSON {
-		p.update(all, now)
+// begin shows what was done before the work begins, in the forms that show it at once. Counting
+// takes long for a large run.
+func (p *progress) begin(read func() ([]statusView, error)) error {
+	p.shown, p.phase = time.Now(), "working"
+	if p.form != progressBar && p.form != progressJSON {
+		return nil
 	}
+	all, err := read()
+	if err == nil {
+		p.update(all, time.Now())
+	}
+	return err
 }
 
 // due reports whether it is time for an update.
@@ -223,6 +228,9 @@ type sums struct {
 	documents ledger.Totals
 	tokens    tokensView
 	calls     int64
+	flagged   int64
+	reused    int64
+	savedNano int64
 	cost      *int64               // nano-USD; nil: not known
 	rate      float64              // documents per second
 	waiting   *runprogress.Waiting // of the first run that waits
@@ -242,6 +250,9 @@ func sum(all []statusView) sums {
 		s.tokens.In += v.Tokens.In
 		s.tokens.Out += v.Tokens.Out
 		s.calls += v.Calls
+		s.flagged += v.Flagged
+		s.reused += v.Reused
+		s.savedNano += v.savedNano
 		s.rate += v.Rate
 		if s.waiting == nil {
 			s.waiting = v.Waiting

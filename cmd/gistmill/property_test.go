@@ -396,16 +396,19 @@ func (p *typist) note(r result) {
 
 // start runs the program in this process.
 func (p *typist) start(answer string, args ...string) result {
-	var stdout, stderr bytes.Buffer
-	var stdin io.Reader = strings.NewReader("")
-	var printed io.Writer = &stderr
+	var stdout bytes.Buffer
+	screen := &keyboard{Reader: strings.NewReader("")}
+	var stdin io.Reader = screen
+	var stderr io.Writer = screen
 	switch answer {
 	case yes, no:
-		stdin, printed = display{Reader: strings.NewReader(answer + "\n")}, display{Writer: &stderr}
+		screen.Reader = strings.NewReader(answer + "\n")
 	case interruptsAsks:
 		keys, release := newInterruptingKeys(p.ctrlC.press)
 		defer release()
-		stdin, printed = display{Reader: keys}, display{Writer: &stderr}
+		screen.Reader = keys
+	default: // there is no terminal
+		stdin, stderr = screen.Reader, writerFunc(screen.Write)
 	}
 	environ := []string{
 		"HOME=" + p.dir, "GISTMILL_STORE=sqlite:" + p.path(".gistmill/ledger.db"), "GISTMILL_BASE_URL=" + p.model.server.URL + "/v1",
@@ -414,9 +417,9 @@ func (p *typist) start(answer string, args ...string) result {
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
 	defer cancel()
 	received := p.ctrlC.begin()
-	code := run(ctx, signals{received, func() {}}, args, environ, stdin, &stdout, printed)
+	code := run(ctx, signals{received, func() {}}, args, environ, stdin, &stdout, stderr)
 	p.ctrlC.end(received)
-	r := result{strings.Join(args, " "), code, stdout.String(), stderr.String()}
+	r := result{strings.Join(args, " "), code, stdout.String(), screen.text()}
 	if ctx.Err() != nil {
 		r.code = -1
 	}
@@ -425,14 +428,6 @@ func (p *typist) start(answer string, args ...string) result {
 
 // patience is how long a command may take. Each has a few documents to do.
 const patience = 20 * time.Second
-
-// display is a terminal for the program.
-type display struct {
-	io.Reader
-	io.Writer
-}
-
-func (display) IsTerminal() bool { return true }
 
 // ctrlC interrupts the commands that are running, as a terminal does.
 type ctrlC struct {

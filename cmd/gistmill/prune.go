@@ -70,7 +70,7 @@ documents. On a terminal it asks.
 	})
 	command.Flags().StringVar(&olderThan, "older-than", "", "minimum `age`, such as 30d or 36h")
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be deleted, and delete nothing")
-	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
+	addYesFlag(command, &yes, "")
 	output.add(command)
 	return command
 }

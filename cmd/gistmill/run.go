@@ -67,7 +67,7 @@ the document, needs no network and costs nothing.
 	}
 	sources.add(command)
 	addPlanFlags(command, &o.force, &o.wait)
-	addYesFlag(command, &o.yes)
+	addYesFlag(command, &o.yes, ifAbove)
 	addDryRunFlag(command, &o.dryRun)
 	command.Flags().IntVar(&o.sample, "sample", 0, "summarize `N` random documents first, print their summaries and what the rest will cost, and ask whether to go on")
 	command.Flags().Var(&o.progress, "progress", "progress on standard error: auto (a bar on a terminal, otherwise plain), bar, plain (lines), json (an object a line) or none")
@@ -301,27 +301,18 @@ func (a *app) workOnSample(runs []ledger.Run) ([]statusView, error) {
 
 // saySample says what a sample has cost, and what the documents that are left will cost and take.
 func (a *app) saySample(before, after []statusView, left int64) error {
-	var documents, calls, nano int64
-	known := true
-	for i, v := range after {
-		was := before[i]
-		documents += v.Documents.Done + v.Documents.Dead - was.Documents.Done - was.Documents.Dead
-		calls += v.Calls - was.Calls
-		if v.costNano == nil || was.costNano == nil {
-			known = false
-		} else {
-			nano += *v.costNano - *was.costNano
-		}
-	}
+	was, is := sum(before), sum(after)
+	documents := is.documents.Done + is.documents.Dead - was.documents.Done - was.documents.Dead
 	if documents == 0 {
 		return nil
 	}
 	factor := float64(left) / float64(documents)
 	cost, total := "an unknown cost", "cost unknown"
-	if known {
-		cost, total = text.USD(float64(nano)/1e9), "about "+text.USD(float64(nano)/1e9*factor)
+	if is.cost != nil && was.cost != nil {
+		usd := float64(*is.cost-*was.cost) / 1e9
+		cost, total = text.USD(usd), "about "+text.USD(usd*factor)
 	}
-	rest := enqueuer.Estimate{Calls: int64(math.Ceil(float64(calls) * factor))}
+	rest := enqueuer.Estimate{Calls: int64(math.Ceil(float64(is.calls-was.calls) * factor))}
 	if err := a.addTime(a.stop, after[0].Model, &rest); err != nil {
 		return err
 	}
@@ -341,26 +332,7 @@ func (a *app) publishSample(all plans, n int64) (runs []ledger.Run, err error) {
 			p.Plan.Close()
 		}
 	}()
-	left := make([]int64, len(all)) // documents that are not drawn
-	for i, p := range all {
-		left[i] = p.Remaining
-	}
-	share := make([]int, len(all))
-	for ; n > 0; n-- {
-		var total int64
-		for _, l := range left {
-			total += l
-		}
-		drawn := rand.Int64N(total)
-		for i := range left {
-			if drawn < left[i] {
-				left[i]--
-				share[i]++
-				break
-			}
-			drawn -= left[i]
-		}
-	}
+	share := shares(all, n)
 	for i, p := range all {
 		switch {
 		case share[i] > 0:
@@ -381,9 +353,31 @@ func (a *app) publishSample(all plans, n int64) (runs []ledger.Run, err error) {
 	return runs, nil
 }
 
+// shares draws n of the remaining documents of all plans, and returns their numbers by plan.
+func shares(all plans, n int64) []int {
+	left := make([]int64, len(all)) // documents that are not drawn
+	var total int64
+	for i, p := range all {
+		left[i] = p.Remaining
+		total += p.Remaining
+	}
+	share := make([]int, len(all))
+	for ; n > 0; n-- {
+		drawn := rand.Int64N(total)
+		i := 0
+		for ; drawn >= left[i]; i++ {
+			drawn -= left[i]
+		}
+		left[i]--
+		share[i]++
+		total--
+	}
+	return share
+}
+
 // reopenAll reopens the plans that have documents left after a sample, and closes the others.
 func (a *app) reopenAll(all plans) (rest plans, err error) {
-	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
+	e, err := a.enqueuer()
 	if err != nil {
 		return nil, err
 	}
@@ -418,33 +412,24 @@ func (a *app) writeSummaries(views []statusView, runs []ledger.Run, out *output,
 	if err != nil {
 		return nil, fmt.Errorf("write the summaries: %w; all summaries are in the ledger %s, and `gistmill export DEST` writes them", err, config.RedactURL(a.config.Store))
 	}
-	var t ledger.Totals
-	var calls, flagged, again, saved int64
-	for _, v := range views {
-		flagged += v.Flagged
-		t.Done += v.Documents.Done
-		t.Dead += v.Documents.Dead
-		t.Skipped += v.Documents.Skipped
-		calls += v.Calls
-		again += v.Reused
-		saved += v.savedNano
+	s := sum(views)
+	used := count(s.calls, "call")
+	if s.reused > 0 {
+		used += ", " + reused(s.reused, s.savedNano)
 	}
-	used := ""
-	if again > 0 {
-		used = ", " + reused(again, saved)
-	}
-	a.say("%s; %s", describeWork(a.did, t, count(calls, "call")+used, calls, took), place)
-	if flagged > 0 {
-		a.say("%s with findings; see `gistmill show URI`, or \"checks\" in the output", summaries(flagged))
+	a.say("%s; %s", describeWork(a.did, s, used, took), place)
+	if s.flagged > 0 {
+		a.say("%s with findings; see `gistmill show URI`, or \"checks\" in the output", summaries(s.flagged))
 	}
 	return written, nil
 }
 
 // describeWork returns what this process did in a time. If others have worked on the runs, the
 // figures of the runs follow. used are their calls in words.
-func describeWork(did worker.Did, t ledger.Totals, used string, calls int64, took time.Duration) string {
+func describeWork(did worker.Did, s sums, used string, took time.Duration) string {
+	t := s.documents
 	whole := fmt.Sprintf("%s done, %s unchanged, %s dead, %s", number(t.Done), number(t.Skipped), number(t.Dead), used)
-	if did.Done == t.Done && did.Calls == calls {
+	if did.Done == t.Done && did.Calls == s.calls {
 		return whole + ", in " + round(took)
 	}
 	return fmt.Sprintf("%s done, %s dead, %s, in %s; the whole run: %s", number(did.Done), number(did.Dead), count(did.Calls, "call"), round(took), whole)

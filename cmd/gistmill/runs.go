@@ -9,12 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/process"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
-	"github.com/gistmill/gistmill/internal/terminal"
 )
 
 func (c *cli) runsCommand() *cobra.Command {
@@ -52,10 +50,7 @@ all of them.
 				c.say("no runs yet in %s", a.ledger.Place())
 				return nil
 			}
-			width := 0
-			if !output.wide {
-				width = terminal.Width(c.stdout)
-			}
+			width := output.width(c.stdout)
 			return table(c.stdout, fitColumns(runRows(views, width > 0), width, "UNCHANGED", "BEGUN ("+zone()+")", "TOTAL", "MODEL", "COST", "DONE", "TO DO", "DEAD", "STATE")...)
 		})
 	})
@@ -112,7 +107,7 @@ the same source and profile starts a new run with the remaining documents. On a 
 		}
 		return c.confirmed(fmt.Sprintf("Cancel run %s permanently, with %s? (`gistmill pause` stops it for a while.)", run.Name, toDo(totals.Remaining)), "not cancelled")
 	})
-	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
+	addYesFlag(command, &yes, "")
 	return command
 }
 
@@ -229,13 +224,17 @@ the same source continues them. It prints the estimate of what remains, and asks
 			return err
 		})
 	})
-	addYesFlag(command, &yes)
+	addYesFlag(command, &yes, ifAbove)
 	output.add(command)
 	return command
 }
 
-func addYesFlag(command *cobra.Command, yes *bool) {
-	command.Flags().BoolVarP(yes, "yes", "y", false, "do not ask for confirmation if the estimate exceeds --confirm-above")
+// ifAbove is when commands that pay ask for confirmation.
+const ifAbove = " if the estimate exceeds --confirm-above"
+
+// addYesFlag adds the flag of a command that asks for confirmation. when says when it does.
+func addYesFlag(command *cobra.Command, yes *bool, when string) {
+	command.Flags().BoolVarP(yes, "yes", "y", false, "do not ask for confirmation"+when)
 }
 
 // resume continues a run after confirmation.
@@ -290,7 +289,7 @@ func (a *app) reopen(ctx context.Context, run ledger.Run, budgetNano, budgetToke
 		return nil, err
 	}
 	p := &prepared{profile: profile, ctx: ctx, traced: func(error) {}}
-	e, err := enqueuer.New(enqueuer.Config{Ledger: a.ledger, Queue: a.queue, Log: a.log})
+	e, err := a.enqueuer()
 	if err != nil {
 		return nil, err
 	}

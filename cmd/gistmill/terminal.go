@@ -10,8 +10,6 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/terminal"
 )
@@ -57,7 +55,7 @@ func (c *cli) flush() {
 }
 
 // canAsk reports whether someone sees a question and can answer it.
-func (c *cli) canAsk() bool { return isTerminal(c.stdin) && c.stderr.IsTerminal() }
+func (c *cli) canAsk() bool { return terminal.IsTerminal(c.stdin) && c.stderr.IsTerminal() }
 
 // ask asks a question that is answered with yes or no. The default is no. An interrupt ends it.
 func (c *cli) ask(question string) (bool, error) {
@@ -74,15 +72,6 @@ func (c *cli) confirmed(question, refused string) error {
 		return err
 	}
 	return &exitError{exitFailed, refused}
-}
-
-// isTerminal reports whether a stream is a terminal. Tests give streams that say so themselves.
-func isTerminal(stream any) bool {
-	if t, ok := stream.(interface{ IsTerminal() bool }); ok {
-		return t.IsTerminal()
-	}
-	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // newLog returns the log of a command. Workers and servers, and enqueue without a terminal, log

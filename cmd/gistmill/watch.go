@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -195,7 +194,7 @@ func (r *statusReader) watch(ctx context.Context, asJSON bool) error {
 		}
 		switch {
 		case asJSON:
-			err = writeLine(r.stdout, v.object())
+			err = writeJSON(r.stdout, v.object(), "")
 		case redraw && !ended:
 			screen.Show(func(int) []string { return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") })
 		default:
@@ -297,16 +296,4 @@ func (a *attempt[T]) endIfAlive(ctx context.Context, alive func(context.Context)
 			return value, err
 		}
 	}
-}
-
-// writeLine writes a value as one line of JSON.
-func writeLine(stdout interface{ Write([]byte) (int, error) }, v any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	_, err := stdout.Write(text.TerminalSafeJSON(b.Bytes()))
-	return err
 }

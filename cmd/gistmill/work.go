@@ -103,14 +103,12 @@ func (a *app) workOn(runs []ledger.Run, early *export.EarlyWriter, done func(led
 	if early != nil {
 		go early.Run(uninterrupted)
 	}
-	before, err := a.statuses(uninterrupted, runs)
-	if err != nil {
-		return nil, err
-	}
 	show := a.progress
 	defer show.end(nil)
+	if err := show.begin(func() ([]statusView, error) { return a.statuses(uninterrupted, runs) }); err != nil {
+		return nil, err
+	}
 	a.began = true
-	show.begin(before, time.Now())
 	if err := a.sayHeld(uninterrupted, runs); err != nil {
 		return nil, err
 	}

@@ -1,11 +1,9 @@
 package terminal
 
 import (
-	"os"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
-	"golang.org/x/term"
 
 	"github.com/gistmill/gistmill/internal/text"
 )
@@ -51,14 +49,10 @@ func Pad(s string, width int) string { return runewidth.FillRight(text.TerminalL
 
 // Width returns the number of columns of the terminal that a stream is, or 0 if it is none.
 func Width(stream any) int {
-	file, ok := stream.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !IsTerminal(stream) {
 		return 0
 	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil || width <= 0 {
-		return defaultWidth
-	}
+	width, _ := size(stream)
 	return width
 }
 

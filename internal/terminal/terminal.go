@@ -20,8 +20,12 @@ import (
 	"github.com/gistmill/gistmill/internal/text"
 )
 
-// defaultWidth is the width in columns of a terminal that does not tell its own.
-const defaultWidth = 80
+// defaultWidth and defaultHeight are the size in columns and rows of a terminal that does not tell
+// its own.
+const (
+	defaultWidth  = 80
+	defaultHeight = 24
+)
 
 // An Area returns the lines to show for a width in columns. The terminal cuts longer lines.
 type Area func(width int) []string
@@ -40,23 +44,34 @@ type Terminal struct {
 	asking bool
 }
 
-// New returns a Terminal that writes to out. termType is the variable TERM. A writer with a method
-// IsTerminal, as tests have, says itself whether it is a terminal.
+// New returns a Terminal that writes to out. termType is the variable TERM.
 func New(out io.Writer, termType string) *Terminal {
 	t := &Terminal{out: out, dumb: termType == "" || termType == "dumb"}
-	if w, ok := out.(interface{ IsTerminal() bool }); ok && w.IsTerminal() {
-		t.size = func() (int, int) { return defaultWidth, 24 }
+	if IsTerminal(out) {
+		t.size = func() (int, int) { return size(out) }
 	}
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		t.size = func() (int, int) {
-			width, height, err := term.GetSize(int(file.Fd()))
-			if err != nil || width <= 0 || height <= 0 {
-				return defaultWidth, 24
-			}
+	return t
+}
+
+// IsTerminal reports whether a stream is a terminal. A stream with a method IsTerminal, as tests
+// have, says itself whether it is.
+func IsTerminal(stream any) bool {
+	if s, ok := stream.(interface{ IsTerminal() bool }); ok {
+		return s.IsTerminal()
+	}
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// size returns the columns and rows of a terminal.
+func size(stream any) (width, height int) {
+	if file, ok := stream.(*os.File); ok {
+		width, height, err := term.GetSize(int(file.Fd()))
+		if err == nil && width > 0 && height > 0 {
 			return width, height
 		}
 	}
-	return t
+	return defaultWidth, defaultHeight
 }
 
 // IsTerminal reports whether a person may be reading.
