@@ -814,10 +814,12 @@ func (c *cli) deadExportCommand() *cobra.Command {
 			return err
 		}
 		var n int64
-		write := func(w io.Writer) (err error) {
-			lines := export.NewLines(w)
-			err = d.each(ctx, func(letter ledger.DeadLetter) error { n++; return lines.Add(letter) })
-			return cmp.Or(err, lines.Flush())
+		write := func(w io.Writer) error {
+			return export.Compressed(w, args[0], func(w io.Writer) error {
+				lines := export.NewLines(w)
+				err := d.each(ctx, func(letter ledger.DeadLetter) error { n++; return lines.Add(letter) })
+				return cmp.Or(err, lines.Flush())
+			})
 		}
 		var err error
 		if place == "-" {

@@ -89,9 +89,8 @@ func CheckLinesName(dest string) error {
 	return nil
 }
 
-// Write writes summaries in a format other than [FormatMarkdown] and returns their number. A name
-// of dest that ends with .gz compresses JSON lines and CSV. version is that of the program, for
-// Parquet.
+// Write writes summaries in a format other than [FormatMarkdown] and returns their number. If dest
+// ends with .gz, JSON lines and CSV are compressed. version is that of the program, for Parquet.
 func Write(w io.Writer, f Format, dest, version string, each Stream) (n int, err error) {
 	if f == FormatParquet {
 		return Parquet(w, version, each)
@@ -100,10 +99,18 @@ func Write(w io.Writer, f Format, dest, version string, each Stream) (n int, err
 	if f == FormatCSV {
 		write = CSV
 	}
+	err = Compressed(w, dest, func(w io.Writer) (err error) {
+		n, err = write(w, each)
+		return err
+	})
+	return n, err
+}
+
+// Compressed calls write with a writer to w. If dest ends with .gz, the writer compresses.
+func Compressed(w io.Writer, dest string, write func(io.Writer) error) error {
 	if !strings.HasSuffix(strings.ToLower(dest), gz) {
-		return write(w, each)
+		return write(w)
 	}
 	z := gzip.NewWriter(w)
-	n, err = write(z, each)
-	return n, errors.Join(err, z.Close())
+	return errors.Join(write(z), z.Close())
 }
