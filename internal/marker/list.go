@@ -3,18 +3,17 @@ package marker
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // List tells which files of one output folder gistmill wrote. It is not safe for concurrent use.
 type List struct {
 	dir   string // resolved
-	index index
-	info  fs.FileInfo // of the marker as it was read; nil in a folder that has none
+	index index  // its info is nil in a folder that has no marker
 }
 
 // Finder finds output folders, and keeps the lists of those that it has found. It is not safe for
@@ -82,8 +81,8 @@ func (f *Finder) find(dir string) (*List, error) {
 	if err := l.refresh(); err != nil {
 		return nil, err
 	}
-	if l.info == nil && !IsFolderWithoutMarker(dir) {
-		return nil, nil //nolint:nilnil // documented
+	if l.index.info == nil && !isFolderWithoutMarker(dir) {
+		return nil, nil // documented
 	}
 	f.found[dir] = l
 	return l, nil
@@ -93,17 +92,17 @@ func (f *Finder) find(dir string) (*List, error) {
 func (l *List) refresh() error {
 	path := filepath.Join(l.dir, Name)
 	now, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || isNotFolder(err) {
-		l.info = nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		l.index.info = nil
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read the list of files that gistmill wrote: %w", err)
 	}
-	if !now.Mode().IsRegular() {
+	if !now.Mode().IsRegular() { // opening a pipe would wait for a writer
 		return fmt.Errorf("read the list of files that gistmill wrote: %s is not a file", path)
 	}
-	if l.info != nil && os.SameFile(l.info, now) && now.Size() == l.info.Size() {
+	if read := l.index.info; read != nil && os.SameFile(read, now) && now.Size() == read.Size() {
 		return nil
 	}
 	f, err := os.Open(path)
@@ -111,17 +110,7 @@ func (l *List) refresh() error {
 		return fmt.Errorf("read the list of files that gistmill wrote: %w", err)
 	}
 	defer f.Close()
-	if now, err = f.Stat(); err != nil {
-		return err
-	}
-	if l.info == nil || !os.SameFile(l.info, now) || now.Size() < l.index.read {
-		l.index = newIndex()
-	}
-	if _, err := f.Seek(l.index.read, io.SeekStart); err != nil {
-		return err
-	}
-	l.info = now
-	return l.index.add(f)
+	return l.index.refresh(f)
 }
 
 // has reports whether the list has a file, by its absolute path.
@@ -131,8 +120,8 @@ func (l *List) has(path string) bool {
 		return false
 	}
 	name = filepath.ToSlash(strings.TrimPrefix(name, string(filepath.Separator)))
-	if l.info != nil && (l.index.begun || l.index.files[key(name)].listed) {
+	if l.index.info != nil && (l.index.begun || l.index.files[key(name)].listed) {
 		return l.index.files[key(name)].listed
 	}
-	return name == LinesName && IsFolderWithoutMarker(l.dir) || strings.HasSuffix(name, ".md") && isPageFile(path)
+	return name == LinesName && isFolderWithoutMarker(l.dir) || strings.HasSuffix(name, ".md") && isPageFile(path)
 }

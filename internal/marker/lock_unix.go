@@ -11,7 +11,6 @@ import (
 // tryLock takes the lock of a file unless another process, or another opening of the file in this
 // one, has it. On a file system without locks it always succeeds.
 func tryLock(f *os.File) (bool, error) {
-	var locked bool
 	var err error
 	c, failed := f.SyscallConn()
 	if failed != nil {
@@ -30,8 +29,7 @@ func tryLock(f *os.File) (bool, error) {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return false, nil
 	case err == nil, errors.Is(err, syscall.ENOLCK), errors.Is(err, errors.ErrUnsupported):
-		locked = true
-		err = nil
+		return true, nil
 	}
-	return locked, err
+	return false, err
 }

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -67,7 +68,7 @@ func FileLine(name string, digest uint64) Line {
 }
 
 // Pair is a source (its URL) with a profile (its hash) and the run that summarized it. The run's
-// name is random: it tells the ledgers apart that write into one folder.
+// name is random, so it tells apart the ledgers that write into one folder.
 type Pair struct{ Source, Profile, Run string }
 
 // Line returns the line that registers a pair.
@@ -79,7 +80,8 @@ type file struct {
 	listed bool
 	// hasDigest is false for a file whose content does not matter.
 	hasDigest bool
-	// fresh marks a file that this process wrote, current one that belongs to the present content.
+	// fresh marks a file that this process wrote; current marks one that belongs to the present
+	// content.
 	fresh, current bool
 }
 
@@ -88,6 +90,7 @@ type index struct {
 	files map[uint64]file
 	older map[uint64][]uint64 // further digests of a name, from before its last line
 	pairs []Pair              // the one registered last comes last
+	info  fs.FileInfo         // of the marker as it was read; nil before
 	read  int64               // bytes
 	lines int
 	// begun is false if the first line is missing: the marker is empty or damaged.
@@ -101,6 +104,26 @@ func key(name string) uint64 { return maphash.String(seed, name) }
 
 // seed differs in each process, so that no name can be made to collide with another.
 var seed = maphash.MakeSeed() //nolint:gochecknoglobals // made once, never changed
+
+// refresh reads what was appended to the marker f since it was read, or all of one that was
+// replaced or has become smaller.
+func (x *index) refresh(f *os.File) error {
+	now, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("read %s: %w", Name, err)
+	}
+	if !now.Mode().IsRegular() {
+		return fmt.Errorf("read %s: it is not a file", Name)
+	}
+	if x.info == nil || !os.SameFile(x.info, now) || now.Size() < x.read {
+		*x = newIndex()
+	}
+	x.info = now
+	if now.Size() == x.read {
+		return nil
+	}
+	return x.add(io.NewSectionReader(f, x.read, now.Size()-x.read))
+}
 
 // add applies the complete lines of r, which begins at the index's end.
 func (x *index) add(r io.Reader) error {
@@ -183,11 +206,11 @@ func parse(raw []byte) Line {
 	return l
 }
 
-// appendLine appends l as JSON with a line end.
-func appendLine(b *bytes.Buffer, l Line) error {
-	e := json.NewEncoder(b)
+// encoder returns an encoder that writes each [Line] as JSON with a line end.
+func encoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	return e.Encode(l)
+	return e
 }
 
 // sameFile reports whether f is still the file at the marker's place.

@@ -48,36 +48,43 @@ func span(s []byte) string {
 
 // isPageFile reports whether the file at path is a page, by its end.
 func isPageFile(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+	f, size, ok := openRegular(path)
+	if !ok {
 		return false
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	tail := make([]byte, min(size, pageTail))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
 		return false
 	}
-	tail := make([]byte, min(info.Size(), pageTail))
-	if _, err := f.ReadAt(tail, info.Size()-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-		return false
-	}
-	_, _, ok := PageOf(tail)
+	_, _, ok = PageOf(tail)
 	return ok
 }
 
-// IsFolderWithoutMarker reports whether a folder is the output of a version of gistmill that wrote
+// isFolderWithoutMarker reports whether a folder is the output of a version of gistmill that wrote
 // no marker: its summaries.jsonl begins with a record.
-func IsFolderWithoutMarker(dir string) bool {
-	f, err := os.OpenFile(filepath.Join(dir, LinesName), os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+func isFolderWithoutMarker(dir string) bool {
+	f, _, ok := openRegular(filepath.Join(dir, LinesName))
+	if !ok {
 		return false
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
 	ok, err := BeginsWithRecord(f)
 	return ok && err == nil
+}
+
+// openRegular opens a regular file and returns its size; ok is false if there is none.
+func openRegular(path string) (f *os.File, size int64, ok bool) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, 0, false
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		_ = f.Close() // nothing was written
+		return nil, 0, false
+	}
+	return f, info.Size(), true
 }
 
 // BeginsWithRecord reports whether the first line of r is a record of a summary.
@@ -100,5 +107,3 @@ func IsRecord(line []byte) bool {
 	return json.Unmarshal(line, &r) == nil && r.URI != nil && r.Source != nil && r.Run != nil && r.Summary != nil &&
 		r.Profile != nil && r.ContentSHA256 != nil && r.Chunks != nil
 }
-
-func isNotFolder(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

@@ -1,13 +1,13 @@
 package marker
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -18,7 +18,7 @@ const (
 	fileMode = 0o666 // before the umask
 	// lockInterval is the time between two tries to take the lock.
 	lockInterval = 20 * time.Millisecond
-	// A marker with this many lines more than files is written again.
+	// A marker with this many more lines than files is written again.
 	compactLines = 1000
 )
 
@@ -31,8 +31,7 @@ type Marker struct {
 
 	mu    sync.Mutex
 	index index
-	info  fs.FileInfo // of the marker as it was read
-	file  *os.File    // open and locked between Lock and Unlock
+	file  *os.File // open and locked between Lock and Unlock
 }
 
 // Open returns the marker of a folder. It touches no file; [Marker.Lock] creates the marker.
@@ -80,7 +79,7 @@ func (m *Marker) lock(ctx context.Context) error {
 		}
 		if ok {
 			m.file = f
-			if err := m.refresh(); err != nil {
+			if err := m.index.refresh(f); err != nil {
 				return errors.Join(err, m.unlock())
 			}
 			return nil
@@ -95,25 +94,6 @@ func (m *Marker) unlock() error {
 	f := m.file
 	m.file = nil
 	return f.Close() // which releases the lock
-}
-
-// refresh reads what other processes have written.
-func (m *Marker) refresh() error {
-	now, err := m.file.Stat()
-	if err != nil {
-		return fmt.Errorf("read %s: %w", Name, err)
-	}
-	if !now.Mode().IsRegular() {
-		return fmt.Errorf("read %s: it is not a file", Name)
-	}
-	if m.info == nil || !os.SameFile(m.info, now) || now.Size() < m.index.read {
-		m.index = newIndex()
-	}
-	m.info = now
-	if now.Size() == m.index.read {
-		return nil
-	}
-	return m.index.add(io.NewSectionReader(m.file, m.index.read, now.Size()-m.index.read))
 }
 
 // List lists a file whose content does not matter, unless it is listed.
@@ -155,8 +135,9 @@ func (m *Marker) append(lines ...Line) error {
 	if !m.index.begun {
 		lines = append([]Line{{About: about}}, lines...)
 	}
+	e := encoder(&b)
 	for _, l := range lines {
-		if err := appendLine(&b, l); err != nil {
+		if err := e.Encode(l); err != nil {
 			return err
 		}
 	}
@@ -171,15 +152,8 @@ func (m *Marker) append(lines ...Line) error {
 	return nil
 }
 
-// Empty reports whether the marker lists nothing.
-func (m *Marker) Empty() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.index.lines == 0
-}
-
-// Begun reports whether the marker has its first line. One that was emptied or damaged has not, and
-// may lack files that gistmill wrote.
+// Begun reports whether the marker has its first line. A marker that was emptied or damaged does
+// not, and may lack files that gistmill wrote.
 func (m *Marker) Begun() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -212,20 +186,16 @@ func (m *Marker) Last(name string, digest uint64) (last, fresh bool) {
 }
 
 // SetFresh records that this process has written a listed file.
-func (m *Marker) SetFresh(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f := m.index.files[key(name)]
-	f.fresh = true
-	m.index.files[key(name)] = f
-}
+func (m *Marker) SetFresh(name string) { m.mark(name, func(f *file) { f.fresh = true }) }
 
 // SetCurrent records that a file belongs to the content that is being written.
-func (m *Marker) SetCurrent(name string) {
+func (m *Marker) SetCurrent(name string) { m.mark(name, func(f *file) { f.current = true }) }
+
+func (m *Marker) mark(name string, set func(*file)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.index.files[key(name)]
-	f.current = true
+	set(&f)
 	m.index.files[key(name)] = f
 }
 
@@ -310,15 +280,12 @@ func (m *Marker) compact(pairs []Pair) (err error) {
 	if _, err := tryLock(f); err != nil { // before others can see it
 		return err
 	}
-	var b bytes.Buffer
+	b := bufio.NewWriterSize(f, 256<<10)
+	e := encoder(b)
 	lines := 0
 	add := func(l Line) error {
 		lines++
-		if err := appendLine(&b, l); err != nil || b.Len() < 256<<10 {
-			return err
-		}
-		_, err := b.WriteTo(f)
-		return err
+		return e.Encode(l)
 	}
 	if err := add(Line{About: about}); err != nil {
 		return err
@@ -343,7 +310,7 @@ func (m *Marker) compact(pairs []Pair) (err error) {
 	}); err != nil {
 		return err
 	}
-	if _, err := b.WriteTo(f); err != nil {
+	if err := b.Flush(); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
@@ -357,7 +324,7 @@ func (m *Marker) compact(pairs []Pair) (err error) {
 		return err
 	}
 	old := m.file
-	m.file, m.info = f, info
-	m.index.read, m.index.lines, m.index.pairs, m.index.older = info.Size(), lines, pairs, map[uint64][]uint64{}
+	m.file = f
+	m.index.info, m.index.read, m.index.lines, m.index.pairs, m.index.older = info, info.Size(), lines, pairs, map[uint64][]uint64{}
 	return old.Close()
 }
