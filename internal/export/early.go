@@ -70,8 +70,9 @@ func (w *EarlyWriter) Run(ctx context.Context) {
 		return
 	}
 	p := pages{Output: w.output, early: true}
-	_ = p.write(ctx, names.name, func(add func(Record) error) error {
+	_ = p.write(ctx, func(add func(Record) error) error {
 		for r, ok := first, true; ok; r, ok = w.next() {
+			r.Page = names.name(r)
 			if err := add(r); err != nil {
 				return err
 			}

@@ -60,8 +60,10 @@ func (o *Output) Write(ctx context.Context, c Content) (w Written, err error) {
 		return w, err
 	}
 	defer func() { err = errors.Join(err, o.marker.Unlock()) }()
-	f := folderWriter{Output: o, content: c, hasRun: map[string]bool{}, emitted: map[uint64]struct{}{}, kept: map[uint64]struct{}{}, names: newNamer(LinesName)}
-	f.pages.Output = o
+	f := folderWriter{
+		Output: o, content: c, pages: pages{Output: o}, names: newNamer(LinesName),
+		hasRun: map[string]bool{}, emitted: map[uint64]struct{}{}, kept: map[uint64]struct{}{}, sources: map[string]bool{},
+	}
 	return f.write(ctx)
 }
 
@@ -94,7 +96,6 @@ func (f *folderWriter) write(ctx context.Context) (Written, error) {
 	if err != nil {
 		return f.written, err
 	}
-	f.sources = map[string]bool{}
 	for _, p := range pairs {
 		f.sources[p.Source] = true
 	}
@@ -126,7 +127,7 @@ func (f *folderWriter) write(ctx context.Context) (Written, error) {
 		err = f.removeStale(ctx)
 	}
 	if err == nil {
-		err = f.finish(ctx)
+		err = f.finish()
 	}
 	slices.Sort(f.written.Edited)
 	return f.written, err
@@ -164,7 +165,8 @@ func (f *folderWriter) isOurs(ctx context.Context, run string) (bool, error) {
 	return ours, err
 }
 
-// isOther reports whether a listed page belongs to a source or a ledger that is not written now.
+// isOther reports whether a listed page belongs to a source or a ledger that this call does not
+// write.
 func (f *folderWriter) isOther(ctx context.Context, name string) (bool, error) {
 	content, ok := f.readPage(name)
 	if !ok {
@@ -186,8 +188,7 @@ func (f *folderWriter) isOther(ctx context.Context, name string) (bool, error) {
 
 // writePages writes the pages of a stream. line, if not nil, gets the record of each.
 func (f *folderWriter) writePages(ctx context.Context, stream Stream, line func(Record) error) error {
-	name := func(r Record) string { return r.Page }
-	return f.pages.write(ctx, name, func(add func(Record) error) error {
+	return f.pages.write(ctx, func(add func(Record) error) error {
 		return stream(func(e ledger.Exported) error {
 			r := RecordOf(e)
 			r.Page = f.names.name(r)
@@ -291,7 +292,7 @@ func (f *folderWriter) removeStale(ctx context.Context) error {
 	})
 }
 
-// isStale reports whether a page that was not written now must be removed.
+// isStale reports whether a page that this call did not write must be removed.
 func (f *folderWriter) isStale(ctx context.Context, content []byte) (bool, error) {
 	uri, source, ok := marker.PageOf(content)
 	if !ok {
@@ -309,27 +310,20 @@ func (f *folderWriter) isStale(ctx context.Context, content []byte) (bool, error
 
 // finish drops the pairs that the folder no longer holds: older runs of a pair, and those of a
 // ledger whose place this one has taken.
-func (f *folderWriter) finish(ctx context.Context) error {
-	pairs := f.marker.Sources()
+func (f *folderWriter) finish() error {
+	pairs := f.marker.Sources() // write has asked the ledger about their runs
 	newest := map[Pair]string{}
 	mine := map[string]bool{} // sources
 	for _, p := range pairs {
-		ours, err := f.isOurs(ctx, p.Run)
-		if err != nil {
-			return err
-		}
-		mine[p.Source] = mine[p.Source] || ours
+		mine[p.Source] = mine[p.Source] || f.hasRun[p.Run]
 		newest[Pair{Source: p.Source, Profile: p.Profile}] = p.Run
 	}
-	keep := map[Pair]bool{}
-	for _, p := range pairs {
-		ours, err := f.isOurs(ctx, p.Run)
-		if err != nil {
-			return err
+	return f.marker.Finish(func(p Pair) bool {
+		if f.hasRun[p.Run] {
+			return newest[Pair{Source: p.Source, Profile: p.Profile}] == p.Run
 		}
-		keep[p] = ours && newest[Pair{Source: p.Source, Profile: p.Profile}] == p.Run || !ours && (f.written.Kept+f.others > 0 || !f.content.Lines || !mine[p.Source])
-	}
-	return f.marker.Finish(func(p Pair) bool { return keep[p] })
+		return f.written.Kept+f.others > 0 || !f.content.Lines || !mine[p.Source]
+	})
 }
 
 // documentKey identifies a document in this process. Two share one by chance only (2^-64).

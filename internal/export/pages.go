@@ -26,12 +26,6 @@ const (
 	pageBatch = 64
 )
 
-// page is a page to write.
-type page struct {
-	name   string // with slashes
-	record Record
-}
-
 // pages writes pages into an output folder.
 type pages struct {
 	*Output
@@ -43,12 +37,11 @@ type pages struct {
 	edited []string // pages that are left as people have edited them
 }
 
-// write writes a page for each record that each adds. It uses one writer for each processor,
-// because a small file spends most of its time in the kernel. name is called in the order of the
-// records.
-func (p *pages) write(ctx context.Context, name func(Record) string, each func(add func(Record) error) error) error {
+// write writes a page for each record that each adds, in the place that Record.Page names. It uses
+// one writer for each processor, because a small file spends most of its time in the kernel.
+func (p *pages) write(ctx context.Context, each func(add func(Record) error) error) error {
 	writers, ctx := errgroup.WithContext(ctx)
-	queue := make(chan page, pageQueue)
+	queue := make(chan Record, pageQueue)
 	for range runtime.GOMAXPROCS(0) {
 		writers.Go(func() error {
 			w := pageWriter{pages: p}
@@ -58,7 +51,7 @@ func (p *pages) write(ctx context.Context, name func(Record) string, each func(a
 	}
 	err := each(func(r Record) error {
 		select {
-		case queue <- page{name(r), r}:
+		case queue <- r:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -80,30 +73,31 @@ type pageWriter struct {
 	batch  []rendered
 }
 
-// rendered is a page with its content.
+// rendered is a record with the content of its page.
 type rendered struct {
-	page
-	content bytes.Buffer
-	digest  uint64
+	Record
+	content  bytes.Buffer
+	digest   uint64
+	outdated bool // the page must be written
 }
 
 // run writes pages until the queue is closed. The lines of all pages that wait are written to the
 // marker at once, before the first of these pages.
-func (w *pageWriter) run(ctx context.Context, queue <-chan page) error {
+func (w *pageWriter) run(ctx context.Context, queue <-chan Record) error {
 	w.batch = make([]rendered, pageBatch)
-	for p := range queue {
+	for r := range queue {
 		n := 0
 		for ok := true; ok; {
 			b := &w.batch[n]
-			b.page = p
+			b.Record = r
 			b.content.Reset()
-			writePage(&b.content, p.record)
+			writePage(&b.content, r)
 			b.digest = marker.Digest(b.content.Bytes())
 			if n++; n == len(w.batch) {
 				break
 			}
 			select {
-			case p, ok = <-queue:
+			case r, ok = <-queue:
 			default:
 				ok = false
 			}
@@ -118,25 +112,20 @@ func (w *pageWriter) run(ctx context.Context, queue <-chan page) error {
 // put writes a batch of pages.
 func (w *pageWriter) put(ctx context.Context, batch []rendered) error {
 	var lines []marker.Line
-	write := make([]bool, len(batch))
 	for i := range batch {
 		b := &batch[i]
-		last, fresh := w.marker.Last(b.name, b.digest)
+		last, fresh := w.marker.Last(b.Page, b.digest)
+		b.outdated = false
 		if fresh {
-			w.current(b.name)
 			continue
 		}
 		state, err := w.look(b)
 		if err != nil {
 			return err
 		}
-		if state == left {
-			w.current(b.name)
-			continue
-		}
-		write[i] = state == outdated
-		if !last {
-			lines = append(lines, marker.FileLine(b.name, b.digest))
+		b.outdated = state == outdated
+		if !last && state != left {
+			lines = append(lines, marker.FileLine(b.Page, b.digest))
 		}
 	}
 	if len(lines) > 0 {
@@ -145,24 +134,18 @@ func (w *pageWriter) put(ctx context.Context, batch []rendered) error {
 		}
 	}
 	for i := range batch {
-		if !write[i] {
-			continue
+		b := &batch[i]
+		if b.outdated {
+			if err := w.putFile(b); err != nil {
+				return err
+			}
+			w.marker.SetFresh(b.Page)
 		}
-		if err := w.putFile(&batch[i]); err != nil {
-			return err
+		if !w.early {
+			w.marker.SetCurrent(b.Page)
 		}
-		w.marker.SetFresh(batch[i].name)
-	}
-	for i := range batch {
-		w.current(batch[i].name)
 	}
 	return nil
-}
-
-func (w *pageWriter) current(name string) {
-	if !w.early {
-		w.marker.SetCurrent(name)
-	}
 }
 
 // state says what to do about a page.
@@ -176,40 +159,40 @@ const (
 
 // look compares a page with what is in its place.
 func (w *pageWriter) look(b *rendered) (state, error) {
-	if err := w.open(path.Dir(b.name)); err != nil {
+	if err := w.open(path.Dir(b.Page)); err != nil {
 		if w.early {
 			return left, nil
 		}
-		return left, fmt.Errorf("create the folder %s: %w", path.Dir(b.name), err)
+		return left, err
 	}
-	base := path.Base(b.name)
+	base := path.Base(b.Page)
 	info, err := w.folder.Lstat(base)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return outdated, nil
 	case err != nil:
-		return left, fmt.Errorf("look at %s: %w", b.name, err)
+		return left, fmt.Errorf("look at %s: %w", b.Page, err)
 	case info.IsDir() && !w.early:
-		if err := w.clearFolder(b.name); err != nil {
+		if err := w.clearFolder(b.Page); err != nil {
 			return left, err
 		}
 		return outdated, nil
 	case !info.Mode().IsRegular() || info.Size() > maxPage:
-		return w.leave(b.name), nil
+		return w.leave(b.Page), nil
 	}
 	existing, err := w.folder.ReadFile(base)
 	if err != nil {
-		return left, fmt.Errorf("read %s: %w", b.name, err)
+		return left, fmt.Errorf("read %s: %w", b.Page, err)
 	}
 	if bytes.Equal(existing, b.content.Bytes()) {
 		return upToDate, nil
 	}
 	// A process that was killed leaves the beginning of a page.
 	begun := bytes.HasPrefix(b.content.Bytes(), existing)
-	if !w.marker.Listed(b.name) || !begun && !w.marker.Wrote(b.name, marker.Digest(existing)) {
-		return w.leave(b.name), nil
+	if !w.marker.Listed(b.Page) || !begun && !w.marker.Wrote(b.Page, marker.Digest(existing)) {
+		return w.leave(b.Page), nil
 	}
-	if uri, source, ok := marker.PageOf(existing); w.early && ok && (uri != b.record.URI || source != b.record.Source) {
+	if uri, source, ok := marker.PageOf(existing); w.early && ok && (uri != b.URI || source != b.Source) {
 		return left, nil
 	}
 	return outdated, nil
@@ -229,20 +212,20 @@ func (p *pages) leave(name string) state {
 // putFile gives a page its content. It writes a new file in place: content is about a page, and a
 // rename would double the time.
 func (w *pageWriter) putFile(b *rendered) error {
-	if err := w.open(path.Dir(b.name)); err != nil {
-		return fmt.Errorf("create the folder %s: %w", path.Dir(b.name), err)
+	if err := w.open(path.Dir(b.Page)); err != nil {
+		return err
 	}
-	base := path.Base(b.name)
+	base := path.Base(b.Page)
 	f, err := w.folder.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	switch {
 	case err == nil:
 		_, err = f.Write(b.content.Bytes())
 		if err = errors.Join(err, f.Close()); err != nil {
-			return errors.Join(fmt.Errorf("write %s: %w", b.name, err), w.folder.Remove(base))
+			return errors.Join(fmt.Errorf("write %s: %w", b.Page, err), w.folder.Remove(base))
 		}
 		return nil
 	case !errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("write %s: %w", b.name, err)
+		return fmt.Errorf("write %s: %w", b.Page, err)
 	}
 	if err := replace(w.folder, base, false, func(to io.Writer) error {
 		_, err := to.Write(b.content.Bytes())
@@ -262,19 +245,26 @@ func (w *pageWriter) open(folder string) error {
 	w.close()
 	opened, err := openWithin(w.root, filepath.FromSlash(folder))
 	if err != nil && !w.early {
-		for i, c := range folder + "/" {
-			if c == '/' {
-				if _, err := w.removePage(folder[:i]); err != nil {
-					return err
-				}
-			}
+		if err = w.removePagesNamed(folder); err == nil {
+			opened, err = openWithin(w.root, filepath.FromSlash(folder))
 		}
-		opened, err = openWithin(w.root, filepath.FromSlash(folder))
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("create the folder %s: %w", folder, err)
 	}
 	w.folder, w.name = opened, folder
+	return nil
+}
+
+// removePagesNamed removes pages that have the name of a folder or of one above it.
+func (o *Output) removePagesNamed(folder string) error {
+	for i, c := range folder + "/" {
+		if c == '/' {
+			if _, err := o.removePage(folder[:i]); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -297,17 +287,16 @@ func openWithin(root *os.Root, folder string) (*os.Root, error) {
 	return root.OpenRoot(folder)
 }
 
-// removePage removes a page that gistmill wrote and that is not edited, and reports whether there
-// is none of this name any more.
+// removePage removes a page that gistmill wrote and that is not edited, and reports whether no page
+// of this name is left.
 func (o *Output) removePage(name string) (bool, error) {
-	info, err := o.root.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if _, err := o.root.Lstat(name); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return true, nil
 	}
-	if err != nil || !info.Mode().IsRegular() || !o.marker.Listed(name) {
-		return false, nil //nolint:nilerr // something else is there now
+	if !o.marker.Listed(name) {
+		return false, nil
 	}
-	content, ok := o.readPage(name)
+	content, ok := o.readPage(name) // not ok: something else is there now
 	if !ok || len(content) > 0 && !o.marker.Wrote(name, marker.Digest(content)) {
 		return false, nil
 	}
