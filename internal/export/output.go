@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gistmill/gistmill/internal/marker"
@@ -97,17 +98,16 @@ func probe(root *os.Root) error {
 
 // adopt lists the pages of a folder whose marker is missing or damaged: those that end like a page.
 func (o *Output) adopt(ctx context.Context) error {
-	_, err := o.root.Lstat(marker.Name)
-	if err == nil {
+	switch _, err := o.root.Lstat(marker.Name); {
+	case err == nil:
 		if err := o.marker.Lock(ctx); err != nil {
 			return err
 		}
-		if o.marker.Begun() {
-			return o.marker.Unlock()
+		begun := o.marker.Begun()
+		if err := o.marker.Unlock(); begun || err != nil {
+			return err
 		}
-		err = o.marker.Unlock()
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	var lines []marker.Line
@@ -157,13 +157,7 @@ func (o *Output) pairsOfLines() ([]Pair, error) {
 	var pairs []Pair
 	err := o.eachLine(func(_ []byte, r Record) error {
 		if p := (Pair{Source: r.Source, Profile: r.Profile, Run: r.Run}); len(pairs) == 0 || pairs[len(pairs)-1] != p {
-			at := len(pairs)
-			for i, q := range pairs {
-				if p == q {
-					at = i
-				}
-			}
-			pairs = append(append(pairs[:at:at], pairs[min(at+1, len(pairs)):]...), p)
+			pairs = append(slices.DeleteFunc(pairs, func(q Pair) bool { return p == q }), p)
 		}
 		return nil
 	})
@@ -222,8 +216,8 @@ func (o *Output) CheckLines() error {
 	return fmt.Errorf("the output folder has a %s that gistmill did not write: move it away, or choose another folder", LinesName)
 }
 
-// walk calls file for every file below a folder that is not gistmill's own, in no order, and, if it
-// is not nil, folder for every folder after its files.
+// walk calls file for every file below a folder, in no order, except gistmill's own. After the
+// files of each folder it calls after, unless that is nil.
 func (o *Output) walk(folder string, file, after func(name string) error) error {
 	dir, err := o.root.Open(folder)
 	if err != nil {
@@ -261,7 +255,7 @@ func (o *Output) walk(folder string, file, after func(name string) error) error 
 }
 
 // reserve keeps the names of files that are not to be replaced from being used for pages: files
-// that gistmill did not write, and pages that keep reports.
+// that gistmill did not write, and pages for which keep returns true.
 func (o *Output) reserve(n *namer, keep func(name string) (bool, error)) error {
 	ours := map[string]bool{} // folders that hold pages and nothing else; few at once
 	other := map[string]bool{}
