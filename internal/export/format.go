@@ -63,8 +63,7 @@ func FormatOf(dest string) (Format, error) {
 	}
 }
 
-// NamesFile reports whether a name is that of a file of summaries, as people name one, rather than
-// of a folder.
+// NamesFile reports whether a name looks like that of a file of summaries rather than of a folder.
 func NamesFile(name string) bool {
 	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(name), gz)) {
 	case ".jsonl", ".ndjson", ".csv", ".parquet", ".json", ".tsv", ".xlsx", ".md", ".txt":

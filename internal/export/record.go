@@ -1,4 +1,4 @@
-// Package export writes the ledger's summaries to files: JSON lines, Parquet, and one page
+// Package export writes the ledger's summaries to files: JSON lines, CSV, Parquet, and one page
 // (Markdown) for each document.
 //
 // It owns the formats, the names of files, and that files of lines and rows appear complete or not

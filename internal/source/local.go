@@ -297,7 +297,7 @@ type localWalk struct {
 type place struct {
 	rel   string         // from the source's root, with slashes
 	real  string         // absolute, links resolved
-	lists []*marker.List // of the folders above it
+	lists []*marker.List // that cover it
 }
 
 // folder lists one folder and reports whether to continue. above holds the folders that contain
