@@ -68,20 +68,17 @@ func (r Reports) Summaries(ctx context.Context, f SummaryFilter, each func(ledge
 	return nil
 }
 
-// MeanCost returns the mean cost in nano-USD of the summaries of a run's documents under the run's
-// profile, of the first 1,000 whose price is known. It returns nil if there are none.
+// MeanCost returns the mean cost in nano-USD of a run's summaries under the run's profile: of the
+// first 1,000 with a known price. It returns nil if there are none.
 func (r Reports) MeanCost(ctx context.Context, run ledger.RunID) (*float64, error) {
-	var mean sql.NullFloat64
+	var mean *float64
 	err := r.read.QueryRow(ctx, `SELECT CAST(AVG(cost_nano) AS DOUBLE PRECISION) FROM (SELECT m.cost_nano FROM run_documents x JOIN runs r ON r.num = x.run_num
 		JOIN results res ON res.document_id = x.document_id AND res.profile_id = r.profile_id JOIN summaries m ON m.name = res.summary
 		WHERE x.run_num = $1 AND res.state = 'done' AND m.cost_nano IS NOT NULL LIMIT 1000) AS sample`, run).Scan(&mean)
 	if err != nil {
 		return nil, fmt.Errorf("read the mean cost of the run: %w", err)
 	}
-	if !mean.Valid {
-		return nil, nil
-	}
-	return &mean.Float64, nil
+	return mean, nil
 }
 
 // SourceProfile is a source and a profile that it was summarized with.
@@ -91,7 +88,8 @@ type SourceProfile struct {
 	Source    string // URL
 	Profile   string // hash
 	Model     string
-	Run       string // name of the newest run, finished or not
+	// Run is the name of its newest finished run, or of its newest run if none is finished.
+	Run string
 }
 
 // SourceProfiles lists every source with each profile that a run of it had. Sources come in the
