@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,14 +47,14 @@ func (a *app) checkDestination(ctx context.Context, dest string) error {
 	if dest == outStdout {
 		return nil
 	}
+	info, err := os.Stat(dest)
+	if err != nil {
+		return nil //nolint:nilerr // there is nothing that could be replaced
+	}
 	reports := report.New(a.ledger)
 	sources, err := reports.Sources(ctx)
 	if err != nil {
 		return err
-	}
-	info, err := os.Stat(dest)
-	if err != nil {
-		return nil //nolint:nilerr // there is nothing that could be replaced
 	}
 	for _, s := range sources {
 		path, ok := source.LocalPath(s.URL)
@@ -105,7 +106,6 @@ func holds(folder, path string) bool {
 type output struct {
 	*app
 	folder *export.Output // nil for standard output, or none
-	early  *export.EarlyWriter
 }
 
 // openOutput opens the output of a run. A folder is created and tried before anything is planned.
@@ -135,48 +135,32 @@ func (o *output) close() {
 	}
 }
 
-// begin records whose summaries the folder is to hold, and returns what writes pages meanwhile; nil
+// begin records whose summaries the folder will hold, and returns the writer of early pages; nil
 // without a folder.
 func (o *output) begin(ctx context.Context, runs []ledger.Run) (*export.EarlyWriter, error) {
 	if o.folder == nil {
-		return nil, nil //nolint:nilnil // documented
+		return nil, nil // documented
 	}
-	pairs, err := o.pairsOf(ctx, runs)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.folder.Hold(ctx, pairs); err != nil {
+	if err := o.folder.Hold(ctx, pairsOf(runs)); err != nil {
 		return nil, fmt.Errorf("--out %s: %w", o.config.Out, err)
 	}
-	o.early = export.NewEarlyWriter(o.folder)
-	return o.early, nil
+	return export.NewEarlyWriter(o.folder), nil
 }
 
-// pairsOf returns the sources of runs with their profiles, each once.
-func (o *output) pairsOf(ctx context.Context, runs []ledger.Run) ([]export.Pair, error) {
-	known, err := report.New(o.ledger).SourceProfiles(ctx)
-	if err != nil {
-		return nil, err
-	}
+// pairsOf returns the sources of runs with their profiles, each once, with its last run.
+func pairsOf(runs []ledger.Run) []export.Pair {
 	var pairs []export.Pair
 	for _, r := range runs {
-		for _, p := range known {
-			if pair := (export.Pair{Source: p.Source, Profile: p.Profile, Run: r.Name}); p.SourceID == r.SourceID && p.ProfileID == r.ProfileID {
-				pairs = slices.DeleteFunc(pairs, func(q export.Pair) bool { return q.Source == pair.Source && q.Profile == pair.Profile })
-				pairs = append(pairs, pair)
-			}
-		}
+		pairs = slices.DeleteFunc(pairs, func(p export.Pair) bool { return p.Source == r.Source && p.Profile == r.Profile })
+		pairs = append(pairs, export.Pair{Source: r.Source, Profile: r.Profile, Run: r.Name})
 	}
-	return pairs, nil
+	return pairs
 }
 
-// write writes the summaries of the runs' sources, and returns their number, nil with --out none,
-// and in a few words what is where.
+// write writes the summaries of the runs' sources. It returns their number (nil with --out none)
+// and, in a few words, where they are.
 func (o *output) write(ctx context.Context, runs []ledger.Run) (n *int64, place string, err error) {
-	pairs, err := o.pairsOf(ctx, runs)
-	if err != nil {
-		return nil, "", err
-	}
+	pairs := pairsOf(runs)
 	switch o.config.Out {
 	case outNone:
 		return nil, "the summaries are in the ledger", nil
@@ -218,24 +202,23 @@ func (a *app) sayWritten(w export.Written, folder string) {
 		if n == 1 {
 			them = "it"
 		}
-		a.say("kept %s in %s: %s; to have %s written again, delete %s", count(int64(n), "edited page"), folder, shorten(w.Edited), them, them)
+		a.say("kept %s in %s: %s; to have %s written again, delete %s", count(int64(n), "edited page"), folder, shorten(w.Edited, 3), them, them)
 	}
 	if w.Removed > 0 {
 		a.say("%s removed from %s: the documents are gone, or the pages have other names now", count(int64(w.Removed), "page"), folder)
 	}
 }
 
-// shorten lists the first of several names.
-func shorten(names []string) string {
-	const most = 3
+// shorten lists names: of more than most, the first ones and the number of the others.
+func shorten(names []string, most int) string {
 	if len(names) <= most {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// newest returns the summaries of sources: of each document that of the last of the source's pairs
-// that has one. It leaves out pairs that the ledger does not know.
+// newest returns the summaries of sources. For each document it takes the summary of the last of
+// the source's pairs that has one. It leaves out pairs that the ledger does not know.
 func (a *app) newest(ctx context.Context, pairs []export.Pair) (export.Stream, error) {
 	reports := report.New(a.ledger)
 	known, err := reports.SourceProfiles(ctx)
@@ -253,13 +236,8 @@ func (a *app) newest(ctx context.Context, pairs []export.Pair) (export.Stream, e
 			}
 		}
 	}
-	var sources []ledger.SourceID
-	for id := range rank {
-		sources = append(sources, id)
-	}
-	slices.Sort(sources)
 	return func(yield func(ledger.Exported) error) error {
-		for _, id := range sources {
+		for _, id := range slices.Sorted(maps.Keys(rank)) {
 			var best ledger.Exported // of the document that is being read
 			had := 0
 			err := reports.Summaries(ctx, report.SummaryFilter{SourceID: id}, func(e ledger.Exported) error {

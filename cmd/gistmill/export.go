@@ -240,16 +240,11 @@ func (f *exportFlags) match(pairs []report.SourceProfile) ([]report.SourceProfil
 
 // someOf lists existing values.
 func someOf(known []string) string {
-	const most = 5
-	slices.Sort(known)
-	known = slices.Compact(known)
-	switch n := len(known); {
-	case n == 0:
+	if len(known) == 0 {
 		return "; the ledger is empty"
-	case n > most:
-		return fmt.Sprintf("; it has %s and %d more", text.TerminalLine(strings.Join(known[:most], ", ")), n-most)
 	}
-	return "; it has " + text.TerminalLine(strings.Join(known, ", "))
+	slices.Sort(known)
+	return "; it has " + text.TerminalLine(shorten(slices.Compact(known), 5))
 }
 
 // isSource reports whether a user's text names a source: by its URL, with or without the query,
