@@ -6,22 +6,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/config"
 )
 
 // Passwords in the wrong place, or in the wrong setting, are not printed.
 func TestMisplacedPasswordsAreHidden(t *testing.T) {
 	t.Parallel()
 	const password = "sesame"
-	for _, set := range []string{
+	sets := []string{
 		"GISTMILL_REDIS=redis://sesame@127.0.0.1:1", "GISTMILL_REDIS=rediss://sesame@127.0.0.1:1/0",
 		"GISTMILL_PRICES=http://u:sesame@h/p.yaml", "GISTMILL_QUEUE=redis://:sesame@h", "GISTMILL_LISTEN=http://u:sesame@h:1",
 		"GISTMILL_METRICS_LISTEN=u:sesame@h", "GISTMILL_RPM=postgres://u:sesame@h/d", "GISTMILL_MAX_DOCUMENT_BYTES=u:sesame@h",
 		"GISTMILL_BUDGET_USD=http://h/?key=sesame", "GISTMILL_CONFIG=http://u:sesame@h/c.yaml", "GISTMILL_OUT=http://u:sesame@h/x",
-	} {
+	}
+	for _, s := range config.Settings() {
+		sets = append(sets, s.Env()+"=postgres://u:sesame@h")
+	}
+	for _, set := range sets {
 		for _, command := range [][]string{{"config"}, {"run", "x"}, {"worker"}, {"server"}} {
 			var out strings.Builder
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			_ = run(ctx, noSignals(), command, []string{set, "HOME=" + t.TempDir(), "GISTMILL_STORE=sqlite:" + t.TempDir() + "/l.db", "GISTMILL_MODEL=extractive"}, strings.NewReader(""), &out, &out)
+			_ = run(ctx, noSignals(), command, []string{"GISTMILL_MODEL=extractive", set, "HOME=" + t.TempDir(), "GISTMILL_STORE=sqlite:" + t.TempDir() + "/l.db"}, strings.NewReader(""), &out, &out)
 			cancel()
 			if strings.Contains(out.String(), password) {
 				t.Errorf("%s, %v: %s", set, command, out.String())

@@ -26,11 +26,8 @@ func explain(table []Setting, c *Config, source map[string]layer) []Entry {
 // show returns the value in the form of a flag.
 func (s Setting) show(c *Config) string {
 	switch p := s.bind(c).(type) {
-	case *string:
-		if s.Kind == KindURL {
-			return RedactURL(*p)
-		}
-		return *p
+	case *string: // of every kind: the address may have been given to the wrong setting
+		return RedactURL(*p)
 	case *Secret:
 		return p.String()
 	case *int:

@@ -55,13 +55,13 @@ func (s Setting) parse(c *Config, raw string) string {
 	case *slog.Level:
 		level, ok := parseLevel(raw)
 		if !ok {
-			return text.NotOneOf(raw, "debug", "info", "warn", "error")
+			return notOneOf(raw, "debug", "info", "warn", "error")
 		}
 		*p, v = level, level
 	case *bool:
 		b, err := strconv.ParseBool(raw)
 		if err != nil {
-			return text.NotOneOf(raw, "true", "false")
+			return notOneOf(raw, "true", "false")
 		}
 		*p, v = b, b
 	case *[]llm.Endpoint:
@@ -230,8 +230,13 @@ func oneOf(allowed ...string) func(string) string {
 				return ""
 			}
 		}
-		return text.NotOneOf(v, allowed...)
+		return notOneOf(v, allowed...)
 	}
+}
+
+// notOneOf is [text.NotOneOf] for a value that may contain a password.
+func notOneOf(raw string, allowed ...string) string {
+	return quote(raw) + " is not one of " + strings.Join(allowed, ", ") + text.DidYouMean(raw, allowed)
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
