@@ -60,14 +60,14 @@ func (a *app) checkModelNamed() error {
 }
 
 // enqueue plans the sources and enqueues their runs.
-func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, o planOptions, output outputFlag) error {
+func (a *app) enqueue(ctx context.Context, args []string, flags *sourceFlags, o planOptions, output outputFlag) error {
 	if slices.Contains(args, "-") {
 		return &usageError{errors.New("enqueue cannot take standard input, because workers cannot read it: write it to a file or bucket that they can read, or use `gistmill run -`")}
 	}
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
-	given, err := sources.check(ctx, a, args)
+	sources, err := flags.check(ctx, a, args)
 	if err != nil {
 		return err
 	}
@@ -80,10 +80,10 @@ func (a *app) enqueue(ctx context.Context, args []string, sources *sourceFlags, 
 	if _, err := a.recovery.Reconcile(ctx); err != nil {
 		return err
 	}
-	if err := sources.checkMatches(ctx, a); err != nil {
+	if err := checkMatches(ctx, a, sources); err != nil {
 		return err
 	}
-	all, err := a.prepare(ctx, given, sources, o)
+	all, err := a.prepare(ctx, sources, flags, o)
 	if err != nil {
 		return err
 	}

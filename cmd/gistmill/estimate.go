@@ -274,17 +274,17 @@ func (a *app) dryRun(ctx context.Context, args []string, flags *sourceFlags, for
 	if slices.Contains(args, "-") {
 		return &usageError{errors.New("--dry-run cannot take standard input, because it can be read only once: write it to a file")}
 	}
-	given, err := flags.check(ctx, a, args)
+	sources, err := flags.check(ctx, a, args)
 	if err != nil {
 		return err
 	}
-	if err := flags.checkMatches(ctx, a); err != nil {
+	if err := checkMatches(ctx, a, sources); err != nil {
 		return err
 	}
 	rows := []planRow{}
 	var sum enqueuer.Estimate
-	for i, one := range given {
-		p, err := a.preview(ctx, one, flags, force)
+	for i, s := range sources {
+		p, err := a.preview(ctx, s, flags, force)
 		if err != nil {
 			return err
 		}
@@ -309,8 +309,8 @@ func (a *app) dryRun(ctx context.Context, args []string, flags *sourceFlags, for
 }
 
 // preview returns the plan of a source, and writes nothing.
-func (a *app) preview(ctx context.Context, given source.Given, flags *sourceFlags, force bool) (*prepared, error) {
-	src, err := flags.open(ctx, a, given, "")
+func (a *app) preview(ctx context.Context, s *opened, flags *sourceFlags, force bool) (*prepared, error) {
+	src, err := s.take(ctx, a, flags, "")
 	if err != nil {
 		return nil, err
 	}
@@ -329,7 +329,7 @@ func (a *app) preview(ctx context.Context, given source.Given, flags *sourceFlag
 	if err != nil {
 		return nil, err
 	}
-	flags.warnOfListing(a, given, src, plan.Count.Listed)
+	flags.warnOfListing(a, s.Given, src, plan.Count.Listed)
 	p := &prepared{Plan: &plan, source: src, profile: profile}
 	p.estimate, err = a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
 	return p, err

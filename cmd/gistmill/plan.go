@@ -66,15 +66,15 @@ func (all plans) close(err error) {
 
 // prepare plans the sources. A source that is given twice is planned once. No worker can begin the
 // plans before they are published. The caller closes them.
-func (a *app) prepare(ctx context.Context, sources []source.Given, flags *sourceFlags, o planOptions) (all plans, err error) {
+func (a *app) prepare(ctx context.Context, sources []*opened, flags *sourceFlags, o planOptions) (all plans, err error) {
 	defer func() {
 		if err != nil {
 			all.close(err)
 			all = nil
 		}
 	}()
-	for _, given := range sources {
-		src, err := flags.open(ctx, a, given, o.spool)
+	for _, s := range sources {
+		src, err := s.take(ctx, a, flags, o.spool)
 		if err != nil {
 			return all, err
 		}
@@ -87,7 +87,7 @@ func (a *app) prepare(ctx context.Context, sources []source.Given, flags *source
 			_ = src.Close()
 			return all, err
 		}
-		flags.warnOfListing(a, given, src, p.Count.Listed)
+		flags.warnOfListing(a, s.Given, src, p.Count.Listed)
 		all = append(all, p)
 	}
 	return all, nil

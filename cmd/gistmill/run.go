@@ -149,7 +149,7 @@ func (a *app) summarize(args []string, flags *sourceFlags, o runOptions, result 
 	if path, ok := strings.CutPrefix(a.config.Store, "sqlite:"); ok {
 		o.spool = filepath.Join(filepath.Dir(path), "stdin")
 	}
-	if err := flags.checkMatches(a.stop, a); err != nil {
+	if err := checkMatches(a.stop, a, sources); err != nil {
 		return err
 	}
 	all, err := a.prepare(a.stop, sources, flags, o.planOptions)

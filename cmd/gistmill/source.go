@@ -27,16 +27,23 @@ type sourceFlags struct {
 	hidden             bool
 	idField, textField string
 	timeField          string
-
-	// unmatched has the sources with no document that matches --include, once check has found that
-	// it is so of all sources.
-	unmatched []unmatchedSource
 }
 
-// unmatchedSource is a source without a document that matches --include.
-type unmatchedSource struct {
-	given  source.Given
-	reason string
+// opened is a source that check has opened and looked at.
+type opened struct {
+	source.Given
+	src *source.Source // nil: standard input, which can be read only once, or taken
+	// unmatched says that no document matches --include; empty: one does, or it is not known.
+	unmatched string
+}
+
+// take returns the source, which the caller closes. spool is for [sourceFlags.open].
+func (s *opened) take(ctx context.Context, a *app, f *sourceFlags, spool string) (*source.Source, error) {
+	if src := s.src; src != nil {
+		s.src = nil
+		return src, nil
+	}
+	return f.open(ctx, a, s.Given, spool)
 }
 
 func (f *sourceFlags) add(command *cobra.Command) {
@@ -105,8 +112,8 @@ func (f *sourceFlags) times() (since, until time.Time, err error) {
 // check looks at all sources before anything is written, and prints what the user should know. It
 // fails if one does not exist or has lines without the fields.
 //
-// It returns the sources. Several files are one source.
-func (f *sourceFlags) check(ctx context.Context, a *app, args []string) ([]source.Given, error) {
+// It returns the sources. Several files are one source. The app closes those that are not taken.
+func (f *sourceFlags) check(ctx context.Context, a *app, args []string) ([]*opened, error) {
 	since, until, err := f.times()
 	if err != nil {
 		return nil, err
@@ -119,7 +126,7 @@ func (f *sourceFlags) check(ctx context.Context, a *app, args []string) ([]sourc
 			return nil, &usageError{fmt.Errorf("%s holds gistmill's own data, which is never a document: name another source", arg)}
 		}
 	}
-	all, err := source.Gather(ctx, args)
+	given, err := source.Gather(ctx, args)
 	if err != nil {
 		return nil, err
 	}
@@ -131,65 +138,66 @@ func (f *sourceFlags) check(ctx context.Context, a *app, args []string) ([]sourc
 	case !until.IsZero():
 		a.say("only documents changed before %s", minute(until))
 	}
-	for _, given := range all {
-		if given.Address == "-" { // can be read only once
+	all := make([]*opened, len(given))
+	for i, one := range given {
+		all[i] = &opened{Given: one}
+	}
+	a.closes = append(a.closes, func() error {
+		for _, s := range all {
+			if s.src != nil {
+				_ = s.src.Close() // it was only read
+			}
+		}
+		return nil
+	})
+	for _, s := range all {
+		if s.Address == "-" {
 			continue
 		}
-		if err := f.checkOne(ctx, a, given); err != nil {
+		if err := f.checkOne(ctx, a, s); err != nil {
 			return nil, err
 		}
-	}
-	if len(f.unmatched) < len(all) {
-		f.unmatched = nil
 	}
 	return all, nil
 }
 
-func (f *sourceFlags) checkOne(ctx context.Context, a *app, given source.Given) error {
-	src, err := f.open(ctx, a, given, "")
-	if err != nil {
+func (f *sourceFlags) checkOne(ctx context.Context, a *app, s *opened) (err error) {
+	if s.src, err = f.open(ctx, a, s.Given, ""); err != nil {
 		return err
 	}
-	defer src.Close()
-	done := a.slow("looking at " + src.URL())
-	survey, err := src.Survey(ctx)
+	done := a.slow("looking at " + s.src.URL())
+	survey, err := s.src.Survey(ctx)
 	done()
 	if bad := (*source.FieldsError)(nil); errors.As(err, &bad) {
 		return &usageError{err}
 	}
 	if err != nil {
-		return fmt.Errorf("look at the source %s: %w", given.Address, err)
+		return fmt.Errorf("look at the source %s: %w", s.Address, err)
 	}
 	for _, w := range survey.Warnings {
 		a.say("warning: %s", w)
 	}
 	if survey.Unmatched {
-		f.unmatched = append(f.unmatched, unmatchedSource{given, f.describeLeftOut(given, survey.LeftOut)})
+		s.unmatched = f.describeLeftOut(s.Given, survey.LeftOut)
 	}
 	return nil
 }
 
 // checkMatches fails if no document of any source matches --include, which is likely a typing
 // error. It is not one if the ledger has such a document: a folder may be emptied and filled
-// again. check was called before, and the ledger is open.
-func (f *sourceFlags) checkMatches(ctx context.Context, a *app) error {
-	var reasons []string
-	for _, u := range f.unmatched {
-		src, err := f.open(ctx, a, u.given, "")
-		if err != nil {
-			return err
-		}
-		known, err := report.New(a.ledger).AnyDocument(ctx, src.URL(), src.Includes)
-		if err := errors.Join(err, src.Close()); err != nil {
-			return err
-		}
-		if known {
+// again. The ledger is open.
+func checkMatches(ctx context.Context, a *app, all []*opened) error {
+	reasons := make([]string, len(all))
+	for i, s := range all {
+		if reasons[i] = s.unmatched; s.unmatched == "" {
 			return nil
 		}
-		reasons = append(reasons, u.reason)
 	}
-	if len(reasons) == 0 {
-		return nil
+	for _, s := range all {
+		known, err := report.New(a.ledger).AnyDocument(ctx, s.src.URL(), s.src.Includes)
+		if err != nil || known {
+			return err
+		}
 	}
 	return &usageError{errors.New(strings.Join(reasons, "; "))}
 }

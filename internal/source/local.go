@@ -57,15 +57,24 @@ func openLocal(p string, skip []string) (*localTree, error) {
 		return nil, fmt.Errorf("%w: %s is neither a file nor a folder (write - to read standard input)", ErrNoSource, strconv.Quote(p))
 	}
 	for _, s := range skip {
-		t.skip = append(t.skip, filepath.Clean(s))
-		if r, err := filepath.EvalSymlinks(s); err == nil {
-			t.skip = append(t.skip, r)
-		}
+		t.skip = append(t.skip, filepath.Clean(s), resolve(s))
 	}
 	if t.root, err = os.OpenRoot(t.path); err != nil {
 		return nil, fmt.Errorf("open folder %s: %w", strconv.Quote(t.path), cause(err))
 	}
 	return t, nil
+}
+
+// resolve returns an absolute path with links resolved, as far as it exists.
+func resolve(p string) string {
+	if real, err := filepath.EvalSymlinks(p); err == nil {
+		return real
+	}
+	folder := filepath.Dir(p)
+	if folder == p {
+		return p
+	}
+	return filepath.Join(resolve(folder), filepath.Base(p))
 }
 
 func (t *localTree) close() error { return t.root.Close() }

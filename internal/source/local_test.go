@@ -148,6 +148,23 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// A skipped file may be made after the source was opened, and may be named through a link.
+func TestSkipsWhatIsMadeLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"real/a.txt": "A"})
+	link(t, "real", filepath.Join(dir, "link"))
+	s := open1(t, filepath.Join(dir, "link"), Options{Skip: []string{filepath.Join(dir, "link", "new", "l.db"), filepath.Join(dir, "link", "l.db")}})
+	write(t, dir, map[string]string{"real/l.db": "", "real/new/l.db": "", "real/new/b.txt": ""})
+	var got []string
+	for _, e := range list(t, s) {
+		got = append(got, e.URI)
+	}
+	if want := []string{"a.txt", "new/b.txt"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

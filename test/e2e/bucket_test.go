@@ -68,11 +68,11 @@ func (h *heldList) of() int64 {
 }
 
 // holdPlan holds the first planner at its list of the documents, while it has its planning
-// lease. Before it has the lease, it lists three times: twice when it opens the source, and once to
-// look at the fields of the first documents. reached is closed at that point; release lets the
-// planner continue.
+// lease. Before it has the lease, it lists twice: when it opens the source, and to look at the
+// fields of the first documents. reached is closed at that point; release lets the planner
+// continue.
 func (b *bucket) holdPlan() (reached <-chan struct{}, release func()) {
-	h := &heldList{number: b.lists.Load() + 4, reached: make(chan struct{}), release: make(chan struct{})}
+	h := &heldList{number: b.lists.Load() + 3, reached: make(chan struct{}), release: make(chan struct{})}
 	b.held.Store(h)
 	release = sync.OnceFunc(func() { close(h.release) })
 	b.t.Cleanup(release) // or the server would not end
