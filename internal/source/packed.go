@@ -238,18 +238,18 @@ func newUnpackedFiles() *unpackedFiles { return &unpackedFiles{making: make(chan
 
 // acquire returns the present version of a compressed file, unpacked. Call release after use.
 func (s *Source) acquire(ctx context.Context, uri string) (*unpacked, error) {
+	if _, u, err := s.present(ctx, uri); u != nil || err != nil {
+		return u, err
+	}
 	select {
 	case s.unpacked.making <- struct{}{}:
 		defer func() { <-s.unpacked.making }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	now, err := s.tree.item(ctx, uri)
-	if err != nil {
-		return nil, err
-	}
-	if u := s.unpacked.use(now); u != nil {
-		return u, nil
+	now, u, err := s.present(ctx, uri) // again: another caller may have unpacked it
+	if u != nil || err != nil {
+		return u, err
 	}
 	r, now, err := s.openLines(ctx, now)
 	if err != nil {
@@ -260,7 +260,7 @@ func (s *Source) acquire(ctx context.Context, uri string) (*unpacked, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create a temporary file for a compressed file: %w", err)
 	}
-	u := &unpacked{uri: uri, version: now.version, f: f, users: 1}
+	u = &unpacked{uri: uri, version: now.version, f: f, users: 1}
 	if u.z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(4*blockBytes)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -276,6 +276,15 @@ func (s *Source) acquire(ctx context.Context, uri string) (*unpacked, error) {
 	}
 	s.unpacked.keep(u, s.maxPacked)
 	return u, nil
+}
+
+// present looks up a compressed file, and returns its present version if that is unpacked, or nil.
+func (s *Source) present(ctx context.Context, uri string) (item, *unpacked, error) {
+	now, err := s.tree.item(ctx, uri)
+	if err != nil {
+		return item{}, nil, err
+	}
+	return now, s.unpacked.use(now), nil
 }
 
 // use returns a file that is unpacked in this version, or nil.
