@@ -89,7 +89,7 @@ func checkStdin(f io.ReadSeeker, o Options) error {
 		return err
 	}
 	fields := lineFields{id: o.IDField, text: o.TextField}.withDefaults()
-	sample := sampleLines(f, fields, o.maxBytes())
+	sample := sampleLines(f, fields, o.maxBytes(), false)
 	if sample.objects < 2 || sample.objects < sample.lines {
 		return nil
 	}

@@ -46,8 +46,8 @@ type FieldsError struct{ reason string }
 func (e *FieldsError) Error() string { return e.reason }
 
 // Survey looks at a source without listing all of it. It reads the first 100 lines of each JSONL
-// file among the first 10,000 files (50 files of a bucket), and with [Options].Include it lists
-// until a document matches.
+// file among the first 10,000 files (50 files of a bucket). If [Options].Include matches none of
+// these 10,000, it lists again until a document matches.
 //
 // The error is a [*FieldsError] if no line of a file has the fields and the user named the file,
 // or no other file of the source has them. In a source with other JSONL files such a file gets a
@@ -56,11 +56,9 @@ func (s *Source) Survey(ctx context.Context) (Survey, error) {
 	var v Survey
 	var wrong []*FieldsError
 	var misnamed []string
-	met, opened, peeked, right := 0, 0, 0, false
-	local := true
-	if _, ok := s.tree.(*bucketTree); ok {
-		local = false
-	}
+	met, opened, peeked := 0, 0, 0
+	right, matched := false, false
+	_, isBucket := s.tree.(*bucketTree)
 	err := s.tree.list(ctx, &s.filter, func(it item) bool {
 		if met++; met > surveyFiles {
 			return false
@@ -68,7 +66,8 @@ func (s *Source) Survey(ctx context.Context) (Survey, error) {
 		if it.problem != "" || !s.filter.matchesTime(s.fileTime(it)) || s.filter.excluded(it.uri) || !s.filter.included(it.uri) {
 			return true
 		}
-		if opened == surveyObjects && !local {
+		matched = true
+		if opened == surveyObjects && isBucket {
 			return false
 		}
 		switch {
@@ -106,7 +105,7 @@ func (s *Source) Survey(ctx context.Context) (Survey, error) {
 		}
 		v.Warnings = append(v.Warnings, hint)
 	}
-	if len(s.filter.include) > 0 {
+	if len(s.filter.include) > 0 && !matched {
 		v.Unmatched, v.LeftOut, err = s.unmatched(ctx)
 	}
 	return v, err
@@ -151,7 +150,8 @@ func (s *Source) Includes(uri string) bool { return s.filter.included(uri) }
 
 // lineSample is what the first lines of a file have.
 type lineSample struct {
-	lines, objects int // lines that are not blank; those that are JSON objects
+	times          bool // values are parsed as times
+	lines, objects int  // lines that are not blank; those that are JSON objects
 	cut            bool
 	id, text       int // lines with a usable field
 	hasText        int // lines with the text field, of any type
@@ -176,11 +176,12 @@ func (s *Source) sample(ctx context.Context, it item) lineSample {
 		return lineSample{}
 	}
 	defer func() { _ = r.Close() }()
-	return sampleLines(r, s.fields, s.max)
+	return sampleLines(r, s.fields, s.max, s.timeField != "")
 }
 
-func sampleLines(r io.Reader, fields lineFields, max int64) lineSample {
-	out := lineSample{fields: map[string]*fieldSample{}}
+// sampleLines reads the first lines of a file, and with times also whether their values are times.
+func sampleLines(r io.Reader, fields lineFields, max int64, times bool) lineSample {
+	out := lineSample{times: times, fields: map[string]*fieldSample{}}
 	bounded := &io.LimitedReader{R: r, N: surveyBytes}
 	scan := newLineReader(bounded, min(max, surveyBytes))
 	for {
@@ -242,6 +243,9 @@ func (l *lineSample) add(line []byte, fields lineFields) {
 		if m.value[0] == '"' {
 			f.bytes += len(m.value) - 2
 		}
+		if !l.times {
+			continue
+		}
 		if t, ok := parseLineTime(m.value); ok {
 			f.parsed++
 			if t.Year() >= 1980 && t.Year() < 2200 {
@@ -282,7 +286,6 @@ func (l *lineSample) problem(file string, fields lineFields, timeField string) *
 	if len(l.keys) == 0 {
 		return &FieldsError{reason + "; the lines have no fields"}
 	}
-	reason += "; the lines have " + listNames(l.keys)
 	id, text := fields.id, fields.text
 	if l.text == 0 {
 		text = l.likelyText(id)
@@ -298,10 +301,14 @@ func (l *lineSample) problem(file string, fields lineFields, timeField string) *
 		try = append(try, "--text-field "+shellWord(text))
 	}
 	if id == "" || text == "" || len(try) == 0 {
-		reason += ": name the id and the text with --id-field and --text-field"
-	} else {
-		reason += ": try " + strings.Join(try, " ")
+		return l.failure(reason, ": name the id and the text with --id-field and --text-field")
 	}
+	return l.failure(reason, ": try "+strings.Join(try, " "))
+}
+
+// failure returns an error with the fields of the lines between its reason and a hint.
+func (l *lineSample) failure(reason, hint string) *FieldsError {
+	reason += "; the lines have " + listNames(l.keys) + hint
 	if l.cut {
 		reason += fmt.Sprintf(" (lines read: the first %d)", l.lines)
 	}
@@ -318,20 +325,17 @@ func (l *lineSample) timeProblem(file, timeField string) *FieldsError {
 	if f != nil {
 		reason = fmt.Sprintf("%s: no line has a time in %q", file, timeField)
 	}
-	reason += "; the lines have " + listNames(l.keys)
 	best, most := "", l.objects/2
 	for _, k := range l.keys {
 		if n := l.fields[k].times; n > most {
 			best, most = k, n
 		}
 	}
+	hint := ""
 	if best != "" {
-		reason += ": try --time-field " + shellWord(best)
+		hint = ": try --time-field " + shellWord(best)
 	}
-	if l.cut {
-		reason += fmt.Sprintf(" (lines read: the first %d)", l.lines)
-	}
-	return &FieldsError{reason}
+	return l.failure(reason, hint)
 }
 
 // likelyText returns the field with the longest strings, without the name of an id if there is
