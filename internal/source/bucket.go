@@ -151,7 +151,7 @@ func (t *bucketTree) list(ctx context.Context, f *filter, yield func(item) bool)
 	}
 }
 
-// listFiles looks up the objects that the user named, some at once.
+// listFiles looks up the objects that the user named, several at a time.
 func (t *bucketTree) listFiles(ctx context.Context, yield func(item) bool) error {
 	for some := range slices.Chunk(t.files, 8*bucketLookups) {
 		found := make([]item, len(some))

@@ -94,10 +94,11 @@ func (f *filter) named(uri string) bool {
 
 // visible reports whether no element of a path hides it. The path may be that of a folder.
 func (f *filter) visible(uri string) bool {
-	if f.named(fileOf(uri)) {
+	file := fileOf(uri)
+	if f.named(file) {
 		return true
 	}
-	for element := range strings.SplitSeq(fileOf(uri), "/") {
+	for element := range strings.SplitSeq(file, "/") {
 		if marker.IsPrivate(element) || !f.hidden && strings.HasPrefix(element, ".") {
 			return false
 		}

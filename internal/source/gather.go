@@ -21,7 +21,7 @@ import (
 // bucketLookups is how many objects are looked up at once.
 const bucketLookups = 16
 
-// Given is one source of those that a user names.
+// Given is one of the sources that a user names.
 type Given struct {
 	// Address is for [Open].
 	Address string
@@ -35,14 +35,10 @@ type Given struct {
 // own. What is named twice, or is a file of a folder that is named too, counts once. An error that
 // matches [ErrNoSource] names an address that does not exist.
 func Gather(ctx context.Context, all []string) ([]Given, error) {
-	if len(all) < 2 {
-		given := make([]Given, 0, 1)
-		for _, raw := range all {
-			given = append(given, Given{Address: raw})
-		}
-		return given, nil
+	if len(all) == 1 {
+		return []Given{{Address: all[0]}}, nil
 	}
-	var g gathering
+	g := gathering{objects: map[string][]namedObject{}, seen: map[string]bool{}}
 	for i, raw := range all {
 		if err := g.add(ctx, i, raw); err != nil {
 			return nil, err
@@ -73,7 +69,7 @@ type namedFile struct {
 	real      string // path with links resolved
 }
 
-// namedObject is an object, or a folder without a slash, of a bucket.
+// namedObject is a key in a bucket that does not end in a slash: an object or a folder.
 type namedObject struct {
 	at  int
 	raw string
@@ -90,9 +86,6 @@ type gathering struct {
 
 // first reports whether an identity comes for the first time.
 func (g *gathering) first(identity string) bool {
-	if g.seen == nil {
-		g.seen = map[string]bool{}
-	}
 	if g.seen[identity] {
 		return false
 	}
@@ -126,9 +119,6 @@ func (g *gathering) add(ctx context.Context, at int, raw string) error {
 		root := l
 		root.path = ""
 		bucket := root.url(l.fields.withDefaults())
-		if g.objects == nil {
-			g.objects = map[string][]namedObject{}
-		}
 		g.objects[bucket] = append(g.objects[bucket], namedObject{at, raw, l})
 		return nil
 	}

@@ -31,9 +31,9 @@ func (e *lineError) Error() string { return e.reason }
 
 // find checks that line is one JSON object. It returns the decoded id, and the raw text value
 // with its quotes. If a key occurs twice, the last value counts, as in encoding/json. find
-// scans the line once and builds no values, because listing spends most of its time here. It
-// decodes an id into scratch. each is for [lineFields.values].
-func (f lineFields) find(line, scratch []byte, each func(key, value []byte)) (id, text []byte, err error) {
+// scans the line once and builds no values, because listing spends most of its time here. each is
+// for [lineFields.values].
+func (f lineFields) find(line []byte, each func(key, value []byte)) (id, text []byte, err error) {
 	rawID, rawText, err := f.values(line, each)
 	switch {
 	case err != nil:
@@ -47,7 +47,7 @@ func (f lineFields) find(line, scratch []byte, each func(key, value []byte)) (id
 	}
 	switch c := rawID[0]; {
 	case c == '"':
-		id = unquote(rawID, scratch)
+		id = unquote(rawID)
 	case c == '-' || c >= '0' && c <= '9':
 		id = rawID
 	default:
@@ -134,11 +134,11 @@ func (f lineFields) others(line []byte) (object []byte, tooLarge int64) {
 	}
 	last := make(map[string]int, len(members))
 	for i, m := range members {
-		last[string(unquote(m.key, nil))] = i
+		last[string(unquote(m.key))] = i
 	}
 	object = append(make([]byte, 0, size+1), '{')
 	for i, m := range members {
-		if last[string(unquote(m.key, nil))] != i {
+		if last[string(unquote(m.key))] != i {
 			continue
 		}
 		if len(object) > 1 {
@@ -165,19 +165,19 @@ func keyIs(quoted []byte, name string) bool {
 	if string(inner) == name {
 		return true
 	}
-	return bytes.IndexByte(inner, '\\') >= 0 && string(unquote(quoted, nil)) == name
+	return bytes.IndexByte(inner, '\\') >= 0 && string(unquote(quoted)) == name
 }
 
 // unquote decodes a valid JSON string. Bytes that are not UTF-8 become U+FFFD. The result is a
-// part of quoted, or of scratch if the string had escapes.
-func unquote(quoted, scratch []byte) []byte {
+// part of quoted unless the string has escapes or such bytes.
+func unquote(quoted []byte) []byte {
 	inner := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
 		return inner
 	}
 	// The only possible error is about bytes that are not UTF-8, which are decoded nevertheless: the
 	// scanner has accepted the string.
-	text, _ := jsontext.AppendUnquote(scratch[:0], quoted)
+	text, _ := jsontext.AppendUnquote(nil, quoted)
 	return text
 }
 

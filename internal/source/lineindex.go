@@ -96,7 +96,7 @@ func (s *Source) lineAt(ctx context.Context, file item, offset int64, id string)
 	if ln.long {
 		return line{}, nil, nil
 	}
-	found, text, err := s.fields.find(ln.data, nil, nil)
+	found, text, err := s.fields.find(ln.data, nil)
 	if err != nil || escapeName(string(found)) != id {
 		return line{}, nil, nil //nolint:nilerr // a line that is not a document is not the wanted one
 	}
@@ -185,7 +185,6 @@ func (s *Source) makeIndex(ctx context.Context, file item) (*lineIndex, error) {
 	// One bit more than the size needs, because the file may grow while it is read.
 	x := &lineIndex{file: now.uri, version: now.version, offsetBits: uint(bits.Len64(uint64(now.size))) + 1}
 	scan := newLineReader(r, s.max)
-	var scratch []byte
 	for {
 		ln, err := scan.next()
 		if atEnd(err) || ln.offset>>x.offsetBits > 0 {
@@ -200,7 +199,7 @@ func (s *Source) makeIndex(ctx context.Context, file item) (*lineIndex, error) {
 		if ln.long {
 			continue
 		}
-		if id, _, err := s.fields.find(ln.data, scratch, nil); err == nil {
+		if id, _, err := s.fields.find(ln.data, nil); err == nil {
 			x.words = append(x.words, x.word(escapeName(string(id)), ln.offset))
 		}
 	}

@@ -14,8 +14,7 @@ type UnknownTimes struct {
 	Unreadable int64 // the field is not a time
 }
 
-// timeOf finds and parses the time of a line. known is false if the line has none; then it counts
-// why.
+// timeOf parses the time of a line. If the line has none it returns the zero time and counts why.
 func (u *UnknownTimes) timeOf(raw []byte) time.Time {
 	if raw == nil || string(raw) == "null" {
 		u.Missing++
@@ -40,7 +39,7 @@ var lineTimeLayouts = []string{ //nolint:gochecknoglobals // never changed
 func parseLineTime(raw []byte) (time.Time, bool) {
 	s := string(raw)
 	if raw[0] == '"' {
-		s = string(bytes.TrimSpace(unquote(raw, nil)))
+		s = string(bytes.TrimSpace(unquote(raw)))
 		for _, layout := range lineTimeLayouts {
 			if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
 				return t, plausible(t)

@@ -302,7 +302,7 @@ type localWalk struct {
 	written *marker.Finder // of the files that gistmill wrote
 }
 
-// place is where a listing is.
+// place is a folder that a listing is in.
 type place struct {
 	rel   string         // from the source's root, with slashes
 	real  string         // absolute, links resolved

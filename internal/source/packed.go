@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// maxPacked is the size of the largest compressed file. The temporary files of a source have as
-	// much together: the chart's /tmp has 1 GiB.
+	// maxPacked is the size of the largest compressed file. The temporary files of a source together
+	// may take as much: the chart's /tmp has 1 GiB.
 	maxPacked = 512 << 20
 	// maxUnpacked is how many bytes of a compressed file are read.
 	maxUnpacked = 8 << 30

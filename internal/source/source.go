@@ -45,7 +45,7 @@ type Source struct {
 	limit     int
 	max       int64
 	indexes   *indexCache
-	// maxPacked and maxUnpacked are the limits of these names, less in tests.
+	// maxPacked and maxUnpacked are the constants of these names, or less in tests.
 	maxPacked, maxUnpacked int64
 	unpacked               *unpackedFiles
 	// spool is a temporary folder, which Close removes; empty if there is none.
@@ -154,8 +154,8 @@ func (s *Source) Close() error {
 }
 
 // Matches reports whether the filters admit a document that an earlier listing had. Only then
-// does its absence from a complete listing mean that it is gone. With a bound on the time they
-// are taken not to admit a line, because its time may have been another. Matches ignores
+// does its absence from a complete listing mean that it is gone. With a bound on the time it
+// admits no line, because the line's time may have been different. Matches ignores
 // [Options].Limit: a limited listing shows nothing about the documents that it leaves out.
 func (s *Source) Matches(uri string, modified time.Time) bool {
 	if t, ok := s.tree.(*localTree); ok && t.skippedBelow(text.UnescapeName(fileOf(uri))) {
@@ -281,7 +281,7 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, unknown *U
 			}
 		}
 	}
-	var scratch, made []byte
+	var made []byte
 	var last int64
 	for {
 		ln, err := scan.next()
@@ -308,7 +308,7 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, unknown *U
 		modified := it.modified
 		rawTime = nil
 		made = append(append(made[:0], it.uri...), '#')
-		if id, err := s.lineID(ln, scratch, each); err == nil {
+		if id, err := s.lineID(ln, each); err == nil {
 			made = appendEscaped(made, id)
 		} else {
 			problem = err.Error()
@@ -339,11 +339,11 @@ func (s *Source) lines(ctx context.Context, it item, filters *filter, unknown *U
 }
 
 // lineID returns the id of a line, or an error if the line is not a document.
-func (s *Source) lineID(ln line, scratch []byte, each func(key, value []byte)) ([]byte, error) {
+func (s *Source) lineID(ln line, each func(key, value []byte)) ([]byte, error) {
 	if ln.long {
 		return nil, &lineError{TooLarge(ln.length, s.max).Reason}
 	}
-	id, _, err := s.fields.find(ln.data, scratch, each)
+	id, _, err := s.fields.find(ln.data, each)
 	return id, err
 }
 
@@ -478,7 +478,7 @@ func (s *Source) fetchLine(ctx context.Context, ref Ref) (*Raw, error) {
 	if int64(len(data)) == l.length {
 		version := string(appendLineVersion(nil, xxhash.Sum64(data)))
 		if isVersion(ref.Version, version) {
-			id, text, err := s.fields.find(data, nil, nil)
+			id, text, err := s.fields.find(data, nil)
 			if err != nil {
 				return nil, &InputError{Reason: err.Error()}
 			}
@@ -497,7 +497,7 @@ func isVersion(known, now string) bool {
 }
 
 func (s *Source) lineRaw(uri string, line, text []byte, version, locator string) *Raw {
-	data := append([]byte(nil), unquote(text, nil)...)
+	data := append([]byte(nil), unquote(text)...)
 	sum := sha256.Sum256(data)
 	raw := &Raw{Name: uri, Data: data, SHA256: hex.EncodeToString(sum[:]), Version: version, Locator: locator, PlainText: true}
 	raw.Fields, raw.FieldsTooLarge = s.fields.others(line)

@@ -211,7 +211,7 @@ func (l *lineSample) add(line []byte, fields lineFields) {
 	}
 	var members []member
 	id, text, err := fields.values(line, func(key, value []byte) {
-		members = append(members, member{string(unquote(key, nil)), value})
+		members = append(members, member{string(unquote(key)), value})
 	})
 	if err != nil {
 		return
