@@ -40,13 +40,9 @@ func (n needs) access() ledger.Access {
 	return ledger.AccessCreate
 }
 
-// queue reports whether a command uses the queue: never, if --redis is set, or always.
+// queue reports whether a command uses the queue. Some do only if --redis is set.
 func (n needs) queue(redis string) bool {
-	switch n {
-	case usesQueue:
-		return redis != ""
-	}
-	return n == needsQueue || n == embedsQueue
+	return n == needsQueue || n == embedsQueue || n == usesQueue && redis != ""
 }
 
 // action is what a command does. ctx ends at the first interrupt.
@@ -64,7 +60,8 @@ func (c *cli) command(name string, need needs, command *cobra.Command, do action
 }
 
 // settingFlags adds flags for the settings of the command with the given name. The help texts of
-// commands that plan or work describe all of them. Others describe those that people set there.
+// commands that plan or work describe all of them. The others describe only those that people set
+// there.
 func settingFlags(command *cobra.Command, name string, need needs, required ...string) {
 	flags := command.Flags()
 	config.AddFlags(flags, config.ForCommand(name)...)

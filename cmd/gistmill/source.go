@@ -254,11 +254,10 @@ func globs(flag string, all []string) string {
 
 // minute formats a time with its zone.
 func minute(t time.Time) string {
-	layout := "2006-01-02 15:04 MST"
 	if t.Second() != 0 {
-		layout = "2006-01-02 15:04:05 MST"
+		return t.Local().Format("2006-01-02 15:04:05 MST")
 	}
-	return t.Local().Format(layout)
+	return t.Local().Format("2006-01-02 15:04 MST")
 }
 
 // parseTime parses a date, a time, or an age before now. A date or time without a zone is local,

@@ -16,7 +16,7 @@ func checkStore(raw string) string {
 	const forms = "use sqlite:PATH or postgres://user@host/database"
 	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
 		switch {
-		case path == "" || strings.Trim(path, "/") == "":
+		case strings.Trim(path, "/") == "":
 			return "has no path; example: sqlite:.gistmill/ledger.db"
 		case strings.HasPrefix(path, "//"): // [sqlitePath] accepts three slashes
 			return "has a host: write sqlite:PATH, or sqlite:///PATH for an absolute path"
@@ -145,10 +145,8 @@ func IsLocalURL(raw string) bool {
 		ip = ip.Unmap()
 		return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
 	}
-	for _, zone := range []string{".local", ".localhost"} {
-		if strings.HasSuffix(host, zone) {
-			return true
-		}
+	if strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".localhost") {
+		return true
 	}
 	// Some resolvers take a name that begins with a digit for an IPv4 address.
 	return host != "" && !strings.Contains(host, ".") && host[0] >= 'a' && host[0] <= 'z'

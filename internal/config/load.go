@@ -181,7 +181,8 @@ func flagLayer(table []Setting, flags *pflag.FlagSet) (layer, []string) {
 	return l, warnings
 }
 
-// configPath returns the path of the configuration file, or "".
+// configPath returns the path of the configuration file, or "", whether it is the default one, and
+// what is wrong with it.
 func configPath(flags *pflag.FlagSet, env map[string]string) (path string, isDefault bool, problem string) {
 	path = env[configVariable]
 	if flags != nil {
