@@ -249,7 +249,7 @@ func fitted(s string, width int) []string {
 	if width < 1 {
 		return []string{text.TerminalLine(s)}
 	}
-	return terminal.Wrap(s, width)
+	return text.Wrap(s, width)
 }
 
 // round formats a duration for people.

@@ -182,7 +182,7 @@ func (p *progress) showListing(source string, listed *atomic.Int64, ended <-chan
 			said := fmt.Sprintf("listing %s: %s, %s/s", text.TerminalLine(source), count(n, "document"), number(int64(perSecond)))
 			switch p.form {
 			case progressBar:
-				p.c.stderr.Show(func(width int) []string { return terminal.Wrap(said, width-1) })
+				p.c.stderr.Show(func(width int) []string { return text.Wrap(said, width-1) })
 			case progressJSON:
 				p.writeJSON(progressLine{Phase: "listing", Source: source, Listed: &n, ListedRate: &perSecond})
 			case progressLog:
@@ -301,7 +301,7 @@ func (p *progress) update(all []statusView, now time.Time) {
 		p.c.stderr.Show(func(width int) []string {
 			lines := []string{terminal.Bar(width-1, number(ended)+"/"+number(s.documents.Total), ended, s.documents.Total, after)}
 			if s.waiting != nil {
-				lines = append(lines, terminal.Wrap(s.waiting.Message, width-1)...)
+				lines = append(lines, text.Wrap(s.waiting.Message, width-1)...)
 			}
 			return lines
 		})
@@ -342,7 +342,7 @@ func (p *progress) stopping(stop, abort context.Context, ended <-chan struct{}, 
 		due := time.Since(said) >= plainInterval || aborted && !saidAbort
 		switch {
 		case p.form == progressBar:
-			p.c.stderr.Show(func(width int) []string { return terminal.Wrap(notice, width-1) })
+			p.c.stderr.Show(func(width int) []string { return text.Wrap(notice, width-1) })
 		case p.form == progressJSON && (due || time.Since(said) >= jsonInterval):
 			seconds := left.Seconds()
 			p.writeJSON(progressLine{Phase: "stopping", InFlight: &n, Left: &seconds})

@@ -19,7 +19,6 @@ import (
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/summarize"
-	"github.com/gistmill/gistmill/internal/terminal"
 	"github.com/gistmill/gistmill/internal/text"
 	"github.com/gistmill/gistmill/internal/usage"
 	"github.com/gistmill/gistmill/worker"
@@ -293,7 +292,7 @@ func (a *app) workOnSample(runs []ledger.Run) ([]statusView, error) {
 			a.records.Info("summary of the sample", "doc", e.URI, "summary", e.Summary.Text)
 			continue
 		}
-		lines := append([]string{text.TerminalLine(e.URI)}, terminal.Wrap(e.Summary.Text, width)...)
+		lines := append([]string{text.TerminalLine(e.URI)}, text.Wrap(e.Summary.Text, width)...)
 		fmt.Fprintf(a.stderr, "\n%s\n", strings.Join(lines, "\n  "))
 	}
 	return views, nil

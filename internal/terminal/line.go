@@ -56,26 +56,6 @@ func Width(stream any) int {
 	return width
 }
 
-// Wrap breaks a text between words into lines of at most width columns. A longer word has a line of
-// its own.
-func Wrap(s string, width int) []string {
-	var lines []string
-	line, used := "", 0
-	for word := range strings.FieldsSeq(text.TerminalLine(s)) {
-		columns := runewidth.StringWidth(word)
-		switch {
-		case used == 0:
-			line, used = word, columns
-		case used+1+columns <= width:
-			line, used = line+" "+word, used+1+columns
-		default:
-			lines = append(lines, line)
-			line, used = word, columns
-		}
-	}
-	return append(lines, line)
-}
-
 // Bar returns a line of at most width columns: before, a bar that shows done of total, and after.
 // Where there is no room for the bar it is left out.
 func Bar(width int, before string, done, total int64, after string) string {

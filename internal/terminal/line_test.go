@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/mattn/go-runewidth"
@@ -38,12 +37,5 @@ func TestCut(t *testing.T) {
 	}
 	if got := Cut("12", 0); got != "" {
 		t.Errorf("no columns: %q", got)
-	}
-}
-
-func TestWrap(t *testing.T) {
-	t.Parallel()
-	if got, want := Wrap("finishing 8 calls, up to 1m50s", 12), []string{"finishing 8", "calls, up to", "1m50s"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
 	}
 }

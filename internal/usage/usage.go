@@ -4,6 +4,7 @@
 package usage
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"slices"
@@ -113,11 +114,7 @@ func Text(command *cobra.Command, width int) string {
 	command.InitDefaultHelpFlag()
 	command.InitDefaultVersionFlag()
 	var b strings.Builder
-	about := command.Long
-	if about == "" {
-		about = command.Short
-	}
-	b.WriteString(Reflow(about, width) + "\n\nUsage:\n")
+	b.WriteString(Reflow(cmp.Or(command.Long, command.Short), width) + "\n\nUsage:\n")
 	if command.Runnable() && !(command.HasAvailableSubCommands() && command.Use == command.Name()) {
 		b.WriteString("  " + command.UseLine() + "\n")
 	}
@@ -134,25 +131,20 @@ func Text(command *cobra.Command, width int) string {
 
 // commands lists the subcommands by group.
 func commands(command *cobra.Command, width int) string {
-	type group struct{ id, title string }
-	var groups []group
-	for _, g := range command.Groups() {
-		groups = append(groups, group{g.ID, g.Title})
-	}
-	rest := "Available Commands:"
-	if len(groups) > 0 {
-		rest = "Other commands:"
+	rest := &cobra.Group{Title: "Available Commands:"}
+	if len(command.Groups()) > 0 {
+		rest.Title = "Other commands:"
 	}
 	var b strings.Builder
-	for _, g := range append(groups, group{"", rest}) {
+	for _, g := range append(slices.Clone(command.Groups()), rest) {
 		var rows [][2]string
 		for _, sub := range command.Commands() {
-			if sub.GroupID == g.id && (sub.IsAvailableCommand() || sub.Name() == "help") {
+			if sub.GroupID == g.ID && (sub.IsAvailableCommand() || sub.Name() == "help") {
 				rows = append(rows, [2]string{"  " + sub.Name(), sub.Short})
 			}
 		}
 		if len(rows) > 0 {
-			b.WriteString("\n" + g.title + "\n" + columns(rows, width))
+			b.WriteString("\n" + g.Title + "\n" + columns(rows, width))
 		}
 	}
 	return b.String()
@@ -218,7 +210,7 @@ func columns(rows [][2]string, width int) string {
 	indent := strings.Repeat(" ", first)
 	var b strings.Builder
 	for _, r := range rows {
-		lines := wrap(r[1], width-first)
+		lines := text.Wrap(r[1], width-first)
 		pad := first - utf8.RuneCountInString(r[0])
 		if pad < 2 {
 			b.WriteString(r[0] + "\n" + indent + lines[0] + "\n")
@@ -237,7 +229,7 @@ func Reflow(s string, width int) string {
 	var out, paragraph []string
 	end := func() {
 		if len(paragraph) > 0 {
-			out = append(out, wrap(strings.Join(paragraph, " "), width)...)
+			out = append(out, text.Wrap(strings.Join(paragraph, " "), width)...)
 			paragraph = nil
 		}
 	}
@@ -251,24 +243,6 @@ func Reflow(s string, width int) string {
 	}
 	end()
 	return strings.Join(out, "\n")
-}
-
-// wrap breaks a text at spaces into lines of at most width columns. It returns at least one line.
-func wrap(s string, width int) []string {
-	var lines []string
-	line, n := "", 0
-	for word := range strings.FieldsSeq(s) {
-		w := utf8.RuneCountInString(word)
-		if n > 0 && n+1+w > width {
-			lines = append(lines, line)
-			line, n = "", 0
-		}
-		if n > 0 {
-			line, n = line+" ", n+1
-		}
-		line, n = line+word, n+w
-	}
-	return append(lines, line)
 }
 
 // suggestFlag returns "; did you mean --X?" with the nearest flag of a command.
