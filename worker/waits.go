@@ -31,8 +31,9 @@ type waits struct {
 	since map[ledger.WaitReason]time.Time // begin of an uninterrupted wait
 	last  map[ledger.WaitReason]time.Time // when the wait was last seen
 
-	written   *ledger.Wait
+	written   *ledger.Wait // what was last written, or should have been
 	writtenAt time.Time
+	unwritten bool // that write failed
 }
 
 func newWaits() *waits {
@@ -127,13 +128,20 @@ func (w *waits) due(wait *ledger.Wait, now time.Time) (write, changed bool) {
 	}
 	later := wait != nil && w.written != nil && !wait.Until.Equal(w.written.Until) &&
 		(!now.Before(w.written.Until) || now.Sub(w.writtenAt) >= waitRewrite)
-	return changed || later, changed
+	return changed || later || w.unwritten, changed
 }
 
 func (w *waits) wrote(wait *ledger.Wait, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.written, w.writtenAt = wait, now
+	w.written, w.writtenAt, w.unwritten = wait, now, false
+}
+
+// failed notes that the last write failed. It is tried again at the next turn.
+func (w *waits) failed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unwritten = true
 }
 
 // reportWaits writes what the worker waits for to its row in the ledger, and logs a change.
@@ -156,7 +164,7 @@ func (w *Worker) reportWaits(ctx context.Context) {
 	w.waits.wrote(wait, now)
 	if err := w.ledger.SetWait(short, w.id, wait); err != nil && ctx.Err() == nil {
 		w.log.Debug("wait not recorded", "error", err)
-		w.waits.wrote(wait, now.Add(-waitRewrite))
+		w.waits.failed()
 	}
 }
 

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -63,4 +65,44 @@ func TestWaits(t *testing.T) {
 	if write, changed = w.due(nil, at(17)); !write || !changed {
 		t.Error("the end of the wait is written")
 	}
+}
+
+// A wait that could not be written is written at a later turn, although nothing has changed since.
+func TestWaitIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+	open := func(access ledger.Access) *ledger.Ledger {
+		l, err := ledger.Open(t.Context(), url, ledger.Options{Access: access})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	up := open(ledger.AccessCreate)
+	down := open(ledger.AccessRead) // every write fails
+	id, err := up.Register(t.Context(), "host")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Worker{id: id, log: slog.New(slog.DiscardHandler), waits: newWaits()}
+	check := func(when string, to *ledger.Ledger, want bool) {
+		t.Helper()
+		w.ledger = to
+		w.reportWaits(t.Context())
+		workers, err := up.Workers(t.Context(), 1)
+		if err != nil || len(workers) != 1 {
+			t.Fatalf("%s: %d workers, %v", when, len(workers), err)
+		}
+		if got := workers[0].Wait != nil; got != want {
+			t.Errorf("%s: the ledger has a wait: %t, want %t", when, got, want)
+		}
+	}
+	now := time.Now()
+	w.waits.set(1, ledger.Wait{Reason: ledger.WaitEndpoint, Since: now}, now)
+	check("when it was not written", down, false)
+	check("at the next turn", up, true)
+	w.waits.clear(1, now)
+	check("when its end was not written", down, true)
+	check("at the next turn", up, false)
 }
