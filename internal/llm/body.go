@@ -78,11 +78,11 @@ func (d dialect) addSchema(r Request, b *chatBody) {
 // each text once. Bytes that are not UTF-8 become U+FFFD.
 func (b chatBody) encode() ([]byte, error) {
 	if err := openai.NewReasoningValidator().Validate(b.validated()); err != nil {
-		return nil, &Error{Class: Halted, Code: "unsupported_model", Message: "the model cannot be used: check --model: " + err.Error()}
+		return nil, &Error{Class: Halted, Code: "unsupported_model", Message: "the model cannot be used: check --model: " + err.Error(), NotSent: true}
 	}
 	encoded, err := jsonv2.Marshal(b, lenient, jsonv1.OmitEmptyWithLegacySemantics(true))
 	if err != nil {
-		return nil, &Error{Class: BadRequest, Code: "invalid_schema", Message: "the request cannot be written: its JSON schema is invalid"}
+		return nil, &Error{Class: BadRequest, Code: "invalid_schema", Message: "the request cannot be written: its JSON schema is invalid", NotSent: true}
 	}
 	return encoded, nil
 }

@@ -57,7 +57,7 @@ func TestInvalidSchemaIsNotSent(t *testing.T) {
 	r := testRequest("text")
 	r.Schema = json.RawMessage(`{"type":`)
 	_, err := c.Complete(t.Context(), r)
-	if failed := wantError(t, err); failed.Class != BadRequest || failed.MayBeBilled || len(rec.bodies) != 0 {
+	if failed := wantError(t, err); failed.Class != BadRequest || failed.MayBeBilled || len(rec.bodies) != 0 || Sent(err) {
 		t.Errorf("%d calls were made: %+v", len(rec.bodies), failed)
 	}
 }

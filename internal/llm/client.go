@@ -123,6 +123,9 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 			return Response{}, err
 		}
 		sent = sent || failed == nil || !failed.NotSent
+		if failed != nil {
+			failed.NotSent = !sent // an earlier request of the call may have been sent
+		}
 		switch {
 		case failed == nil || failed.Status != 0 && !failed.outage():
 			pass.answered()

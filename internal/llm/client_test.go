@@ -341,8 +341,9 @@ func TestDialect(t *testing.T) {
 			}
 			_, err := c.Complete(t.Context(), r)
 			if tt.calls < 0 {
-				if failed := wantError(t, err); failed.Class != Halted {
-					t.Errorf("class %s, want halted", failed.Class)
+				// The first request was sent.
+				if failed := wantError(t, err); failed.Class != Halted || !Sent(err) {
+					t.Errorf("class %s, want halted; sent: %t", failed.Class, Sent(err))
 				}
 				return
 			}
