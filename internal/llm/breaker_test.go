@@ -288,3 +288,25 @@ func TestProbeThatIsGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// goneLimiter takes the endpoint down before the second request of a call.
+type goneLimiter struct{ endpoint *flaky }
+
+func (l goneLimiter) Acquire(context.Context, Call) (Permit, error) {
+	if l.endpoint.calls.Load() > 0 {
+		l.endpoint.set("refused")
+	}
+	return unlimited{}, nil
+}
+
+// A call whose first request got a 429 was sent, although no server was there for the second one.
+func TestSentBeforeTheEndpointWasGone(t *testing.T) {
+	t.Parallel()
+	gone := &goneLimiter{}
+	f, c := flakyClient(t, "429", Config{Limiter: gone})
+	gone.endpoint = f
+	_, err := c.Complete(t.Context(), testRequest("text"))
+	if failed := wantError(t, err); failed.Class != Unavailable || !Sent(err) {
+		t.Errorf("sent %t: %v", Sent(err), err)
+	}
+}
