@@ -81,7 +81,7 @@ func TestWaitIsWrittenAgain(t *testing.T) {
 	}
 	up := open(ledger.AccessCreate)
 	down := open(ledger.AccessRead) // every write fails
-	id, err := up.Register(t.Context(), "host")
+	id, err := up.Register(t.Context(), ledger.WorkerProcess{Name: "host"})
 	if err != nil {
 		t.Fatal(err)
 	}

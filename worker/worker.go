@@ -146,7 +146,7 @@ func New(c Config) (*Worker, error) {
 func (w *Worker) Run(stop, abort context.Context) error {
 	host, _ := os.Hostname()
 	var err error
-	if w.id, err = w.ledger.RegisterProcess(stop, ledger.WorkerProcess{
+	if w.id, err = w.ledger.Register(stop, ledger.WorkerProcess{
 		Name: fmt.Sprintf("%s/%d", cmp.Or(host, "host"), os.Getpid()), Process: process.Self(), Runs: w.config.Runs,
 	}); err != nil {
 		return err

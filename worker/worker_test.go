@@ -592,7 +592,7 @@ func TestCrashesOfWorkersAreCounted(t *testing.T) {
 	run := b.plan()
 	// Three workers died while their child process read the second document, so their crash counts
 	// remain.
-	other, err := b.ledger.Register(t.Context(), "died")
+	other, err := b.ledger.Register(t.Context(), ledger.WorkerProcess{Name: "died"})
 	b.ok(err)
 	b.ok(b.ledger.OpenPartitions(t.Context(), run.ID, func(all []ledger.Partition) error {
 		claimed, err := b.ledger.Claim(t.Context(), other, all[0].ID, 10)

@@ -323,7 +323,7 @@ func TestRefusalLeavesAFleetAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	worker, err := l.Register(t.Context(), "a worker of the fleet")
+	worker, err := l.Register(t.Context(), ledger.WorkerProcess{Name: "a worker of the fleet"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,19 +17,13 @@ import (
 type WorkerProcess struct {
 	Name string // for people: host and process id
 	// Process identifies the process on its machine for all time; empty if unknown. See
-	// [Ledger.EndDeadProcesses].
+	// [Ledger.RecoverLapsed].
 	Process string
 	Runs    []RunID // the only runs that it works on; empty: all
 }
 
-// Register adds a worker with a lease of [Lease], and returns its id. name is for people: host and
-// process.
-func (l *Ledger) Register(ctx context.Context, name string) (WorkerID, error) {
-	return l.RegisterProcess(ctx, WorkerProcess{Name: name})
-}
-
-// RegisterProcess is Register with all that the ledger keeps of a worker.
-func (l *Ledger) RegisterProcess(ctx context.Context, p WorkerProcess) (WorkerID, error) {
+// Register adds a worker with a lease of [Lease], and returns its id.
+func (l *Ledger) Register(ctx context.Context, p WorkerProcess) (WorkerID, error) {
 	var id WorkerID
 	runs := ""
 	for _, run := range p.Runs {

@@ -153,7 +153,7 @@ func setUp(t *testing.T, db database) *fixture {
 	f := &fixture{Ledger: l, Reports: report.New(l), t: t, db: db}
 	f.source = must(f.PutSource(t.Context(), "file:///docs"))(t)
 	f.profile = must(f.PutProfile(t.Context(), "hash", "model", "{}"))(t)
-	f.worker = must(f.Register(t.Context(), "host-1"))(t)
+	f.worker = must(f.Register(t.Context(), ledger.WorkerProcess{Name: "host-1"}))(t)
 	return f
 }
 
@@ -547,7 +547,7 @@ func testStaleOutcomeIsRefused(t *testing.T, db database) {
 	if _, err := f.Summary(t.Context(), "summary of "+old.URI+old.Version, time.Time{}); err != nil {
 		t.Errorf("the paid summary is lost: %v", err)
 	}
-	other := must(f.Register(t.Context(), "host-2"))(t)
+	other := must(f.Register(t.Context(), ledger.WorkerProcess{Name: "host-2"}))(t)
 	next := must(f.Claim(t.Context(), other, f.partitions(run)[0].ID, 10))(t)
 	if len(next) != 1 || next[0].Epoch <= old.Epoch || !next[0].Suspect || next[0].Attempts != 0 {
 		t.Fatalf("claimed %+v after %+v", next, old)
@@ -612,7 +612,7 @@ func testLeaveReleasesClaims(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(3))
 	f.claimAll(run)
 	f.ok(f.Leave(t.Context(), f.worker, nil))
-	f.worker = must(f.Register(t.Context(), "host-2"))(t)
+	f.worker = must(f.Register(t.Context(), ledger.WorkerProcess{Name: "host-2"}))(t)
 	for _, c := range f.claimAll(run) {
 		if c.Suspect || c.Attempts != 0 {
 			t.Errorf("released %+v", c)
@@ -636,7 +636,7 @@ func testCountedCrashStays(t *testing.T, db database) {
 		db.clock.advance(ledger.Lease + time.Second)
 		must(f.RecoverLapsed(t.Context(), dead))(t)
 		f.refused(f.CountCrash(t.Context(), f.worker, claimed[0], -1), ledger.ErrStale)
-		f.worker = must(f.Register(t.Context(), "host-2"))(t)
+		f.worker = must(f.Register(t.Context(), ledger.WorkerProcess{Name: "host-2"}))(t)
 	}
 }
 
@@ -801,7 +801,7 @@ func testLostCallCountsInFull(t *testing.T, db database) {
 	if _, account, err = f.Totals(ctx, run.ID); err != nil || account.CostNano != 200 || account.TokensIn != 20 {
 		t.Errorf("account %+v %v", account, err)
 	}
-	in.Worker = must(f.Register(ctx, "another"))(t)
+	in.Worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "another"}))(t)
 	if _, known, err := f.BeginCall(ctx, in); err != nil || known == nil || known.Content != "late" {
 		t.Errorf("the late answer is lost: %v %v", known, err)
 	}
@@ -889,7 +889,7 @@ func testConcurrentClaims(t *testing.T, db database) {
 	for i := range 4 {
 		process := db.open(t)
 		all.Go(func() {
-			worker, err := process.Register(ctx, fmt.Sprint("worker ", i))
+			worker, err := process.Register(ctx, ledger.WorkerProcess{Name: fmt.Sprint("worker ", i)})
 			if err != nil {
 				t.Error(err)
 				return

@@ -27,7 +27,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 3, calls: 4}))
 	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 5}))
 	f.ok(f.Renew(ctx, f.worker, ledger.Counts{done: 5})) // the first try was written too
-	idle := must(f.Register(ctx, "host-2"))(t)
+	idle := must(f.Register(ctx, ledger.WorkerProcess{Name: "host-2"}))(t)
 	f.counts(ledger.Counts{done: 5, calls: 4})
 
 	f.ok(f.Leave(ctx, f.worker, ledger.Counts{done: 6, worked: 1}))
@@ -35,13 +35,13 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	f.counts(ledger.Counts{done: 6, calls: 4, worked: 1, empty: 1})
 
 	// A killed worker reports nothing more: its open calls count in full.
-	f.worker = must(f.Register(ctx, "host-3"))(t)
+	f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "host-3"}))(t)
 	run, _ := f.plan(false, entries(1))
 	claimed := f.claimAll(run)[0]
 	reserve := int64(700)
 	_, _, err := f.BeginCall(ctx, ledger.Reservation{Run: run.ID, Document: claimed.Document, Worker: f.worker, Name: "n", ReservedNano: &reserve, ReservedTokens: 50})
 	f.ok(err)
-	must(f.Register(ctx, "killed before it had anything"))(t)
+	must(f.Register(ctx, ledger.WorkerProcess{Name: "killed before it had anything"}))(t)
 	db.clock.advance(ledger.Lease + time.Second)
 	must(f.RecoverLapsed(ctx, dead))(t)
 	want := ledger.Counts{
@@ -51,7 +51,7 @@ func testCountsOutliveWorkers(t *testing.T, db database) {
 	f.counts(want)
 
 	db.clock.advance(48 * time.Hour)
-	live := must(f.Register(ctx, "host-4"))(t)
+	live := must(f.Register(ctx, ledger.WorkerProcess{Name: "host-4"}))(t)
 	f.ok(f.Renew(ctx, live, ledger.Counts{done: 1}))
 	if pruned := must(f.Prune(ctx, 24*time.Hour))(t); pruned.Workers != 4 {
 		t.Errorf("pruned %+v", pruned)

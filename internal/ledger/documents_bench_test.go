@@ -31,7 +31,7 @@ func BenchmarkDocuments(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	worker, err := l.Register(b.Context(), "host")
+	worker, err := l.Register(b.Context(), ledger.WorkerProcess{Name: "host"})
 	if err != nil {
 		b.Fatal(err)
 	}

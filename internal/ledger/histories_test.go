@@ -167,7 +167,7 @@ func testClaimHistories(t *testing.T, db database) {
 	for w := range survivors + mortals {
 		l := db.open(t)
 		workers = append(workers, &historian{
-			claimHistory: h, ledger: l, number: w, id: must(l.Register(t.Context(), fmt.Sprint("worker ", w)))(t),
+			claimHistory: h, ledger: l, number: w, id: must(l.Register(t.Context(), ledger.WorkerProcess{Name: fmt.Sprint("worker ", w)}))(t),
 			random: rand.New(rand.NewPCG(uint64(w), 1)),
 		})
 	}
@@ -220,7 +220,7 @@ func testClaimHistories(t *testing.T, db database) {
 	}
 	db.clock.advance(ledger.Lease + time.Second)
 	must(f.RecoverLapsed(t.Context(), dead))(t)
-	f.worker = must(f.Register(t.Context(), "the last"))(t)
+	f.worker = must(f.Register(t.Context(), ledger.WorkerProcess{Name: "the last"}))(t)
 	f.work(run)
 	f.totals(run, ledger.Totals{Total: documents, Done: documents})
 	f.state(run, ledger.Finished)

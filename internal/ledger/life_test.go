@@ -107,7 +107,9 @@ func (f *life) ok(err error) {
 
 func (f *life) now() time.Time { return f.clock.now().UTC() }
 
-func (f *life) register() ledger.WorkerID { return drawn(f, f.ledger.Register)(f.ctx, "worker") }
+func (f *life) register() ledger.WorkerID {
+	return drawn(f, f.ledger.Register)(f.ctx, ledger.WorkerProcess{Name: "worker"})
+}
 
 // live lets random events happen, and then finishes everything.
 func (f *life) live() {

@@ -41,7 +41,7 @@ func testPace(t *testing.T, db database) {
 			t.Errorf("%s: %.2f documents/s, want %v", when, got, want)
 		}
 	}
-	second := must(f.Register(ctx, "host-2"))(t)
+	second := must(f.Register(ctx, ledger.WorkerProcess{Name: "host-2"}))(t)
 	check("before the work", 0)
 	step(10, f.worker, second)
 	check("after 10 s", 6)
@@ -59,7 +59,7 @@ func testPace(t *testing.T, db database) {
 	check("10 s after a pause of 10 minutes", 6)
 	f.ok(f.Leave(ctx, second, nil))
 	check("with one worker left", 3)
-	third := must(f.Register(ctx, "host-3"))(t)
+	third := must(f.Register(ctx, ledger.WorkerProcess{Name: "host-3"}))(t)
 	step(10, f.worker, third)
 	check("with a new worker", 6)
 	// A short pause counts too.
@@ -99,8 +99,8 @@ func testWorkersOfARun(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
 	run, _ := f.plan(false, entries(3))
-	other := must(f.RegisterProcess(ctx, ledger.WorkerProcess{Name: "host-2", Process: "p", Runs: []ledger.RunID{run.ID + 1}}))(t)
-	own := must(f.RegisterProcess(ctx, ledger.WorkerProcess{Name: "host-3", Process: "q", Runs: []ledger.RunID{run.ID + 10, run.ID}}))(t)
+	other := must(f.Register(ctx, ledger.WorkerProcess{Name: "host-2", Process: "p", Runs: []ledger.RunID{run.ID + 1}}))(t)
+	own := must(f.Register(ctx, ledger.WorkerProcess{Name: "host-3", Process: "q", Runs: []ledger.RunID{run.ID + 10, run.ID}}))(t)
 	f.claimAll(run)
 	wait := ledger.Wait{Reason: ledger.WaitEndpoint, Endpoint: "llm", Since: db.clock.now().UTC(), Cause: "500"}
 	f.ok(f.SetWait(ctx, own, &wait))
@@ -171,7 +171,7 @@ func testOthers(t *testing.T, db database) {
 	f := setUp(t, db)
 	ctx := t.Context()
 	run, _ := f.plan(false, entries(4))
-	own := must(f.Register(ctx, "own"))(t)
+	own := must(f.Register(ctx, ledger.WorkerProcess{Name: "own"}))(t)
 	check := func(when string, since ledger.Mark, want ledger.Others) {
 		t.Helper()
 		if got := must(f.Others(ctx, run.ID, own, since))(t); got != want {

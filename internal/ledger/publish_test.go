@@ -69,7 +69,7 @@ func testRefuse(t *testing.T, db database) {
 
 	// A running run without a worker is stopped, and one with a worker is not.
 	f.lockedPlan(entries(9))
-	f.worker = must(f.Register(ctx, "another"))(t)
+	f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "another"}))(t)
 	if must(f.Refuse(ctx, run.ID))(t) {
 		t.Error("the run of a live worker was stopped")
 	}
@@ -152,7 +152,7 @@ func testSample(t *testing.T, db database) {
 	f.refused(f.Publish(ctx, ledger.Publication{Run: run.ID, Sample: 3}), ledger.ErrWorkers)
 	f.ok(f.Leave(ctx, f.worker, nil))
 	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Sample: 3}))
-	f.worker = must(f.Register(ctx, "another"))(t)
+	f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "another"}))(t)
 	f.work(run)
 	f.totals(run, ledger.Totals{Total: 10, Done: 3, Remaining: 7})
 	f.state(run, ledger.Stopped)

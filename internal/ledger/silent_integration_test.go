@@ -89,7 +89,7 @@ func TestPostgresSilentInATransaction(t *testing.T) {
 	query.Set("application_name", "silent")
 	u.RawQuery = query.Encode()
 	silent := database{url: u.String(), clock: db.clock}.open(t)
-	worker := must(silent.Register(t.Context(), "silent"))(t)
+	worker := must(silent.Register(t.Context(), ledger.WorkerProcess{Name: "silent"}))(t)
 	claim := make(chan error)
 	go func() {
 		_, err := silent.Claim(t.Context(), worker, f.partitions(run)[0].ID, 1)

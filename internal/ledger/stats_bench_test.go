@@ -59,7 +59,7 @@ func fill(b *testing.B, l *ledger.Ledger) error {
 		return err
 	}
 	for range 1000 {
-		worker, err := l.Register(ctx, "host")
+		worker, err := l.Register(ctx, ledger.WorkerProcess{Name: "host"})
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func TestLiveWorkersRenewAfterAnOutage(t *testing.T) {
 	partitions := plan(t, l, 10)
 	var workers []ledger.WorkerID
 	for i := range 2 {
-		worker, err := l.Register(t.Context(), "host")
+		worker, err := l.Register(t.Context(), ledger.WorkerProcess{Name: "host"})
 		ok(err)
 		claimed, err := l.Claim(t.Context(), worker, partitions[i], 10)
 		ok(err)

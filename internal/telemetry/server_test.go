@@ -168,7 +168,7 @@ func TestLedgerAndLimiters(t *testing.T) {
 	ok(err)
 	ok(l.Publish(ctx, ledger.Publication{Run: run.ID, BudgetNano: &budget}))
 	ok(l.RecordPlan(ctx, source))
-	worker, err := l.Register(ctx, "canary")
+	worker, err := l.Register(ctx, ledger.WorkerProcess{Name: "canary"})
 	ok(err)
 	ok(l.Renew(ctx, worker, ledger.Counts{
 		{Name: ledger.CountDocuments, Label: ledger.LabelDone}: 7, {Name: ledger.CountCalls, Label: "ok"}: 9, {Name: ledger.CountCalls, Label: "halted"}: 1,
