@@ -254,26 +254,36 @@ func (l *Ledger) ClosePartition(ctx context.Context, partition PartitionID) erro
 	return err
 }
 
-// RecoverLapsed releases the claims of workers whose lease has lapsed, marks their documents as
-// suspects, and ends their open calls at the full reservation. It returns the partitions of running
-// runs that have work again. Only workers for which dead returns true are released: after an outage
-// of the ledger longer than a lease every lease has lapsed, and live workers need a moment to
-// renew. So dead should require that a worker had lapsed in an earlier call some seconds ago.
-func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID) bool) ([]Partition, error) {
-	lapsed, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (id WorkerID, err error) { return id, rows.Scan(&id) },
-		`SELECT id FROM workers WHERE ended_at IS NULL AND lease_until < @now`)
+// RecoverLapsed releases the claims of workers that are dead, marks their documents as suspects,
+// and ends their open calls at the full reservation. It returns the partitions of running runs that
+// have work again. dead decides about each worker that has not ended, from its process (see
+// [WorkerProcess]) and whether its lease has lapsed. After an outage of the ledger longer than a
+// lease every lease has lapsed, and live workers need a moment to renew. So dead should require
+// that a worker had lapsed in an earlier call some seconds ago, or that its process has ended. A
+// worker that renews its lease meanwhile keeps its claims.
+func (l *Ledger) RecoverLapsed(ctx context.Context, dead func(worker WorkerID, process string, lapsed bool) bool) ([]Partition, error) {
+	type leaseHolder struct {
+		id      WorkerID
+		process string
+		until   int64
+		lapsed  bool
+	}
+	workers, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (w leaseHolder, err error) {
+		return w, rows.Scan(&w.id, &w.process, &w.until, &w.lapsed)
+	}, `SELECT id, process, lease_until, CASE WHEN lease_until < @now THEN 1 ELSE 0 END FROM workers WHERE ended_at IS NULL`)
 	if err != nil {
-		return nil, fmt.Errorf("find lapsed workers: %w", err)
+		return nil, fmt.Errorf("find dead workers: %w", err)
 	}
 	var partitions []Partition
-	for _, worker := range lapsed {
-		if !dead(worker) {
+	for _, w := range workers {
+		if !dead(w.id, w.process, w.lapsed) {
 			continue
 		}
+		worker := w.id
 		var released []Partition
 		err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
 			released = nil
-			n, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until < @now`, worker)
+			n, err := tx.Exec(ctx, `UPDATE workers SET ended_at = @now WHERE id = $1 AND ended_at IS NULL AND lease_until = $2`, worker, w.until)
 			if err != nil || n == 0 {
 				return err
 			}

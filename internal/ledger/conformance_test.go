@@ -158,7 +158,7 @@ func setUp(t *testing.T, db database) *fixture {
 }
 
 // dead accepts every lapsed worker as dead.
-func dead(ledger.WorkerID) bool { return true }
+func dead(_ ledger.WorkerID, _ string, lapsed bool) bool { return lapsed }
 
 func must[T any](v T, err error) func(*testing.T) T {
 	return func(t *testing.T) T {
@@ -573,6 +573,20 @@ func testLapsedWorkerIsRecovered(t *testing.T, db database) {
 	if n := must(f.LiveWorkers(t.Context()))(t); n != 0 {
 		t.Errorf("%d live workers", n)
 	}
+	// It renews its lease between the look for dead workers and the release.
+	if p := must(f.RecoverLapsed(t.Context(), func(worker ledger.WorkerID, _ string, lapsed bool) bool {
+		if worker != f.worker || !lapsed {
+			t.Errorf("worker %d, lapsed %t", worker, lapsed)
+		}
+		f.ok(f.Renew(t.Context(), worker, nil))
+		return true
+	}))(t); len(p) != 0 {
+		t.Errorf("recovered a worker that renewed its lease: %+v", p)
+	}
+	if n := must(f.LiveWorkers(t.Context()))(t); n != 1 {
+		t.Errorf("%d live workers after the renewal", n)
+	}
+	db.clock.advance(ledger.Lease + time.Second)
 	if p := must(f.RecoverLapsed(t.Context(), dead))(t); len(p) != 2 {
 		t.Errorf("recovered %+v", p)
 	}

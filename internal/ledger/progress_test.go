@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"maps"
 	"math"
 	"testing"
 	"time"
@@ -109,18 +110,25 @@ func testWorkersOfARun(t *testing.T, db database) {
 		workers[1].ID != own || workers[1].Name != "host-3" || workers[1].Process != "q" || workers[1].Wait == nil || *workers[1].Wait != wait {
 		t.Fatalf("workers %+v", workers)
 	}
-	if leased := must(f.LeasedProcesses(ctx))(t); len(leased) != 2 || leased[own] != "q" || leased[other] != "p" {
-		t.Errorf("leased %v", leased)
-	}
 	f.ok(f.SetWait(ctx, own, nil))
-	f.ok(f.ExpireLease(ctx, own, "another"))
+	processes := map[ledger.WorkerID]string{}
+	must(f.RecoverLapsed(ctx, func(worker ledger.WorkerID, process string, lapsed bool) bool {
+		processes[worker] = process
+		return lapsed || process == "another"
+	}))(t)
+	if want := map[ledger.WorkerID]string{f.worker: "", other: "p", own: "q"}; !maps.Equal(processes, want) {
+		t.Errorf("processes %v, want %v", processes, want)
+	}
 	db.clock.advance(13 * time.Second)
 	f.ok(f.Renew(ctx, own, nil))
 	workers = must(f.Workers(ctx, run.ID))(t)
 	if len(workers) != 2 || !workers[0].Silent || workers[1].Silent || workers[1].Wait != nil {
 		t.Errorf("workers %+v", workers)
 	}
-	f.ok(f.ExpireLease(ctx, own, "q"))
+	must(f.RecoverLapsed(ctx, func(_ ledger.WorkerID, process string, _ bool) bool { return process == "q" }))(t)
+	if workers = must(f.Workers(ctx, run.ID))(t); len(workers) != 1 || workers[0].ID != f.worker {
+		t.Errorf("after the end of a process: workers %+v", workers)
+	}
 	db.clock.advance(ledger.Lease) // it holds documents until it is recovered
 	if workers = must(f.Workers(ctx, run.ID))(t); len(workers) != 1 || workers[0].ID != f.worker {
 		t.Errorf("workers %+v", workers)

@@ -199,34 +199,6 @@ func (l *Ledger) PlannerAlive(ctx context.Context, run Run) (bool, error) {
 	return alive, nil
 }
 
-// LeasedProcesses lists the workers with a valid lease and a known process, for
-// [Ledger.ExpireLease].
-func (l *Ledger) LeasedProcesses(ctx context.Context) (map[WorkerID]string, error) {
-	type leased struct {
-		id      WorkerID
-		process string
-	}
-	all, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (w leased, err error) { return w, rows.Scan(&w.id, &w.process) },
-		`SELECT id, process FROM workers WHERE ended_at IS NULL AND lease_until >= @now AND process <> ''`)
-	if err != nil {
-		return nil, fmt.Errorf("list the workers' processes: %w", err)
-	}
-	processes := make(map[WorkerID]string, len(all))
-	for _, w := range all {
-		processes[w.id] = w.process
-	}
-	return processes, nil
-}
-
-// ExpireLease ends the lease of a worker whose process has certainly ended, as if it had lapsed.
-func (l *Ledger) ExpireLease(ctx context.Context, worker WorkerID, process string) error {
-	if _, err := l.write.Exec(ctx, `UPDATE workers SET lease_until = @now - 1 WHERE id = $1 AND process = $2 AND ended_at IS NULL AND lease_until >= @now`,
-		worker, process); err != nil {
-		return fmt.Errorf("expire the worker's lease: %w", err)
-	}
-	return nil
-}
-
 // Mark is a moment in a ledger. It separates what begins later from what began before.
 type Mark struct {
 	At   time.Time

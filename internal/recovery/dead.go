@@ -16,41 +16,19 @@ import (
 // such as the first one after the outage, the next one follows at once.
 const confirmDeadAfter = 4 * time.Second
 
-// endDeadProcesses ends the leases of workers whose process ran on this machine and has certainly
-// ended. It returns them: they need no second look.
-func (r *Recovery) endDeadProcesses(ctx context.Context) (map[ledger.WorkerID]bool, error) {
-	leased, err := r.ledger.LeasedProcesses(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ended := map[ledger.WorkerID]bool{}
-	for worker, identity := range leased {
-		if !process.Ended(identity) {
-			continue
-		}
-		if err := r.ledger.ExpireLease(ctx, worker, identity); err != nil {
-			return ended, err
-		}
-		ended[worker] = true
-	}
-	return ended, nil
-}
-
-// RecoverDeadWorkers releases the claims of workers whose lease has lapsed in the ledger, and
-// puts active tasks whose lease in Redis has lapsed or is missing back into the queue. It
-// releases claims, and puts back a task without any lease, only after it has found them so in
-// every call for 4 s; call it every few seconds. A worker whose process is known to have ended on
-// this machine is released at once. asynq alone takes up to 125 s to put a task
-// back, and needs a live worker for it.
+// RecoverDeadWorkers releases the claims of workers that are dead by the ledger, and puts active
+// tasks whose lease in Redis has lapsed or is missing back into the queue; call it every few
+// seconds. A worker is dead as soon as its process is known to have ended on this machine. Any
+// other worker whose lease has lapsed, and a task without any lease, counts as dead only after it
+// was found so in every call for 4 s. asynq alone takes up to 125 s to put a task back, and needs a
+// live worker for it.
 func (r *Recovery) RecoverDeadWorkers(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	lapsed := map[ledger.WorkerID]time.Time{}
-	ended, endErr := r.endDeadProcesses(ctx)
-	released, ledgerErr := r.ledger.RecoverLapsed(ctx, func(worker ledger.WorkerID) bool {
-		return ended[worker] || confirmed(worker, r.lapsed, lapsed, r.now())
+	released, ledgerErr := r.ledger.RecoverLapsed(ctx, func(worker ledger.WorkerID, identity string, isLapsed bool) bool {
+		return process.Ended(identity) || isLapsed && confirmed(worker, r.lapsed, lapsed, r.now())
 	})
-	ledgerErr = errors.Join(endErr, ledgerErr)
 	r.lapsed = lapsed
 	if ledgerErr != nil {
 		ledgerErr = fmt.Errorf("release lapsed claims: %w", ledgerErr)

@@ -3,12 +3,14 @@ package recovery_test
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	processid "github.com/gistmill/gistmill/internal/process"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/tasks"
 )
@@ -65,6 +67,43 @@ func TestLiveWorkersRenewAfterAnOutage(t *testing.T) {
 	ok(r.RecoverDeadWorkers(t.Context()))
 	if live, dead := claimed(partitions[0]), claimed(partitions[1]); live != 5 || dead != 0 {
 		t.Errorf("the live worker has %d claims and the dead one %d, want 5 and 0", live, dead)
+	}
+}
+
+// The claims of a worker whose process has ended on this machine are released at once, whether its
+// lease is valid or has lapsed.
+func TestEndedProcessIsRecoveredAtOnce(t *testing.T) {
+	t.Parallel()
+	self := processid.Self()
+	if self == "" {
+		t.Skip("no /proc")
+	}
+	ended := self[:strings.LastIndexByte(self, '/')] + "/1" // another process had this id before
+	for name, after := range map[string]time.Duration{"valid lease": 0, "lapsed lease": ledger.Lease + time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newParties(t)
+			r := p.at(miniredis.RunT(t))
+			partitions := plan(t, p.ledger, 10)
+			for i, identity := range []string{ended, self} {
+				worker, err := p.ledger.Register(t.Context(), ledger.WorkerProcess{Name: "host", Process: identity})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := p.ledger.Claim(t.Context(), worker, partitions[i], 10); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.later.Add(int64(after))
+			if err := r.RecoverDeadWorkers(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []int64{0, 5} {
+				if v, err := p.ledger.PartitionStatus(t.Context(), partitions[i]); err != nil || v.Claimed != want {
+					t.Errorf("partition %d has %d claims, want %d (%v)", i, v.Claimed, want, err)
+				}
+			}
+		})
 	}
 }
 
