@@ -233,19 +233,8 @@ func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state D
 	if err != nil || len(work) == 0 {
 		return err
 	}
-	partitions, err := l.addPartitions(ctx, tx, run, made, size, work)
-	if err != nil {
+	if err := l.repartition(ctx, tx, run, made, size, work); err != nil {
 		return err
-	}
-	documents := map[PartitionID][]any{}
-	for i, n := range work {
-		documents[partitions[i]] = append(documents[partitions[i]], n.document)
-	}
-	for partition, ids := range documents {
-		if _, err := tx.Exec(ctx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND document_id IN (`+sqldb.Placeholders(3, len(ids))+`)`,
-			append([]any{partition, run}, ids...)...); err != nil {
-			return err
-		}
 	}
 	_, err = tx.Exec(ctx, `UPDATE runs SET state = 'running', started_at = COALESCE(started_at, @now), finished_at = NULL, resumed_at = @now
 		WHERE num = $1 AND state = 'finished' AND NOT `+superseded(), run)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -151,7 +152,7 @@ type stagedDocument struct {
 }
 
 func (p *planBatch) write(ctx context.Context, holder string) error {
-	if err := p.keepLease(ctx, holder); err != nil {
+	if err := p.keepLease(ctx, p.tx.Handle, p.run.ID, holder); err != nil {
 		return err
 	}
 	if err := p.stage(ctx); err != nil {
@@ -182,18 +183,15 @@ func (p *planBatch) stage(ctx context.Context) error {
 		})
 }
 
-// keepLease makes the batch fail if another planner has taken over, and locks the lease until the
-// commit.
-func (p *planBatch) keepLease(ctx context.Context, holder string) error {
-	n, err := p.tx.Exec(ctx, `UPDATE planners SET lease_until = @now + $1 WHERE source_id = $2 AND profile_id = $3 AND holder = $4`,
-		PlanLease.Milliseconds(), p.run.SourceID, p.run.ProfileID, holder)
-	if err != nil {
-		return err
+// keepLease renews the planning lease of a run's source and profile, and locks it until the commit.
+// It fails with [ErrPlanning] if the holder has lost it to another planner.
+func (l *Ledger) keepLease(ctx context.Context, tx sqldb.Handle, run RunID, holder string) error {
+	n, err := tx.Exec(ctx, `UPDATE planners SET lease_until = @now + $1 WHERE holder = $2
+		AND (source_id, profile_id) = (SELECT source_id, profile_id FROM runs WHERE num = $3)`, PlanLease.Milliseconds(), holder, run)
+	if err == nil && n == 0 {
+		err = ErrPlanning
 	}
-	if n == 0 {
-		return ErrPlanning
-	}
-	return nil
+	return err
 }
 
 // upsertDocuments writes documents that are new or differ, except entries whose URI came earlier in
@@ -407,6 +405,26 @@ func (l *Ledger) addPartitions(ctx context.Context, tx sqldb.Handle, run RunID, 
 
 // partitionRows is the number of partitions in one INSERT.
 const partitionRows = 500
+
+// repartition moves pending documents of a run into new partitions.
+func (l *Ledger) repartition(ctx context.Context, tx sqldb.Handle, run RunID, state partitionState, size PartitionSize, work []stagedDocument) error {
+	partitions, err := l.addPartitions(ctx, tx, run, state, size, work)
+	if err != nil {
+		return err
+	}
+	documents := map[PartitionID][]any{}
+	for i, n := range work {
+		documents[partitions[i]] = append(documents[partitions[i]], n.document)
+	}
+	for _, partition := range slices.Sorted(maps.Keys(documents)) {
+		ids := documents[partition]
+		if _, err := tx.Exec(ctx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND state = 'pending' AND document_id IN (`+
+			sqldb.Placeholders(3, len(ids))+`)`, append([]any{partition, run}, ids...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // MarkGone marks the documents that a full listing did not meet as gone, and returns their number.
 // match selects among them, because the listing may have had filters. Summaries are kept. listed is

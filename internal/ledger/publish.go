@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gistmill/gistmill/internal/ledger/sqldb"
 )
@@ -47,13 +46,8 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 			return err
 		}
 		if p.Holder != "" {
-			n, err := tx.Exec(ctx, `UPDATE planners SET lease_until = @now + $1 WHERE holder = $2
-				AND (source_id, profile_id) = (SELECT source_id, profile_id FROM runs WHERE num = $3)`, PlanLease.Milliseconds(), p.Holder, p.Run)
-			if err != nil {
+			if err := l.keepLease(ctx, tx, p.Run, p.Holder); err != nil {
 				return err
-			}
-			if n == 0 {
-				return ErrPlanning
 			}
 		}
 		if p.Sample > 0 {
@@ -114,19 +108,8 @@ func (l *Ledger) publishSample(ctx context.Context, tx sqldb.Handle, p Publicati
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(work, samplePartition) {
-		ids, err := l.addPartitions(ctx, tx, p.Run, partitionReady, PartitionSize{Documents: len(some), Bytes: math.MaxInt64}, some)
-		if err != nil {
-			return err
-		}
-		args := []any{ids[0], p.Run}
-		for _, n := range some {
-			args = append(args, n.document)
-		}
-		if _, err := tx.Exec(ctx, `UPDATE run_documents SET partition_id = $1 WHERE run_num = $2 AND state = 'pending' AND document_id IN (`+
-			sqldb.Placeholders(3, len(some))+`)`, args...); err != nil {
-			return err
-		}
+	if err := l.repartition(ctx, tx, p.Run, partitionReady, PartitionSize{Documents: samplePartition, Bytes: math.MaxInt64}, work); err != nil {
+		return err
 	}
 	_, err = tx.Exec(ctx, `UPDATE partitions SET state = 'done' WHERE run_num = $1 AND state = 'planned' AND NOT EXISTS
 		(SELECT 1 FROM run_documents x WHERE x.partition_id = partitions.id AND x.state IN ('pending', 'claimed'))`, p.Run)

@@ -169,19 +169,17 @@ type Standing struct {
 func (l *Ledger) Standing(ctx context.Context, run RunID) (Standing, error) {
 	var s Standing
 	fail := func(err error) (Standing, error) { return s, fmt.Errorf("count the open documents: %w", err) }
-	const open = `FROM partitions p JOIN run_documents x ON x.partition_id = p.id AND x.state IN ('pending', 'claimed')
-		WHERE p.run_num = $1 AND p.state <> 'done'`
-	if err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 `+open+` AND p.state = 'ready' AND x.state = 'pending' AND x.due_at <= @now)
-		THEN 1 ELSE 0 END`, run).Scan(&s.Due); err != nil || s.Due > 0 {
-		if err != nil {
-			return fail(err)
-		}
+	if err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1`+openDocuments+` AND p.state = 'ready' AND x.state = 'pending' AND x.due_at <= @now)
+		THEN 1 ELSE 0 END`, run).Scan(&s.Due); err != nil {
+		return fail(err)
+	}
+	if s.Due > 0 {
 		return s, nil
 	}
 	var next sql.NullInt64
 	if err := l.read.QueryRow(ctx, `SELECT COUNT(*) FILTER (WHERE p.state = 'ready' AND x.state = 'claimed'),
 		COUNT(*) FILTER (WHERE p.state = 'ready' AND x.state = 'pending'), MIN(x.due_at) FILTER (WHERE p.state = 'ready' AND x.state = 'pending'),
-		COUNT(*) FILTER (WHERE p.state = 'planned') `+open, run).Scan(&s.Claimed, &s.Later, &next, &s.Planned); err != nil {
+		COUNT(*) FILTER (WHERE p.state = 'planned')`+openDocuments, run).Scan(&s.Claimed, &s.Later, &next, &s.Planned); err != nil {
 		return fail(err)
 	}
 	s.NextDue = sqldb.Time(next)
