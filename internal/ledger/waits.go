@@ -22,20 +22,17 @@ const (
 	WaitPlanner      WaitReason = "planner"      // another process plans the source
 	WaitLease        WaitReason = "lease"        // another process holds the remaining documents
 	WaitRedis        WaitReason = "redis"        // Redis cannot be reached
-	WaitLedger       WaitReason = "ledger"       // the ledger cannot be reached
 	WaitNoWorkers    WaitReason = "no_workers"   // no worker is alive
 	WaitRetry        WaitReason = "retry"        // all remaining documents are retried later
 	WaitConfirmation WaitReason = "confirmation" // a person has to confirm the cost
 )
 
-// Severity orders reasons: of several waits people want to know of the greatest first.
+// Severity ranks reasons: of several waits the most severe one is shown.
 func (r WaitReason) Severity() int {
 	switch r {
-	case WaitLedger:
-		return 4
 	case WaitRedis:
 		return 3
-	case WaitEndpoint, WaitQuota:
+	case WaitEndpoint:
 		return 2
 	case WaitRateLimit:
 		return 1
@@ -81,18 +78,9 @@ func (w Wait) Message(now time.Time) string {
 		}
 		return s + "; next try now"
 	case WaitRedis:
-		return "Redis cannot be reached" + because(w.Cause)
-	case WaitLedger:
-		return "the ledger cannot be reached" + because(w.Cause)
+		return "Redis cannot be reached"
 	}
 	return w.Cause
-}
-
-func because(cause string) string {
-	if cause == "" {
-		return ""
-	}
-	return ": " + cause
 }
 
 // SetWait writes what a worker waits for to its row; nil clears it.
