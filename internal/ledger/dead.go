@@ -184,8 +184,7 @@ func (l *Ledger) changeDead(ctx context.Context, f DeadFilter, change func(tx sq
 }
 
 func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, state DocumentState, letters []DeadLetter, size PartitionSize, partitions partitionState) (int64, error) {
-	in, args := inDocuments(2, letters)
-	args = append([]any{run}, args...)
+	in, args := inDocuments(run, letters)
 	selected := ofState(state) + ` AND res.document_id IN (` + in + `)`
 	var over bool
 	if err := tx.QueryRow(ctx, `SELECT CASE WHEN runs.state = 'finished' AND `+superseded()+` THEN 1 ELSE 0 END
@@ -198,10 +197,7 @@ func (l *Ledger) redriveRun(ctx context.Context, tx sqldb.Handle, run RunID, sta
 		}
 	}
 	// A newer run that is being planned and has not listed these documents yet will plan them as new.
-	if err := addEvents(ctx, tx, "retried", selected, args); err != nil {
-		return 0, err
-	}
-	return tx.Exec(ctx, `UPDATE results AS res SET state = 'retry' WHERE `+selected, args...)
+	return changeResults(ctx, tx, selected, args, DocumentRetry, "retried")
 }
 
 // ofState is the SQL condition that a result is of a state and of the profile of run $1.
@@ -209,11 +205,14 @@ func ofState(state DocumentState) string {
 	return `res.state = '` + string(state) + `' AND res.profile_id = (SELECT profile_id FROM runs WHERE num = $1)`
 }
 
-// addEvents adds an event to the histories of the documents of the selected results.
-func addEvents(ctx context.Context, tx sqldb.Handle, event, selected string, args []any) error {
-	_, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, '`+event+`' FROM results res
-		WHERE `+selected, args...)
-	return err
+// changeResults gives the selected results another state, adds an event to the histories of their
+// documents, and returns their number.
+func changeResults(ctx context.Context, tx sqldb.Handle, selected string, args []any, to DocumentState, event string) (int64, error) {
+	if _, err := tx.Exec(ctx, `INSERT INTO history (document_id, run_num, at, event) SELECT res.document_id, $1, @now, '`+event+`' FROM results res
+		WHERE `+selected, args...); err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `UPDATE results AS res SET state = '`+string(to)+`' WHERE `+selected, args...)
 }
 
 // reopen puts dead or dropped documents of a run into new partitions of the given state, and
@@ -241,28 +240,26 @@ func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state D
 	return err
 }
 
-func inDocuments(from int, letters []DeadLetter) (string, []any) {
-	args := make([]any, len(letters))
-	for i, letter := range letters {
-		args[i] = letter.Document
+// inDocuments returns placeholders for the documents of letters, from $2 on, and the arguments of
+// the statement: $1 is the run.
+func inDocuments(run RunID, letters []DeadLetter) (in string, args []any) {
+	args = []any{run}
+	for _, letter := range letters {
+		args = append(args, letter.Document)
 	}
-	return sqldb.Placeholders(from, len(letters)), args
+	return sqldb.Placeholders(2, len(letters)), args
 }
 
 // Drop accepts the loss of dead letters and returns their number: they are not listed any more, and
 // count as skipped until they change, or until [Ledger.Redrive] of dropped ones.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
 	dropped, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
-		in, args := inDocuments(2, letters)
-		args = append([]any{run}, args...)
+		in, args := inDocuments(run, letters)
 		selected := ofState(DocumentDead) + ` AND res.document_id IN (` + in + `)`
 		if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
 			return 0, err
 		}
-		if err := addEvents(ctx, tx, "dropped", selected, args); err != nil {
-			return 0, err
-		}
-		return tx.Exec(ctx, `UPDATE results AS res SET state = 'dropped' WHERE `+selected, args...)
+		return changeResults(ctx, tx, selected, args, DocumentDropped, "dropped")
 	})
 	var total int64
 	for _, n := range dropped {
