@@ -77,7 +77,12 @@ func (l *Ledger) Leave(ctx context.Context, worker WorkerID, counts Counts) erro
 // LiveWorkers counts the workers with a valid lease.
 func (l *Ledger) LiveWorkers(ctx context.Context) (int64, error) {
 	var n int64
-	return n, l.read.QueryRow(ctx, `SELECT COUNT(*) FROM workers WHERE ended_at IS NULL AND lease_until >= @now`).Scan(&n)
+	return n, l.read.QueryRow(ctx, `SELECT COUNT(*) FROM workers WHERE `+leased("workers")).Scan(&n)
+}
+
+// leased is the SQL condition that a worker, by its name in the statement, has a valid lease.
+func leased(worker string) string {
+	return worker + `.ended_at IS NULL AND ` + worker + `.lease_until >= @now`
 }
 
 // Claimed is a document with the claim that a worker has on it.

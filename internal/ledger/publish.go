@@ -52,7 +52,7 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 		}
 		if p.Sample > 0 {
 			var live bool
-			if err := tx.QueryRow(ctx, `SELECT CASE WHEN runs.state = 'running' AND `+liveWorkers+` THEN 1 ELSE 0 END FROM runs WHERE num = $1`, p.Run).Scan(&live); err != nil {
+			if err := tx.QueryRow(ctx, `SELECT CASE WHEN runs.state = 'running' AND `+liveWorkers()+` THEN 1 ELSE 0 END FROM runs WHERE num = $1`, p.Run).Scan(&live); err != nil {
 				return err
 			}
 			if live {
@@ -92,7 +92,7 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 }
 
 // liveWorkers is the SQL condition that there is a live worker.
-const liveWorkers = `EXISTS (SELECT 1 FROM workers WHERE ended_at IS NULL AND lease_until >= @now)`
+func liveWorkers() string { return `EXISTS (SELECT 1 FROM workers WHERE ` + leased("workers") + `)` }
 
 // samplePartition is the number of documents in a partition of a sample.
 const samplePartition = 50
@@ -123,7 +123,7 @@ func (l *Ledger) publishSample(ctx context.Context, tx sqldb.Handle, p Publicati
 // invisible to workers.
 func (l *Ledger) Refuse(ctx context.Context, run RunID) (bool, error) {
 	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = 'paused', message = $1 WHERE num = $2 AND (state = 'planning' OR state = 'running'
-		AND NOT `+liveWorkers+`)`, NotConfirmed, run)
+		AND NOT `+liveWorkers()+`)`, NotConfirmed, run)
 	if err != nil {
 		return false, fmt.Errorf("note that the plan was not confirmed: %w", err)
 	}

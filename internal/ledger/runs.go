@@ -180,6 +180,9 @@ func superseded() string {
 	return `EXISTS (SELECT 1 FROM runs o WHERE o.source_id = runs.source_id AND o.profile_id = runs.profile_id AND o.num <> runs.num AND ` + UnfinishedRun("o") + `)`
 }
 
+// plannerAlive is the SQL condition that a process holds the planning lease of the row in runs.
+const plannerAlive = `EXISTS (SELECT 1 FROM planners q WHERE q.source_id = runs.source_id AND q.profile_id = runs.profile_id AND q.lease_until >= @now)`
+
 // OpenRun returns the unfinished run of a source and profile, with continued true, or starts one in
 // state [Planning]. Call it under the planning lease. With force, a run that is not forced yet is
 // forced from now on: summaries made before do not count for it. OpenRun does not change the run's
@@ -263,7 +266,7 @@ func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
 		reason = CASE WHEN `+planned+` THEN 'paused' END, message = CASE WHEN `+planned+` THEN $1 ELSE '' END,
 		finished_at = CASE WHEN NOT `+planned+` THEN @now END
 		WHERE num = $2 AND state = 'running' AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.run_num = runs.num AND p.state <> 'done' AND p.state = 'ready')
-		AND NOT (`+planned+` AND EXISTS (SELECT 1 FROM planners q WHERE q.source_id = runs.source_id AND q.profile_id = runs.profile_id AND q.lease_until >= @now))`,
+		AND NOT (`+planned+` AND `+plannerAlive+`)`,
 		NotConfirmed, run)
 	if err != nil {
 		return false, fmt.Errorf("finish the run: %w", err)

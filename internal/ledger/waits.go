@@ -177,8 +177,7 @@ func (l *Ledger) Standing(ctx context.Context, run RunID) (Standing, error) {
 // PlannerAlive reports whether a process holds the planning lease of a run's source and profile.
 func (l *Ledger) PlannerAlive(ctx context.Context, run Run) (bool, error) {
 	var alive bool
-	err := l.read.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM planners WHERE source_id = $1 AND profile_id = $2 AND lease_until >= @now)
-		THEN 1 ELSE 0 END`, run.SourceID, run.ProfileID).Scan(&alive)
+	err := l.read.QueryRow(ctx, `SELECT CASE WHEN `+plannerAlive+` THEN 1 ELSE 0 END FROM runs WHERE num = $1`, run.ID).Scan(&alive)
 	if err != nil {
 		return false, fmt.Errorf("look for a planner: %w", err)
 	}
@@ -223,7 +222,7 @@ func (l *Ledger) Others(ctx context.Context, run RunID, worker WorkerID, since M
 			o.Claims += w.Claims
 		}
 	}
-	const live = `JOIN workers k ON k.id = w.holder WHERE k.ended_at IS NULL AND k.lease_until >= @now AND w.run_num = $1 AND w.holder <> $2`
+	live := `JOIN workers k ON k.id = w.holder WHERE ` + leased("k") + ` AND w.run_num = $1 AND w.holder <> $2`
 	from := since.At.UnixMilli()/bucketMillis*bucketMillis - bucketMillis
 	err = l.read.QueryRow(ctx, `SELECT
 		(SELECT CAST(COALESCE(SUM(w.documents), 0) AS BIGINT) FROM work w `+live+` AND w.bucket >= $3),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,11 +32,18 @@ type workKey struct {
 
 type workDone struct{ documents, reused, savedNano int64 }
 
+func (w workDone) plus(o workDone) workDone {
+	return workDone{w.documents + o.documents, w.reused + o.reused, w.savedNano + o.savedNano}
+}
+
+// addWork ends an INSERT into work: it adds to the row of the same key, if there is one.
+const addWork = ` ON CONFLICT (run_num, holder, committer, bucket) DO UPDATE SET documents = work.documents + excluded.documents,
+	reused = work.reused + excluded.reused, saved_nano = work.saved_nano + excluded.saved_nano`
+
 // did adds to the work of a batch. Zero work notes that the worker has begun.
 func (b *batch) did(run RunID, worker WorkerID, w workDone) {
 	key := workKey{run, worker}
-	sum := b.work[key]
-	b.work[key] = workDone{sum.documents + w.documents, sum.reused + w.reused, sum.savedNano + w.savedNano}
+	b.work[key] = b.work[key].plus(w)
 }
 
 // putWork writes the work of a batch.
@@ -43,11 +51,9 @@ func (l *Ledger) putWork(ctx context.Context, tx *batch) error {
 	if len(tx.work) == 0 {
 		return nil
 	}
-	keys := make([]workKey, 0, len(tx.work))
-	for key := range tx.work {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b workKey) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.worker, b.worker)) })
+	keys := slices.SortedFunc(maps.Keys(tx.work), func(a, b workKey) int {
+		return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.worker, b.worker))
+	})
 	for some := range sqldb.Chunks(keys) {
 		args := make([]any, 0, 5*len(some))
 		for _, key := range some {
@@ -56,9 +62,7 @@ func (l *Ledger) putWork(ctx context.Context, tx *batch) error {
 		}
 		if _, err := tx.Exec(ctx, l.db.ValuesCTE(len(some), "run BIGINT, worker BIGINT, documents BIGINT, reused BIGINT, saved BIGINT")+fmt.Sprintf(`
 			INSERT INTO work (run_num, holder, committer, bucket, begun_at, documents, reused, saved_nano)
-			SELECT run, worker, %d, @now / %d * %d, @now, documents, reused, saved FROM args WHERE true
-			ON CONFLICT (run_num, holder, committer, bucket) DO UPDATE SET documents = work.documents + excluded.documents,
-			reused = work.reused + excluded.reused, saved_nano = work.saved_nano + excluded.saved_nano`, tx.committer, bucketMillis, bucketMillis), args...); err != nil {
+			SELECT run, worker, %d, @now / %d * %d, @now, documents, reused, saved FROM args WHERE true`, tx.committer, bucketMillis, bucketMillis)+addWork, args...); err != nil {
 			return fmt.Errorf("count the work: %w", err)
 		}
 	}
@@ -83,20 +87,12 @@ func (l *Ledger) FoldWork(ctx context.Context) error {
 		}
 		sums := map[RunID]workDone{}
 		for _, r := range old {
-			s := sums[r.run]
-			sums[r.run] = workDone{s.documents + r.documents, s.reused + r.reused, s.savedNano + r.savedNano}
+			sums[r.run] = sums[r.run].plus(r.workDone)
 		}
-		runs := make([]RunID, 0, len(sums))
-		for run := range sums {
-			runs = append(runs, run)
-		}
-		slices.Sort(runs)
-		for _, run := range runs {
+		for _, run := range slices.Sorted(maps.Keys(sums)) {
 			s := sums[run]
 			if _, err := tx.Exec(ctx, `INSERT INTO work (run_num, holder, committer, bucket, begun_at, documents, reused, saved_nano)
-				VALUES ($1, 0, 0, 0, @now, $2, $3, $4) ON CONFLICT (run_num, holder, committer, bucket) DO UPDATE SET
-				documents = work.documents + excluded.documents, reused = work.reused + excluded.reused, saved_nano = work.saved_nano + excluded.saved_nano`,
-				run, s.documents, s.reused, s.savedNano); err != nil {
+				VALUES ($1, 0, 0, 0, @now, $2, $3, $4)`+addWork, run, s.documents, s.reused, s.savedNano); err != nil {
 				return err
 			}
 		}
@@ -142,7 +138,7 @@ func (l *Ledger) Pace(ctx context.Context, run RunID) (perSecond float64, err er
 	all, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (i interval, err error) {
 		return i, rows.Scan(&i.worker, &i.bucket, &i.begun, &i.documents)
 	}, `SELECT w.holder, w.bucket, CAST(MIN(w.begun_at) AS BIGINT), CAST(SUM(w.documents) AS BIGINT) FROM work w JOIN workers k ON k.id = w.holder
-		WHERE w.run_num = $1 AND w.bucket > 0 AND k.ended_at IS NULL AND k.lease_until >= @now GROUP BY w.holder, w.bucket`, run)
+		WHERE w.run_num = $1 AND w.bucket > 0 AND `+leased("k")+` GROUP BY w.holder, w.bucket`, run)
 	if err != nil {
 		return 0, fmt.Errorf("measure the pace: %w", err)
 	}
