@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/ledger"
-	"github.com/gistmill/gistmill/internal/process"
+	runprogress "github.com/gistmill/gistmill/internal/progress"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
@@ -261,7 +261,7 @@ func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetToke
 		if err != nil {
 			return r, err
 		}
-		r.working = slices.ContainsFunc(workers, func(w ledger.LiveWorker) bool { return !w.Silent && !process.Ended(w.Process) })
+		r.working = slices.ContainsFunc(workers, runprogress.Alive)
 	}
 	if a.queue != nil {
 		r.Tasks = &p.Enqueued

@@ -104,13 +104,17 @@ func read(ctx context.Context, l *ledger.Ledger, run ledger.Run, o Options) (p P
 	return p, nil
 }
 
+// Alive reports whether a worker renews its lease, and its process is not known to have ended on
+// this machine.
+func Alive(w ledger.LiveWorker) bool { return !w.Silent && !process.Ended(w.Process) }
+
 // split separates the workers that are alive from those that may be dead.
 func split(workers []ledger.LiveWorker) (live, gone []ledger.LiveWorker) {
 	for _, w := range workers {
-		if w.Silent || process.Ended(w.Process) {
-			gone = append(gone, w)
-		} else {
+		if Alive(w) {
 			live = append(live, w)
+		} else {
+			gone = append(gone, w)
 		}
 	}
 	return live, gone
@@ -129,7 +133,7 @@ func stopped(run ledger.Run) *Waiting {
 		}
 	case run.Reason == ledger.Halted && strings.Contains(run.Message, "no credit"):
 		w.Reason = ledger.WaitQuota
-	case run.Reason == ledger.Paused && strings.HasPrefix(run.Message, "not confirmed"):
+	case run.Reason == ledger.Paused && strings.HasPrefix(run.Message, ledger.NotConfirmed):
 		w.Reason = ledger.WaitConfirmation
 		w.Message = "the plan was not confirmed; the same command asks again"
 	default:
