@@ -38,9 +38,6 @@ func (w *Worker) renew(ctx context.Context) {
 		cancel()
 		if err == nil {
 			w.counters.ack(delta)
-			if err := w.ledger.FoldWork(ctx); err != nil {
-				w.log.Debug("work not folded", "error", err)
-			}
 		}
 		if err == nil || ctx.Err() != nil {
 			return

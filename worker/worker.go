@@ -174,6 +174,7 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		turn     func(context.Context)
 	}{
 		{"renew the lease", renewEvery, w.renew},
+		{"fold the work", renewEvery, loop.Report(w.log, "fold the work", w.ledger.FoldWork)},
 		{"refresh the runs", refreshEvery, loop.Report(w.log, "refresh the runs", w.refreshRuns)},
 		{"recover dead workers", recovery.Interval, loop.Report(w.log, "recover dead workers", w.recovery.RecoverDeadWorkers)},
 		{"compare the clock", clockEvery, clock.compare},
