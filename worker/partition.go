@@ -203,7 +203,7 @@ func (w *Worker) takeSlot(ctx context.Context, r *openRun, slots chan struct{}) 
 			return true
 		}
 		<-slots
-	case <-w.draining:
+	case <-w.begins.Done():
 	case <-ctx.Done():
 	}
 	return false
@@ -246,16 +246,9 @@ func (w *Worker) noneClaimed(ctx context.Context, p tasks.Partition) (done bool,
 func (w *Worker) pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
-	case <-w.draining:
+	case <-w.begins.Done():
 	case <-ctx.Done():
 	}
 }
 
-func (w *Worker) isDraining() bool {
-	select {
-	case <-w.draining:
-		return true
-	default:
-		return false
-	}
-}
+func (w *Worker) isDraining() bool { return w.begins.Err() != nil }

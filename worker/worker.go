@@ -96,8 +96,7 @@ type Worker struct {
 	documentSlots chan struct{} // documents in work
 	suspectSlots  chan struct{} // suspects in work, which other documents must not wait for
 
-	draining chan struct{}   // closed when no document and no call may begin any more
-	begins   context.Context // ends then
+	begins   context.Context // ends when no document and no call may begin any more
 	waits    *waits
 	diskFull atomic.Bool // a write failed because the disk is full, and that stops the worker
 	fatal    chan error  // ends the worker: the error of that write, or why it cannot work on a run
@@ -134,7 +133,7 @@ func New(c Config) (*Worker, error) {
 		misfitLog:     rate.Sometimes{Interval: 30 * time.Second},
 		documentSlots: make(chan struct{}, documentsPerCall*c.Concurrency),
 		suspectSlots:  make(chan struct{}, documentsPerCall*c.Concurrency),
-		draining:      make(chan struct{}), fatal: make(chan error, 1),
+		fatal:         make(chan error, 1),
 	}, nil
 }
 
@@ -199,8 +198,7 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		w.log.Info("worker exiting", "reason", reason)
 	case fatal = <-w.fatal:
 	}
-	close(w.draining)
-	stopBegins() // after the other, so that the calls see why their waits end
+	stopBegins()
 	w.shutDown(abort, server, cancelCalls)
 	w.misfits.all.Wait()
 	stopBackground()
