@@ -102,19 +102,16 @@ func (w *Worker) cannotWork(r *openRun, by proof, message string) {
 	}
 	w.misfits.all.Go(func() {
 		defer close(added.decided)
-		switch w.canOthers(r.run, by, message) {
-		case onlyHere: // the worker begins nothing of the run until it has ended
+		v := w.canOthers(r.run, by, message)
+		if v == onlyHere { // the worker begins nothing of the run until it has ended
 			w.end(fmt.Errorf("other workers work on run %s, but this one cannot: %s; correct its settings and start it again", r.run.Name, message))
-		case noWorkers:
-			w.stopRun(w.calls, r, ledger.Halted, message)
-			added.over = true
-			w.misfits.remove(r.run.ID)
-		case over:
-			added.over = true
-			w.misfits.remove(r.run.ID)
-		case unknown:
-			w.misfits.remove(r.run.ID)
+			return
 		}
+		if v == noWorkers {
+			w.stopRun(w.calls, r, ledger.Halted, message)
+		}
+		added.over = v != unknown
+		w.misfits.remove(r.run.ID)
 	})
 }
 
@@ -123,33 +120,29 @@ func (w *Worker) cannotWork(r *openRun, by proof, message string) {
 func (w *Worker) canOthers(run ledger.Run, by proof, message string) verdict {
 	begun := time.Now()
 	var mark ledger.Mark
-	var before ledger.Others
-	for first := true; ; _ = loop.Sleep(w.begins, fitnessPoll) {
-		if !first && w.begins.Err() != nil {
-			return unknown
-		}
+	var before *ledger.Others
+	for {
 		now, state, err := w.others(run.ID, &mark)
-		if err != nil {
+		if before == nil && err == nil {
+			before = &now
+		}
+		switch {
+		case err != nil:
 			w.log.Debug("cannot read what other workers do", "error", err)
-			if w.begins.Err() != nil {
-				return unknown
-			}
-			continue
-		}
-		if first {
-			before, first = now, false
-		}
-		if state != ledger.Running {
+		case state != ledger.Running:
 			return over
+		default:
+			if v := judge(*before, now, by, time.Since(begun)); v != unknown {
+				return v
+			}
+			if now == *before {
+				w.misfitLog.Do(func() {
+					w.log.Warn("this worker cannot work on the run, it looks whether others can", "run", run.Name, "message", message, "workers", now.Live)
+				})
+			}
 		}
-		v := judge(before, now, by, time.Since(begun))
-		if v != unknown {
-			return v
-		}
-		if now == before {
-			w.misfitLog.Do(func() {
-				w.log.Warn("this worker cannot work on the run, it looks whether others can", "run", run.Name, "message", message, "workers", now.Live)
-			})
+		if loop.Sleep(w.begins, fitnessPoll) != nil {
+			return unknown
 		}
 	}
 }
