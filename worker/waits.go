@@ -180,10 +180,7 @@ func (w *Worker) callWaits(waiting context.Context, by any) llm.Waits {
 }
 
 func waitOf(w llm.Wait) ledger.Wait {
-	reason := map[llm.WaitKind]ledger.WaitReason{
-		llm.WaitRateLimit: ledger.WaitRateLimit, llm.WaitEndpoint: ledger.WaitEndpoint, llm.WaitRedis: ledger.WaitRedis,
-	}[w.Kind]
-	return ledger.Wait{Reason: reason, Endpoint: w.Endpoint, Since: w.Since, Until: w.Until, Cause: w.Cause}
+	return ledger.Wait{Reason: ledger.WaitReason(w.Kind), Endpoint: w.Endpoint, Since: w.Since, Until: w.Until, Cause: w.Cause}
 }
 
 // untilDrained returns a context that ends with ctx, or when the worker begins to drain.

@@ -104,7 +104,10 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 			InputTokens:  func() int { return CountRequest(r) },
 			OutputTokens: r.OutputCap(),
 			MaxWait:      c.cfg.MaxWait - waited,
-			Report:       func(w Wait) { waits.Report(&w) },
+			Report: func(w Wait) {
+				w.Endpoint = c.Host()
+				waits.Report(&w)
+			},
 		})
 		if err != nil {
 			waits.Report(nil)

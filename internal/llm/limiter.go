@@ -25,7 +25,8 @@ type Call struct {
 	OutputTokens int
 	// MaxWait is how long the call may wait.
 	MaxWait time.Duration
-	// Report, if not nil, is called when the call begins to wait, and when the wait changes.
+	// Report, if not nil, is called when the call begins to wait, and when the wait changes. The
+	// client adds the endpoint.
 	Report func(Wait)
 }
 

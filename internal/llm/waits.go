@@ -8,7 +8,7 @@ import (
 // A WaitKind is the kind of thing that a call waits for before it is sent.
 type WaitKind string
 
-// The kinds of waits.
+// The kinds of waits. The worker's ledger has the same names for them.
 const (
 	WaitRateLimit WaitKind = "rate_limit" // the endpoint's rate limit
 	WaitEndpoint  WaitKind = "endpoint"   // an endpoint that is down

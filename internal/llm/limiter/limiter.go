@@ -230,7 +230,7 @@ func (l *Shared) wait(ctx context.Context, p *permit) error {
 		case err != nil:
 			delay = unreachableDelay
 			l.cfg.Logger.Debug("limiter's Redis unreachable, retrying", slog.Any("error", err))
-			p.waits(llm.Wait{Kind: llm.WaitRedis, Endpoint: l.host()})
+			p.waits(llm.Wait{Kind: llm.WaitRedis})
 			if left < delay {
 				return &llm.Error{Class: llm.RateLimited, Code: "limiter_unreachable",
 					Message: "the rate limiter's Redis does not answer", RetryAfter: 5 * time.Second}
@@ -253,7 +253,7 @@ func (l *Shared) wait(ctx context.Context, p *permit) error {
 				return &llm.Error{Class: llm.RateLimited, Code: "paced",
 					Message: "the endpoint's rate limit is used up", RetryAfter: max(delay, time.Millisecond)}
 			}
-			p.waits(llm.Wait{Kind: llm.WaitRateLimit, Endpoint: l.host(), Until: time.Now().Add(delay)})
+			p.waits(llm.Wait{Kind: llm.WaitRateLimit, Until: time.Now().Add(delay)})
 			place = ticket{reply[2], reply[3], reply[4]}
 			if reply[0] == "room" {
 				wake = p.state.ended
