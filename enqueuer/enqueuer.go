@@ -47,8 +47,7 @@ type Config struct {
 // Enqueuer plans runs and enqueues their tasks. It is safe for concurrent use.
 type Enqueuer struct {
 	ledger   *ledger.Ledger
-	recovery *recovery.Recovery
-	queued   bool // there is a queue
+	recovery *recovery.Recovery // nil: there is no queue
 	log      *slog.Logger
 }
 
@@ -57,8 +56,11 @@ func New(c Config) (*Enqueuer, error) {
 	if c.Ledger == nil {
 		return nil, errors.New("an enqueuer needs a ledger")
 	}
-	log := cmp.Or(c.Log, slog.New(slog.DiscardHandler))
-	return &Enqueuer{ledger: c.Ledger, recovery: recovery.New(c.Ledger, c.Queue, log), queued: c.Queue != nil, log: log}, nil
+	e := &Enqueuer{ledger: c.Ledger, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler))}
+	if c.Queue != nil {
+		e.recovery = recovery.New(c.Ledger, c.Queue, e.log)
+	}
+	return e, nil
 }
 
 // Request describes a plan.
@@ -126,12 +128,7 @@ func (e *Enqueuer) Plan(ctx context.Context, r Request) (*Plan, error) {
 	if err == nil {
 		err = p.countRemaining()
 	}
-	if err != nil {
-		err = p.lost(ctx, err)
-		p.Close()
-		return nil, err
-	}
-	return p, nil
+	return p.opened(ctx, err)
 }
 
 // Reopen prepares an unfinished run to continue, without a new listing. The budgets replace those
@@ -151,6 +148,11 @@ func (e *Enqueuer) Reopen(ctx context.Context, run ledger.Run, budgetNano, budge
 			err = p.countRemaining()
 		}
 	}
+	return p.opened(ctx, err)
+}
+
+// opened returns the plan. If err is why it could not be prepared, it closes the plan and fails.
+func (p *Plan) opened(ctx context.Context, err error) (*Plan, error) {
 	if err != nil {
 		err = p.lost(ctx, err)
 		p.Close()
@@ -188,7 +190,7 @@ func (p *Plan) publish(ctx context.Context, sample int) error {
 	if p.Run, err = e.ledger.RunByID(ctx, p.Run.ID); err != nil {
 		return err
 	}
-	if e.queued {
+	if e.recovery != nil {
 		if p.Enqueued, err = e.recovery.EnqueueMissing(ctx, p.Run, p.Continued); err != nil {
 			return err
 		}
@@ -206,7 +208,7 @@ func (p *Plan) CapsTokens() bool { return p.tokens != nil || p.Run.Tokens != nil
 func (p *Plan) Refuse(ctx context.Context) error {
 	e := p.enqueuer
 	stopped, err := e.ledger.Refuse(ctx, p.Run.ID)
-	if err != nil || !stopped || !e.queued {
+	if err != nil || !stopped || e.recovery == nil {
 		return err
 	}
 	return e.recovery.Withdraw(ctx, p.Run)

@@ -196,13 +196,12 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 	total.TokensOut, total.TokensOutMost = int64(math.Ceil(out*factor)), int64(math.Ceil(outMost*factor))
 	total.TokensInLow, total.TokensInHigh = int64(math.Max(in, in*factor-margin)), int64(in*factor+margin)
 	total.CostUSD = e.cost(e.Profile.Model, total.TokensIn, total.TokensOut)
-	total.CostUSDMost = e.cost(e.Profile.Model, total.TokensInHigh, total.TokensOutMost)
 	for _, model := range append([]string{e.Profile.Model}, e.Fallbacks...) {
 		if cost := e.cost(model, total.TokensInHigh, total.TokensOutMost); cost != nil {
 			total.PricedUSDMost = max(total.PricedUSDMost, *cost)
 		}
 	}
-	if total.CostUSDMost != nil {
+	if total.CostUSD != nil {
 		most := total.PricedUSDMost
 		total.CostUSDMost = &most
 	}
