@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Self returns the identity of this process: host, boot, PID namespace, process id and start time.
@@ -45,8 +46,10 @@ func Ended(identity string) bool {
 	return err == nil && now != started
 }
 
-// place identifies where process ids are unique: see namespaces(7) and proc(5).
-func place() (string, error) {
+// place identifies where process ids are unique: see namespaces(7) and proc(5). It is read once.
+//
+//nolint:gochecknoglobals // constant for the life of this process
+var place = sync.OnceValues(func() (string, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return "", err
@@ -60,7 +63,7 @@ func place() (string, error) {
 		return "", err
 	}
 	return host + "/" + strings.TrimSpace(string(boot)) + "/" + namespace, nil
-}
+})
 
 // startTime returns when a process started, in clock ticks after the boot. A zombie has ended: it
 // reports [os.ErrNotExist].
