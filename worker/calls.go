@@ -159,18 +159,20 @@ func (c *recordedCalls) end(ctx context.Context, book func(context.Context) erro
 // reset, cancelled) may be billed in full, so its reservation counts. A refused call costs
 // what the endpoint reported.
 func (c *recordedCalls) usedBy(r llm.Request, in ledger.Reservation, err error) ledger.Answer {
-	var e *llm.Error
+	var failed *llm.Error
 	var waited *llm.WaitError
-	if errors.As(err, &waited) { // the requests before the wait were answered with a 429
-		return ledger.Answer{CostNano: nano(c.worker.config.Prices.Cost(r.Model, llm.Usage{}))}
+	var usage llm.Usage
+	switch {
+	case errors.As(err, &waited): // the requests before the wait were answered with a 429
+	case errors.As(err, &failed) && !failed.MayBeBilled:
+		usage = failed.Usage
+	default:
+		return ledger.Answer{TokensIn: in.ReservedTokens, CostNano: in.ReservedNano}
 	}
-	if errors.As(err, &e) && !e.MayBeBilled {
-		return ledger.Answer{
-			TokensIn: int64(e.Usage.In), TokensCached: int64(e.Usage.CachedIn), TokensOut: int64(e.Usage.Out),
-			CostNano: nano(c.worker.config.Prices.Cost(r.Model, e.Usage)),
-		}
+	return ledger.Answer{
+		TokensIn: int64(usage.In), TokensCached: int64(usage.CachedIn), TokensOut: int64(usage.Out),
+		CostNano: nano(c.worker.config.Prices.Cost(r.Model, usage)),
 	}
-	return ledger.Answer{TokensIn: in.ReservedTokens, CostNano: in.ReservedNano}
 }
 
 // documentCost adds up what a document's calls cost. It is safe for concurrent use.

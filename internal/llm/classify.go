@@ -272,11 +272,10 @@ func (c classifier) transport(ex *exchange, err error) *Error {
 		out.Code, out.Message = "truncated", "the answer broke off"
 	case ex.status != 0:
 		out.Code, out.Message = "no_json", "the answer is not the JSON of a chat completion"
+	case ex.unsent:
+		out.unreachable(fmt.Sprintf("no connection to %s: check --base-url and the network", c.baseURL))
 	default:
 		out.Code, out.Message = "network", "the connection failed"
-		if ex.unsent {
-			out.unreachable(fmt.Sprintf("no connection to %s: check --base-url and the network", c.baseURL))
-		}
 	}
 	if ex.unsent {
 		out.NotSent, out.MayBeBilled = true, false
