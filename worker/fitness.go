@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// fitnessPoll is how often a worker that cannot work on a run looks what others do for it.
+	// fitnessPoll is how often a worker that cannot work on a run checks what others do for it.
 	fitnessPoll = 500 * time.Millisecond
 	// idleOthers is how long it waits for live workers that hold no document of the run. They may
 	// have just started, or take the documents that it gave back.
@@ -137,7 +137,7 @@ func (w *Worker) canOthers(run ledger.Run, by proof, message string) verdict {
 			}
 			if now == *before {
 				w.misfitLog.Do(func() {
-					w.log.Warn("this worker cannot work on the run, it looks whether others can", "run", run.Name, "message", message, "workers", now.Live)
+					w.log.Warn("this worker cannot work on the run, it checks whether others can", "run", run.Name, "message", message, "workers", now.Live)
 				})
 			}
 		}

@@ -18,8 +18,8 @@ const (
 	// livenessWindow is how long the workers that hold tasks must have been seen alive. The lease
 	// of a worker that was just killed looks live until a renewal is missing.
 	livenessWindow = renewalGrace
-	// soon is the longest wait for a retry during which the worker that returned the task stays. To
-	// start a new worker takes about as long.
+	// soon is the longest wait for a retry during which the worker that returned the task stays. A
+	// new worker takes about as long to start.
 	soon = 30 * time.Second
 	// deliveryGrace is the time until a task that is due is delivered.
 	deliveryGrace = 8 * time.Second
@@ -37,7 +37,7 @@ const (
 // idleLoop sends the reason once the worker should exit.
 //
 // The worker is idle when it has had nothing to do for IdleExit: it holds no task, the queue
-// offers none, no task is due within 30 s that it returned itself, every active task is held
+// offers none, no task that it returned itself is due within 30 s, every active task is held
 // by a live worker, and it waits for no task that it returned because other workers hold the
 // documents (redeliveryGrace). If the holder of a task may be dead the worker stays, because
 // it may be the only one left to recover the task. While others hold tasks it therefore stays

@@ -24,7 +24,7 @@ const (
 	// holdFor is the longest wait for a retry during which the worker keeps the partition. For
 	// a longer one it returns the partition to the queue.
 	holdFor = 3 * time.Second
-	// misfitAfter is when a task is due again that this worker cannot work on.
+	// misfitAfter is when a task that this worker cannot work on is due again.
 	misfitAfter = time.Second
 )
 

@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// errStopped is the error of a call that was not made because its run is stopped.
+// errStopped is the error of a call that was not made because its run is stopped or the worker
+// drains.
 var errStopped = errors.New("the run is stopped")
 
 // reserveAhead sets how many calls may be reserved ahead: one for every 4 calls in flight

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// waitsEvery is how often the worker looks what it waits for.
+	// waitsEvery is how often the worker checks what it waits for.
 	waitsEvery = time.Second
 	// waitShownAfter is how long calls wait for a rate limit until the wait is reported: with any
 	// limit each call waits for a moment.
 	waitShownAfter = time.Second
 	// waitGap is the time without a waiting call after which a new wait begins.
 	waitGap = 2 * time.Second
-	// waitRewrite is the time between two reports of a wait of which only the end changes, before
-	// that end.
+	// waitRewrite is the least time between two reports of a wait of which only the end has changed,
+	// until that end.
 	waitRewrite = 5 * time.Second
 )
 
@@ -51,7 +51,7 @@ func (w *waits) set(by any, wait ledger.Wait, now time.Time) {
 	w.see(wait.Reason, now)
 }
 
-// clear notes that by waits no more.
+// clear notes that by no longer waits.
 func (w *waits) clear(by any, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -106,8 +106,8 @@ type Worker struct {
 	// claimedElsewhere is when (Unix nanoseconds) it last had a task whose documents other
 	// workers held.
 	claimedElsewhere atomic.Int64
-	// returnedDue is when (Unix nanoseconds) the last of the tasks is due that it returned and that
-	// are due soon.
+	// returnedDue is the latest due time (Unix nanoseconds) of the tasks that it returned and that are
+	// due soon.
 	returnedDue atomic.Int64
 	refusals    atomic.Int64 // bad requests in a row, without an answer between them
 }

@@ -69,8 +69,8 @@ func (l *Ledger) putWork(ctx context.Context, tx *batch) error {
 	return nil
 }
 
-// FoldWork adds up intervals that no pace needs any more, of all workers. Workers call it now and
-// then.
+// FoldWork adds up the intervals of all workers that no pace needs any more. Workers call it now
+// and then.
 func (l *Ledger) FoldWork(ctx context.Context) error {
 	type row struct {
 		run RunID

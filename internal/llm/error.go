@@ -41,8 +41,8 @@ type Error struct {
 	Status  int    // HTTP status; 0 without a response
 	Code    string // the endpoint's code, or one of ours below HTTP ("timeout", "reset", …)
 	Message string // for people: what happened and, if Halted, what to do
-	// Endpoint is the host. Since and Cause are set if the endpoint is down: since when, and the
-	// failure that shows it.
+	// Endpoint is the host. If it is down, Since is when it went down, and Cause is the failure that
+	// shows it.
 	Endpoint string
 	Since    time.Time
 	Cause    string
@@ -54,8 +54,8 @@ type Error struct {
 	// the connection or a gateway ended the call after the endpoint may have begun, or the answer
 	// names no usage.
 	MayBeBilled bool
-	// NotSent is set if no request left: the call was refused before it was sent, or no connection
-	// could be made. Such a call is no call, and costs nothing.
+	// NotSent is set if no request was sent: the call was refused before that, it cannot be encoded,
+	// or no connection could be made. Such a call does not count, and costs nothing.
 	NotSent bool
 }
 
@@ -73,7 +73,8 @@ func (e *WaitError) Error() string { return e.err.Error() }
 // Unwrap returns the context's error.
 func (e *WaitError) Unwrap() error { return e.err }
 
-// Sent reports whether a call that ended with err was sent. A call that was not sent is no call.
+// Sent reports whether a call that ended with err was sent. A call that was not sent does not
+// count.
 func Sent(err error) bool {
 	var failed *Error
 	var waited *WaitError

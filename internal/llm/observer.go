@@ -31,7 +31,7 @@ type CallEnd struct {
 	Model        string // as the endpoint names it
 	FinishReason string
 	Usage        Usage // as reported
-	NotSent      bool  // no connection could be made: the call is no call
+	NotSent      bool  // no request was sent: the call does not count
 }
 
 // Ends of a call that are no failure of a [Class].

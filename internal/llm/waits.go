@@ -19,7 +19,7 @@ const (
 type Wait struct {
 	Kind     WaitKind
 	Endpoint string    // host, and port if any
-	Since    time.Time // since when the endpoint is down; else zero
+	Since    time.Time // when the endpoint went down; zero if it is not down
 	Until    time.Time // when the next call may be sent, or the next probe; zero if unknown
 	Cause    string    // the failure of an endpoint that is down
 }

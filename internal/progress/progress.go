@@ -1,5 +1,5 @@
-// Package progress tells how far a run is, how fast it is, and what it waits for. Commands and
-// pages show it.
+// Package progress tells how far along a run is, how fast it is, and what it waits for. Commands
+// and pages show it.
 //
 // It owns the choice of one reason among several waits, and its sentence. It refuses to own what it
 // reads: workers write what they do and wait for to the ledger.

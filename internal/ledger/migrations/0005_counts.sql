@@ -1,5 +1,6 @@
--- Counts that only grow, for metrics: what has ever been done on this ledger is the sum over all holders. A holder writes its own rows and
--- no others', so that nobody waits: a worker (its id), a plan (the run's number, negative), and 0 for those whose rows were pruned.
+-- Counts that only grow, for metrics: what has ever been done on this ledger is the sum over all holders. A holder is a
+-- worker (its id), a plan (the run's number, negative), or 0 for those whose rows were pruned. It writes only its own rows, so no write
+-- waits for another.
 CREATE TABLE counts (
     holder BIGINT NOT NULL,
     name   TEXT NOT NULL,

@@ -1,2 +1,2 @@
--- The other fields of a JSON line, a JSON object; NULL if there are none, "!" and their bytes if they are too large.
+-- The other fields of a JSON line, as a JSON object. NULL: there are none. "!" and their size in bytes: they are too large.
 ALTER TABLE results ADD COLUMN fields TEXT;

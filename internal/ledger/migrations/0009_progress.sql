@@ -1,11 +1,11 @@
--- What a worker waits for (JSON), the process that it is, and the only runs that it works on, as ',1,2,' (empty: all).
+-- What a worker waits for (JSON), its process, and the only runs that it works on, as ',1,2,' (empty: all).
 ALTER TABLE workers ADD COLUMN waiting TEXT;
 ALTER TABLE workers ADD COLUMN process TEXT NOT NULL DEFAULT '';
 ALTER TABLE workers ADD COLUMN only_runs TEXT NOT NULL DEFAULT '';
--- When a stopped run last went on.
+-- When a stopped run was last resumed.
 ALTER TABLE runs ADD COLUMN resumed_at BIGINT;
--- Documents that ended, by run, worker (0: folded), committer and interval of 5 s (its begin; 0: folded). A holder writes its own rows, and
--- each of its committers rows of its own, so that nobody waits.
+-- Documents that ended, by run, worker (0: folded), committer and interval of 5 s (its begin; 0: folded).
+-- Each committer of a worker writes only its own rows, so no write waits for another.
 CREATE TABLE work (
     run_num    BIGINT NOT NULL,
     holder     BIGINT NOT NULL,

@@ -89,7 +89,8 @@ type modelState struct {
 }
 
 const (
-	// checkEvery is how often a process that knows no limit looks whether another one met a limit.
+	// checkEvery is how often a process that knows no limit checks whether another one met a
+	// limit.
 	checkEvery = time.Second
 	// maxPoll is the longest time between two requests of a waiting call: rates change.
 	maxPoll = 2 * time.Second
