@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -170,7 +171,11 @@ func (w *Worker) stopRun(ctx context.Context, r *openRun, reason ledger.Reason, 
 	if !first {
 		return
 	}
-	w.log.Error("run stopped", "run", r.run.Name, "reason", reason, "message", message)
+	level := slog.LevelError
+	if w.config.SaysStops {
+		level = slog.LevelInfo
+	}
+	w.log.Log(ctx, level, "run stopped", "run", r.run.Name, "reason", reason, "message", message)
 	if err := w.recovery.Withdraw(ctx, r.run); err != nil {
 		w.log.Warn("tasks of the stopped run stay in the queue until a worker takes them", "run", r.run.Name, "error", err)
 	}

@@ -64,6 +64,8 @@ type Config struct {
 	// caller who waits for the end. Otherwise the worker keeps its results and waits until
 	// there is room.
 	StopOnDiskFull bool
+	// SaysStops is that the caller says why a run stopped. Otherwise the worker logs it as an error.
+	SaysStops bool
 	// Runs are the only runs whose tasks the queue has; empty: any run's.
 	Runs []ledger.RunID
 	// Observer, if not nil, sees what the worker does.

@@ -196,11 +196,11 @@ func (a *app) summarize(args []string, flags *sourceFlags, o runOptions, result 
 	if result.Summaries, err = a.writeSummaries(views, runs, out, time.Since(begun)); err != nil {
 		return err
 	}
-	for _, v := range views {
-		if v.State == ledger.Running { // only an interrupt leaves a run in this state
-			a.say("interrupted with %s to do; nothing is lost, run the same command again to continue", count(v.Documents.Remaining, "document"))
-			return &exitError{code: exitInterrupted}
-		}
+	// Only an interrupt leaves a run in this state.
+	if slices.ContainsFunc(views, func(v statusView) bool { return v.State == ledger.Running }) {
+		a.say("interrupted with %s to do; nothing is lost, run the same command again to continue", count(sum(views).documents.Remaining, "document"))
+		failed, budget := stoppedRuns(slices.DeleteFunc(views, func(v statusView) bool { return v.Message == ledger.NotConfirmed }))
+		return &exitError{exitInterrupted, strings.Join(append(failed, budget...), "\n")}
 	}
 	if !goOn && endedAsSample(views) && slices.ContainsFunc(views, func(v statusView) bool { return v.State == ledger.Stopped }) {
 		return nil

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 	"github.com/gistmill/gistmill/test/program/screen"
 )
@@ -267,6 +269,65 @@ func TestInterruptAgain(t *testing.T) {
 				t.Errorf("ended after %s", took)
 			}
 			wantShown(t, s, "interrupted with 60 documents to do")
+		})
+	}
+}
+
+// What an interrupt leaves to do is counted over all sources.
+func TestInterruptOfSeveralSources(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 60, slow(t, "5m"))
+	d.write("notes/1.txt", "The printer does not print.")
+	d.write("notes/2.txt", "It prints again.")
+	s := d.start(80, 24, d.paid("notes", "--yes", "--concurrency", "4")...)
+	s.UntilMet("4 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 4 })
+	s.Type(screen.CtrlC)
+	s.Until("finishing 4 calls")
+	s.Type(screen.CtrlC)
+	wantCode(t, s, exitInterrupted)
+	wantShown(t, s, "interrupted with 62 documents to do")
+}
+
+// A worker on a terminal says what it waits for, as run does.
+func TestInterruptOfWorker(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 60, slow(t, "5m"))
+	d.env = append(d.env, "GISTMILL_REDIS=redis://"+miniredis.RunT(t).Addr())
+	enqueue := d.start(80, 24, "enqueue", "tickets.jsonl", "--model", "gpt-4", "--base-url", d.url)
+	wantCode(t, enqueue, exitOK)
+	s := d.start(80, 24, "worker", "--base-url", d.url, "--concurrency", "4")
+	s.UntilMet("4 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 4 })
+	typed := time.Now()
+	s.Type(screen.CtrlC)
+	s.Until("finishing 4 calls, up to 2m")
+	if took := time.Since(typed); took > time.Second {
+		t.Errorf("the notice came after %s", took)
+	}
+	s.Type(screen.CtrlC)
+	wantCode(t, s, exitOK)
+	wantNotShown(t, s, "finishing", "giving up")
+}
+
+// The reason why a run stopped is printed once.
+func TestStopIsPrintedOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*fakellm.Config)
+		args   []string
+		code   int
+		says   string
+	}{
+		"refused key": {change: func(c *fakellm.Config) { c.Keys = []string{"sk-other"} }, code: exitFailed, says: "the endpoint wants an API key"},
+		"budget":      {args: []string{"--budget-usd", "0.05"}, code: exitBudget, says: "the budget of the run is reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, 6, c.change)
+			s := d.start(200, 24, d.paid(append(c.args, "--yes")...)...)
+			wantCode(t, s, c.code)
+			if n := strings.Count(s.All(), c.says); n != 1 {
+				t.Errorf("%q is printed %d times:\n%s", c.says, n, s.All())
+			}
 		})
 	}
 }

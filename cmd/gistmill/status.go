@@ -288,10 +288,22 @@ func reused(documents, savedNano int64) string {
 // outcome returns the result of runs that ended, as an exit code with a message. If several apply,
 // the order is 1, 5, 3, 0.
 func (a *app) outcome(all []statusView) error {
-	var dead int64
-	var budget, failed []string
+	dead := sum(all).documents.Dead
+	failed, budget := stoppedRuns(all)
+	switch {
+	case len(failed) > 0:
+		return &exitError{exitFailed, strings.Join(append(failed, budget...), "\n")}
+	case len(budget) > 0:
+		return &exitError{exitBudget, strings.Join(budget, "\n")}
+	case dead > 0:
+		return &exitError{exitDead, fmt.Sprintf("%s dead; see `gistmill dead list --summary`, and retry with `gistmill dead retry`", count(dead, "document"))}
+	}
+	return nil
+}
+
+// stoppedRuns says which runs were stopped and why: those that reached a budget, and others.
+func stoppedRuns(all []statusView) (failed, budget []string) {
 	for _, v := range all {
-		dead += v.Documents.Dead
 		switch {
 		case !v.Balanced:
 			failed = append(failed, fmt.Sprintf("run %s: the counts of documents do not add up; please report this with the output of `gistmill status %s -o json`", v.Run, v.Run))
@@ -303,15 +315,7 @@ func (a *app) outcome(all []statusView) error {
 				v.Run, *v.Reason, orDash(v.Message), toDo(v.Documents.Remaining)))
 		}
 	}
-	switch {
-	case len(failed) > 0:
-		return &exitError{exitFailed, strings.Join(append(failed, budget...), "\n")}
-	case len(budget) > 0:
-		return &exitError{exitBudget, strings.Join(budget, "\n")}
-	case dead > 0:
-		return &exitError{exitDead, fmt.Sprintf("%s dead; see `gistmill dead list --summary`, and retry with `gistmill dead retry`", count(dead, "document"))}
-	}
-	return nil
+	return failed, budget
 }
 
 func toDo(documents int64) string {

@@ -294,6 +294,7 @@ type workerOptions struct {
 	idleExit       time.Duration
 	poll           time.Duration
 	stopOnDiskFull bool
+	saysStops      bool
 	done           func(ledger.Exported) // may be nil
 	runs           []ledger.RunID        // the only ones whose tasks the queue has; nil: any
 }
@@ -323,7 +324,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
-		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, Done: o.done, Runs: o.runs,
+		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, SaysStops: o.saysStops, Done: o.done, Runs: o.runs,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
 	}
 	if a.observer != nil {

@@ -55,7 +55,7 @@ func (a *app) workAndServe(stop, abort context.Context, idleExit time.Duration) 
 		if err != nil {
 			return err
 		}
-		return a.work(stop, abort, w)
+		return a.workAndDrain(stop, abort, w)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(stop, "tcp", a.config.MetricsListen)
 	if err != nil {
@@ -78,9 +78,24 @@ func (a *app) workAndServe(stop, abort context.Context, idleExit time.Duration) 
 	served := make(chan error, 1)
 	go func() { served <- console.Serve(serving, listener, mux, time.Second, a.log) }()
 	a.log.Info("serving metrics and probes", "address", listener.Addr().String())
-	err = a.work(stop, abort, w)
+	err = a.workAndDrain(stop, abort, w)
 	end()
 	return errors.Join(err, <-served)
+}
+
+// workAndDrain is work. On a terminal it says, while the worker drains, what it waits for.
+func (a *app) workAndDrain(stop, abort context.Context, w *worker.Worker) error {
+	if !a.stderr.CanRedraw() {
+		return a.work(stop, abort, w)
+	}
+	over := make(chan struct{})
+	var notices sync.WaitGroup
+	notices.Go(func() { a.newProgress(progressBar).stopping(stop, abort, over, w.InFlight, a.config.ShutdownGrace) })
+	err := a.work(stop, abort, w)
+	close(over)
+	notices.Wait()
+	a.stderr.Hide()
+	return err
 }
 
 // workOn runs a worker until every run has ended or the user interrupts, and returns the status of
@@ -90,7 +105,7 @@ func (a *app) workOn(runs []ledger.Run, early *export.EarlyWriter, done func(led
 	if early != nil {
 		done = early.Add
 	}
-	w, err := a.worker(workerOptions{poll: embeddedPoll, stopOnDiskFull: true, done: done, runs: a.onlyRuns(runs)})
+	w, err := a.worker(workerOptions{poll: embeddedPoll, stopOnDiskFull: true, saysStops: true, done: done, runs: a.onlyRuns(runs)})
 	if err != nil {
 		return nil, err
 	}
