@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
@@ -122,20 +121,10 @@ func given(command *cobra.Command, names ...string) string {
 		case flag.Value.Type() == "bool":
 			all = append(all, "--"+name)
 		default:
-			all = append(all, "--"+name+" "+shellQuoted(flag.Value.String()))
+			all = append(all, "--"+name+" "+text.ShellWord(flag.Value.String()))
 		}
 	}
 	return strings.Join(all, " ")
-}
-
-// shellQuoted returns a word for a POSIX shell.
-func shellQuoted(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-./:,=@%+", r)
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func (c *cli) deadCommand() *cobra.Command {
@@ -410,7 +399,7 @@ func (d selectedDead) retryCommand(group string) string {
 		command += " --since " + d.filter.Since.UTC().Format(time.RFC3339)
 	}
 	if d.command.Flags().Changed("store") {
-		command += " --store " + shellQuoted(config.RedactURL(d.config.Store))
+		command += " --store " + text.ShellWord(config.RedactURL(d.config.Store))
 	}
 	return command
 }

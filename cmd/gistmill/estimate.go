@@ -227,7 +227,7 @@ func (c *cli) commandWith(flag, without string) string {
 		if strings.ContainsAny(arg, "@?") {
 			return "the same command with " + flag
 		}
-		words = append(words, shellQuoted(arg))
+		words = append(words, text.ShellWord(arg))
 	}
 	return strings.Join(append(words, flag), " ")
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 const (
@@ -286,21 +288,21 @@ func (l *lineSample) problem(file string, fields lineFields, timeField string) *
 	if len(l.keys) == 0 {
 		return &FieldsError{reason + "; the lines have no fields"}
 	}
-	id, text := fields.id, fields.text
+	idField, textField := fields.id, fields.text
 	if l.text == 0 {
-		text = l.likelyText(id)
+		textField = l.likelyText(idField)
 	}
 	if l.id == 0 {
-		id = l.likelyID(text)
+		idField = l.likelyID(textField)
 	}
 	var try []string
-	if id != "" && (id != defaultIDField || id != fields.id) {
-		try = append(try, "--id-field "+shellWord(id))
+	if idField != "" && (idField != defaultIDField || idField != fields.id) {
+		try = append(try, "--id-field "+text.ShellWord(idField))
 	}
-	if text != "" && (text != defaultTextField || text != fields.text) {
-		try = append(try, "--text-field "+shellWord(text))
+	if textField != "" && (textField != defaultTextField || textField != fields.text) {
+		try = append(try, "--text-field "+text.ShellWord(textField))
 	}
-	if id == "" || text == "" || len(try) == 0 {
+	if idField == "" || textField == "" || len(try) == 0 {
 		return l.failure(reason, ": name the id and the text with --id-field and --text-field")
 	}
 	return l.failure(reason, ": try "+strings.Join(try, " "))
@@ -333,7 +335,7 @@ func (l *lineSample) timeProblem(file, timeField string) *FieldsError {
 	}
 	hint := ""
 	if best != "" {
-		hint = ": try --time-field " + shellWord(best)
+		hint = ": try --time-field " + text.ShellWord(best)
 	}
 	return l.failure(reason, hint)
 }
@@ -387,12 +389,4 @@ func listNames(keys []string) string {
 		names = append(names, "…")
 	}
 	return strings.Join(names, ", ")
-}
-
-// shellWord quotes a word for a POSIX shell.
-func shellWord(s string) string {
-	if plainWord.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
