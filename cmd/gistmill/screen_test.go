@@ -308,6 +308,78 @@ func TestInterruptOfWorker(t *testing.T) {
 	wantNotShown(t, s, "finishing", "giving up")
 }
 
+// Ctrl-C ends the reading of standard input, and the work and the question of a sample.
+func TestInterruptOfInputAndSample(t *testing.T) {
+	t.Parallel()
+	t.Run("standard input", func(t *testing.T) {
+		t.Parallel()
+		d := newDesk(t, 0, nil)
+		s := d.start(80, 24, "run", "-", "--model", "gpt-4", "--base-url", d.url)
+		s.Type(`{"id":"1","text":"The printer does not print."}` + "\n")
+		s.Until("does not print")
+		s.UntilMet("the ledger exists", func() bool { return d.exists(".gistmill/ledger.db") })
+		typed := time.Now()
+		s.Type(screen.CtrlC)
+		wantCode(t, s, exitInterrupted)
+		if took := time.Since(typed); took > time.Second {
+			t.Errorf("ended after %s:\n%s", took, s.All())
+		}
+		d.wantCalls(0)
+	})
+	t.Run("working on the sample", func(t *testing.T) {
+		t.Parallel()
+		d := newDesk(t, 60, slow(t, "5m"))
+		s := d.start(80, 24, d.paid("--sample", "3")...)
+		s.UntilMet("3 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 3 })
+		s.Type(screen.CtrlC)
+		s.Until("finishing 3 calls")
+		s.Type(screen.CtrlC)
+		wantCode(t, s, exitInterrupted)
+		wantNotShown(t, s, "Go on with")
+		d.wantNothingBegun(3)
+	})
+	t.Run("question after the sample", func(t *testing.T) {
+		t.Parallel()
+		d := newDesk(t, 60, nil)
+		s := d.start(80, 24, d.paid("--sample", "3")...)
+		s.Until("Go on with the other 57 documents? [y/N]")
+		typed := time.Now()
+		s.Type(screen.CtrlC)
+		wantCode(t, s, exitInterrupted)
+		if took := time.Since(typed); took > time.Second {
+			t.Errorf("ended after %s:\n%s", took, s.All())
+		}
+		d.wantNothingBegun(3)
+	})
+}
+
+// wantNothingBegun fails the test unless the endpoint had that number of calls, and a worker makes
+// no more.
+func (d *desk) wantNothingBegun(calls int64) {
+	d.t.Helper()
+	d.endpoint.Set(func(c *fakellm.Config) { c.Latency = fakellm.Latency{} })
+	redis := miniredis.RunT(d.t)
+	worker := d.start(80, 24, "worker", "--redis", "redis://"+redis.Addr(), "--base-url", d.url, "--exit-when-idle=300ms")
+	wantCode(d.t, worker, exitOK)
+	d.wantCalls(calls)
+}
+
+func (d *desk) exists(name string) bool {
+	_, err := os.Stat(filepath.Join(d.dir, name))
+	return err == nil
+}
+
+// A terminal that is closed at the question leaves nothing that a worker begins.
+func TestHangupAtQuestion(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 400, nil)
+	s := d.start(80, 24, d.paid()...)
+	s.Until("[y/N]")
+	s.Signal(syscall.SIGHUP)
+	wantCode(t, s, exitInterrupted)
+	d.wantNothingBegun(0)
+}
+
 // The reason why a run stopped is printed once.
 func TestStopIsPrintedOnce(t *testing.T) {
 	t.Parallel()
