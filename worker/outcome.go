@@ -222,6 +222,12 @@ func (w *Worker) classifyCall(r *openRun, c ledger.Claimed, read ledger.Read, e 
 	switch e.Class {
 	case llm.RateLimited, llm.Unavailable:
 		return w.notNow(e)
+	case llm.Quota:
+		if !e.Until.IsZero() {
+			return w.notNow(e)
+		}
+		w.cannotWork(r, byCall, e.Error())
+		return release{}
 	case llm.Halted:
 		w.cannotWork(r, byCall, e.Error())
 		return release{}

@@ -59,11 +59,16 @@ func (c classifier) classify(ex *exchange) *Error {
 	if class == RateLimited || class == Transient {
 		out.RetryAfter = retryAfter(ex.header, said.Message, c.now)
 	}
+	if class == RateLimited {
+		c.quota(out, said)
+	}
 	// After a gateway's timeout (524 is Cloudflare's) the endpoint may have gone on. An answer that
 	// is no error was paid for.
 	out.MayBeBilled = class == Transient && (ex.status == http.StatusGatewayTimeout || ex.status == 524 || ex.status < 300 && !said.found)
 	return out
 }
+
+const adviceRateLimited = "the endpoint's rate limit is reached"
 
 // decide is the table of errors. status is 0 for an error that came with a 200. The endpoint's
 // own code and message take precedence over the status: llama.cpp reports a full context as 500,
@@ -77,7 +82,7 @@ func (c classifier) decide(status int, p providerError) (Class, string) {
 	case status == http.StatusPaymentRequired || p.noCredit():
 		return Halted, "the account has no credit left: check plan and billing of the endpoint, then resume the run"
 	case status == http.StatusTooManyRequests || p.rateLimited():
-		return RateLimited, "the endpoint's rate limit is reached"
+		return RateLimited, adviceRateLimited
 	case status == http.StatusUnauthorized || p.badKey():
 		if !c.keySent {
 			return Halted, "the endpoint wants an API key: set OPENAI_API_KEY"

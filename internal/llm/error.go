@@ -17,6 +17,9 @@ const (
 	// RateLimited: the call came too early. The document is not at fault: wait for RetryAfter and
 	// use no attempt.
 	RateLimited Class = "rate_limited"
+	// Quota: a quota of a longer time than a minute is used up, such as a day's requests. The
+	// document is not at fault. Calls fail until [Error.Until].
+	Quota Class = "quota"
 	// Unavailable: the endpoint is down. The document is not at fault: wait for RetryAfter and use
 	// no attempt.
 	Unavailable Class = "unavailable"
@@ -48,6 +51,10 @@ type Error struct {
 	Cause    string
 	// RetryAfter is how long to wait before the next try; 0 if unknown.
 	RetryAfter time.Duration
+	// Quota names the quota that is used up, such as "requests per day", if the class is Quota. Until
+	// is when it resets; zero if that is unknown.
+	Quota string
+	Until time.Time
 	// Usage is what the endpoint reported for the failed call.
 	Usage Usage
 	// MayBeBilled is set if the endpoint may charge for the call but reported no usage: a timeout,

@@ -18,9 +18,9 @@ const cooldown = time.Minute
 // concurrent use.
 //
 // It goes on to the next endpoint if one is down (its breaker is open, or nothing listens), if it
-// is halted (key, credit, model), or if it refuses the document. It also goes on if a fallback
-// rejects the request. It returns other failures and rate limits, because a retry or a wait may
-// cure them and the next endpoint may cost more.
+// is halted (key, credit, model), if a quota is used up, or if it refuses the document. It also
+// goes on if a fallback rejects the request. It returns other failures and rate limits, because a
+// retry or a wait may cure them and the next endpoint may cost more.
 type Fallback struct {
 	endpoints Endpoints
 	log       *slog.Logger
@@ -38,8 +38,9 @@ func NewFallback(log *slog.Logger, endpoints ...Endpoint) *Fallback {
 // Complete calls ask for one endpoint after the other and returns the first answer. ask makes one
 // call to the endpoint. The answer's Usage includes what other endpoints billed for refusals.
 //
-// If no endpoint answers, the error is an *Error: Halted only if all endpoints are halted, and
-// Refused only if all that could be asked refused. An error of ask that is not an *Error, or that
+// If no endpoint answers, the error is an *Error: Halted only if all endpoints are halted, Quota if
+// all are halted or have a quota that is used up, and Refused only if all that could be asked
+// refused. An error of ask that is not an *Error, or that
 // another endpoint would not change, is returned as it is.
 func (f *Fallback) Complete(ask func(Endpoint) (Response, error)) (Response, error) {
 	var failures []failure
@@ -55,7 +56,7 @@ func (f *Fallback) Complete(ask func(Endpoint) (Response, error)) (Response, err
 		if len(f.endpoints) == 1 || !errors.As(err, &failed) || !failed.triesNext(i) {
 			return Response{}, err
 		}
-		if failed.Class == Halted {
+		if failed.Class == Halted || failed.Class == Quota {
 			f.coolDown(i, failed)
 		}
 		billed = billed.Add(failed.Usage)
@@ -78,7 +79,7 @@ func (f *Fallback) ask(i int, ask func(Endpoint) (Response, error)) (Response, e
 // triesNext reports whether the next endpoint is asked after endpoint i failed with e.
 func (e *Error) triesNext(i int) bool {
 	switch e.Class {
-	case Halted, Refused, Unavailable:
+	case Halted, Quota, Refused, Unavailable:
 		return true
 	case BadRequest:
 		return i > 0 // a request that only a fallback rejects says nothing about the document
@@ -147,14 +148,14 @@ func (f *Fallback) finalError(failures []failure, billed Usage) error {
 		}
 		return nil
 	}
-	refused, down, halted := first(Refused), first(Unavailable), first(Halted)
+	refused, down, quota, halted := first(Refused), first(Unavailable), first(Quota), first(Halted)
 	var out Error
 	switch {
-	case refused != nil && down != nil:
+	case refused != nil && cmp.Or(down, quota) != nil:
 		// This spends an attempt: a refusal may be billed, and the first endpoint will refuse again.
 		out = Error{Class: Transient, Code: refused.Code, Message: f.joinErrors(refused, failures)}
-	case cmp.Or(refused, down, halted) != nil:
-		decides := cmp.Or(refused, down, halted)
+	case cmp.Or(refused, down, quota, halted) != nil:
+		decides := cmp.Or(refused, down, quota, halted)
 		out = *decides
 		out.Message = f.joinErrors(decides, failures)
 	default:
