@@ -357,7 +357,9 @@ func TestInterruptOfInputAndSample(t *testing.T) {
 // no more.
 func (d *desk) wantNothingBegun(calls int64) {
 	d.t.Helper()
-	d.endpoint.Set(func(c *fakellm.Config) { c.Latency = fakellm.Latency{} })
+	if err := d.endpoint.Set(func(c *fakellm.Config) { c.Latency = fakellm.Latency{} }); err != nil {
+		d.t.Fatal(err)
+	}
 	redis := miniredis.RunT(d.t)
 	worker := d.start(80, 24, "worker", "--redis", "redis://"+redis.Addr(), "--base-url", d.url, "--exit-when-idle=300ms")
 	wantCode(d.t, worker, exitOK)
