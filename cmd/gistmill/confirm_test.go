@@ -119,7 +119,8 @@ func (p *person) runs(ctx context.Context, stdin io.Reader, terminal bool, args 
 		in, printed = s, s
 	}
 	code := run(ctx, noSignals(), args, p.environ, in, &stdout, printed)
-	r := said{code, stdout.String(), s.text(), p.fake.Stats().Calls - before}
+	// A terminal has long lines in several.
+	r := said{code, stdout.String(), strings.ReplaceAll(s.text(), "\n  ", " "), p.fake.Stats().Calls - before}
 	p.Logf("gistmill %s: %d, %d calls\n%s%s", strings.Join(args, " "), r.code, r.calls, r.stdout, r.stderr)
 	return r
 }

@@ -71,10 +71,10 @@ func (a *app) enqueue(ctx context.Context, args []string, flags *sourceFlags, o 
 	if err != nil {
 		return err
 	}
-	if err := a.open(ctx, needsQueue); err != nil {
+	if err := a.checkModelNamed(); err != nil {
 		return err
 	}
-	if err := a.checkModelNamed(); err != nil {
+	if err := a.open(ctx, needsQueue); err != nil {
 		return err
 	}
 	if _, err := a.recovery.Reconcile(ctx); err != nil {

@@ -286,7 +286,10 @@ func (a *app) workOnSample(runs []ledger.Run) ([]statusView, error) {
 	if err != nil {
 		return nil, err
 	}
-	const width = 78
+	width := 78
+	if columns := a.stderr.Width(); columns > 0 {
+		width = min(width, columns-len("  ")-1)
+	}
 	for _, e := range done {
 		if a.records != nil {
 			a.records.Info("summary of the sample", "doc", e.URI, "summary", e.Summary.Text)

@@ -561,3 +561,53 @@ func TestWatchOnTerminal(t *testing.T) {
 		t.Errorf("the status is on the screen %d times:\n%s", n, s.All())
 	}
 }
+
+// Sentences break between words on a terminal, and not at all in a pipe. What people copy stays
+// whole.
+func TestSentencesOnTerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 400, nil)
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		copy string // the terminal itself may break it
+	}{
+		"output folder":  {args: []string{"run", "tickets.jsonl", "--out", "."}, code: exitUsage},
+		"unknown flag":   {args: []string{"run", "tickets.jsonl", "--limits", "3"}, code: exitUsage, copy: "`gistmill run --help`"},
+		"no ledger":      {args: []string{"status", "--store", "sqlite:none.db"}, code: exitFailed},
+		"wrong id field": {args: []string{"run", "tickets.jsonl", "--id-field", "number"}, code: exitUsage},
+		"no model":       {args: []string{"enqueue", "tickets.jsonl", "--redis", "redis://127.0.0.1:1"}, code: exitUsage},
+	} {
+		for _, size := range sizes {
+			t.Run(fmt.Sprintf("%s %dx%d", name, size.columns, size.rows), func(t *testing.T) {
+				t.Parallel()
+				piped := d.command(c.args...)
+				var said strings.Builder
+				piped.Stderr = &said
+				if err := piped.Run(); err == nil {
+					t.Error("it succeeds")
+				}
+				s := d.start(size.columns, size.rows, c.args...)
+				wantCode(t, s, c.code)
+				wantShown(t, s, said.String())
+				if !strings.Contains(strings.Join(strings.Split(s.All(), "\n"), ""), c.copy) {
+					t.Errorf("%s is broken:\n%s", c.copy, s.All())
+				}
+				shown := map[string]bool{}
+				for _, word := range strings.Fields(s.All()) {
+					shown[word] = true
+				}
+				for line := range strings.Lines(said.String()) {
+					if !strings.HasPrefix(line, "gistmill: ") {
+						t.Errorf("a line that is not for people, or was broken: %q", line)
+					}
+					for _, word := range strings.Fields(line) {
+						if !shown[word] && len(word) < size.columns-2 && !strings.Contains(c.copy, word) {
+							t.Errorf("%q is broken:\n%s", word, s.All())
+						}
+					}
+				}
+			})
+		}
+	}
+}

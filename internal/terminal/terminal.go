@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
 	"github.com/gistmill/gistmill/internal/text"
@@ -77,22 +78,63 @@ func size(stream any) (width, height int) {
 // IsTerminal reports whether a person may be reading.
 func (t *Terminal) IsTerminal() bool { return t.size != nil }
 
+// Width returns the columns of the terminal, or 0 if it is none.
+func (t *Terminal) Width() int {
+	if t.size == nil {
+		return 0
+	}
+	width, _ := t.size()
+	return width
+}
+
 // CanRedraw reports whether [Terminal.Show] shows anything: the output is a terminal that can move
 // its cursor.
 func (t *Terminal) CanRedraw() bool { return t.size != nil && !t.dumb }
 
 // Write writes complete lines above the transient area, without characters that control a terminal.
-// It never fails: a command works on even if its output is closed.
+// On a terminal it breaks lines for people, which begin with [Prefix], between words. It never
+// fails: a command works on even if its output is closed.
 func (t *Terminal) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	safe := text.TerminalSafe(string(p))
+	safe := t.wrap(text.TerminalSafe(string(p)))
 	if t.asking {
 		t.held.WriteString(safe)
 		return len(p), nil
 	}
 	t.draw(safe)
 	return len(p), nil
+}
+
+// hang is before each further line of a sentence.
+const hang = "  "
+
+// wrap breaks the lines for people that are too long. The caller holds the lock.
+func (t *Terminal) wrap(lines string) string {
+	if !t.IsTerminal() {
+		return lines
+	}
+	var b strings.Builder
+	for line := range strings.Lines(lines) {
+		if strings.HasPrefix(line, Prefix) {
+			sentence, end := strings.CutSuffix(line, "\n")
+			line = t.fit(sentence)
+			if end {
+				line += "\n"
+			}
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// fit breaks a sentence if it is too long for the terminal.
+func (t *Terminal) fit(sentence string) string {
+	width := t.Width()
+	if width == 0 || runewidth.StringWidth(sentence) < width {
+		return sentence
+	}
+	return strings.Join(text.Hang(sentence, width-1, hang), "\n")
 }
 
 // Show shows lines below everything else, in place of those shown before. It has no effect if
@@ -166,7 +208,7 @@ func (t *Terminal) Ask(ctx context.Context, in io.Reader, question string) (yes 
 	t.mu.Lock()
 	area := t.area
 	t.area = nil
-	t.draw(text.TerminalSafe(question) + " [y/N] ")
+	t.draw(t.fit(text.TerminalLine(question)+" [y/N]") + " ")
 	t.asking, t.area = true, area
 	t.mu.Unlock()
 

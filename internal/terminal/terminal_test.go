@@ -89,6 +89,43 @@ func TestControlCharactersAreNotWritten(t *testing.T) {
 	wantScreen(t, e, "a[2Jb1m\nc[2J d")
 }
 
+// Sentences break between words. Commands stay whole, and so do lines that are not for people.
+func TestSentencesBreakBetweenWords(t *testing.T) {
+	t.Parallel()
+	term, e := newEmulated(30, 12)
+	fmt.Fprintln(term, "gistmill: warning: 3 documents are dead; see `gistmill dead list --summary -o json`, and retry")
+	fmt.Fprintln(term, "gistmill: to start, type: gistmill run ./docs --model m --yes")
+	fmt.Fprintln(term, `{"level":"INFO","msg":"a record is for programs"}`)
+	wantScreen(t, e, `gistmill: warning: 3
+  documents are dead; see
+  `+"`gistmill dead list --summar\ny -o json`,"+`
+  and retry
+gistmill: to start, type:
+  gistmill run ./docs --model
+m --yes
+{"level":"INFO","msg":"a recor
+d is for programs"}`)
+	var b strings.Builder
+	fmt.Fprintln(New(&b, "xterm"), Prefix+strings.Repeat("word ", 30)+"end")
+	if b.String() != Prefix+strings.Repeat("word ", 30)+"end\n" {
+		t.Errorf("not a terminal: %q", b.String())
+	}
+}
+
+// A question breaks between words, too. The answer is typed on its last line.
+func TestQuestionBreaksBetweenWords(t *testing.T) {
+	t.Parallel()
+	term, e := newEmulated(30, 5)
+	yes, err := term.Ask(t.Context(), readerFunc(func(p []byte) (int, error) {
+		_, _ = e.WriteString("y\r\n")
+		return copy(p, "y\n"), nil
+	}), "Go on with the other 57 documents of the source?")
+	if err != nil || !yes {
+		t.Errorf("%v, %v", yes, err)
+	}
+	wantScreen(t, e, "Go on with the other 57\n  documents of the source?\n  [y/N] y")
+}
+
 func TestNoAreaWithoutCursor(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
