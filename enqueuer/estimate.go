@@ -3,6 +3,7 @@ package enqueuer
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // tokensPerWord is the number of tokens of a word of a summary in English, with a margin for other
@@ -30,6 +32,7 @@ type Estimate struct {
 	Documents     int64    `json:"documents"`
 	Sampled       int64    `json:"sampled"`
 	Unreadable    int64    `json:"unreadable_in_sample"`
+	Short         int64    `json:"short_in_sample"` // fewer than MinWords, so no call
 	Calls         int64    `json:"calls"`
 	TokensIn      int64    `json:"tokens_in"`
 	TokensInLow   int64    `json:"tokens_in_low"`
@@ -44,6 +47,8 @@ type Estimate struct {
 	// Unread reports that the cost is unknown although the price is known, because documents cannot
 	// be read from here. The estimator does not set it.
 	Unread bool `json:"-"`
+	// ShortURIs are some of the documents that Short counts, sorted.
+	ShortURIs []string `json:"-"`
 	// SecondsAtLimits is the time that the rate limits allow; null: no limit is set.
 	SecondsAtLimits *float64 `json:"seconds_at_limits"`
 	// Seconds is the expected time. The estimator does not set it; null: unknown.
@@ -61,6 +66,8 @@ func (e *Estimate) Add(o Estimate) {
 	e.Documents += o.Documents
 	e.Sampled += o.Sampled
 	e.Unreadable += o.Unreadable
+	e.Short += o.Short
+	e.ShortURIs = append(e.ShortURIs[:len(e.ShortURIs):len(e.ShortURIs)], o.ShortURIs...)
 	e.Calls += o.Calls
 	e.TokensIn += o.TokensIn
 	e.TokensInLow += o.TokensInLow
@@ -104,8 +111,8 @@ func plus(a, b *float64) *float64 {
 	return &sum
 }
 
-// Estimator estimates plans with one profile. All fields except Fallbacks, RPM and TPM are
-// required.
+// Estimator estimates plans with one profile. All fields except Fallbacks, MinWords, RPM and
+// TPM are required.
 type Estimator struct {
 	Profile summarize.Profile
 	Prices  *llm.Prices
@@ -114,6 +121,8 @@ type Estimator struct {
 	// Fallbacks are further models that may be asked. The dearest of all models with a known price
 	// decides the maximum cost.
 	Fallbacks []string
+	// MinWords is the number of words with fewer of which a document gets no call; 0: none.
+	MinWords int
 	// Limits bounds the documents that are read.
 	Limits extract.Limits
 	// RPM and TPM are the rate limits per minute; 0 means not set.
@@ -123,7 +132,7 @@ type Estimator struct {
 // Estimate reads a sample of a plan's documents and counts their tokens with the model's tokenizer.
 // It makes no call. documents is the number of documents in the plan.
 func (e *Estimator) Estimate(ctx context.Context, src *source.Source, documents int64, sample []ledger.Entry) (Estimate, error) {
-	engine, err := summarize.New(e.Profile, e.ContextTokens)
+	engine, err := summarize.New(e.Profile, e.ContextTokens, summarize.WithMinWords(e.MinWords))
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -135,7 +144,7 @@ func (e *Estimator) Estimate(ctx context.Context, src *source.Source, documents 
 	group.SetLimit(estimateReaders)
 	for _, entry := range sample {
 		group.Go(func() error {
-			need, err := needOf(ctx, src, extractor, engine, entry)
+			need, err := e.needOf(ctx, src, extractor, engine, entry)
 			mu.Lock()
 			defer mu.Unlock()
 			needs = append(needs, need)
@@ -152,15 +161,20 @@ func (e *Estimator) Estimate(ctx context.Context, src *source.Source, documents 
 type documentNeed struct {
 	calls, tokensIn, tokensOutMost int
 	unreadable                     bool
+	short                          string // URI of a document with too few words
 }
 
-func needOf(ctx context.Context, src *source.Source, extractor *extract.Extractor, engine summarize.Engine, entry ledger.Entry) (documentNeed, error) {
+func (e *Estimator) needOf(ctx context.Context, src *source.Source, extractor *extract.Extractor, engine summarize.Engine, entry ledger.Entry) (documentNeed, error) {
 	raw, err := src.Fetch(ctx, source.Ref{URI: entry.URI, Locator: entry.Locator, Version: entry.Version})
 	if err == nil {
 		var doc *extract.Document
 		if doc, err = extractor.Extract(ctx, raw); err == nil {
 			calls, in, out := engine.Estimate(summarize.Document{URI: entry.URI, Title: doc.Title, Text: doc.Text})
-			return documentNeed{calls: calls, tokensIn: in, tokensOutMost: out}, nil
+			need := documentNeed{calls: calls, tokensIn: in, tokensOutMost: out}
+			if calls == 0 && e.Profile.Model != summarize.Extractive && text.CountWords(doc.Text, e.MinWords) < e.MinWords {
+				need.short = entry.URI
+			}
+			return need, nil
 		}
 	}
 	if ctx.Err() != nil {
@@ -181,12 +195,17 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 		if need.unreadable {
 			total.Unreadable++
 		}
+		if need.short != "" {
+			total.Short++
+			total.ShortURIs = append(total.ShortURIs, need.short)
+		}
 		calls += float64(need.calls)
 		in += float64(need.tokensIn)
 		squares += float64(need.tokensIn) * float64(need.tokensIn)
 		outMost += float64(need.tokensOutMost)
 		out += math.Min(float64(need.tokensOutMost), float64(need.calls)*float64(e.Profile.Words)*tokensPerWord)
 	}
+	slices.Sort(total.ShortURIs)
 	factor := float64(documents) / n
 	// The error of the mean of a sample without replacement (Cochran, Sampling Techniques, 1977,
 	// ch. 2).

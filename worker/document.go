@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/gistmill/gistmill/internal/checks"
 	"github.com/gistmill/gistmill/internal/extract"
@@ -31,11 +32,7 @@ func (w *Worker) document(ctx context.Context, r *openRun, c ledger.Claimed) (o 
 	}
 	doc := summarize.Document{URI: c.URI, Title: text.Title, Text: text.Text}
 	name := r.summaryName(doc)
-	var known ledger.Summary
-	err = w.persist(ctx, "look up the summary", func() error {
-		known, err = w.ledger.Summary(ctx, name, r.run.ForcedAt)
-		return err
-	})
+	known, err := w.lookUp(ctx, name, r.run.ForcedAt)
 	if err == nil {
 		return done{read, known}
 	}
@@ -44,6 +41,13 @@ func (w *Worker) document(ctx context.Context, r *openRun, c ledger.Claimed) (o 
 	}
 	calls := &recordedCalls{worker: w, open: r, claim: c}
 	made, err := r.engine.Summarize(ctx, calls, doc)
+	var short *summarize.ShortError
+	if errors.As(err, &short) && !r.run.ForcedAt.IsZero() {
+		// It cannot be made again without a call, so what is done stays done.
+		if known, lookUp := w.lookUp(ctx, name, time.Time{}); lookUp == nil {
+			return done{read, known}
+		}
+	}
 	if err != nil {
 		return w.classify(ctx, r, c, read, err)
 	}
@@ -52,6 +56,15 @@ func (w *Worker) document(ctx context.Context, r *openRun, c ledger.Claimed) (o 
 		TokensIn: int64(made.Usage.In), TokensOut: int64(made.Usage.Out), CostNano: calls.cost.sum(), Chunks: int64(made.Chunks),
 		Checks: checks.JSON(made.Findings),
 	}}
+}
+
+// lookUp returns the summary of a name that was made at a time or later.
+func (w *Worker) lookUp(ctx context.Context, name string, since time.Time) (s ledger.Summary, err error) {
+	err = w.persist(ctx, "look up the summary", func() error {
+		s, err = w.ledger.Summary(ctx, name, since)
+		return err
+	})
+	return s, err
 }
 
 // read fetches a document and extracts its text. A suspect is read in isolation, and a crash

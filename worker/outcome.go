@@ -171,6 +171,7 @@ func (w *Worker) logOutcome(c ledger.Claimed, o outcome) {
 func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, read ledger.Read, err error) outcome {
 	var (
 		input  *source.InputError
+		short  *summarize.ShortError
 		crash  *extract.CrashError
 		stuck  *extract.StuckError
 		output *summarize.OutputError
@@ -185,6 +186,8 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 		return dead{read: read, class: ledger.ClassInput, message: input.Reason}
 	case errors.Is(err, summarize.ErrNoText):
 		return dead{read: read, class: ledger.ClassInput, message: "empty document: it has no text"}
+	case errors.As(err, &short):
+		return dead{read: read, class: ledger.ClassInput, message: short.Error() + ": lower --min-words, then `gistmill dead retry --class input`"}
 	case errors.Is(err, source.ErrGone):
 		return dead{read: read, class: ledger.ClassInputGone, message: "the document is gone from its source"}
 	case errors.As(err, &crash):

@@ -53,6 +53,7 @@ type Config struct {
 	Concurrency   int // calls in flight; 0: 16
 	Partitions    int // tasks held at once; 0: 4
 	ContextTokens int // window of the model in tokens; 0: as Prices has it
+	MinWords      int // no call for a document with fewer words; 0: for every one that has text
 	Retry         tasks.Retry
 	Grace         time.Duration // time for calls in flight after a stop
 	// IdleExit ends the worker when it has had nothing to do for this long, or a reader is

@@ -38,7 +38,7 @@ func (a *app) estimate(ctx context.Context, src *source.Source, profile summariz
 	}
 	estimator := enqueuer.Estimator{
 		Profile: profile, Prices: prices, ContextTokens: a.window(prices, profile.Model), Fallbacks: a.endpoints().Models(profile.Model),
-		Limits: extract.Limits{Bytes: a.config.MaxDocumentBytes}, RPM: a.config.RPM, TPM: a.config.TPM,
+		Limits: extract.Limits{Bytes: a.config.MaxDocumentBytes}, MinWords: a.config.MinWords, RPM: a.config.RPM, TPM: a.config.TPM,
 	}
 	e, err := estimator.Estimate(ctx, src, documents, sample)
 	if err != nil {
@@ -242,7 +242,24 @@ func (a *app) describeEstimate(e enqueuer.Estimate, model string) string {
 	if e.Unreadable > 0 {
 		s += fmt.Sprintf("; %s of the sample cannot be read", count(e.Unreadable, "document"))
 	}
+	if e.Short > 0 {
+		s += "; no call for " + a.shortDocuments(e)
+	}
 	return s
+}
+
+// shortDocuments names the documents of an estimate that have too few words.
+func (a *app) shortDocuments(e enqueuer.Estimate) string {
+	const most = 3
+	s := count(e.Short, "document")
+	if e.Sampled < e.Documents {
+		s += " of the sample"
+	}
+	s += fmt.Sprintf(" with fewer than %s (--min-words): %s", count(int64(a.config.MinWords), "word"), strings.Join(e.ShortURIs[:min(most, len(e.ShortURIs))], ", "))
+	if more := e.Short - most; more > 0 {
+		s += fmt.Sprintf(" and %s more", number(more))
+	}
+	return text.TerminalLine(s)
 }
 
 // describeCost returns the tokens, cost and time of an estimate of something.

@@ -322,6 +322,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		},
 		Reader:      reader,
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
+		MinWords: a.config.MinWords,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
 		Grace:    a.config.ShutdownGrace,
 		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, SaysStops: o.saysStops, Done: o.done, Runs: o.runs,

@@ -60,6 +60,7 @@ type Config struct {
 	MaxOutputTokens int
 	Temperature     float64
 	ContextTokens   int // 0: by model
+	MinWords        int // of a document; 0: any
 
 	RPM          int     // requests per minute; 0: unknown
 	TPM          int     // tokens per minute; 0: unknown

@@ -68,6 +68,7 @@ func TestDefaults(t *testing.T) {
 		"max-output-tokens":    {got.MaxOutputTokens, 400},
 		"temperature":          {got.Temperature, 0.0},
 		"context-tokens":       {got.ContextTokens, 0},
+		"min-words":            {got.MinWords, 5},
 		"rpm":                  {got.RPM, 0},
 		"tpm":                  {got.TPM, 0},
 		"budget-usd":           {got.BudgetUSD, 0.0},

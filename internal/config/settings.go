@@ -197,6 +197,12 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.ContextTokens }, check: atLeast(0),
 		},
 		{
+			Name: "min-words", Group: usage.Limits, Kind: KindInt, Default: "5",
+			Commands: []string{"run", "enqueue", "worker", "resume", "dead", "config"},
+			Usage:    "documents with fewer words after extraction become dead letters of class `input` before any call; not for `extractive`; 0: none",
+			bind:     func(c *Config) any { return &c.MinWords }, check: atLeast(0),
+		},
+		{
 			Name: "rpm", Group: usage.Limits, Kind: KindInt, Default: "0", Commands: limits,
 			Usage: "requests per minute that the endpoint allows, shared by all workers on the same Redis; 0: unknown, learned from responses",
 			bind:  func(c *Config) any { return &c.RPM }, check: atLeast(0),

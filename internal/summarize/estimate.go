@@ -2,8 +2,8 @@ package summarize
 
 import "github.com/gistmill/gistmill/internal/llm"
 
-// Estimate implements [Engine]. A document without text needs no call, and neither does one
-// that the prompt's template fails on.
+// Estimate implements [Engine]. A document without text, or with too few words, needs no
+// call, and neither does one that the prompt's template fails on.
 func (e *modelEngine) Estimate(d Document) (calls, tokensIn, tokensOutMax int) {
 	w, err := e.work(d)
 	if err != nil {

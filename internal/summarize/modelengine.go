@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // modelEngine is the engine that calls a model.
@@ -85,6 +86,9 @@ func (e *modelEngine) work(d Document) (*documentWork, error) {
 	d = Document{Title: oneLine(d.Title, titleBytes), URI: oneLine(d.URI, uriBytes), Text: strings.TrimSpace(cleanSource(d.Text))}
 	if d.Text == "" {
 		return nil, ErrNoText
+	}
+	if n := text.CountWords(d.Text, e.minWords); n < e.minWords {
+		return nil, &ShortError{Words: n, Least: e.minWords}
 	}
 	d = e.user.uses.restrict(d)
 	return &documentWork{modelEngine: e, doc: d, clean: cleaner{d}}, nil

@@ -55,8 +55,9 @@ type Completer interface {
 // documents.
 type Engine interface {
 	// Summarize returns the summary of d and sends its requests to calls. The extractive
-	// engine sends none, and calls may be nil. Errors are an [*OutputError], [ErrNoText], the
-	// error of a template that fails on this document, or an error of the Completer, wrapped.
+	// engine sends none, and calls may be nil. Errors are an [*OutputError], [ErrNoText], a
+	// [*ShortError], the error of a template that fails on this document, or an error of the
+	// Completer, wrapped.
 	Summarize(ctx context.Context, calls Completer, d Document) (Summary, error)
 	// Estimate returns, without a call, how many calls d needs, how many tokens they send,
 	// and how many they can return at most. It is exact for a document that is read whole,
@@ -66,6 +67,21 @@ type Engine interface {
 
 // ErrNoText reports a document that has only white space and invisible characters.
 var ErrNoText = errors.New("the document has no text")
+
+// ShortError reports a document that has fewer words than [WithMinWords] asks for. No call was
+// made for it.
+type ShortError struct{ Words, Least int }
+
+func (e *ShortError) Error() string {
+	number := "no words"
+	switch {
+	case e.Words == 1:
+		number = "1 word"
+	case e.Words > 1:
+		number = fmt.Sprintf("%d words", e.Words)
+	}
+	return fmt.Sprintf("%s after extraction, and min-words is %d", number, e.Least)
+}
 
 // Classes of an OutputError, named as in the ledger.
 const (
@@ -90,11 +106,16 @@ type Option func(*options)
 
 type options struct {
 	concurrency int
+	minWords    int
 	count       func(string) int
 }
 
 // WithConcurrency bounds the calls in flight for one document; the default is 4.
 func WithConcurrency(n int) Option { return func(o *options) { o.concurrency = max(n, 1) } }
+
+// WithMinWords makes no call for a document with fewer words, as text.CountWords counts them;
+// the default is 0. It has no effect on the extractive engine.
+func WithMinWords(n int) Option { return func(o *options) { o.minWords = n } }
 
 // WithCounter replaces the tokenizer of the profile's model. The counter must not return
 // more tokens than the text has bytes. This holds for every byte-level vocabulary.
