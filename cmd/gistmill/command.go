@@ -79,6 +79,7 @@ func settingFlags(command *cobra.Command, name string, need needs, required ...s
 // withApp loads the settings of a command whose flags are parsed, opens what is needed, and calls
 // do.
 func (c *cli) withApp(command *cobra.Command, need needs, do func(context.Context, *app) error, required ...string) error {
+	c.drains.Store(slices.Contains([]string{"run", "worker", "server"}, command.Name()))
 	a, err := c.load(command, required...)
 	if err != nil {
 		return err

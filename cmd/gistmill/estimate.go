@@ -40,7 +40,9 @@ func (a *app) estimate(ctx context.Context, src *source.Source, profile summariz
 		Profile: profile, Prices: prices, ContextTokens: a.window(prices, profile.Model), Fallbacks: a.endpoints().Models(profile.Model),
 		Limits: extract.Limits{Bytes: a.config.MaxDocumentBytes}, MinWords: a.config.MinWords, RPM: a.config.RPM, TPM: a.config.TPM,
 	}
+	done := a.slow("estimating the cost from " + count(int64(len(sample)), "document") + " of " + src.URL())
 	e, err := estimator.Estimate(ctx, src, documents, sample)
+	done()
 	if err != nil {
 		return e, fmt.Errorf("estimate: %w", err)
 	}

@@ -27,5 +27,5 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	os.Exit(run(context.Background(), notifySignals(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), notifySignals(os.Exit), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }

@@ -417,7 +417,7 @@ func (p *typist) start(answer string, args ...string) result {
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
 	defer cancel()
 	received := p.ctrlC.begin()
-	code := run(ctx, signals{received, func() {}}, args, environ, stdin, &stdout, stderr)
+	code := run(ctx, signals{received: received, release: func() {}}, args, environ, stdin, &stdout, stderr)
 	p.ctrlC.end(received)
 	r := result{strings.Join(args, " "), code, stdout.String(), screen.text()}
 	if ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -51,6 +52,7 @@ type cli struct {
 	stop    context.Context // ends at the first interrupt: finish calls in flight
 	abort   context.Context // ends at the second interrupt: cancel calls in flight
 	quiet   bool            // only warnings, errors and results are written
+	drains  atomic.Bool     // the command finishes calls or requests after an interrupt
 	// records takes messages if the log is JSON; nil: they are lines.
 	records *slog.Logger
 	// sentences is the handler of the log if that has sentences; nil: it has records.
@@ -64,6 +66,7 @@ func run(ctx context.Context, signals signals, args, environ []string, stdin io.
 	var release func()
 	c.stop, c.abort, release = interrupts(ctx, signals, c.stderr.Interrupted)
 	defer release()
+	defer c.endAfterInterrupt(signals.exit)()
 	root := c.root()
 	root.SetArgs(args)
 	command, err := root.ExecuteContextC(c.stop)

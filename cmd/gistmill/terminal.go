@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/terminal"
@@ -101,18 +102,47 @@ func (c *cli) newLog(cfg config.Config, command string) *slog.Logger {
 type signals struct {
 	received <-chan os.Signal // nil: none are received
 	release  func()           // the next signal ends the process
+	exit     func(code int)   // ends the process; nil: not possible
 }
 
 // noSignals is for tests: signals would reach all commands that run in the process.
 func noSignals() signals { return signals{release: func() {}} }
 
-func notifySignals() signals {
+// interruptGrace is the time after an interrupt in which a command without calls ends on its own.
+const interruptGrace = 700 * time.Millisecond
+
+// endAfterInterrupt ends the process if a command without calls does not end after an interrupt:
+// nothing stops a write to a pipe that no process reads. It watches until release returns.
+func (c *cli) endAfterInterrupt(exit func(code int)) (release func()) {
+	ended := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Add(1)
+	unused := context.AfterFunc(c.stop, func() {
+		defer watching.Done()
+		select {
+		case <-ended:
+		case <-time.After(interruptGrace):
+			if exit != nil && !c.drains.Load() {
+				exit(exitInterrupted)
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		if unused() {
+			watching.Done()
+		}
+		watching.Wait()
+	}
+}
+
+func notifySignals(exit func(code int)) signals {
 	received := make(chan os.Signal, 2)
 	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup(1) ignores it
 		signal.Notify(received, syscall.SIGHUP)
 	}
-	return signals{received, func() { signal.Stop(received) }}
+	return signals{received, func() { signal.Stop(received) }, exit}
 }
 
 // interrupts returns two contexts: the first signal ends stop, and the second ends abort. The third

@@ -7,8 +7,8 @@ import (
 )
 
 // Wrap breaks a text between words into lines of at most width columns. A command in backticks and
-// a quoted name stay whole, and so does a command to type at the end. What
-// is longer than a line has a line of its own. Wrap returns at least one line.
+// a quoted name stay whole, and so does a command to type at the end. What is longer than a line
+// has a line of its own. Wrap returns at least one line.
 func Wrap(s string, width int) []string { return Hang(s, width, "") }
 
 // Hang is [Wrap] with an indent before each line but the first.

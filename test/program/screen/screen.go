@@ -26,7 +26,7 @@ const CtrlC = "\x03"
 const patience = 30 * time.Second
 
 // A Screen is a terminal with a program that runs in it. Its methods fail the test where something
-// goes wrong. Text, All and Raw are safe for concurrent use.
+// goes wrong. Text, All, Column and Raw are safe for concurrent use.
 type Screen struct {
 	t       testing.TB
 	name    string
@@ -154,6 +154,13 @@ func (s *Screen) visible() string {
 		lines[i] = strings.TrimRight(line, " \r")
 	}
 	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
+}
+
+// Column returns the column of the cursor, from 0.
+func (s *Screen) Column() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.emulator.CursorPosition().X
 }
 
 // Raw returns everything that the program has written to the terminal.
