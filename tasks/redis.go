@@ -1,6 +1,8 @@
 package tasks
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,14 +17,23 @@ import (
 // dialTimeout bounds the opening of a connection, including TLS.
 const dialTimeout = 5 * time.Second
 
-// Dial is [DialTLS] with the system's certificate authorities.
-func Dial(address string) (redis.UniversalClient, error) { return DialTLS(address, Certificates{}) }
+// TLS returns the TLS settings of a connection that verifies the given name of the server. With an
+// empty name it verifies the one that it dials. It is called for each new connection, so renewed
+// certificates take effect.
+type TLS func(name string) (*tls.Config, error)
+
+// Dial is [DialTLS] with the system's certificate authorities and no client certificate.
+func Dial(address string) (redis.UniversalClient, error) {
+	return DialTLS(address, func(name string) (*tls.Config, error) {
+		return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name}, nil
+	})
+}
 
 // DialTLS returns a client for an address of the form redis://, rediss://,
 // redis-sentinel://…?master=NAME or redis-cluster://. The last two may begin with rediss and
-// have several hosts. It does not connect yet. The certificates apply to rediss only; unusable
-// files are an error. asynq's own parser ignores the user name, therefore it is not used.
-func DialTLS(address string, files Certificates) (redis.UniversalClient, error) {
+// have several hosts. It does not connect yet. secure applies to rediss only; its first error is
+// returned. asynq's own parser ignores the user name, therefore it is not used.
+func DialTLS(address string, secure TLS) (redis.UniversalClient, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("the Redis address is not a URL; for example redis://localhost:6379/0")
@@ -54,10 +65,10 @@ func DialTLS(address string, files Certificates) (redis.UniversalClient, error) 
 	kind := strings.TrimPrefix(u.Scheme, "rediss")
 	if strings.HasPrefix(u.Scheme, "rediss") {
 		name := tlsName(o.Addrs)
-		if o.TLSConfig, err = files.config(name); err != nil {
+		if o.TLSConfig, err = secure(name); err != nil {
 			return nil, err
 		}
-		o.Dialer = files.dialer(name)
+		o.Dialer = secure.dialer(name)
 	} else {
 		kind = strings.TrimPrefix(u.Scheme, "redis")
 	}
@@ -78,6 +89,17 @@ func DialTLS(address string, files Certificates) (redis.UniversalClient, error) 
 	client := redis.NewUniversalClient(o)
 	client.AddHook(&pauseHook{})
 	return client, nil
+}
+
+// dialer returns a function that opens TLS connections.
+func (t TLS) dialer(name string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		config, err := t(name)
+		if err != nil {
+			return nil, err
+		}
+		return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: config}).DialContext(ctx, network, address)
+	}
 }
 
 // tlsName returns the host name to verify. With several hosts it is empty, and each connection

@@ -140,7 +140,7 @@ func (a *app) endpoint() string {
 	switch {
 	case a.config.BaseURL != "":
 		return config.RedactURL(a.config.BaseURL)
-	case a.config.APIKey != "":
+	case a.config.HasKey():
 		return "api.openai.com"
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -21,6 +22,10 @@ func versionText() string {
 	}
 	return "unknown"
 }
+
+// userAgent names the program to servers. A comment in parentheses is no version (RFC 9110,
+// 10.1.5).
+func userAgent() string { return "gistmill/" + strings.Trim(versionText(), "()") }
 
 // versionLine returns the version in one line for people.
 func versionLine() string {

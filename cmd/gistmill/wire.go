@@ -15,10 +15,12 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gistmill/gistmill/internal/certificates"
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/keys"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
 	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/recovery"
@@ -133,7 +135,8 @@ func (a *app) sayNew(need needs) {
 func (a *app) dialRedis(address string) (redis.UniversalClient, error) {
 	// go-redis would write to stderr. Its errors are returned too, so its log is for debugging only.
 	redis.SetLogger(redisLog{a.log})
-	client, err := tasks.DialTLS(address, tasks.Certificates{CA: a.config.RedisCA, Cert: a.config.RedisCert, Key: a.config.RedisKey})
+	files := certificates.Files{For: "redis", CA: a.config.RedisCA, Cert: a.config.RedisCert, Key: a.config.RedisKey}
+	client, err := tasks.DialTLS(address, files.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -247,11 +250,25 @@ func (a *app) prices() (*llm.Prices, error) {
 
 // endpoints returns the endpoints of the settings, without clients; none if no endpoint is set.
 func (a *app) endpoints() llm.Endpoints {
-	if a.config.APIKey == "" && a.config.BaseURL == "" {
+	if !a.config.HasEndpoint() {
 		return nil
 	}
-	first := llm.Endpoint{BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion}
+	first := llm.Endpoint{
+		BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion, Keys: a.keys(),
+		Headers: a.config.RequestHeaders(), Certificates: a.config.Certificates(), RPM: a.config.RPM, TPM: a.config.TPM,
+	}
 	return llm.NewEndpoints(first, a.config.Fallbacks...)
+}
+
+// keys returns where the key of the first endpoint comes from if it can change; else nil.
+func (a *app) keys() llm.KeySource {
+	switch {
+	case a.config.APIKeyFile != "":
+		return keys.NewFile(a.config.APIKeyFile, a.log)
+	case a.config.APIKeyCommand != "":
+		return keys.NewCommand(a.config.APIKeyCommand.Reveal(), a.environ, a.log)
+	}
+	return nil
 }
 
 // window returns the context window in tokens, the smallest of all models that may be called.
@@ -265,15 +282,12 @@ func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 	all := a.endpoints()
 	for i, e := range all {
 		limits := limiter.Config{
-			Redis: a.queue.Redis(), Endpoint: e.BaseURL, Key: e.APIKey,
+			Redis: a.queue.Redis(), Endpoint: e.BaseURL, Key: e.KeyIdentity(), RPM: e.RPM, TPM: e.TPM,
 			MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
-		}
-		if i == 0 { // the limits of the others are learned
-			limits.RPM, limits.TPM = a.config.RPM, a.config.TPM
 		}
 		c := llm.Config{
 			FailWhenDown: len(all) > 1, Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency,
-			Limiter: limiter.New(limits), Logger: a.log,
+			UserAgent: userAgent(), Limiter: limiter.New(limits), Logger: a.log,
 		}
 		if a.observer != nil {
 			c.Observer = a.observer
@@ -283,7 +297,7 @@ func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 			return nil, &config.InvalidError{Problems: strings.Split(err.Error(), "\n")}
 		}
 		a.closes = append(a.closes, func() error { client.Close(); return nil })
-		all[i].Client, all[i].APIKey = client, "" // only the client needs the key
+		all[i] = e.WithClient(client)
 	}
 	return all, nil
 }

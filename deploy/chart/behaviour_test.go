@@ -99,6 +99,30 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 
+	// The key as a file, which is read again, and headers: for the same pods alone.
+	all = render(t, "--values", "testdata/e2e.yaml", "--set", "llm.existingSecret=llm,llm.key=token,llm.headersKey=headers,llm.asFile=true")
+	for key, pod := range gistmillPods(all) {
+		env := environment(t, all, pod)
+		want := map[string]string{}
+		mounts := 0
+		if strings.HasPrefix(key, "CronJob/") || strings.HasPrefix(key, "ScaledJob/") {
+			want["GISTMILL_API_KEY_FILE"], want["GISTMILL_HEADERS"], mounts = "/etc/gistmill/llm/token", "llm/headers", 1
+		}
+		for _, name := range []string{"GISTMILL_API_KEY", "GISTMILL_API_KEY_FILE", "GISTMILL_HEADERS"} {
+			if env[name] != want[name] {
+				t.Errorf("%s: %s is %q, want %q", key, name, env[name], want[name])
+			}
+		}
+		for _, v := range pod.Spec.Volumes {
+			if v.Secret != nil && v.Secret.SecretName == "llm" {
+				mounts--
+			}
+		}
+		if mounts != 0 {
+			t.Errorf("%s: the Secret is not mounted where it is needed", key)
+		}
+	}
+
 	all = render(t, "--values", "gistmill/values-production.yaml")
 	for key := range all {
 		if strings.HasPrefix(key, "Secret/") {

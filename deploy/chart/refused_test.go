@@ -35,6 +35,8 @@ func TestRefusedValues(t *testing.T) {
 		},
 		{"a short grace", []string{"--set", "workers.terminationGracePeriodSeconds=40"}, "not above shutdown-grace (40 s)"},
 		{"a short deadline", []string{"--set", "workers.activeDeadlineSeconds=400"}, "leave a worker less than a minute"},
+		{"a key as file without its Secret", []string{"--set", "llm.asFile=true"}, "need the Secret that they are about"},
+		{"headers as setting", []string{"--set", "settings.headers=x"}, "additional properties 'headers' not allowed"},
 		{"no token", []string{"--set", "server.auth.generate=false"}, "server.auth: set existingSecret"},
 		{
 			"one name twice", []string{"--set", "schedules[1].name=corpus,schedules[1].schedule=@daily,schedules[1].source=/b"},

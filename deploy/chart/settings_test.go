@@ -108,6 +108,9 @@ func TestEnvironmentIsRight(t *testing.T) {
 			env := environment(t, all, pod)
 			// Values that Secrets would provide.
 			env["GISTMILL_REDIS"], env["GISTMILL_STORE"] = "redis://redis:6379/0", "postgres://u:p@db:5432/gistmill"
+			if env["GISTMILL_HEADERS"] != "" {
+				env["GISTMILL_HEADERS"] = `{"X-Team": "research"}`
+			}
 			for name, value := range env {
 				if strings.HasPrefix(value, "/etc/gistmill/") {
 					value = mounted(t, pod, value)

@@ -169,23 +169,3 @@ func checkOut(raw string) string {
 	}
 	return ""
 }
-
-// checkKeys checks each of several keys separated by commas.
-func checkKeys(raw string) string {
-	for i, key := range strings.Split(raw, ",") {
-		if why := checkKey(strings.TrimSpace(key)); why != "" {
-			return "item " + strconv.Itoa(i+1) + " " + why
-		}
-	}
-	return ""
-}
-
-// checkKey rejects characters that an HTTP header cannot contain.
-func checkKey(raw string) string {
-	for _, r := range raw {
-		if r <= ' ' || r > '~' {
-			return "contains a space, a line break or another character that keys do not have: copy the key again"
-		}
-	}
-	return ""
-}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gistmill/gistmill/internal/certificates"
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
@@ -50,8 +51,21 @@ type Config struct {
 	APIVersion string // empty: not an Azure endpoint
 	Fallbacks  []llm.Endpoint
 	APIKey     Secret
+	// APIKeyFile is the path of a file with the key, and APIKeyCommand a command line that prints it.
+	// At most one of the three is set.
+	APIKeyFile    string
+	APIKeyCommand Secret
 	// FallbackAPIKeys is the value as set, separated by commas. Each of Fallbacks has its own key.
 	FallbackAPIKeys Secret
+	// FallbackRPM and FallbackTPM are the limits of the fallbacks, in the same order. Each of
+	// Fallbacks has its own.
+	FallbackRPM, FallbackTPM []int
+	// LLMCA, LLMCert and LLMKey are paths of PEM files for TLS to the endpoint. Empty means the
+	// system's authorities and no client certificate.
+	LLMCA, LLMCert, LLMKey string
+	Organization, Project  string // OpenAI's; empty: the key's
+	// Headers is the value as set; see [Config.RequestHeaders].
+	Headers Secret
 
 	Prompt          string // path of a Go template; empty: built in
 	PromptVersion   string // "v1" or "v2"; empty: by source
@@ -158,13 +172,21 @@ func (c *Config) complete(isSet func(name string) bool) {
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if c.Model == "" {
 		c.Model = ModelExtractive
-		if c.APIKey != "" || c.BaseURL != "" {
+		if c.HasEndpoint() {
 			c.Model = ModelDefault
 		}
 	}
 	for i, key := range c.fallbackKeys() {
 		if i < len(c.Fallbacks) {
 			c.Fallbacks[i].APIKey = key
+		}
+	}
+	for i := range c.Fallbacks {
+		if i < len(c.FallbackRPM) {
+			c.Fallbacks[i].RPM = c.FallbackRPM[i]
+		}
+		if i < len(c.FallbackTPM) {
+			c.Fallbacks[i].TPM = c.FallbackTPM[i]
 		}
 	}
 	if !isSet("shutdown-grace") {
@@ -217,10 +239,15 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 		ps = append(ps, problem{"auth-metrics", "requires a token, but none is set: set auth-token-file"})
 	}
 	if uses("redis") {
-		ps = append(ps, c.crossRedis()...)
+		files := certificates.Files{For: "redis", CA: c.RedisCA, Cert: c.RedisCert, Key: c.RedisKey}
+		scheme, _, _ := strings.Cut(c.Redis, "://")
+		plain := c.Redis != "" && !strings.HasPrefix(scheme, "rediss")
+		ps = append(ps, crossTLS(files, "Redis", c.Redis, plain, "rediss"+strings.TrimPrefix(scheme, "redis"))...)
 	}
+	ps = append(ps, c.crossConnection(uses)...)
 	for _, f := range []struct{ name, path string }{
 		{"redis-ca", c.RedisCA}, {"redis-cert", c.RedisCert}, {"redis-key", c.RedisKey},
+		{"llm-ca", c.LLMCA}, {"llm-cert", c.LLMCert}, {"llm-key", c.LLMKey},
 		{"prompt", c.Prompt}, {"schema", c.Schema}, {"prices", c.Prices}, {"auth-token-file", c.AuthTokenFile},
 	} {
 		if f.path == "" || !uses(f.name) {
@@ -228,27 +255,6 @@ func (c *Config) cross(uses func(name string) bool) []problem {
 		}
 		if why := unreadable(f.path); why != "" {
 			ps = append(ps, problem{f.name, "names " + quote(f.path) + ", which " + why + ": give the path of a readable file"})
-		}
-	}
-	return ps
-}
-
-// crossRedis checks the files for TLS to Redis.
-func (c *Config) crossRedis() []problem {
-	var ps []problem
-	switch {
-	case c.RedisCert != "" && c.RedisKey == "":
-		ps = append(ps, problem{"redis-cert", "has no private key: set redis-key too"})
-	case c.RedisKey != "" && c.RedisCert == "":
-		ps = append(ps, problem{"redis-key", "has no certificate: set redis-cert too"})
-	}
-	if c.Redis != "" && !strings.HasPrefix(c.Redis, "rediss") {
-		for _, f := range []struct{ name, path string }{{"redis-ca", c.RedisCA}, {"redis-cert", c.RedisCert}, {"redis-key", c.RedisKey}} {
-			if f.path != "" {
-				scheme, _, _ := strings.Cut(c.Redis, "://")
-				ps = append(ps, problem{f.name, "requires TLS, but the address of Redis begins with " + scheme + "://; use rediss" +
-					strings.TrimPrefix(scheme, "redis") + "://"})
-			}
 		}
 	}
 	return ps
@@ -262,7 +268,7 @@ func (c *Config) advise(uses func(name string) bool) []string {
 		ws = append(ws, "shutdown-grace ("+c.ShutdownGrace.String()+") is shorter than request-timeout ("+
 			c.RequestTimeout.String()+"): a call in flight at SIGTERM may be paid for but lost")
 	}
-	if len(c.Fallbacks) > 0 && c.APIKey == "" && c.BaseURL == "" && uses("fallbacks") {
+	if len(c.Fallbacks) > 0 && !c.HasEndpoint() && uses("fallbacks") {
 		ws = append(ws, "fallbacks have no effect without a first endpoint: set base-url or OPENAI_API_KEY")
 	}
 	// An English word is about 4/3 of a token.
@@ -274,7 +280,7 @@ func (c *Config) advise(uses func(name string) bool) []string {
 
 // endpointMissing returns why the model cannot be called, or "".
 func (c *Config) endpointMissing() string {
-	if c.APIKey != "" || c.BaseURL != "" || c.Model == ModelExtractive {
+	if c.HasEndpoint() || c.Model == ModelExtractive {
 		return ""
 	}
 	return "model " + quote(c.Model) + " needs an API key: set OPENAI_API_KEY, or base-url for an endpoint without keys, " +

@@ -45,6 +45,14 @@ func (s Setting) show(c *Config) string {
 		return strings.ToLower(p.String())
 	case *bool:
 		return strconv.FormatBool(*p)
+	case *[]int:
+		shown := make([]string, len(*p))
+		for i, n := range *p {
+			if n > 0 {
+				shown[i] = strconv.Itoa(n)
+			}
+		}
+		return strings.Join(shown, ",")
 	case *[]llm.Endpoint:
 		return showFallbacks(*p)
 	default:

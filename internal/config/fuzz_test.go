@@ -31,7 +31,7 @@ func checkLoaded(t *testing.T, c config.Config, err error) {
 	secret := map[string]bool{}
 	env := map[string]string{}
 	for _, s := range config.Settings() {
-		secret[s.Name], env[s.Name] = s.Secret, s.Env()
+		secret[s.Name], env[s.Name] = s.Secret || s.FlagOrEnv, s.Env() // a command is shown as "set"
 	}
 	var environ []string
 	for _, e := range shown {

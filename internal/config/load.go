@@ -63,6 +63,14 @@ func Load(flags *pflag.FlagSet, environ []string, required ...string) (Config, e
 		}
 	}
 
+	problem, warning := chooseKey(table, merged, source)
+	if problem != "" {
+		problems = append(problems, problem)
+	}
+	if warning != "" && (flags == nil || flags.Lookup("api-key-file") != nil) {
+		warnings = append(warnings, warning)
+	}
+
 	var c Config
 	bad := make(map[string]bool)
 	for _, s := range table {
@@ -249,7 +257,7 @@ func fileLayer(table []Setting, path string) (layer, []string) {
 	var names []string
 	for _, s := range table {
 		keys[s.Key()] = s
-		if !s.Secret {
+		if !s.Secret && !s.FlagOrEnv {
 			names = append(names, s.Key())
 		}
 	}
@@ -263,6 +271,10 @@ func fileLayer(table []Setting, path string) (layer, []string) {
 		case s.Secret:
 			problems = append(problems, fmt.Sprintf("%s has %s, but secrets are read from the environment only: set %s",
 				path, key, strings.Join(append([]string{s.Env()}, s.Aliases...), " or ")))
+			continue
+		case s.FlagOrEnv:
+			problems = append(problems, fmt.Sprintf("%s has %s, but a command is never read from a file, because a file from elsewhere could run one: use --%s or %s",
+				path, key, s.Name, s.Env()))
 			continue
 		}
 		v, ok := scalar(raw[key], s.Kind == KindList)

@@ -16,6 +16,9 @@ func Markdown() string {
 			}
 			name += " (environment only: " + strings.Join(from, " or ") + ")"
 		}
+		if s.FlagOrEnv {
+			name += " (flag or environment only)"
+		}
 		fallback := s.DefaultText
 		switch {
 		case fallback != "":

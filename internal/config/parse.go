@@ -64,6 +64,12 @@ func (s Setting) parse(c *Config, raw string) string {
 			return notOneOf(raw, "true", "false")
 		}
 		*p, v = b, b
+	case *[]int:
+		list, why := parseLimits(raw)
+		if why != "" {
+			return why
+		}
+		*p, v = list, list
 	case *[]llm.Endpoint:
 		list, why := parseFallbacks(raw)
 		if why != "" {
@@ -121,6 +127,22 @@ func parseLevel(raw string) (slog.Level, bool) {
 		return slog.LevelError, true
 	}
 	return 0, false
+}
+
+// parseLimits parses numbers separated by commas. An empty item is 0.
+func parseLimits(raw string) ([]int, string) {
+	var list []int
+	for item := range strings.SplitSeq(raw, ",") {
+		n := 0
+		if item = strings.TrimSpace(item); item != "" {
+			var err error
+			if n, err = strconv.Atoi(item); err != nil || n < 0 {
+				return nil, "item " + strconv.Itoa(len(list)+1) + ", " + quote(item) + ", is not a whole number of 0 or more; example: 500,,60"
+			}
+		}
+		list = append(list, n)
+	}
+	return list, ""
 }
 
 // endsURL reports whether an item of a list may be the rest of a URL. A model may have a version

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 
+	"github.com/gistmill/gistmill/internal/llm/keys"
 	"github.com/gistmill/gistmill/internal/usage"
 )
 
@@ -42,6 +43,9 @@ type Setting struct {
 	Kind  Kind
 	// Secret settings are read from the environment only: they have no flag and no key in the file.
 	Secret bool
+	// FlagOrEnv settings are not read from a file, because a file from elsewhere could do harm with
+	// them: a command would run.
+	FlagOrEnv bool
 	// Aliases are environment variables of other tools. They are read in this order if the
 	// setting's own variable is not set.
 	Aliases []string
@@ -158,7 +162,49 @@ func Settings() []Setting {
 			Name: "api-key", Group: usage.Model, Kind: KindString, Secret: true, Aliases: []string{"OPENAI_API_KEY"},
 			Commands: []string{"run", "enqueue", "worker", "config"},
 			Usage:    "API key of the endpoint",
-			bind:     func(c *Config) any { return &c.APIKey }, check: stringCheck(checkKey),
+			bind:     func(c *Config) any { return &c.APIKey }, check: stringCheck(keys.Check),
+		},
+		{
+			Name: "api-key-file", Group: usage.Model, Kind: KindFile, DefaultText: "none",
+			Commands: []string{"run", "enqueue", "worker", "config"},
+			Usage:    "file with the API key of the endpoint; read again when it changes and after a refusal",
+			bind:     func(c *Config) any { return &c.APIKeyFile },
+		},
+		{
+			Name: "api-key-command", Group: usage.Model, Kind: KindString, DefaultText: "none", FlagOrEnv: true,
+			Commands: []string{"run", "enqueue", "worker", "config"},
+			Usage:    "command of the shell that prints the API key, or JSON with token and expiry; run again before it expires and after a refusal",
+			bind:     func(c *Config) any { return &c.APIKeyCommand },
+		},
+		{
+			Name: "organization", Group: usage.Model, Kind: KindString, Aliases: []string{"OPENAI_ORG_ID"}, Commands: calling,
+			Usage: "organization at OpenAI that pays; sent to the first endpoint's host only",
+			bind:  func(c *Config) any { return &c.Organization }, check: stringCheck(checkHeaderValue),
+		},
+		{
+			Name: "project", Group: usage.Model, Kind: KindString, Aliases: []string{"OPENAI_PROJECT_ID"}, Commands: calling,
+			Usage: "project at OpenAI; sent to the first endpoint's host only",
+			bind:  func(c *Config) any { return &c.Project }, check: stringCheck(checkHeaderValue),
+		},
+		{
+			Name: "headers", Group: usage.Model, Kind: KindString, Secret: true, Commands: calling,
+			Usage: "JSON object of further HTTP headers, sent to the first endpoint's host only, such as `{\"X-Team\": \"research\"}`",
+			bind:  func(c *Config) any { return &c.Headers }, check: stringCheck(checkHeaders),
+		},
+		{
+			Name: "llm-ca", Group: usage.Connection, Kind: KindFile, DefaultText: "the system's", Commands: calling,
+			Usage: "PEM file of the certificate authorities for the first endpoint's host; needs `https://`; all three PEM files are read again when they change",
+			bind:  func(c *Config) any { return &c.LLMCA },
+		},
+		{
+			Name: "llm-cert", Group: usage.Connection, Kind: KindFile, DefaultText: "none", Commands: calling,
+			Usage: "PEM file of the client certificate for the endpoint",
+			bind:  func(c *Config) any { return &c.LLMCert },
+		},
+		{
+			Name: "llm-key", Group: usage.Connection, Kind: KindFile, DefaultText: "none", Commands: calling,
+			Usage: "PEM file of the private key of `llm-cert`",
+			bind:  func(c *Config) any { return &c.LLMKey },
 		},
 		{
 			Name: "prompt", Group: usage.Model, Kind: KindFile, DefaultText: "built in", Commands: profile,
@@ -211,6 +257,16 @@ func Settings() []Setting {
 			Name: "tpm", Group: usage.Limits, Kind: KindInt, Default: "0", Commands: limits,
 			Usage: "tokens per minute that the endpoint allows, shared by all workers on the same Redis; 0: unknown, learned from responses",
 			bind:  func(c *Config) any { return &c.TPM }, check: atLeast(0),
+		},
+		{
+			Name: "fallback-rpm", Group: usage.Limits, Kind: KindList, DefaultText: "none", Commands: calling,
+			Usage: "requests per minute that each of the `fallbacks` allows, in the same order, separated by commas; leave one empty if it is unknown",
+			bind:  func(c *Config) any { return &c.FallbackRPM },
+		},
+		{
+			Name: "fallback-tpm", Group: usage.Limits, Kind: KindList, DefaultText: "none", Commands: calling,
+			Usage: "tokens per minute that each of the `fallbacks` allows, like `fallback-rpm`",
+			bind:  func(c *Config) any { return &c.FallbackTPM },
 		},
 		{
 			Name: "budget-usd", Group: usage.Limits, Kind: KindFloat, Default: "0", Commands: budget,

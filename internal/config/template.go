@@ -33,6 +33,10 @@ func Template() string {
 				comment(s.Name + ": " + s.Usage + ". Not read from a file: set the variable " + strings.Join(append([]string{s.Env()}, s.Aliases...), " or ") + ".")
 				continue
 			}
+			if s.FlagOrEnv {
+				comment(s.Name + ": " + s.Usage + ". Not read from a file: use --" + s.Name + " or " + s.Env() + ".")
+				continue
+			}
 			comment(s.Usage)
 			if s.DefaultText != "" {
 				comment("default: " + s.DefaultText)

@@ -223,7 +223,7 @@ func FuzzParseProviderError(f *testing.F) {
 		if !p.found && (p.Message != "" || p.Code != "") {
 			t.Errorf("not found, but %+v", p)
 		}
-		clean := scrubber{key: "0123456789", prompt: []Message{{RoleUser, string(b)}}}.clean(p.Message)
+		clean := scrubber{secrets: []string{"0123456789"}, prompt: []Message{{RoleUser, string(b)}}}.clean(p.Message)
 		if len(clean) > maxMessage+len("…") || strings.Contains(clean, "0123456789") {
 			t.Errorf("message %q", clean)
 		}

@@ -38,7 +38,9 @@ func New(cfg Config) (*Client, error) {
 		breaker: newBreaker(base.Host, cfg.Logger),
 	}
 	if c.http == nil {
-		c.http = newHTTPClient(cfg.MaxConnections)
+		if c.http, err = newHTTPClient(cfg); err != nil {
+			return nil, err
+		}
 	}
 	if c.limiter == nil {
 		c.limiter = unlimited{}
@@ -194,10 +196,20 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	if err != nil {
 		return Response{}, said, err
 	}
-	ex = c.exchange(ctx, r.Model, body)
+	key, err := c.cfg.Keys.Key(ctx)
+	if err != nil {
+		return Response{}, said, keyError(ctx, err)
+	}
+	ex = c.exchange(ctx, r.Model, key, body)
+	if ex.refusesKey() && c.cfg.Keys.Refused(ctx, key) {
+		if key, err = c.cfg.Keys.Key(ctx); err != nil {
+			return Response{}, said, keyError(ctx, err)
+		}
+		ex = c.exchange(ctx, r.Model, key, body)
+	}
 	cl := classifier{
-		scrub:   scrubber{key: c.cfg.APIKey, prompt: r.Messages},
-		keySent: c.cfg.APIKey != "",
+		scrub:   scrubber{secrets: c.secrets(key), prompt: r.Messages},
+		keySent: key != "",
 		baseURL: displayURL(c.base),
 		model:   r.Model,
 		timeout: c.cfg.Timeout,

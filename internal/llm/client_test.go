@@ -663,7 +663,10 @@ func TestHTTP2(t *testing.T) {
 	srv.Config.ConnState = connCounter(&opened)
 	srv.StartTLS()
 	defer srv.Close()
-	client := newHTTPClient(16)
+	client, err := newHTTPClient(Config{MaxConnections: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
 	client.Transport.(*http.Transport).TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	c, err := New(Config{BaseURL: srv.URL, HTTPClient: client})
 	if err != nil {

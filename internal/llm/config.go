@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/certificates"
 )
 
 // Defaults of a [Config].
@@ -27,6 +29,15 @@ type Config struct {
 	BaseURL string
 	// APIKey may be empty if the endpoint needs none.
 	APIKey string
+	// Keys gives the key of each call instead of APIKey; nil means APIKey.
+	Keys KeySource
+	// Headers are further HTTP headers of each request. [CheckHeader] says which names are allowed.
+	// The values are secrets.
+	Headers map[string]string
+	// UserAgent is sent as it is; empty means "gistmill".
+	UserAgent string
+	// Certificates are the PEM files of TLS to the endpoint. Renewed files take effect.
+	Certificates certificates.Files
 	// APIVersion marks an Azure endpoint, whose models are deployments.
 	APIVersion string
 	// Timeout of one HTTP call, from sending it to the last byte of the answer.
@@ -48,14 +59,23 @@ type Config struct {
 	Observer Observer
 	// Logger gets what the client learns about an endpoint; nil discards it.
 	Logger *slog.Logger
+
+	proxy func(*http.Request) (*url.URL, error) // replaced by tests
 }
 
 func (c Config) withDefaults() Config {
 	c.BaseURL = cmp.Or(strings.TrimSpace(c.BaseURL), DefaultBaseURL)
 	c.APIKey = strings.TrimSpace(c.APIKey)
+	c.UserAgent = cmp.Or(c.UserAgent, "gistmill")
+	if c.Keys == nil {
+		c.Keys = fixedKey(c.APIKey)
+	}
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
 	c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait)
+	if c.proxy == nil {
+		c.proxy = http.ProxyFromEnvironment
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -74,7 +94,7 @@ func (c Config) validate() error {
 		// net/http would refuse the header with an error that quotes the key.
 		errs = append(errs, errors.New("the API key has a space, a line break or another character that is not allowed in an HTTP header: check OPENAI_API_KEY"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.validateHeaders())...)
 }
 
 // parseBaseURL returns the URL to which "/chat/completions" is appended; for Azure, the root of

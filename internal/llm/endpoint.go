@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/url"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/certificates"
 )
 
 // Endpoint is a server that speaks OpenAI's protocol, with the model that it is asked for. The
@@ -18,6 +20,13 @@ type Endpoint struct {
 	BaseURL    string
 	APIKey     string
 	APIVersion string
+	// Keys, Headers and Certificates are those of [Config]. A fallback takes them from the first
+	// endpoint, as it does the key, if both URLs have the same scheme and host.
+	Keys         KeySource
+	Headers      map[string]string
+	Certificates certificates.Files
+	// RPM and TPM are the requests and tokens per minute that the endpoint allows; 0: unknown.
+	RPM, TPM int
 	// Client makes the calls. It is nil until the caller sets it; see [Endpoint.NewClient].
 	Client Caller
 }
@@ -30,10 +39,26 @@ type Caller interface {
 	Down() error
 }
 
-// NewClient returns a client of the endpoint. BaseURL, APIKey and APIVersion of cfg are ignored.
+// NewClient returns a client of the endpoint. What cfg says about the endpoint itself and how to
+// connect to it is ignored.
 func (e Endpoint) NewClient(cfg Config) (*Client, error) {
 	cfg.BaseURL, cfg.APIKey, cfg.APIVersion = e.BaseURL, e.APIKey, e.APIVersion
+	cfg.Keys, cfg.Headers, cfg.Certificates = e.Keys, e.Headers, e.Certificates
 	return New(cfg)
+}
+
+// WithClient returns the endpoint with a client, and without what only the client needs: keys,
+// headers and certificates.
+func (e Endpoint) WithClient(client Caller) Endpoint {
+	return Endpoint{Model: e.Model, BaseURL: e.BaseURL, APIVersion: e.APIVersion, RPM: e.RPM, TPM: e.TPM, Client: client}
+}
+
+// KeyIdentity names the key, or where it comes from if it can change. It is a secret.
+func (e Endpoint) KeyIdentity() string {
+	if e.Keys != nil {
+		return e.Keys.Identity()
+	}
+	return e.APIKey
 }
 
 // String names the endpoint for messages: its model and host.
@@ -61,8 +86,9 @@ func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.String()), nil
 type Endpoints []Endpoint
 
 // NewEndpoints returns the endpoints with everything filled in that a fallback takes from the
-// first one: the base URL if it has none, and the key and the API version if both URLs have the
-// same scheme and host. The key of the first endpoint goes to no other host. The key of a
+// first one: the base URL if it has none, and the key, the API version, the headers and the
+// certificates if both URLs have the same scheme and host. The key and the headers of the first
+// endpoint go to no other host. The key of a
 // fallback goes to that fallback alone.
 func NewEndpoints(first Endpoint, fallbacks ...Endpoint) Endpoints {
 	first.BaseURL = cmp.Or(first.BaseURL, DefaultBaseURL)
@@ -70,7 +96,11 @@ func NewEndpoints(first Endpoint, fallbacks ...Endpoint) Endpoints {
 	for _, e := range fallbacks {
 		e.BaseURL = cmp.Or(e.BaseURL, first.BaseURL)
 		if sameHost(e.BaseURL, first.BaseURL) {
-			e.APIKey, e.APIVersion = cmp.Or(e.APIKey, first.APIKey), cmp.Or(e.APIVersion, first.APIVersion)
+			if e.APIKey == "" {
+				e.APIKey, e.Keys = first.APIKey, first.Keys
+			}
+			e.APIVersion = cmp.Or(e.APIVersion, first.APIVersion)
+			e.Headers, e.Certificates = first.Headers, first.Certificates
 		}
 		all = append(all, e)
 	}

@@ -3,6 +3,7 @@ package llm
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/certificates"
 )
 
 // maxAnswerBytes bounds a response body. An answer of 128,000 tokens has about 1 MB.
@@ -21,12 +24,14 @@ var errAnswerTooLarge = errors.New("the answer is larger than " + strconv.Itoa(m
 
 // newHTTPClient returns a client that keeps one connection for each call in flight. The default
 // of net/http, two per host, costs a TLS handshake on nearly every call. The client has no
-// timeout: each call has a context.
-func newHTTPClient(connections int) *http.Client {
+// timeout: each call has a context. The error says which certificate is of no use.
+func newHTTPClient(cfg Config) (*http.Client, error) {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
+	connections := cfg.MaxConnections
+	open := func(secure *tls.Config) *http.Transport {
+		return &http.Transport{
+			TLSClientConfig:     secure,
+			Proxy:               cfg.proxy,
 			DialContext:         dialer.DialContext,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConns:        connections,
@@ -41,10 +46,23 @@ func newHTTPClient(connections int) *http.Client {
 			// Without pings, every call on a dead HTTP/2 connection runs into its timeout until the
 			// kernel gives up after minutes.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-		},
+		}
+	}
+	var transport http.RoundTripper
+	if cfg.Certificates.Any() {
+		renewed, err := certificates.NewTransport(cfg.Certificates, cfg.Logger, open)
+		if err != nil {
+			return nil, err
+		}
+		transport = renewed
+	} else {
+		transport = open(nil)
+	}
+	return &http.Client{
+		Transport: transport,
 		// A redirected POST becomes a GET, and a redirect here means that the base URL is wrong.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	}, nil
 }
 
 // exchange is one HTTP request and what came back.
@@ -61,7 +79,7 @@ type exchange struct {
 
 // exchange sends a request body and reads the answer. Errors are in the result: the classifier
 // needs them together with the response.
-func (c *Client) exchange(ctx context.Context, model string, body []byte) *exchange {
+func (c *Client) exchange(ctx context.Context, model, key string, body []byte) *exchange {
 	ex := &exchange{}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
@@ -76,13 +94,7 @@ func (c *Client) exchange(ctx context.Context, model string, body []byte) *excha
 		return ex
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	switch {
-	case c.cfg.APIVersion != "":
-		req.Header.Set("api-key", c.cfg.APIKey)
-	case c.cfg.APIKey != "":
-		req.Header.Set("Authorization", "Bearer "+c.cfg.APIKey)
-	}
+	c.setHeaders(req, key)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		ex.err, ex.unsent = err, asked && !connected

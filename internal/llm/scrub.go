@@ -24,15 +24,17 @@ var secret = regexp.MustCompile(`(?i)\b(?:sk|pk|gsk|xai|key)[-_][\w*.…-]{6,}|\
 // logs and the ledger. Endpoints quote requests: FastAPI servers put the whole request into a
 // validation error, moderation quotes the flagged passage.
 type scrubber struct {
-	key    string
-	prompt []Message
+	secrets []string // keys, and values of headers
+	prompt  []Message
 }
 
 // clean returns the message as one line of at most maxMessage bytes and an ellipsis.
 func (s scrubber) clean(message string) string {
 	message = oneLine(text.Cut(message, 4*maxMessage))
-	if len(s.key) >= 4 {
-		message = strings.ReplaceAll(message, s.key, hidden)
+	for _, known := range s.secrets {
+		if len(known) >= 4 {
+			message = strings.ReplaceAll(message, known, hidden)
+		}
 	}
 	message = secret.ReplaceAllString(message, hidden)
 	message = s.withoutPrompt(message)

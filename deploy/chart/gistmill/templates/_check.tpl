@@ -12,6 +12,9 @@
 {{- $problems = append $problems "store.url: the pods share the ledger, so it has to be postgres://…" -}}
 {{- end -}}
 {{- end -}}
+{{- if and (not .Values.llm.existingSecret) (or .Values.llm.fallbackKeysKey .Values.llm.headersKey .Values.llm.asFile) -}}
+{{- $problems = append $problems "llm.existingSecret: fallbackKeysKey, headersKey and asFile need the Secret that they are about" -}}
+{{- end -}}
 {{- with .Values.workers -}}
 {{- if eq .mode "scaledjob" -}}
 {{- if and (eq .trigger "demand") (not $.Values.server.enabled) -}}

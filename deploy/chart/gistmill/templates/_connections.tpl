@@ -37,13 +37,22 @@ postgres://gistmill:{{ .Values.dev.postgresql.password | urlquery }}@{{ include 
 {{- define "gistmill.keyEnv" -}}
 {{- with .Values.llm }}
 {{- if .existingSecret }}
+{{- if .asFile }}
+- {name: GISTMILL_API_KEY_FILE, value: /etc/gistmill/llm/{{ .key }}}
+{{- else }}
 - name: GISTMILL_API_KEY
   valueFrom:
     secretKeyRef: {name: {{ .existingSecret }}, key: {{ .key }}}
+{{- end }}
 {{- if .fallbackKeysKey }}
 - name: GISTMILL_FALLBACK_API_KEYS
   valueFrom:
     secretKeyRef: {name: {{ .existingSecret }}, key: {{ .fallbackKeysKey }}}
+{{- end }}
+{{- if .headersKey }}
+- name: GISTMILL_HEADERS
+  valueFrom:
+    secretKeyRef: {name: {{ .existingSecret }}, key: {{ .headersKey }}}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -107,6 +107,9 @@ spec:
         {{- if $common.files }}
         - {name: files, mountPath: /etc/gistmill/files, readOnly: true}
         {{- end }}
+        {{- if and .keys $common.llm.asFile $common.llm.existingSecret }}
+        - {name: llm, mountPath: /etc/gistmill/llm, readOnly: true}
+        {{- end }}
         {{- with concat (.mounts | default list) ($common.extraVolumeMounts | default list) }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -118,6 +121,12 @@ spec:
     {{- if $common.files }}
     - name: files
       configMap: {name: {{ include "gistmill.fullname" $root }}-files}
+    {{- end }}
+    {{- if and .keys $common.llm.asFile $common.llm.existingSecret }}
+    - name: llm
+      secret:
+        secretName: {{ $common.llm.existingSecret }}
+        items: [{key: {{ $common.llm.key }}, path: {{ $common.llm.key }}}]
     {{- end }}
     {{- with concat (.volumes | default list) ($common.extraVolumes | default list) }}
     {{- toYaml . | nindent 4 }}
