@@ -132,7 +132,7 @@ func (c *Config) crossConnection(uses func(name string) bool) []problem {
 	var ps []problem
 	if uses("api-key-file") && c.APIKeyFile != "" {
 		if _, err := keys.ReadFile(c.APIKeyFile); err != nil {
-			ps = append(ps, problem{"api-key-file", "the file " + strings.TrimPrefix(err.Error(), "api-key-file ")})
+			ps = append(ps, problem{"api-key-file", "the file " + quote(c.APIKeyFile) + " " + err.Error()})
 		}
 	}
 	headers, _ := parseHeaders(c.Headers.Reveal())

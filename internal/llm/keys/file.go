@@ -64,6 +64,7 @@ func (f *File) Refused(_ context.Context, key string) bool {
 func (f *File) read() {
 	key, err := ReadFile(f.path)
 	if err != nil {
+		err = &ProblemError{"api-key-file " + f.path + " " + err.Error()}
 		if f.key != "" && f.err == nil {
 			f.log.Warn("the API key stays, because its file cannot be read", slog.String("reason", err.Error()))
 		}
@@ -77,9 +78,9 @@ func (f *File) read() {
 }
 
 // ReadFile reads a key from a file, without the white space around it. The error is a
-// *[ProblemError].
+// *[ProblemError], which says what is wrong with the file without naming it.
 func ReadFile(path string) (string, error) {
-	problem := func(what string) error { return &ProblemError{"api-key-file " + path + " " + what} }
+	problem := func(what string) error { return &ProblemError{what} }
 	content, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
