@@ -241,11 +241,11 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 // cost returns the price of many calls of a model in USD; nil if it is unknown. It uses the price
 // of 1,000 tokens, because a single long prompt may have a higher one.
 func (e *Estimator) cost(model string, in, out int64) *float64 {
-	perIn, known := e.Prices.Cost(model, llm.Usage{In: 1000})
+	perIn, known := e.Prices.Cost(model, llm.TierStandard, llm.Usage{In: 1000})
 	if !known {
 		return nil
 	}
-	perOut, _ := e.Prices.Cost(model, llm.Usage{Out: 1000})
+	perOut, _ := e.Prices.Cost(model, llm.TierStandard, llm.Usage{Out: 1000})
 	total := perIn*float64(in)/1000 + perOut*float64(out)/1000
 	return &total
 }

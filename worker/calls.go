@@ -70,7 +70,7 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 	in, out := c.bound(r)
 	reservation := ledger.Reservation{
 		Run: c.open.run.ID, Document: c.claim.Document, Worker: w.id, Name: name, Model: r.Model, Token: 1 + rand.Int64N(math.MaxInt64),
-		ReservedTokens: int64(in + out), ReservedNano: nano(w.config.Prices.WorstCost(r.Model, in, out)), DayCapNano: w.config.DayCapNano,
+		ReservedTokens: int64(in + out), ReservedNano: nano(w.config.Prices.WorstCost(r.Model, r.Tier, in, out)), DayCapNano: w.config.DayCapNano,
 		Since: c.open.run.ForcedAt,
 	}
 	call, known, err := c.begin(waiting, reservation)
@@ -115,7 +115,7 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 	answer := ledger.Answer{
 		Content: response.Content, FinishReason: response.FinishReason, Model: response.Model, Endpoint: response.Endpoint,
 		TokensIn: int64(response.Usage.In), TokensCached: int64(response.Usage.CachedIn), TokensOut: int64(response.Usage.Out),
-		CostNano: nano(w.config.Prices.Cost(r.Model, response.Usage)),
+		CostNano: nano(w.config.Prices.Cost(r.Model, response.Tier, response.Usage)),
 	}
 	c.cost.add(answer.CostNano)
 	w.counters.call(llm.ClassOK, answer)
@@ -162,16 +162,17 @@ func (c *recordedCalls) usedBy(r llm.Request, in ledger.Reservation, err error) 
 	var failed *llm.Error
 	var waited *llm.WaitError
 	var usage llm.Usage
+	var tier llm.Tier
 	switch {
 	case errors.As(err, &waited): // the requests before the wait were answered with a 429
 	case errors.As(err, &failed) && !failed.MayBeBilled:
-		usage = failed.Usage
+		usage, tier = failed.Usage, failed.Tier
 	default:
 		return ledger.Answer{TokensIn: in.ReservedTokens, CostNano: in.ReservedNano}
 	}
 	return ledger.Answer{
 		TokensIn: int64(usage.In), TokensCached: int64(usage.CachedIn), TokensOut: int64(usage.Out),
-		CostNano: nano(c.worker.config.Prices.Cost(r.Model, usage)),
+		CostNano: nano(c.worker.config.Prices.Cost(r.Model, tier, usage)),
 	}
 }
 

@@ -210,7 +210,7 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 		w.stopRun(ctx, r, ledger.Budget, "the budget of the run is reached; `gistmill resume "+r.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
 		return release{}
 	case errors.Is(err, ledger.ErrUnpriced):
-		w.cannotWork(r, byCall, (&llm.UnpricedError{Models: w.config.Prices.Unknown(w.config.Endpoints.Models(r.profile.Model)...)}).Error())
+		w.cannotWork(r, byCall, (&llm.UnpricedError{Models: w.config.Prices.Unknown(llm.TierStandard, w.config.Endpoints.Models(r.profile.Model)...)}).Error())
 		return release{}
 	case errors.As(err, &waited) && (w.isDraining() || ctx.Err() != nil):
 		return release{}
@@ -223,7 +223,7 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 
 func (w *Worker) classifyCall(r *openRun, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
 	switch e.Class {
-	case llm.RateLimited, llm.Unavailable:
+	case llm.RateLimited, llm.Capacity, llm.Unavailable:
 		return w.notNow(e)
 	case llm.Quota:
 		if !e.Until.IsZero() {
@@ -255,6 +255,9 @@ func (w *Worker) classifyCall(r *openRun, c ledger.Claimed, read ledger.Read, e 
 func (w *Worker) notNow(e *llm.Error) outcome {
 	after, now := max(e.RetryAfter, time.Second), time.Now()
 	wait := ledger.Wait{Reason: ledger.WaitRateLimit, Endpoint: e.Endpoint, Until: now.Add(after)}
+	if e.Class == llm.Capacity {
+		wait.Reason, wait.Cause = ledger.WaitCapacity, e.Error()
+	}
 	if e.Class == llm.Unavailable {
 		wait.Reason, wait.Since, wait.Cause = ledger.WaitEndpoint, e.Since, cmp.Or(e.Cause, e.Error())
 	}

@@ -102,7 +102,7 @@ func (rs *openRuns) checkPrices(run ledger.Run, p summarize.Profile) error {
 	if p.Model == summarize.Extractive || run.BudgetNano == nil && c.DayCapNano == nil {
 		return nil
 	}
-	if unknown := c.Prices.Unknown(c.Endpoints.Models(p.Model)...); len(unknown) > 0 {
+	if unknown := c.Prices.Unknown(llm.TierStandard, c.Endpoints.Models(p.Model)...); len(unknown) > 0 {
 		return &haltError{(&llm.UnpricedError{Models: unknown}).Error()}
 	}
 	return nil

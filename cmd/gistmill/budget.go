@@ -25,7 +25,7 @@ func (a *app) checkBudget() error {
 	if err != nil {
 		return err
 	}
-	if unknown := prices.Unknown(a.endpoints().Models(p.Model)...); len(unknown) > 0 {
+	if unknown := prices.Unknown(llm.TierStandard, a.endpoints().Models(p.Model)...); len(unknown) > 0 {
 		return &config.InvalidError{Problems: []string{name + ": " + (&llm.UnpricedError{Models: unknown}).Error()}}
 	}
 	return nil

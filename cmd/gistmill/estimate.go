@@ -123,7 +123,7 @@ func (a *app) unread(model string, documents int64) (enqueuer.Estimate, error) {
 		return e, err
 	}
 	models := a.endpoints().Models(model)
-	e.Unread = len(prices.Unknown(models...)) < len(models)
+	e.Unread = len(prices.Unknown(llm.TierStandard, models...)) < len(models)
 	return e, nil
 }
 

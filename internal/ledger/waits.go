@@ -19,6 +19,7 @@ const (
 	WaitBudget       WaitReason = "budget"       // a budget of the run or of the day
 	WaitQuota        WaitReason = "quota"        // the account has no credit left
 	WaitEndpoint     WaitReason = "endpoint"     // an endpoint that is down
+	WaitCapacity     WaitReason = "capacity"     // an endpoint without capacity for the flex tier
 	WaitPlanner      WaitReason = "planner"      // another process plans the source
 	WaitLease        WaitReason = "lease"        // another process holds the remaining documents
 	WaitRedis        WaitReason = "redis"        // Redis cannot be reached
@@ -34,7 +35,7 @@ func (r WaitReason) Severity() int {
 		return 3
 	case WaitEndpoint:
 		return 2
-	case WaitRateLimit:
+	case WaitRateLimit, WaitCapacity:
 		return 1
 	}
 	return 0
@@ -56,6 +57,15 @@ func (w Wait) Message(now time.Time) string {
 	switch w.Reason {
 	case WaitRateLimit:
 		s := "the rate limit of " + w.Endpoint + " is used up"
+		if left > 0 {
+			s += fmt.Sprintf("; the next call goes at %s, in %s", clock(w.Until), left)
+		}
+		return s
+	case WaitCapacity:
+		s := w.Endpoint + " has no capacity for the flex tier"
+		if !w.Since.IsZero() {
+			s += " since " + clock(w.Since)
+		}
 		if left > 0 {
 			s += fmt.Sprintf("; the next call goes at %s, in %s", clock(w.Until), left)
 		}

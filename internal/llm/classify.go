@@ -23,6 +23,7 @@ type classifier struct {
 	keySent bool
 	baseURL string // for messages
 	model   string
+	tier    Tier // that was asked for
 	timeout time.Duration
 	now     time.Time
 }
@@ -46,7 +47,10 @@ func (c classifier) classify(ex *exchange) *Error {
 			status = n
 		}
 	}
-	class, advice := c.decide(status, said)
+	class, advice := c.flexRefusal(status, ex, said)
+	if class == "" {
+		class, advice = c.decide(status, said)
+	}
 	out := &Error{
 		Class:   class,
 		Status:  ex.status,
@@ -56,7 +60,7 @@ func (c classifier) classify(ex *exchange) *Error {
 	if out.Code == "" {
 		out.Code = c.scrub.clean(said.Type)
 	}
-	if class == RateLimited || class == Transient {
+	if class == RateLimited || class == Transient || class == Capacity {
 		out.RetryAfter = retryAfter(ex.header, said.Message, c.now)
 	}
 	if class == RateLimited {

@@ -14,13 +14,15 @@ import (
 
 // A Client calls one endpoint. It is safe for concurrent use.
 type Client struct {
-	cfg      Config
-	http     *http.Client
-	base     *url.URL
-	limiter  Limiter
-	breaker  *breaker
-	dialects dialects
-	warned   warnings
+	cfg     Config
+	http    *http.Client
+	base    *url.URL
+	limiter Limiter
+	breaker *breaker
+	// shortages are those of the flex tier.
+	shortages shortages
+	dialects  dialects
+	warned    warnings
 }
 
 // New returns a client. It makes no call. The error names everything that is wrong with cfg.
@@ -36,6 +38,8 @@ func New(cfg Config) (*Client, error) {
 		base:    base,
 		limiter: cfg.Limiter,
 		breaker: newBreaker(base.Host, cfg.Logger),
+
+		shortages: shortages{log: cfg.Logger.With(slog.String("endpoint", base.Host))},
 	}
 	if c.http == nil {
 		if c.http, err = newHTTPClient(cfg); err != nil {
@@ -67,6 +71,10 @@ func (c *Client) Down() error { return c.breaker.down() }
 // request if the endpoint refuses how it is written (structured output, the name of the output
 // cap, temperature, reasoning effort) and remembers the result.
 //
+// A call at [TierFlex] for which the endpoint has no capacity waits and is sent again, also within
+// MaxWait. Then it ends with class Capacity. With Request.FlexFallback it is sent at the standard
+// tier instead.
+//
 // While the circuit breaker is open, no call is made. Complete waits for the endpoint, also
 // within MaxWait, or returns class Unavailable with code circuit_open.
 //
@@ -88,10 +96,18 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		waited   time.Duration
 		rewrites int
 		refused  *Error // the last 429
+		flex     flexTurn
 		key      = keyOf(r)
 		d        = c.dialects.get(key)
 	)
+	r.Waits = waits
 	for {
+		if r.Tier == TierFlex {
+			took, err := c.awaitCapacity(waits.Context, &r, &flex, c.cfg.MaxWait-waited)
+			if waited += took; err != nil {
+				return Response{}, endedWait(err, refused, sent)
+			}
+		}
 		patience := c.cfg.MaxWait - waited
 		if c.cfg.FailWhenDown {
 			patience = 0
@@ -103,6 +119,8 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		waited += pass.waited
 		permit, err := c.limiter.Acquire(waits.Context, Call{
 			Model:        r.Model,
+			Tier:         r.Tier,
+			Timeout:      c.timeout(r.Tier),
 			InputTokens:  func() int { return CountRequest(r) },
 			OutputTokens: r.OutputCap(),
 			MaxWait:      c.cfg.MaxWait - waited,
@@ -121,6 +139,7 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		}
 		waited += permit.Waited()
 
+		began := time.Now()
 		resp, said, err := c.call(ctx, r, d, permit)
 		var failed *Error
 		if err != nil && !errors.As(err, &failed) {
@@ -141,7 +160,12 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		}
 		switch {
 		case err == nil:
+			if r.Tier == TierFlex {
+				c.shortages.answered(r.Model)
+			}
 			return resp, nil
+		case failed.Class == Capacity:
+			c.shortages.refused(r.Model, &flex, began, failed)
 		case failed.Class == RateLimited && c.cfg.Limiter != nil:
 			refused = failed
 		case failed.Class == BadRequest:
@@ -192,7 +216,9 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		permit.Done(Outcome{Err: err, Usage: usage, Header: ex.header, Latency: time.Since(sent)})
 	}()
 
-	body, err := d.body(r).encode()
+	form := d.body(r)
+	form.ServiceTier = openai.ServiceTier(c.serviceTier(r.Tier))
+	body, err := form.encode()
 	if err != nil {
 		return Response{}, said, err
 	}
@@ -200,24 +226,31 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	if err != nil {
 		return Response{}, said, keyError(ctx, err)
 	}
-	ex = c.exchange(ctx, r.Model, key, body)
+	ex = c.exchange(ctx, r.Model, key, body, c.timeout(r.Tier))
 	if ex.refusesKey() && c.cfg.Keys.Refused(ctx, key) {
 		if key, err = c.cfg.Keys.Key(ctx); err != nil {
 			return Response{}, said, keyError(ctx, err)
 		}
-		ex = c.exchange(ctx, r.Model, key, body)
+		ex = c.exchange(ctx, r.Model, key, body, c.timeout(r.Tier))
 	}
 	cl := classifier{
 		scrub:   scrubber{secrets: c.secrets(key), prompt: r.Messages},
 		keySent: key != "",
 		baseURL: displayURL(c.base),
 		model:   r.Model,
-		timeout: c.cfg.Timeout,
+		tier:    r.Tier,
+		timeout: c.timeout(r.Tier),
 		now:     time.Now(),
 	}
 	switch {
 	case len(ex.answer.Choices) > 0:
 		resp, err = c.answer(r, ex, cl)
+		var failed *Error
+		if err == nil {
+			resp.Tier = billedTier(ex)
+		} else if errors.As(err, &failed) {
+			failed.Tier = billedTier(ex)
+		}
 		return resp, said, err
 	case ctx.Err() != nil:
 		if ex.unsent {
@@ -226,6 +259,14 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		return Response{}, said, ctx.Err() // given up by the caller: not a failure of the endpoint
 	}
 	return Response{}, parseProviderError(ex.body), cl.classify(ex)
+}
+
+// timeout returns how long a call at a tier may take.
+func (c *Client) timeout(t Tier) time.Duration {
+	if t == TierFlex {
+		return c.cfg.FlexTimeout
+	}
+	return c.cfg.Timeout
 }
 
 // answer turns a completion into a Response. It is an error if the model declined, if the

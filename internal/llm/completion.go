@@ -20,7 +20,12 @@ type completion struct {
 			Refusal string  `json:"refusal"`
 		} `json:"message"`
 	} `json:"choices"`
-	Usage struct {
+	// ServiceTier is where OpenAI, Azure, Groq and OpenRouter name the tier; Anthropic names it in the
+	// usage.
+	ServiceTier tierName `json:"service_tier"`
+	Usage       struct {
+		ServiceTier tierName `json:"service_tier"`
+
 		Prompt     int `json:"prompt_tokens"`
 		Completion int `json:"completion_tokens"`
 		Details    struct {

@@ -17,6 +17,7 @@ import (
 const (
 	DefaultBaseURL        = "https://api.openai.com/v1"
 	DefaultTimeout        = 2 * time.Minute
+	DefaultFlexTimeout    = 15 * time.Minute // OpenAI's advice
 	DefaultMaxConnections = 16
 	DefaultMaxWait        = time.Minute
 )
@@ -42,6 +43,8 @@ type Config struct {
 	APIVersion string
 	// Timeout of one HTTP call, from sending it to the last byte of the answer.
 	Timeout time.Duration
+	// FlexTimeout is the timeout of a call at [TierFlex].
+	FlexTimeout time.Duration
 	// MaxConnections is the number of idle connections that are kept. It should be the number of
 	// calls in flight.
 	MaxConnections int
@@ -71,6 +74,7 @@ func (c Config) withDefaults() Config {
 		c.Keys = fixedKey(c.APIKey)
 	}
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.FlexTimeout = cmp.Or(c.FlexTimeout, DefaultFlexTimeout)
 	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
 	c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait)
 	if c.proxy == nil {
@@ -86,6 +90,9 @@ func (c Config) validate() error {
 	var errs []error
 	if c.Timeout < 0 {
 		errs = append(errs, fmt.Errorf("request timeout %s is negative", c.Timeout))
+	}
+	if c.FlexTimeout < 0 {
+		errs = append(errs, fmt.Errorf("flex timeout %s is negative", c.FlexTimeout))
 	}
 	if c.MaxConnections < 0 {
 		errs = append(errs, fmt.Errorf("concurrency %d is negative", c.MaxConnections))

@@ -23,6 +23,9 @@ const (
 	// Unavailable: the endpoint is down. The document is not at fault: wait for RetryAfter and use
 	// no attempt.
 	Unavailable Class = "unavailable"
+	// Capacity: the endpoint has no capacity for the service tier now. The document is not at fault,
+	// and no limit of the account is reached: wait for RetryAfter and use no attempt.
+	Capacity Class = "capacity"
 	// ContextLength: prompt and output cap do not fit into the model's window, or into the
 	// endpoint's token limit for one request. A smaller prompt may fit.
 	ContextLength Class = "context_length"
@@ -55,8 +58,9 @@ type Error struct {
 	// is when it resets; zero if that is unknown.
 	Quota string
 	Until time.Time
-	// Usage is what the endpoint reported for the failed call.
+	// Usage is what the endpoint reported for the failed call, and Tier the tier that it is billed at.
 	Usage Usage
+	Tier  Tier
 	// MayBeBilled is set if the endpoint may charge for the call but reported no usage: a timeout,
 	// the connection or a gateway ended the call after the endpoint may have begun, or the answer
 	// names no usage.

@@ -55,7 +55,7 @@ func ExampleClient_Complete() {
 		case err != nil:
 			fmt.Println(err)
 		default:
-			usd, _ := prices.Cost(request.Model, response.Usage)
+			usd, _ := prices.Cost(request.Model, response.Tier, response.Usage)
 			fmt.Printf("%s (%d tokens, $%.5f)\n", response.Content, response.Usage.In+response.Usage.Out, usd)
 		}
 	}

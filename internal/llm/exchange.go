@@ -79,9 +79,9 @@ type exchange struct {
 
 // exchange sends a request body and reads the answer. Errors are in the result: the classifier
 // needs them together with the response.
-func (c *Client) exchange(ctx context.Context, model, key string, body []byte) *exchange {
+func (c *Client) exchange(ctx context.Context, model, key string, body []byte, timeout time.Duration) *exchange {
 	ex := &exchange{}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	asked, connected := false, false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

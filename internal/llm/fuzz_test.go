@@ -36,12 +36,15 @@ func FuzzPrices(f *testing.F) {
 			if got, ok := p.lookup(row.Name); !ok || got.Name != row.Name {
 				t.Fatalf("the row of %q is not found", row.Name)
 			}
-			worst, known := p.WorstCost(row.Name, in, out)
+			if _, known := p.WorstCost(row.Name, TierFlex, in, out); known != (row.Input != nil && row.Flex != nil && *row.Flex > 0) {
+				t.Fatalf("%q: the flex price is known: %t", row.Name, known)
+			}
+			worst, known := p.WorstCost(row.Name, TierStandard, in, out)
 			if known != (row.Input != nil) || !known && worst != 0 {
 				t.Fatalf("%q: known is %t, worst %v", row.Name, known, worst)
 			}
 			for _, u := range []Usage{{In: in, Out: out}, {In: in, CachedIn: cached, Out: out}, {In: in / 2, CacheWriteIn: cached, CachedIn: cached / 2, Out: out / 3}} {
-				cost, _ := p.Cost(row.Name, u)
+				cost, _ := p.Cost(row.Name, TierStandard, u)
 				if math.IsNaN(cost) || math.IsInf(cost, 0) || cost < 0 || cost > worst*(1+1e-9)+1e-12 {
 					t.Fatalf("%+v costs %v, at the worst %v", u, cost, worst)
 				}

@@ -23,6 +23,10 @@ type Call struct {
 	InputTokens func() int
 	// OutputTokens is the cap that the provider charges at admission.
 	OutputTokens int
+	// Timeout is how long the call may take, and Tier the service tier that it asks for. At [TierFlex]
+	// a slow answer shows no overload.
+	Timeout time.Duration
+	Tier    Tier
 	// MaxWait is how long the call may wait.
 	MaxWait time.Duration
 	// Report, if not nil, is called when the call begins to wait, and when the wait changes. The
@@ -35,7 +39,8 @@ type Permit interface {
 	// Waited returns how long Acquire waited for the limit.
 	Waited() time.Duration
 	// Done reports how the request ended. It is called exactly once. After an outcome of class
-	// RateLimited the limiter delays the next Acquire; the client sends its request again at once.
+	// RateLimited the limiter delays the next Acquire; the client sends its request again at once. An
+	// outcome of class Capacity says nothing about limits.
 	Done(Outcome)
 }
 

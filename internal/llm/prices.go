@@ -31,13 +31,16 @@ type priceRow struct {
 	CacheWrite  *float64 `yaml:"cache_write"`  // Input when nil
 	Output      *float64 `yaml:"output"`
 	Batch       float64  `yaml:"batch"` // factor; 0: unknown
-	LongAbove   int      `yaml:"long_above"`
-	LongInput   float64  `yaml:"long_input"`
-	LongOutput  float64  `yaml:"long_output"`
-	Context     int      `yaml:"context"`    // tokens; 0: unknown
-	MaxOutput   int      `yaml:"max_output"` // tokens; 0: unknown
-	Source      string   `yaml:"source"`
-	Date        string   `yaml:"date"` // of the source, 2006-01-02
+	Flex        *float64 `yaml:"flex"`  // factor; nil: unknown; 0: the model has no flex tier
+	// TierCached is the factor of CachedInput at the batch and flex tiers; nil: that of the tier.
+	TierCached *float64 `yaml:"tier_cached"`
+	LongAbove  int      `yaml:"long_above"`
+	LongInput  float64  `yaml:"long_input"`
+	LongOutput float64  `yaml:"long_output"`
+	Context    int      `yaml:"context"`    // tokens; 0: unknown
+	MaxOutput  int      `yaml:"max_output"` // tokens; 0: unknown
+	Source     string   `yaml:"source"`
+	Date       string   `yaml:"date"` // of the source, 2006-01-02
 }
 
 // Prices is a table of prices and model sizes. It is immutable and safe for concurrent use.
@@ -126,7 +129,7 @@ func (p priceRow) check() error {
 	if (p.Input == nil) != (p.Output == nil) {
 		return errors.New("give both input and output, or neither to give only sizes")
 	}
-	for _, price := range []*float64{p.Input, p.CachedInput, p.CacheWrite, p.Output, &p.Batch, &p.LongInput, &p.LongOutput} {
+	for _, price := range []*float64{p.Input, p.CachedInput, p.CacheWrite, p.Output, &p.Batch, p.Flex, p.TierCached, &p.LongInput, &p.LongOutput} {
 		if price != nil && !(*price >= 0 && *price <= 1e6) {
 			return errors.New("a price is negative or not a number")
 		}
@@ -156,23 +159,52 @@ func (p *Prices) lookup(model string) (priceRow, bool) {
 	return priceRow{}, false
 }
 
-// Cost returns what a usage costs at the standard tier, in USD. If the model's price is unknown,
+// Cost returns what a usage costs at a tier, in USD. If the model's price at this tier is unknown,
 // known is false and usd is 0.
-func (p *Prices) Cost(model string, u Usage) (usd float64, known bool) {
-	row, ok := p.lookup(model)
-	if !ok || row.Input == nil {
+func (p *Prices) Cost(model string, tier Tier, u Usage) (usd float64, known bool) {
+	row, _ := p.lookup(model)
+	row, ok := row.at(tier)
+	if !ok {
 		return 0, false
 	}
 	return row.cost(u), true
 }
 
-// CostBatch returns what a usage costs at the batch tier; see [Prices.Cost].
-func (p *Prices) CostBatch(model string, u Usage) (usd float64, known bool) {
-	row, ok := p.lookup(model)
-	if !ok || row.Input == nil || row.Batch == 0 {
-		return 0, false
+// at returns the row with its prices at a tier; false if it has none.
+func (p priceRow) at(tier Tier) (priceRow, bool) {
+	var factor float64
+	switch {
+	case p.Input == nil:
+		return p, false
+	case tier == TierStandard, tier == "":
+		return p, true
+	case tier == TierBatch && p.Batch > 0:
+		factor = p.Batch
+	case tier == TierFlex && p.Flex != nil && *p.Flex > 0:
+		factor = *p.Flex
+	default:
+		return p, false
 	}
-	return row.Batch * row.cost(u), true
+	cachedFactor := factor
+	if p.TierCached != nil {
+		cachedFactor = *p.TierCached
+	}
+	times := func(price *float64, factor float64) *float64 {
+		if price == nil {
+			return nil
+		}
+		scaled := *price * factor
+		return &scaled
+	}
+	p.Input, p.CacheWrite, p.Output = times(p.Input, factor), times(p.CacheWrite, factor), times(p.Output, factor)
+	p.CachedInput = times(p.CachedInput, cachedFactor)
+	return p, true
+}
+
+// WithoutFlex reports whether the table says that a model has no flex tier.
+func (p *Prices) WithoutFlex(model string) bool {
+	row, _ := p.lookup(model)
+	return row.Flex != nil && *row.Flex == 0
 }
 
 // cost returns the cost of a usage in USD. The row has prices.
@@ -196,21 +228,28 @@ func (p priceRow) cost(u Usage) float64 {
 	return (input + output) / 1e6
 }
 
-// WorstCost returns the maximum cost, in USD, of a request with at most in prompt tokens and out
-// output tokens: the whole prompt at the highest of its prices, which is usually that of a cache
-// write. It is what to reserve from a budget before the call. known is false if the price is
-// unknown.
-func (p *Prices) WorstCost(model string, in, out int) (usd float64, known bool) {
-	row, ok := p.lookup(model)
-	if !ok || row.Input == nil {
+// WorstCost returns the maximum cost, in USD, of a request at a tier with at most in prompt tokens
+// and out output tokens: the whole prompt at the highest of its prices, which is usually that of a
+// cache write. It is what to reserve from a budget before the call. It is never below the standard
+// price, because an endpoint may answer a request for another tier at that price. known is false if
+// a price is unknown.
+func (p *Prices) WorstCost(model string, tier Tier, in, out int) (usd float64, known bool) {
+	standard, _ := p.lookup(model)
+	asked, ok := standard.at(tier)
+	if !ok {
 		return 0, false
 	}
-	short := row // a shorter prompt can cost more: a table may give lower prices for long prompts
+	return max(standard.worstCost(in, out), asked.worstCost(in, out)), true
+}
+
+// worstCost returns the maximum cost at the prices of the row, in USD. The row has prices.
+func (p priceRow) worstCost(in, out int) (usd float64) {
+	short := p // a shorter prompt can cost more: a table may give lower prices for long prompts
 	short.LongAbove = 0
 	for _, u := range []Usage{{In: in, Out: out}, {In: in, CachedIn: in, Out: out}, {In: in, CacheWriteIn: in, Out: out}} {
-		usd = max(usd, row.cost(u), short.cost(u))
+		usd = max(usd, p.cost(u), short.cost(u))
 	}
-	return usd, true
+	return usd
 }
 
 // contextWindow returns the window of a model in tokens, for prompt and answer together. It is
@@ -233,11 +272,12 @@ func (p *Prices) SmallestWindow(models ...string) int {
 	return smallest
 }
 
-// Unknown returns the models without a known price, each once.
-func (p *Prices) Unknown(models ...string) []string {
+// Unknown returns the models without a known price at a tier, each once.
+func (p *Prices) Unknown(tier Tier, models ...string) []string {
 	var unknown []string
 	for _, model := range models {
-		if row, ok := p.lookup(model); (!ok || row.Input == nil) && !slices.Contains(unknown, model) {
+		row, _ := p.lookup(model)
+		if _, ok := row.at(tier); !ok && !slices.Contains(unknown, model) {
 			unknown = append(unknown, model)
 		}
 	}

@@ -55,26 +55,26 @@ func TestCost(t *testing.T) {
 		{"a date alone", "-2024-01-01", Usage{In: 1e6}, 0, false},
 	}
 	for _, tt := range tests {
-		usd, known := p.Cost(tt.model, tt.usage)
+		usd, known := p.Cost(tt.model, TierStandard, tt.usage)
 		if known != tt.known || math.Abs(usd-tt.usd) > 1e-9 {
 			t.Errorf("%s: %g, %v; want %g, %v", tt.name, usd, known, tt.usd, tt.known)
 		}
 	}
-	if usd, known := p.CostBatch("gpt-4o-mini", Usage{In: 1e6, Out: 1e6}); !known || usd != 0.375 {
+	if usd, known := p.Cost("gpt-4o-mini", TierBatch, Usage{In: 1e6, Out: 1e6}); !known || usd != 0.375 {
 		t.Errorf("batch: %g, %v", usd, known)
 	}
-	if _, known := p.CostBatch("gpt-5-chat-latest", Usage{In: 1}); known {
+	if _, known := p.Cost("gpt-5-chat-latest", TierBatch, Usage{In: 1}); known {
 		t.Error("batch price of a model without one")
 	}
 	for _, model := range []string{"gpt-4o-mini", "gpt-5.6-luna", "extractive"} {
-		worst, _ := p.WorstCost(model, 10000, 400)
+		worst, _ := p.WorstCost(model, TierStandard, 10000, 400)
 		for _, u := range []Usage{{In: 10000, Out: 400}, {In: 10000, CachedIn: 9000, Out: 100}, {In: 10000, CacheWriteIn: 10000, Out: 400}} {
-			if usd, _ := p.Cost(model, u); usd > worst {
+			if usd, _ := p.Cost(model, TierStandard, u); usd > worst {
 				t.Errorf("%s: cost %g of %+v is above the worst case %g", model, usd, u, worst)
 			}
 		}
 	}
-	if _, known := p.WorstCost("unknown", 1, 1); known {
+	if _, known := p.WorstCost("unknown", TierStandard, 1, 1); known {
 		t.Error("worst cost of an unknown model")
 	}
 }
@@ -137,23 +137,23 @@ func TestOverrideFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if usd, known := p.Cost("gpt-4o-mini", Usage{In: 1e6, CachedIn: 1e6, Out: 1e6}); !known || usd != 3 {
+	if usd, known := p.Cost("gpt-4o-mini", TierStandard, Usage{In: 1e6, CachedIn: 1e6, Out: 1e6}); !known || usd != 3 {
 		t.Errorf("overridden: %g, %v", usd, known)
 	}
-	if usd, known := p.Cost("our-deployment", Usage{In: 1e6}); !known || usd != 0.5 {
+	if usd, known := p.Cost("our-deployment", TierStandard, Usage{In: 1e6}); !known || usd != 0.5 {
 		t.Errorf("added: %g, %v", usd, known)
 	}
-	if _, known := p.Cost("llama3.1:8b", Usage{In: 1}); known || p.contextWindow("llama3.1:8b") != 4096 {
+	if _, known := p.Cost("llama3.1:8b", TierStandard, Usage{In: 1}); known || p.contextWindow("llama3.1:8b") != 4096 {
 		t.Error("a row may give only a window")
 	}
-	if _, known := p.Cost("gpt-4o", Usage{In: 1}); !known {
+	if _, known := p.Cost("gpt-4o", TierStandard, Usage{In: 1}); !known {
 		t.Error("the other rows are gone")
 	}
 	write(`{"models": [{"name": "m", "input": 1, "output": 2}]}`)
 	if p, err = LoadPrices(path); err != nil {
 		t.Fatalf("JSON: %v", err)
 	}
-	if usd, _ := p.Cost("m", Usage{Out: 1e6}); usd != 2 {
+	if usd, _ := p.Cost("m", TierStandard, Usage{Out: 1e6}); usd != 2 {
 		t.Errorf("JSON: %g", usd)
 	}
 	write("")

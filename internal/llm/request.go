@@ -41,6 +41,11 @@ type Request struct {
 
 	// Waits is how the call waits before it is sent. It does not determine the answer.
 	Waits Waits
+	// Tier is the service tier to ask for. It changes the price, and not the answer.
+	Tier Tier
+	// FlexFallback lets a call at [TierFlex] be made at [TierStandard] after the endpoint has
+	// refused flex calls for some time.
+	FlexFallback bool
 }
 
 // Name returns the SHA-256, in hex, of everything that determines the answer: model, messages,

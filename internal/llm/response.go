@@ -34,4 +34,5 @@ type Response struct {
 	Model        string // as the endpoint names it, for example a dated variant
 	Endpoint     string // host (and port) of the endpoint that answered
 	Usage        Usage
+	Tier         Tier // at which the call is billed, as the endpoint names it; see [Prices.Cost]
 }

@@ -57,13 +57,22 @@ func TestWorstCostIsMaximum(t *testing.T) {
 		{"name":"odd","input":1,"cached_input":3,"output":2},
 		{"name":"long","input":1,"cached_input":0.1,"output":2,"long_above":500,"long_input":2,"long_output":1.5},
 		{"name":"long and cheap","input":1,"cached_input":0.1,"cache_write":1.25,"output":2,"long_above":500,"long_input":0.5,"long_output":0.5},
-		{"name":"long, cheap and odd","input":1,"cached_input":2,"output":2,"long_above":500,"long_input":0.5,"long_output":0.5}]}`))
+		{"name":"long, cheap and odd","input":1,"cached_input":2,"output":2,"long_above":500,"long_input":0.5,"long_output":0.5},
+		{"name":"flex","input":1,"cached_input":0.1,"cache_write":1.25,"output":2,"flex":0.5,"batch":0.5,"long_above":500,"long_input":2,"long_output":1.5},
+		{"name":"dear cache","input":1,"cached_input":0.1,"cache_write":1.25,"output":2,"flex":0.9,"tier_cached":20,"long_above":500,"long_input":2,"long_output":1.5}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, model := range []string{"plain", "writes", "odd", "long", "long and cheap", "long, cheap and odd"} {
+	for _, asked := range []struct {
+		model string
+		tier  Tier
+	}{
+		{"plain", ""}, {"writes", ""}, {"odd", TierStandard}, {"long", ""}, {"long and cheap", ""}, {"long, cheap and odd", ""},
+		{"flex", ""}, {"flex", TierFlex}, {"dear cache", TierFlex},
+	} {
 		for _, most := range []int{400, 1000} {
-			worst, known := prices.WorstCost(model, most, 100)
+			model := asked.model
+			worst, known := prices.WorstCost(model, asked.tier, most, 100)
 			if !known {
 				t.Fatal(model)
 			}
@@ -71,8 +80,10 @@ func TestWorstCostIsMaximum(t *testing.T) {
 				for cached := 0; cached <= in; cached += 100 {
 					for written := 0; written <= in-cached; written += 100 {
 						u := Usage{In: in, CachedIn: cached, CacheWriteIn: written, Out: 100}
-						if cost, _ := prices.Cost(model, u); cost > worst+1e-12 {
-							t.Errorf("%s: %+v costs %g, more than %g", model, u, cost, worst)
+						for _, billed := range []Tier{TierStandard, asked.tier} { // the tier that the answer names
+							if cost, _ := prices.Cost(model, billed, u); cost > worst+1e-12 {
+								t.Errorf("%s at %s: %+v costs %g, more than %g", model, billed, u, cost, worst)
+							}
 						}
 					}
 				}

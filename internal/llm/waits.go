@@ -12,6 +12,7 @@ type WaitKind string
 const (
 	WaitRateLimit WaitKind = "rate_limit" // the endpoint's rate limit
 	WaitEndpoint  WaitKind = "endpoint"   // an endpoint that is down
+	WaitCapacity  WaitKind = "capacity"   // an endpoint without capacity for the flex tier
 	WaitRedis     WaitKind = "redis"      // the limiter's Redis, which cannot be reached
 )
 

@@ -24,6 +24,7 @@
 package limiter
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -55,7 +56,8 @@ type Config struct {
 	RPM, TPM int
 	// MaxInFlight bounds the calls of this process. Values below 1 mean 1.
 	MaxInFlight int
-	// Timeout of one call. A call that is in flight for Timeout and 5 s more counts as lost.
+	// Timeout of a call that has none of its own ([llm.Call]). A call that is in flight for its
+	// timeout and 5 s more counts as lost.
 	Timeout time.Duration
 	// Logger gets the limiter's messages; nil discards them.
 	Logger *slog.Logger
@@ -222,7 +224,7 @@ func (l *Shared) wait(ctx context.Context, p *permit) error {
 	for {
 		left := p.call.MaxWait - time.Since(begun)
 		reply, err := acquireCall.Run(ctx, l.cfg.Redis, p.state.keys, p.id, place.generation, place.request, place.token,
-			p.counted, p.call.OutputTokens, left.Seconds(), (l.cfg.Timeout + lostGrace).Seconds(), l.cfg.RPM, l.cfg.TPM).StringSlice()
+			p.counted, p.call.OutputTokens, left.Seconds(), (l.timeout(p.call) + lostGrace).Seconds(), l.cfg.RPM, l.cfg.TPM).StringSlice()
 		var delay time.Duration
 		var wake <-chan struct{} // set if the end of another call lets this one start
 		switch {
@@ -265,6 +267,9 @@ func (l *Shared) wait(ctx context.Context, p *permit) error {
 		}
 	}
 }
+
+// timeout returns how long a call may take.
+func (l *Shared) timeout(c llm.Call) time.Duration { return cmp.Or(c.Timeout, l.cfg.Timeout) }
 
 // sleep waits for d, or until wake has a value.
 func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {

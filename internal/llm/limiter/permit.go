@@ -113,12 +113,17 @@ const (
 // limit that a 429 names.
 func (p *permit) effect(o llm.Outcome) (how effect, retry time.Duration, about string) {
 	var failed *llm.Error
+	timeout := p.limiter.timeout(p.call)
 	switch {
 	case errors.As(o.Err, &failed) && failed.Class == llm.RateLimited:
 		return limited, failed.RetryAfter, limitNamed(failed)
+	case p.call.Tier == llm.TierFlex && o.Err != nil: // also for want of capacity
+		return other, 0, ""
+	case p.call.Tier == llm.TierFlex: // slow by nature
+		return answered, 0, ""
 	case failed != nil && failed.Code == "timeout":
 		return slow, 0, ""
-	case o.Err == nil && p.limiter.cfg.Timeout > 0 && o.Latency > p.limiter.cfg.Timeout/slowDivisor:
+	case o.Err == nil && timeout > 0 && o.Latency > timeout/slowDivisor:
 		return slow, 0, ""
 	case o.Err == nil:
 		return answered, 0, ""
