@@ -37,7 +37,7 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 		return llm.Response{}, errStopped
 	}
 	response, err := c.worker.fallback.Complete(func(endpoint llm.Endpoint) (llm.Response, error) {
-		return c.ask(ctx, waiting, slot, endpoint, r)
+		return c.askRepeatedly(ctx, waiting, slot, endpoint, r)
 	})
 	var failed *llm.Error
 	if errors.As(err, &failed) && failed.Class == llm.Halted {
@@ -59,6 +59,28 @@ func (c *recordedCalls) waitEnded(err error) error {
 		return errStopped
 	}
 	return err
+}
+
+// askRepeatedly makes a call, and one more after a failure that one more call decides. Each is
+// reserved and recorded separately. The usage of the first one is added to the result.
+func (c *recordedCalls) askRepeatedly(ctx, waiting context.Context, held *slot, endpoint llm.Endpoint, r llm.Request) (llm.Response, error) {
+	response, err := c.ask(ctx, waiting, held, endpoint, r)
+	var first, second *llm.Error
+	if !errors.As(err, &first) {
+		return response, err
+	}
+	if _, again := first.Repeat(); !again {
+		return response, err
+	}
+	response, err = c.ask(ctx, waiting, held, endpoint, r)
+	response.Usage = response.Usage.Add(first.Usage)
+	if errors.As(err, &second) {
+		if last, again := second.Repeat(); again && second.Code == first.Code {
+			last.Usage = last.Usage.Add(first.Usage)
+			return response, last
+		}
+	}
+	return response, err
 }
 
 // ask makes one call to one endpoint, unless waiting ends before. The answer is named after the
@@ -109,8 +131,12 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 	}
 	held.release()
 	w.refusals.Store(0)
-	if response.Usage == (llm.Usage{}) { // some endpoints report none, and the call was not free
-		response.Usage = llm.Usage{In: llm.CountRequest(r), Out: llm.TokenizerFor(r.Model).Count(response.Content)}
+	// Some endpoints report no usage, or one half of it, and the call was not free.
+	if response.Usage.In == 0 {
+		response.Usage.In = llm.CountRequest(r)
+	}
+	if response.Usage.Out == 0 {
+		response.Usage.Out = llm.TokenizerFor(r.Model).Count(response.Content)
 	}
 	answer := ledger.Answer{
 		Content: response.Content, FinishReason: response.FinishReason, Model: response.Model, Endpoint: response.Endpoint,

@@ -237,7 +237,7 @@ func (e *Error) outage() bool {
 		return false
 	}
 	switch e.Code {
-	case "generation_failed", "answer_too_large":
+	case "generation_failed", codeTooLarge, codeNoAnswer, codeWhiteSpace:
 		return false
 	}
 	return e.Status < 300 || e.Status >= 500

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/llm/completion"
 )
 
 // classifier turns every failure of a call into one *Error. No other code decides a class.
@@ -265,7 +267,10 @@ func (c classifier) transport(ex *exchange, err error) *Error {
 	case ex.unsent && (errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()):
 		out.unreachable(fmt.Sprintf("no connection to %s: check --base-url and the network", c.baseURL))
 	case errors.Is(err, errAnswerTooLarge):
-		out.Code, out.Message = "answer_too_large", errAnswerTooLarge.Error()
+		out.Code, out.Message = codeTooLarge, errAnswerTooLarge.Error()
+	case errors.Is(err, completion.ErrEncoding):
+		out.Class, out.Code = Halted, "encoding"
+		out.Message = fmt.Sprintf("%s compresses its answers in a way that was not asked for (%s): turn that off there, or in the proxy before it", c.baseURL, text)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		out.Code, out.Message = "timeout", fmt.Sprintf("no answer within %s", c.timeout)
 	case errors.As(err, &dns):

@@ -243,8 +243,8 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		now:     time.Now(),
 	}
 	switch {
-	case len(ex.answer.Choices) > 0:
-		resp, err = c.answer(r, ex, cl)
+	case ex.answer.Answered:
+		resp, err = c.answer(r, d, ex, cl)
 		var failed *Error
 		if err == nil {
 			resp.Tier = billedTier(ex)
@@ -258,7 +258,7 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		}
 		return Response{}, said, ctx.Err() // given up by the caller: not a failure of the endpoint
 	}
-	return Response{}, parseProviderError(ex.body), cl.classify(ex)
+	return Response{}, parseProviderError(ex.body), c.unanswered(ex, cl)
 }
 
 // timeout returns how long a call at a tier may take.
@@ -267,38 +267,6 @@ func (c *Client) timeout(t Tier) time.Duration {
 		return c.cfg.FlexTimeout
 	}
 	return c.cfg.Timeout
-}
-
-// answer turns a completion into a Response. It is an error if the model declined, if the
-// generation failed halfway, or if the endpoint cut the prompt.
-func (c *Client) answer(r Request, ex *exchange, cl classifier) (Response, error) {
-	choice := ex.answer.Choices[0]
-	resp := Response{
-		Content:      string(choice.Message.Content),
-		FinishReason: choice.FinishReason,
-		Model:        ex.answer.Model,
-		Endpoint:     c.Host(),
-		Usage:        ex.answer.usage(),
-	}
-	if r.Schema != nil {
-		resp.Content = unfence(resp.Content)
-	}
-	switch {
-	case choice.FinishReason == string(openai.FinishReasonContentFilter):
-		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "content_filter",
-			Message: "the provider's content filter stopped the answer", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
-	case choice.Message.Refusal != "":
-		return Response{}, &Error{Class: Refused, Status: ex.status, Code: "refusal",
-			Message: "the model declined: " + cl.scrub.clean(choice.Message.Refusal), Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
-	case choice.FinishReason == "error":
-		// OpenRouter: the provider behind it failed during the answer.
-		return Response{}, &Error{Class: Transient, Status: ex.status, Code: "generation_failed",
-			Message: "the endpoint failed while it was answering", Usage: resp.Usage, MayBeBilled: resp.Usage == Usage{}}
-	}
-	if cut := c.promptCut(r, resp.Usage); cut != nil {
-		return Response{}, cut
-	}
-	return resp, nil
 }
 
 // String returns the URL of the endpoint, without user, password and key.

@@ -97,7 +97,7 @@ func (ex *exchange) refusesKey() bool {
 	case ex.status == http.StatusUnauthorized, ex.status == http.StatusForbidden:
 		return true
 	}
-	return len(ex.answer.Choices) == 0 && parseProviderError(ex.body).badKey()
+	return !ex.answer.Answered && parseProviderError(ex.body).badKey()
 }
 
 // validateHeaders checks the further headers of a configuration.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/certificates"
+	"github.com/gistmill/gistmill/internal/llm/completion"
 )
 
 // maxAnswerBytes bounds a response body. An answer of 128,000 tokens has about 1 MB.
@@ -73,8 +74,8 @@ type exchange struct {
 	err    error       // the request failed, or the response could not be read
 	unsent bool        // the request failed before there was a connection to send it on
 
-	answer    completion // the decoded body of a 2xx
-	decodeErr error      // the body of a 2xx is no completion
+	answer    completion.Completion // the decoded body of a 2xx
+	decodeErr error                 // the body of a 2xx is no completion
 }
 
 // exchange sends a request body and reads the answer. Errors are in the result: the classifier
@@ -103,10 +104,33 @@ func (c *Client) exchange(ctx context.Context, model, key string, body []byte, t
 	defer func() { _ = resp.Body.Close() }()
 	ex.status, ex.header = resp.StatusCode, resp.Header
 	ex.body, ex.err = readBounded(resp.Body, resp.ContentLength)
-	if ex.err == nil && ex.ok() {
-		ex.answer, ex.decodeErr = parseCompletion(ex.body)
+	if ex.err == nil {
+		ex.decode(resp.Header.Get("Content-Encoding"))
 	}
 	return ex
+}
+
+// decode reads the body. net/http has removed the compression that it asked for.
+func (ex *exchange) decode(encoding string) {
+	plain, err := completion.Decompress(ex.body, encoding, maxAnswerBytes)
+	switch {
+	case errors.Is(err, completion.ErrTooLarge):
+		ex.err = errAnswerTooLarge
+		return
+	case err != nil:
+		ex.decodeErr = err
+		return
+	}
+	ex.body = plain
+	if ex.ok() {
+		ex.answer, ex.decodeErr = completion.Parse(ex.body)
+	}
+	switch {
+	case ex.answer.Begun:
+		ex.body = ex.answer.Error
+	case !ex.answer.Answered:
+		ex.body = completion.ErrorBody(ex.body)
+	}
 }
 
 // ok reports whether the status is a 2xx.

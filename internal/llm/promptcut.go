@@ -21,7 +21,8 @@ const (
 // into num_ctx (4096 tokens by default), drops the rest of the document, and answers 200 (ollama
 // issues 4967 and 3839). The usage that it reports shows the cut. The answer would be the summary
 // of a part. Class ContextLength makes the caller send smaller chunks.
-func (c *Client) promptCut(r Request, u Usage) *Error {
+func (c *Client) promptCut(r Request, usage *Usage) *Error {
+	u := *usage
 	if u.In < cutMinTokens {
 		return nil
 	}

@@ -35,4 +35,7 @@ type Response struct {
 	Endpoint     string // host (and port) of the endpoint that answered
 	Usage        Usage
 	Tier         Tier // at which the call is billed, as the endpoint names it; see [Prices.Cost]
+	// Thoughts is the size in bytes of the model's thoughts, which Content does not have. It is 0 if
+	// the endpoint sent none.
+	Thoughts int
 }

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // A Tier is a service tier of an endpoint: when it works on a call, and at which price.
@@ -42,27 +40,11 @@ func tierNamed(name string) Tier {
 // body, or in Gemini's header. Endpoints that ignore service_tier name none, and bill the
 // standard price.
 func billedTier(ex *exchange) Tier {
-	for _, named := range []tierName{ex.answer.ServiceTier, ex.answer.Usage.ServiceTier} {
-		if named != "" {
-			return tierNamed(string(named))
-		}
+	if named := ex.answer.Tier; named != "" {
+		return tierNamed(named)
 	}
 	// https://ai.google.dev/gemini-api/docs/flex-inference
 	return tierNamed(ex.header.Get("x-gemini-service-tier"))
-}
-
-// tierName is a tier in an answer. A value that is no text counts as none.
-type tierName string
-
-// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
-func (t *tierName) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	value, err := d.ReadValue()
-	if err == nil && value.Kind() == '"' {
-		text, err := jsontext.AppendUnquote(nil, value)
-		*t = tierName(text)
-		return err
-	}
-	return err
 }
 
 // serviceTier returns the value of service_tier that asks this endpoint for a tier; "" leaves it

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/llm/completion"
 )
 
 // TestFlexRefusals holds what refusals of a flex call mean. The same answers to a standard call are
@@ -131,7 +133,7 @@ func TestTierOfAnswer(t *testing.T) {
 	if got := billedTier(&exchange{}); got != TierStandard {
 		t.Errorf("no header: %q", got)
 	}
-	anthropic, err := parseCompletion([]byte(`{"usage":{"service_tier":"batch"}}`))
+	anthropic, err := completion.Parse([]byte(`{"usage":{"service_tier":"batch"}}`))
 	if got := billedTier(&exchange{answer: anthropic}); err != nil || got != TierBatch {
 		t.Errorf("usage: %q, %v", got, err)
 	}

@@ -74,7 +74,7 @@ func (w *documentWork) complete(ctx context.Context, r llm.Request) (resp llm.Re
 	var failed *llm.Error
 	if errors.As(err, &failed) {
 		usage = usage.Add(failed.Usage)
-		if failed.Class == llm.TooLong {
+		if failed.Class == llm.TooLong && failed.Status == 0 { // not an answer that is far beyond any cap
 			isCut, err = true, nil
 		}
 	}
