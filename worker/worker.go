@@ -24,6 +24,7 @@ import (
 	"github.com/gistmill/gistmill/internal/extract"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/traits"
 	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/process"
 	"github.com/gistmill/gistmill/internal/recovery"
@@ -40,6 +41,9 @@ type Config struct {
 	// down, halted, or refuses a document. Each has a Client. Without endpoints only the
 	// extractive engine works.
 	Endpoints llm.Endpoints
+	// Traits is what is known of endpoints and models. The worker shares it with others through its
+	// store; nil: nothing is kept.
+	Traits *traits.Book
 	// Prices of calls. The cost of a model that they do not have is unknown.
 	Prices *llm.Prices
 	// Open opens a source by the URL that the ledger has for it.
@@ -75,6 +79,9 @@ type Config struct {
 	// goroutines.
 	Done func(ledger.Exported)
 }
+
+// shareEvery is how often a worker stores what its calls taught and reads what others learned.
+const shareEvery = 3 * time.Second
 
 // documentsPerCall is the number of documents in work for each call in flight: while one is
 // read or recorded, the other keeps the call slot busy.
@@ -181,10 +188,15 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		{"recover dead workers", recovery.Interval, loop.Report(w.log, "recover dead workers", w.recovery.RecoverDeadWorkers)},
 		{"compare the clock", clockEvery, clock.compare},
 		{"report the waits", waitsEvery, w.reportWaits},
+		{"share what was learned of endpoints", shareEvery, loop.Report(w.log, "share what was learned of endpoints", w.config.Traits.Sync)},
 	} {
 		loops.Go(func() { w.every(background, l.name, l.interval, l.turn) })
 	}
 	loops.Go(func() { w.idleLoop(background, exit) })
+
+	if err := w.config.Traits.Sync(stop); err != nil {
+		w.log.Debug("what was learned of endpoints not read yet", "error", err)
+	}
 
 	server := w.server(base)
 	if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
@@ -212,6 +224,9 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		w.counters.add(1, ledger.CountWorkers, ledger.LabelWorked)
 	} else {
 		w.counters.add(1, ledger.CountWorkers, ledger.LabelEmpty)
+	}
+	if err := w.config.Traits.Sync(leave); err != nil {
+		w.log.Debug("what was learned of endpoints not stored", "error", err)
 	}
 	err = w.ledger.Leave(leave, w.id, w.counters.delta())
 	if fatal != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/llm/keys"
 	"github.com/gistmill/gistmill/internal/llm/limiter"
+	"github.com/gistmill/gistmill/internal/llm/traits"
 	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/source"
@@ -50,9 +52,10 @@ type app struct {
 	// Tracing and observer are nil if they are off.
 	tracing  *telemetry.Tracing
 	observer *telemetry.Observer
-	progress *progress  // nil: the command shows none
-	began    bool       // `run` has planned, and works
-	did      worker.Did // what the worker of `run` did
+	traits   *traits.Book // see app.book
+	progress *progress    // nil: the command shows none
+	began    bool         // `run` has planned, and works
+	did      worker.Did   // what the worker of `run` did
 	closes   []func() error
 }
 
@@ -257,7 +260,55 @@ func (a *app) endpoints() llm.Endpoints {
 		BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion, Keys: a.keys(),
 		Headers: a.config.RequestHeaders(), Certificates: a.config.Certificates(), RPM: a.config.RPM, TPM: a.config.TPM,
 	}
-	return llm.NewEndpoints(first, a.config.Fallbacks...)
+	all := llm.NewEndpoints(first, a.config.Fallbacks...)
+	for i := range all {
+		all[i].Traits = a.book()
+	}
+	return all
+}
+
+// book returns what is known of endpoints and models. It is empty until it was read from the
+// ledger.
+func (a *app) book() *traits.Book {
+	if a.traits == nil {
+		var store traits.Store
+		if a.ledger != nil {
+			store = traitsStore{a.ledger}
+		}
+		a.traits = traits.NewBook(store, a.log)
+	}
+	return a.traits
+}
+
+// traitsStore keeps what is known of endpoints and models in the ledger.
+type traitsStore struct{ ledger *ledger.Ledger }
+
+// LoadTraits implements [traits.Store].
+func (s traitsStore) LoadTraits(ctx context.Context) (map[string]traits.Traits, error) {
+	rows, err := s.ledger.Traits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]traits.Traits, len(rows))
+	for _, row := range rows {
+		var t traits.Traits
+		if json.Unmarshal([]byte(row.Body), &t) == nil { // another version's traits are learned again
+			all[row.Hash] = t
+		}
+	}
+	return all, nil
+}
+
+// AddTraits implements [traits.Store].
+func (s traitsStore) AddTraits(ctx context.Context, key traits.Key, lesson traits.Traits) (merged traits.Traits, err error) {
+	_, err = s.ledger.ChangeTraits(ctx, ledger.Traits{Hash: key.Hash, Host: key.Host, Model: key.Model}, func(body string) (string, error) {
+		var old traits.Traits
+		_ = json.Unmarshal([]byte(body), &old) // empty, or of another version: learned again
+		merged = old.Merge(lesson)
+		encoded, err := json.Marshal(merged)
+		return string(encoded), err
+	})
+	return merged, err
 }
 
 // keys returns where the key of the first endpoint comes from if it can change; else nil.
@@ -330,7 +381,7 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 	reader := extract.NewReader(extract.Limits{Bytes: a.config.MaxDocumentBytes}, self, "extract")
 	a.closes = append(a.closes, reader.Close)
 	c := worker.Config{
-		Ledger: a.ledger, Queue: a.queue, Log: a.log, Endpoints: endpoints, Prices: prices,
+		Ledger: a.ledger, Queue: a.queue, Log: a.log, Endpoints: endpoints, Traits: a.book(), Prices: prices,
 		Open: func(ctx context.Context, url string) (*source.Source, error) {
 			return source.Open(ctx, url, a.sourceOptions())
 		},

@@ -82,6 +82,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"CancelledRunIsOver":                testCancelledRunIsOver,
 		"CallsOfOneNamePayOnce":             testCallsOfOneNamePayOnce,
 		"CallIsRecordedOnce":                testCallIsRecordedOnce,
+		"TraitsOfConcurrentWorkers":         testTraitsOfConcurrentWorkers,
 		"Budget":                            testBudget,
 		"BudgetWaitsForInFlight":            testBudgetWaitsForInFlight,
 		"DroppedCallCostsNothing":           testDroppedCallCostsNothing,

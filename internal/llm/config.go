@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/certificates"
+	"github.com/gistmill/gistmill/internal/llm/traits"
 )
 
 // Defaults of a [Config].
@@ -56,6 +57,9 @@ type Config struct {
 	FailWhenDown bool
 	// Limiter paces calls. Without one, calls are not paced and Complete does not wait after a 429.
 	Limiter Limiter
+	// Traits is what is known of endpoints and models. The client uses it and adds what it learns.
+	// Without it the client keeps what it learns to itself.
+	Traits *traits.Book
 	// HTTPClient replaces the default one, for tests.
 	HTTPClient *http.Client
 	// Observer, if not nil, observes every call.
@@ -82,6 +86,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Traits == nil {
+		c.Traits = traits.NewBook(nil, c.Logger)
 	}
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gistmill/gistmill/internal/certificates"
+	"github.com/gistmill/gistmill/internal/llm/traits"
 )
 
 // Endpoint is a server that speaks OpenAI's protocol, with the model that it is asked for. The
@@ -27,6 +28,9 @@ type Endpoint struct {
 	Certificates certificates.Files
 	// RPM and TPM are the requests and tokens per minute that the endpoint allows; 0: unknown.
 	RPM, TPM int
+	// Traits is what is known of endpoints and models; nil: nothing, and nothing is kept. It is the
+	// same for all endpoints.
+	Traits *traits.Book
 	// Client makes the calls. It is nil until the caller sets it; see [Endpoint.NewClient].
 	Client Caller
 }
@@ -44,13 +48,14 @@ type Caller interface {
 func (e Endpoint) NewClient(cfg Config) (*Client, error) {
 	cfg.BaseURL, cfg.APIKey, cfg.APIVersion = e.BaseURL, e.APIKey, e.APIVersion
 	cfg.Keys, cfg.Headers, cfg.Certificates = e.Keys, e.Headers, e.Certificates
+	cfg.Traits = e.Traits
 	return New(cfg)
 }
 
 // WithClient returns the endpoint with a client, and without what only the client needs: keys,
 // headers and certificates.
 func (e Endpoint) WithClient(client Caller) Endpoint {
-	return Endpoint{Model: e.Model, BaseURL: e.BaseURL, APIVersion: e.APIVersion, RPM: e.RPM, TPM: e.TPM, Client: client}
+	return Endpoint{Model: e.Model, BaseURL: e.BaseURL, APIVersion: e.APIVersion, RPM: e.RPM, TPM: e.TPM, Traits: e.Traits, Client: client}
 }
 
 // KeyIdentity names the key, or where it comes from if it can change. It is a secret.
@@ -59,6 +64,19 @@ func (e Endpoint) KeyIdentity() string {
 		return e.Keys.Identity()
 	}
 	return e.APIKey
+}
+
+// Known returns what is known of a model at this endpoint, as its client uses it. It is nil, which
+// knows nothing, without Traits or with an invalid URL.
+func (e Endpoint) Known(model string) *traits.Model {
+	if e.Traits == nil {
+		return nil
+	}
+	base, err := parseBaseURL(cmp.Or(strings.TrimSpace(e.BaseURL), DefaultBaseURL), e.APIVersion != "")
+	if err != nil {
+		return nil
+	}
+	return e.Traits.Of(base, cmp.Or(e.Model, model))
 }
 
 // String names the endpoint for messages: its model and host.
