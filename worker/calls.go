@@ -141,7 +141,7 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 	answer := ledger.Answer{
 		Content: response.Content, FinishReason: response.FinishReason, Model: response.Model, Endpoint: response.Endpoint,
 		TokensIn: int64(response.Usage.In), TokensCached: int64(response.Usage.CachedIn), TokensOut: int64(response.Usage.Out),
-		CostNano: nano(w.config.Prices.Cost(r.Model, response.Tier, response.Usage)),
+		CostNano: nano(response.Usage.Billed(w.config.Prices.Cost(r.Model, response.Tier, response.Usage))),
 	}
 	c.cost.add(answer.CostNano)
 	w.counters.call(llm.ClassOK, answer)
@@ -198,7 +198,7 @@ func (c *recordedCalls) usedBy(r llm.Request, in ledger.Reservation, err error) 
 	}
 	return ledger.Answer{
 		TokensIn: int64(usage.In), TokensCached: int64(usage.CachedIn), TokensOut: int64(usage.Out),
-		CostNano: nano(c.worker.config.Prices.Cost(r.Model, tier, usage)),
+		CostNano: nano(usage.Billed(c.worker.config.Prices.Cost(r.Model, tier, usage))),
 	}
 }
 

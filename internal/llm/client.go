@@ -248,8 +248,10 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		var failed *Error
 		if err == nil {
 			resp.Tier = billedTier(ex)
+			ex.addReportedCost(&resp.Usage)
 		} else if errors.As(err, &failed) {
 			failed.Tier = billedTier(ex)
+			ex.addReportedCost(&failed.Usage)
 		}
 		return resp, said, err
 	case ctx.Err() != nil:

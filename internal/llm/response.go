@@ -15,15 +15,22 @@ type Usage struct {
 	// charge for it.
 	CacheWriteIn int
 	Out          int // completion tokens, reasoning included
+	// CostUSD is the cost that the endpoint reported. It is valid if CostReported is set; see
+	// [Usage.Billed].
+	CostUSD      float64
+	CostReported bool
 }
 
-// Add returns the sum of two usages.
+// Add returns the sum of two usages. The sum has a reported cost if each usage has one or is empty.
 func (u Usage) Add(v Usage) Usage {
+	reported := (u.CostReported || u == Usage{}) && (v.CostReported || v == Usage{}) && (u.CostReported || v.CostReported)
 	return Usage{
 		In:           u.In + v.In,
 		CachedIn:     u.CachedIn + v.CachedIn,
 		CacheWriteIn: u.CacheWriteIn + v.CacheWriteIn,
 		Out:          u.Out + v.Out,
+		CostUSD:      u.CostUSD + v.CostUSD,
+		CostReported: reported,
 	}
 }
 
