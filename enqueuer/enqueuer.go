@@ -265,6 +265,9 @@ func (e *Enqueuer) list(ctx context.Context, r Request, p *Plan) (err error) {
 	if err := e.planEntries(ctx, r, p.lease.holder, p, &unread); err != nil {
 		return err
 	}
+	if err := e.ledger.ForgetUnlisted(ctx, p.Run.ID); err != nil {
+		return err
+	}
 	// Mark documents gone that a complete listing did not meet.
 	if !r.Partial {
 		p.Gone, err = e.ledger.MarkGone(ctx, p.Run, p.Count.Listed, func(uri string, modified time.Time) bool {

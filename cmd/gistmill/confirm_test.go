@@ -119,10 +119,27 @@ func (p *person) runs(ctx context.Context, stdin io.Reader, terminal bool, args 
 		in, printed = s, s
 	}
 	code := run(ctx, noSignals(), args, p.environ, in, &stdout, printed)
-	// A terminal has long lines in several.
-	r := said{code, stdout.String(), strings.ReplaceAll(s.text(), "\n  ", " "), p.fake.Stats().Calls - before}
+	r := said{code, stdout.String(), unbroken(s.text()), p.fake.Stats().Calls - before}
 	p.Logf("gistmill %s: %d, %d calls\n%s%s", strings.Join(args, " "), r.code, r.calls, r.stdout, r.stderr)
 	return r
+}
+
+// unbroken joins the lines into which a terminal breaks a sentence.
+func unbroken(shown string) string {
+	var b strings.Builder
+	sentence := false
+	for line := range strings.Lines(shown) {
+		rest, more := strings.CutPrefix(line, "  ")
+		switch {
+		case more && sentence:
+			line = " " + rest
+		case b.Len() > 0:
+			b.WriteByte('\n')
+		}
+		sentence = more && sentence || strings.HasPrefix(line, "gistmill: ")
+		b.WriteString(strings.TrimSuffix(line, "\n"))
+	}
+	return b.String() + "\n"
 }
 
 type writerFunc func([]byte) (int, error)
@@ -180,6 +197,24 @@ func TestRefusedRunIsNotBegun(t *testing.T) {
 	p.types("n", "resume", p.run().Name, "--redis", redis).want(t, exitFailed, 0, notStarted)
 	p.does("worker", "--redis", redis, "--exit-when-idle=100ms").want(t, exitOK, 0)
 	p.types("y", "run", docs).want(t, exitOK, 3, `3 done`)
+}
+
+// A plan with other flags that was refused does not become that of the next command.
+func TestRefusedFlagsAreForgotten(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.write("docs/a.txt", "docs/b.txt", "docs/c.txt", "docs/d.txt")
+	docs := p.path("docs")
+	p.types("n", "run", docs).want(t, exitFailed, 0, `4 documents to gpt-4o-mini`)
+	p.types("n", "run", docs, "--limit", "3").want(t, exitFailed, 0, `3 documents to gpt-4o-mini`)
+	p.types("n", "run", docs, "--include", "a.txt").want(t, exitFailed, 0, `1 document to gpt-4o-mini`)
+	p.types("y", "run", docs, "--limit", "2").want(t, exitOK, 2, `2 documents to gpt-4o-mini`, `2 done`)
+	p.types("y", "run", docs).want(t, exitOK, 2, `2 documents to gpt-4o-mini`)
+	p.types("n", "run", docs, "--force").want(t, exitFailed, 0, `4 documents to gpt-4o-mini`)
+	p.types("n", "run", docs).want(t, exitOK, 0, `4 unchanged`)
+	p.types("n", "run", docs, "--force").want(t, exitFailed, 0, `4 documents to gpt-4o-mini`)
+	p.types("y", "resume", p.run().Name).want(t, exitOK, 0) // the run itself is asked for
+	p.types("y", "run", docs).want(t, exitOK, 4, `4 done`)
 }
 
 // Each way in which a run is left with work asks about all of it.

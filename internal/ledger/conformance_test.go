@@ -71,10 +71,13 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"LapsedWorkerIsRecovered":           testLapsedWorkerIsRecovered,
 		"LapsedWorkerClaimsNothing":         testLapsedWorkerClaimsNothing,
 		"LeaveReleasesClaims":               testLeaveReleasesClaims,
+		"CrashCountIsKept":                  testCrashCountIsKept,
 		"CountedCrashStays":                 testCountedCrashStays,
 		"RetryIsNotDueAtOnce":               testRetryIsNotDueAtOnce,
 		"StopAndResume":                     testStopAndResume,
 		"Refuse":                            testRefuse,
+		"UnconfirmedForceOfARun":            testUnconfirmedForceOfARun,
+		"UnconfirmedPlanIsForgotten":        testUnconfirmedPlanIsForgotten,
 		"PlanWithoutPlanner":                testPlanWithoutPlanner,
 		"ConfirmationCoversWhatItSaw":       testConfirmationCoversWhatItSaw,
 		"RedrivenUnpublished":               testRedrivenUnpublished,
@@ -96,6 +99,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"LostCallCountsInFull":              testLostCallCountsInFull,
 		"RedriveKeepsAttempts":              testRedriveKeepsAttempts,
 		"DropAcceptsTheLoss":                testDropAcceptsTheLoss,
+		"DroppedInAForcedRun":               testDroppedInAForcedRun,
 		"DroppedAreRedriven":                testDroppedAreRedriven,
 		"DeadSummary":                       testDeadSummary,
 		"MeanCost":                          testMeanCost,
@@ -653,6 +657,84 @@ func testCountedCrashStays(t *testing.T, db database) {
 		f.refused(f.CountCrash(t.Context(), f.worker, claimed[0], -1), ledger.ErrStale)
 		f.worker = must(f.Register(t.Context(), ledger.WorkerProcess{Name: "host-2"}))(t)
 	}
+}
+
+// A suspect keeps its crash count however it comes to its next claim. Only `dead retry` starts the
+// count again, and even then the document is read as a suspect.
+func testCrashCountIsKept(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	all := entries(2)
+	run, _ := f.plan(false, all)
+	f.ok(f.Crashed(ctx, f.worker, f.claimAll(run)[0], "killed by its limits"))
+	claim := func(after string, crashes int64) ledger.Claimed {
+		t.Helper()
+		db.clock.advance(time.Minute)
+		f.ok(f.Renew(ctx, f.worker, nil))
+		for _, p := range f.partitions(run) {
+			for _, c := range must(f.Claim(ctx, f.worker, p.ID, 2))(t) {
+				if c.URI != all[0].URI {
+					f.ok(f.Release(ctx, f.worker, c, 0))
+					continue
+				}
+				if c.Crashes != crashes || !c.Suspect {
+					t.Fatalf("after %s: %+v, want %d crashes", after, c, crashes)
+				}
+				return c
+			}
+		}
+		t.Fatalf("after %s: not claimed", after)
+		return ledger.Claimed{}
+	}
+	// The worker dies, and the other document is a suspect, too.
+	db.clock.advance(ledger.Lease + time.Second)
+	must(f.RecoverLapsed(ctx, dead))(t)
+	f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "host-2"}))(t)
+	for _, step := range []struct {
+		name string
+		do   func(c ledger.Claimed)
+	}{
+		{"a takeover", func(c ledger.Claimed) {
+			db.clock.advance(ledger.Lease + time.Second)
+			must(f.RecoverLapsed(ctx, dead))(t)
+			f.refused(f.done(c), ledger.ErrStale)
+		}},
+		{"a release", func(c ledger.Claimed) { f.ok(f.Release(ctx, f.worker, c, time.Second)) }},
+		{"a failed attempt", func(c ledger.Claimed) {
+			f.ok(f.Failed(ctx, f.worker, c, "transient", "status 500", time.Second))
+		}},
+		{"a worker that left", func(ledger.Claimed) {
+			f.ok(f.Leave(ctx, f.worker, nil))
+			f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "host-3"}))(t)
+		}},
+		{"a resume", func(c ledger.Claimed) {
+			must(f.Stop(ctx, run.ID, ledger.Paused, "by hand"))(t)
+			f.ok(f.Release(ctx, f.worker, c, 0))
+			f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
+		}},
+		{"another listing", func(c ledger.Claimed) {
+			f.ok(f.Release(ctx, f.worker, c, 0))
+			f.plan(false, all)
+		}},
+		{"a sample", func(c ledger.Claimed) {
+			f.ok(f.Release(ctx, f.worker, c, 0))
+			f.ok(f.Leave(ctx, f.worker, nil))
+			f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Sample: 2}))
+			f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "host-4"}))(t)
+		}},
+		{"a plan with --force that was refused", func(c ledger.Claimed) {
+			f.ok(f.Release(ctx, f.worker, c, 0))
+			f.listing(true, all)
+			f.listing(false, all)
+		}},
+	} {
+		step.do(claim("what came before", 1))
+		f.ok(f.Release(ctx, f.worker, claim(step.name, 1), 0))
+	}
+	f.ok(f.Crashed(ctx, f.worker, claim("all of it", 1), "killed by its limits"))
+	f.ok(f.Dead(ctx, f.worker, claim("another crash", 2), ledger.Read{}, ledger.ClassCrashing, "killed by its limits"))
+	must(f.Redrive(ctx, ledger.DeadFilter{}, size, true))(t)
+	claim("dead retry", 0)
 }
 
 func testRetryIsNotDueAtOnce(t *testing.T, db database) {

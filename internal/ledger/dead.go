@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -251,12 +252,17 @@ func inDocuments(run RunID, letters []DeadLetter) (in string, args []any) {
 }
 
 // Drop accepts the loss of dead letters and returns their number: they are not listed any more, and
-// count as skipped until they change, or until [Ledger.Redrive] of dropped ones.
+// count as skipped until they change, or until [Ledger.Redrive] of dropped ones. That holds for
+// every run under their profile in which they are not claimed, also for one with --force that was
+// planned before.
 func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
 	dropped, err := l.changeDead(ctx, f, func(tx sqldb.Handle, run RunID, letters []DeadLetter) (int64, error) {
 		in, args := inDocuments(run, letters)
 		selected := ofState(DocumentDead) + ` AND res.document_id IN (` + in + `)`
 		if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'skipped' WHERE run_num = $1 AND state = 'dead' AND document_id IN (`+in+`)`, args...); err != nil {
+			return 0, err
+		}
+		if err := l.skipWaiting(ctx, tx, run, letters); err != nil {
 			return 0, err
 		}
 		return changeResults(ctx, tx, selected, args, DocumentDropped, "dropped")
@@ -269,4 +275,26 @@ func (l *Ledger) Drop(ctx context.Context, f DeadFilter) (int64, error) {
 		return total, fmt.Errorf("drop dead letters: %w", err)
 	}
 	return total, nil
+}
+
+// skipWaiting skips dead letters of a run in the unfinished run of the same source and profile, if
+// that is another one and they wait there in the version that is dead.
+func (l *Ledger) skipWaiting(ctx context.Context, tx sqldb.Handle, run RunID, letters []DeadLetter) error {
+	var unfinished RunID
+	err := tx.QueryRow(ctx, `SELECT n.num FROM runs n JOIN runs r ON r.source_id = n.source_id AND r.profile_id = n.profile_id
+		WHERE r.num = $1 AND n.num <> r.num AND `+UnfinishedRun("n"), run).Scan(&unfinished)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	in, args := inDocuments(unfinished, letters)
+	n, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'skipped', partition_id = NULL WHERE run_num = $1 AND state = 'pending' AND document_id IN (`+in+`)
+		AND EXISTS (SELECT 1 FROM results res JOIN documents d ON d.id = res.document_id JOIN runs r ON r.num = run_documents.run_num
+		WHERE res.document_id = run_documents.document_id AND res.profile_id = r.profile_id AND res.state = 'dead' AND res.version = d.version)`, args...)
+	if err != nil || n == 0 {
+		return err
+	}
+	return closePlanned(ctx, tx, unfinished) // workers close the published ones
 }

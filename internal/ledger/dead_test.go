@@ -165,3 +165,42 @@ func testMeanCost(t *testing.T, db database) {
 		}
 	}
 }
+
+// What is dropped is not done by a run with --force that was planned before the drop. It can be
+// taken back.
+func testDroppedInAForcedRun(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	all := entries(4)
+	run, _ := f.plan(false, all)
+	for i, c := range f.claimAll(run) {
+		if i < 2 {
+			f.ok(f.Dead(ctx, f.worker, c, ledger.Read{}, "refused", "content filter"))
+		} else {
+			f.ok(f.done(c))
+		}
+	}
+	f.closeAll(run)
+	db.clock.advance(time.Minute)
+	forced, _ := f.plan(true, all)
+	must(f.Stop(ctx, forced.ID, ledger.Paused, "by hand"))(t)
+	f.totals(forced, ledger.Totals{Total: 4, Remaining: 4})
+	if n := must(f.Drop(ctx, ledger.DeadFilter{Limit: 1}))(t); n != 1 {
+		t.Errorf("dropped %d", n)
+	}
+	f.totals(run, ledger.Totals{Total: 4, Done: 2, Dead: 1, Skipped: 1})
+	f.totals(forced, ledger.Totals{Total: 4, Skipped: 1, Remaining: 3})
+	dropped := ledger.DeadFilter{Dropped: true}
+	if got := uris(f.dead(dropped)); got != "doc000.txt" {
+		t.Errorf("dropped: %s", got)
+	}
+	if got := must(f.Redrive(ctx, dropped, size, true))(t); got[forced.ID] != 1 {
+		t.Errorf("taken back: %v", got)
+	}
+	f.totals(forced, ledger.Totals{Total: 4, Remaining: 4})
+	must(f.Drop(ctx, ledger.DeadFilter{}))(t) // the other dead letter
+	f.ok(f.Publish(ctx, ledger.Publication{Run: forced.ID, Resume: true}))
+	f.work(forced)
+	f.totals(forced, ledger.Totals{Total: 4, Done: 3, Skipped: 1})
+	f.state(forced, ledger.Finished)
+}

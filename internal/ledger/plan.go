@@ -82,8 +82,9 @@ func (l *Ledger) UnlockPlan(ctx context.Context, sourceID SourceID, profileID Pr
 }
 
 // resultIsCurrent is the SQL condition that a document's result counts for run r: it is of the same
-// version, was not redriven, and is not older than the moment the run was forced.
-const resultIsCurrent = `res.version = s.version AND res.state <> 'retry' AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
+// version, was not redriven, and is not older than the moment the run was forced, confirmed or not.
+const resultIsCurrent = `res.version = s.version AND res.state <> 'retry'
+	AND (COALESCE(r.force_planned_at, r.forced_at) IS NULL OR res.at >= COALESCE(r.force_planned_at, r.forced_at))`
 
 // notListed is the SQL condition that the current listing of run r has not met a document so far.
 // It is a scalar subquery, which the database does not turn into a join: a new run has no

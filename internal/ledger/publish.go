@@ -59,7 +59,8 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 				return ErrWorkers
 			}
 		}
-		const set = `UPDATE runs SET state = 'running', reason = NULL, message = '', started_at = COALESCE(started_at, @now), finished_at = NULL`
+		const set = `UPDATE runs SET state = 'running', reason = NULL, message = '', started_at = COALESCE(started_at, @now), finished_at = NULL,
+			forced_at = COALESCE(force_planned_at, forced_at), force_planned_at = NULL`
 		const running, resuming = set + ` WHERE num = $1`, set + `, resumed_at = @now WHERE num = $1`
 		n, err := tx.Exec(ctx, running+` AND state <> 'stopped' AND NOT `+superseded(), p.Run)
 		if err != nil {
@@ -111,9 +112,59 @@ func (l *Ledger) publishSample(ctx context.Context, tx sqldb.Handle, p Publicati
 	if err := l.repartition(ctx, tx, p.Run, partitionReady, PartitionSize{Documents: samplePartition, Bytes: math.MaxInt64}, work); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE partitions SET state = 'done' WHERE run_num = $1 AND state = 'planned' AND NOT EXISTS
-		(SELECT 1 FROM run_documents x WHERE x.partition_id = partitions.id AND x.state IN ('pending', 'claimed'))`, p.Run)
+	return closePlanned(ctx, tx, p.Run)
+}
+
+// closePlanned closes the planned partitions of a run that have no open document.
+func closePlanned(ctx context.Context, tx sqldb.Handle, run RunID) error {
+	_, err := tx.Exec(ctx, `UPDATE partitions SET state = 'done' WHERE run_num = $1 AND state = 'planned' AND NOT EXISTS
+		(SELECT 1 FROM run_documents x WHERE x.partition_id = partitions.id AND x.state IN ('pending', 'claimed'))`, run)
 	return err
+}
+
+// inPlanned is the SQL condition that a row of run_documents waits in a partition of run $1 and $2
+// that is not published.
+const inPlanned = `run_num = $1 AND state = 'pending' AND partition_id IN (SELECT p.id FROM partitions p WHERE p.run_num = $2 AND p.state = 'planned')`
+
+// ForgetUnlisted takes the open documents that the run's last listing did not meet out of a run
+// that was never published: an earlier plan found them, with other filters or limits, and was not
+// confirmed. Call it under the planning lease, after the listing.
+func (l *Ledger) ForgetUnlisted(ctx context.Context, run RunID) error {
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
+		n, err := tx.Exec(ctx, `DELETE FROM run_documents WHERE `+inPlanned+`
+			AND scan <> (SELECT r.scan FROM runs r WHERE r.num = $3) AND (SELECT r.started_at FROM runs r WHERE r.num = $4) IS NULL`, run, run, run, run)
+		if err != nil || n == 0 {
+			return err
+		}
+		return closePlanned(ctx, tx, run)
+	})
+	if err != nil {
+		return fmt.Errorf("forget the plan that was not confirmed: %w", err)
+	}
+	return nil
+}
+
+// unforce takes back what plans with --force have added to a run, if they were not confirmed:
+// documents whose result counts without --force are done, skipped or dead again.
+func (l *Ledger) unforce(ctx context.Context, tx sqldb.Handle, run Run) error {
+	n, err := tx.Exec(ctx, `UPDATE runs SET force_planned_at = NULL WHERE num = $1 AND force_planned_at IS NOT NULL`, run.ID)
+	if err != nil || n == 0 {
+		return err
+	}
+	const current = `FROM results res JOIN documents d ON d.id = res.document_id JOIN runs r ON r.num = run_documents.run_num
+		WHERE res.document_id = run_documents.document_id AND res.profile_id = r.profile_id AND res.version = d.version AND res.state <> 'retry'
+		AND (r.forced_at IS NULL OR res.at >= r.forced_at)`
+	if _, err := tx.Exec(ctx, `UPDATE run_documents SET partition_id = NULL, state = (SELECT CASE WHEN res.state = 'dead' THEN 'dead'
+		WHEN res.state = 'done' AND res.run_num = run_documents.run_num THEN 'done' ELSE 'skipped' END `+current+`)
+		WHERE `+inPlanned+` AND EXISTS (SELECT 1 `+current+`)`, run.ID, run.ID); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE results SET run_num = $1 WHERE state = 'dead' AND profile_id = $2 AND run_num <> $3
+		AND (SELECT x.state FROM run_documents x WHERE x.run_num = $4 AND x.document_id = results.document_id) = 'dead'`,
+		run.ID, run.ProfileID, run.ID, run.ID); err != nil {
+		return err
+	}
+	return closePlanned(ctx, tx, run.ID)
 }
 
 // Refuse notes that a plan was not confirmed, and reports whether it stopped the run. It stops, as

@@ -162,3 +162,75 @@ func testSample(t *testing.T, db database) {
 	f.totals(run, ledger.Totals{Total: 10, Done: 10})
 	f.state(run, ledger.Finished)
 }
+
+// listing plans a listing under the lease, as a command does, and leaves it unconfirmed.
+func (f *fixture) listing(force bool, batch []ledger.Entry) ledger.Run {
+	f.t.Helper()
+	run, _ := f.planInvisible(force, batch)
+	f.ok(f.ForgetUnlisted(f.t.Context(), run.ID))
+	return run
+}
+
+// A plan that was not confirmed does not become that of the next command: neither its documents,
+// which other filters found, nor its --force.
+func testUnconfirmedPlanIsForgotten(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	f.ok(f.Leave(ctx, f.worker, nil))
+	all := entries(8)
+	run := f.listing(false, all)
+	must(f.Refuse(ctx, run.ID))(t)
+	if again := f.listing(false, all[2:5]); again.ID != run.ID {
+		t.Error("a new run was begun")
+	}
+	f.totals(run, ledger.Totals{Total: 3, Remaining: 3})
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
+	f.listing(false, all[:1]) // what is published stays
+	f.totals(run, ledger.Totals{Total: 4, Remaining: 4})
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID}))
+	f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "another"}))(t)
+	f.work(run)
+	f.totals(run, ledger.Totals{Total: 4, Done: 4})
+	f.state(run, ledger.Finished)
+
+	db.clock.advance(time.Minute)
+	forced := f.listing(true, all[:4])
+	f.totals(forced, ledger.Totals{Total: 4, Remaining: 4})
+	if !must(f.RunByID(ctx, forced.ID))(t).ForcedAt.IsZero() {
+		t.Error("a run is forced before its plan is confirmed")
+	}
+	must(f.Refuse(ctx, forced.ID))(t)
+	f.listing(false, all[:5])
+	f.totals(forced, ledger.Totals{Total: 5, Skipped: 4, Remaining: 1})
+}
+
+// The same holds for a run that has done work: what --force would do again is done or dead as
+// before.
+func testUnconfirmedForceOfARun(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	all := entries(6)
+	run, _ := f.plan(false, all)
+	claims := f.claimAll(run)
+	for _, c := range claims[:2] {
+		f.ok(f.done(c))
+	}
+	f.ok(f.Dead(ctx, f.worker, claims[2], ledger.Read{}, "exhausted", "status 500"))
+	f.ok(f.Leave(ctx, f.worker, nil))
+	db.clock.advance(time.Minute)
+	f.listing(true, all)
+	f.totals(run, ledger.Totals{Total: 6, Remaining: 6})
+	f.listing(true, all) // again
+	f.listing(false, all)
+	f.totals(run, ledger.Totals{Total: 6, Done: 2, Dead: 1, Remaining: 3})
+	if got := must(f.RunByID(ctx, run.ID))(t); !got.ForcedAt.IsZero() {
+		t.Errorf("the run is forced at %s", got.ForcedAt)
+	}
+	f.listing(true, all)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID}))
+	if got := must(f.RunByID(ctx, run.ID))(t); got.ForcedAt.IsZero() {
+		t.Error("a confirmed plan does not force the run")
+	}
+	f.listing(false, all)
+	f.totals(run, ledger.Totals{Total: 6, Remaining: 6})
+}

@@ -184,9 +184,10 @@ func superseded() string {
 const plannerAlive = `EXISTS (SELECT 1 FROM planners q WHERE q.source_id = runs.source_id AND q.profile_id = runs.profile_id AND q.lease_until >= @now)`
 
 // OpenRun returns the unfinished run of a source and profile, with continued true, or starts one in
-// state [Planning]. Call it under the planning lease. With force, a run that is not forced yet is
-// forced from now on: summaries made before do not count for it. OpenRun does not change the run's
-// state: [Ledger.Publish] does, after the plan was confirmed.
+// state [Planning]. Call it under the planning lease. With force, summaries made before do not
+// count for the plan and, once it is published, for the run. Without force, OpenRun takes back what
+// a plan with force has added that was not confirmed. OpenRun does not change the run's state:
+// [Ledger.Publish] does, after the plan was confirmed.
 func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID ProfileID, force bool) (run Run, continued bool, err error) {
 	err = l.db.Tx(ctx, func(tx sqldb.Handle) error {
 		find := func() (err error) {
@@ -208,8 +209,13 @@ func (l *Ledger) OpenRun(ctx context.Context, sourceID SourceID, profileID Profi
 		if err := find(); err != nil {
 			return err
 		}
+		if !force {
+			if err := l.unforce(ctx, tx, run); err != nil {
+				return err
+			}
+		}
 		if force && run.ForcedAt.IsZero() {
-			if _, err := tx.Exec(ctx, `UPDATE runs SET forced_at = @now WHERE num = $1`, run.ID); err != nil {
+			if _, err := tx.Exec(ctx, `UPDATE runs SET force_planned_at = COALESCE(force_planned_at, @now) WHERE num = $1`, run.ID); err != nil {
 				return err
 			}
 		}
