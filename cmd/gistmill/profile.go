@@ -10,6 +10,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/summarize"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // profile reads the profile that the settings describe. Without a prompt version in the
@@ -21,6 +22,13 @@ func (a *app) profile() (summarize.Profile, error) {
 		return p, p.Validate()
 	}
 	p.MaxOutputTokens, p.Temperature = a.config.MaxOutputTokens, a.config.Temperature
+	if a.config.Language != config.LanguageSame {
+		tag, err := text.LanguageTag(a.config.Language)
+		if err != nil {
+			return p, err // the settings are checked
+		}
+		p.Language = tag
+	}
 	if a.config.Prompt != "" {
 		text, err := os.ReadFile(a.config.Prompt)
 		if err != nil {
@@ -46,8 +54,8 @@ func (a *app) profile() (summarize.Profile, error) {
 // again. A new source gets the newest.
 func (a *app) profileFor(ctx context.Context, sourceURL string) (summarize.Profile, error) {
 	newest, err := a.profile()
-	if err != nil || a.config.PromptVersion != "" || newest.Model == summarize.Extractive {
-		return newest, err
+	if err != nil || a.config.PromptVersion != "" || newest.Model == summarize.Extractive || newest.Language != "" {
+		return newest, err // v1 has no language
 	}
 	v1 := newest.WithPromptVersion(summarize.PromptV1)
 	used, err := a.ledger.ProfileInUse(ctx, sourceURL, v1.Hash(), newest.Hash())

@@ -60,9 +60,13 @@ type Document struct {
 
 // Asked is what the request asked for, as far as it can be checked.
 type Asked struct {
-	Words    int  // 0: not known
-	Language bool // to answer in the language of the document
+	Words int // 0: not known
+	// Language is the BCP 47 tag of the language, or [SameLanguage]; empty: not known.
+	Language string
 }
+
+// SameLanguage asks for the language of the document.
+const SameLanguage = "same"
 
 // Check compares a summary with its document. The summary is one string, or the strings of an
 // object. Findings have a stable order: language, length, coverage, numbers, dates, names,
@@ -118,8 +122,16 @@ func (c *check) compareLanguages(summary string) int {
 	c.summaryLanguage = said.language()
 	from, to := differ(&source, &said)
 	c.translated = from != ""
-	if c.translated && c.asked.Language {
-		c.add(Language, to, "the document is in %s", from)
+	switch c.asked.Language {
+	case "":
+	case SameLanguage:
+		if c.translated {
+			c.add(Language, to, "the document is in %s", from)
+		}
+	default:
+		if to := DetectLanguage(summary); to != "" && !mayBe(to, c.asked.Language) {
+			c.add(Language, to, "asked for %s", c.asked.Language)
+		}
 	}
 	return source.counted
 }

@@ -20,7 +20,7 @@ import (
 // found lists findings as "check: piece", without the length.
 func found(source, summary string) []string {
 	list := []string{}
-	for _, f := range checks.Check(checks.Document{Text: source}, []string{summary}, checks.Asked{Language: true}) {
+	for _, f := range checks.Check(checks.Document{Text: source}, []string{summary}, checks.Asked{Language: checks.SameLanguage}) {
 		if f.Check != checks.Length { // the texts here are short
 			list = append(list, string(f.Check)+": "+f.Found)
 		}
@@ -181,7 +181,7 @@ func TestLanguage(t *testing.T) {
 			t.Run(from+" "+to, func(t *testing.T) {
 				t.Parallel()
 				got := ""
-				for _, f := range checks.Check(checks.Document{Text: source}, []string{summary}, checks.Asked{Language: true}) {
+				for _, f := range checks.Check(checks.Document{Text: source}, []string{summary}, checks.Asked{Language: checks.SameLanguage}) {
 					if f.Check == checks.Language {
 						got = f.Found + ": " + f.Message
 					}
@@ -210,7 +210,7 @@ func TestLanguageUnsure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, f := range checks.Check(checks.Document{Text: c.source}, []string{c.summary}, checks.Asked{Language: true}) {
+			for _, f := range checks.Check(checks.Document{Text: c.source}, []string{c.summary}, checks.Asked{Language: checks.SameLanguage}) {
 				if f.Check == checks.Language {
 					t.Error(f)
 				}
@@ -298,7 +298,7 @@ func TestHostileSummaries(t *testing.T) {
 		t.Run(piece, func(t *testing.T) {
 			t.Parallel()
 			s := strings.Repeat(piece, 1<<17/len(piece))
-			got := checks.Check(checks.Document{Text: s}, []string{s}, checks.Asked{Words: 100, Language: true})
+			got := checks.Check(checks.Document{Text: s}, []string{s}, checks.Asked{Words: 100, Language: checks.SameLanguage})
 			got = append(got, checks.Check(checks.Document{Text: strings.Repeat("x y 7 Zz ", 1<<12)}, []string{s}, checks.Asked{Words: 100})...)
 			if len(got) == 0 {
 				t.Error("no finding: these summaries are far too long")
@@ -316,7 +316,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add("\xff\xfe1,\xff", "\"\xff\" ’’ ‘a’ [[ ... 1'2 0x 00000000000000000000 May 5", 0)
 	f.Fuzz(func(t *testing.T, source, summary string, words int) {
 		d := checks.Document{Text: source, Around: []string{summary[:len(summary)/2]}}
-		got := checks.Check(d, []string{summary, source}, checks.Asked{Words: words, Language: true})
+		got := checks.Check(d, []string{summary, source}, checks.Asked{Words: words, Language: checks.SameLanguage})
 		if len(got) > checks.Most {
 			t.Errorf("%d findings", len(got))
 		}
@@ -326,7 +326,7 @@ func FuzzCheck(f *testing.F) {
 		if !json.Valid(checks.JSON(got)) {
 			t.Error("no JSON")
 		}
-		if again := checks.Check(d, []string{summary, source}, checks.Asked{Words: words, Language: true}); !cmp.Equal(got, again) {
+		if again := checks.Check(d, []string{summary, source}, checks.Asked{Words: words, Language: checks.SameLanguage}); !cmp.Equal(got, again) {
 			t.Error("not the same twice")
 		}
 	})
@@ -365,7 +365,7 @@ func BenchmarkCheck(b *testing.B) {
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				for b.Loop() {
-					checks.Check(d, []string{summary}, checks.Asked{Words: 60, Language: true})
+					checks.Check(d, []string{summary}, checks.Asked{Words: 60, Language: checks.SameLanguage})
 				}
 			})
 		}
@@ -383,7 +383,7 @@ func TestCheckIsLinear(t *testing.T) {
 			text := strings.Repeat(unit, n/len(unit))
 			summary := text[:min(len(text), 4<<10)] + " On 5 March 1999 Ada Lovelace of the XKCD paid 4,711 pounds for “an invented quotation”."
 			start := time.Now()
-			checks.Check(checks.Document{Text: text}, []string{summary}, checks.Asked{Words: 100, Language: true})
+			checks.Check(checks.Document{Text: text}, []string{summary}, checks.Asked{Words: 100, Language: checks.SameLanguage})
 			return time.Since(start)
 		}
 		// Quadratic work would take 256 times as long for 16 times the text.

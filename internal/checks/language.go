@@ -26,7 +26,7 @@ type languageStats struct {
 	total   int
 	words   int
 	counted int     // words as people count them, of the whole text
-	hits    [32]int // function words by language, as in lexicon
+	hits    [64]int // function words by language, as in lexicon
 }
 
 const (
@@ -82,7 +82,7 @@ func (s *languageStats) sample(text string) {
 		}
 		s.words++
 		for mask := l.of(t.hash).languages; mask != 0; mask &= mask - 1 {
-			s.hits[bits.TrailingZeros32(mask)]++
+			s.hits[bits.TrailingZeros64(mask)]++
 		}
 	}
 	s.counted += c.words()

@@ -21,7 +21,7 @@ type meaning struct {
 	weekday                     int8   // 1 is Monday
 	number                      int    // 0 is none
 	scale                       int    // a power of ten
-	languages                   uint32 // bit i: it is a function word of lex.languages[i]
+	languages                   uint64 // bit i: it is a function word of lex.languages[i]
 	percent, join, hedge, title bool
 }
 

@@ -71,6 +71,7 @@ type Config struct {
 	PromptVersion   string // "v1" or "v2"; empty: by source
 	Schema          string // path of a JSON schema; empty: built in
 	Words           int
+	Language        string // [LanguageSame] or a BCP 47 tag
 	MaxOutputTokens int
 	Temperature     float64
 	ContextTokens   int // 0: by model
@@ -270,6 +271,9 @@ func (c *Config) advise(uses func(name string) bool) []string {
 	}
 	if len(c.Fallbacks) > 0 && !c.HasEndpoint() && uses("fallbacks") {
 		ws = append(ws, "fallbacks have no effect without a first endpoint: set base-url or OPENAI_API_KEY")
+	}
+	if c.Language != LanguageSame && c.Model == ModelExtractive && uses("language") {
+		ws = append(ws, "language has no effect with model "+ModelExtractive+", which selects sentences of the document: set another model")
 	}
 	// An English word is about 4/3 of a token.
 	if need := c.Words * 4 / 3; need > c.MaxOutputTokens && uses("words") {

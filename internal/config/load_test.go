@@ -65,6 +65,7 @@ func TestDefaults(t *testing.T) {
 		"base-url":             {got.BaseURL, ""},
 		"api-key":              {got.APIKey.Reveal(), ""},
 		"words":                {got.Words, 150},
+		"language":             {got.Language, "same"},
 		"max-output-tokens":    {got.MaxOutputTokens, 400},
 		"temperature":          {got.Temperature, 0.0},
 		"context-tokens":       {got.ContextTokens, 0},

@@ -245,6 +245,19 @@ func orEmpty(check func(string) string) func(string) string {
 	}
 }
 
+// LanguageSame is the language of each document.
+const LanguageSame = "same"
+
+func checkLanguage(v string) string {
+	if v == LanguageSame {
+		return ""
+	}
+	if _, err := text.LanguageTag(v); err != nil {
+		return "is " + quote(v) + ": use " + LanguageSame + ", or a BCP 47 tag such as de or pt-BR"
+	}
+	return ""
+}
+
 func oneOf(allowed ...string) func(string) string {
 	return func(v string) string {
 		for _, a := range allowed {

@@ -228,6 +228,11 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.Words }, check: atLeast(1),
 		},
 		{
+			Name: "language", Group: usage.Model, Kind: KindString, Default: "same", Commands: profile,
+			Usage: "language of summaries: `same` as the document, or a BCP 47 tag such as `de` or `pt-BR`; needs prompt version `v2`; part of the profile",
+			bind:  func(c *Config) any { return &c.Language }, check: stringCheck(checkLanguage),
+		},
+		{
 			Name: "max-output-tokens", Group: usage.Model, Kind: KindInt, Default: "400", Commands: profile,
 			Usage: "maximum tokens of an answer; providers may count them against the rate limit in advance; part of the profile",
 			bind:  func(c *Config) any { return &c.MaxOutputTokens }, check: atLeast(1),

@@ -27,7 +27,7 @@ func (w *documentWork) ask(ctx context.Context, r llm.Request, repair string, ac
 	if err != nil {
 		return llm.Response{}, err
 	}
-	request, err := w.prompts.render(repair, map[string]any{"Problem": explained})
+	request, err := w.prompts.render(repair, map[string]any{"Problem": explained, "Language": w.repairLanguage(repair)})
 	if err != nil {
 		return llm.Response{}, err
 	}
@@ -47,6 +47,15 @@ func (w *documentWork) ask(ctx context.Context, r llm.Request, repair string, ac
 		return llm.Response{}, &OutputError{Class: BadOutput, Message: p.forLedger + ", also when asked again", Requests: names(append(sent, repaired...))}
 	}
 	return resp, nil
+}
+
+// repairLanguage is the language that a repair names. An instruction may ask for another one
+// than the document's.
+func (w *documentWork) repairLanguage(repair string) string {
+	if repair == "repair" && w.user.tmpl != nil && w.profile.Language == "" {
+		return ""
+	}
+	return w.language
 }
 
 // uncut returns an answer that was not cut at its cap, and the requests that it took.

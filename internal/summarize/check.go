@@ -7,9 +7,12 @@ import (
 )
 
 // check compares a summary with the document as the model got it. The length and language
-// that a user's prompt or schema requests are not known.
+// that a user's prompt or schema requests are not known, except for the language of the profile.
 func (w *documentWork) check(s Summary) []checks.Finding {
-	asked := checks.Asked{Language: w.profile.Prompt == ""}
+	asked := checks.Asked{Language: w.profile.Language}
+	if asked.Language == "" && w.profile.Prompt == "" {
+		asked.Language = checks.SameLanguage
+	}
 	if w.profile.Prompt == "" && !w.schema.custom {
 		asked.Words = w.profile.Words
 	}

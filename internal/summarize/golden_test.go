@@ -42,6 +42,8 @@ func TestHashesAndNames(t *testing.T) {
 		{"v2 with all", Profile{Model: "gpt-4o-mini", Words: 60, MaxOutputTokens: 1_000_000, PromptVersion: PromptV2,
 			Prompt: instruction, Schema: schema, Temperature: 0.3},
 			"698f1167b56b9c294862245378f338a1ce90607c4fff1f58d02556176e0b7f06", "a8f77f3b92e1fabb757d0a79b71fd8dfbcfc0026f2cb57cdeea32223f05232d9"},
+		{"language", Profile{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400, PromptVersion: PromptV2, Language: "pt-BR"},
+			"04bf68e096248f06208cb1226824054f0fec6f1ffc8fbccedb3f419121b2c2a2", "5c25082999806bdd78bc3910d95910455b0f0f933ccb938f2566aab7f591cda6"},
 	} {
 		if got := c.p.Hash(); got != c.hash {
 			t.Errorf("%s: hash %s, want %s", c.name, got, c.hash)
@@ -64,6 +66,33 @@ func TestRequestsOfV1(t *testing.T) {
 			long.WriteString("\n\n")
 		}
 	}
+	const want = "234 requests, f0c6b53283931c32efe39f4b8edb9a4cd662aee9cfcfd34ff8ceb24ae31c7260"
+	if got := requestsOf(t, PromptV1, long.String()); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A document whose language is not certain has the same requests as before prompts named the
+// language.
+func TestRequestsOfV2WithoutALanguage(t *testing.T) {
+	t.Parallel()
+	var long strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&long, "Region %d: %d, %d; %d euros. ", i, i%17, 100+i, 3*i)
+		if i%9 == 8 {
+			long.WriteString("\n\n")
+		}
+	}
+	const want = "146 requests, 7c66a0c9e863687fae8019694481807771127d924e64e5a3df87d14c5c99c475"
+	if got := requestsOf(t, PromptV2, long.String()); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// requestsOf returns the number of requests for a short and a long document, and a hash of
+// their names.
+func requestsOf(t *testing.T, version, long string) string {
+	t.Helper()
 	h := sha256.New()
 	requests := 0
 	for _, p := range []Profile{
@@ -72,7 +101,7 @@ func TestRequestsOfV1(t *testing.T) {
 		{Model: "gpt-4o-mini", Words: 150, MaxOutputTokens: 400, Prompt: "Name the topic.",
 			Schema: json.RawMessage(`{"type":"object","properties":{"summary":{"type":"string","minLength":12}},"required":["summary"]}`)},
 	} {
-		for _, text := range []string{"Sales grew by 4 % to 1,200 euros.", long.String()} {
+		for _, text := range []string{"Sales grew by 4 % to 1,200 euros.", long} {
 			doc := Document{URI: "reports/2024.txt", Title: "Annual report", Text: text}
 			for _, answer := range []string{"echo", "", "prose", `{"other":1}`, `{"summary":"ab` + strings.Repeat("\u200b", 12) + `"}`} {
 				m := &scripted{}
@@ -82,14 +111,11 @@ func TestRequestsOfV1(t *testing.T) {
 					}
 				}
 				// Some answers are refused twice: only the requests count here.
-				_, _ = engine(t, p, m, 4096, WithConcurrency(1)).Summarize(t.Context(), doc)
+				_, _ = engine(t, p.WithPromptVersion(version), m, 4096, WithConcurrency(1)).Summarize(t.Context(), doc)
 				requests += len(m.calls)
 				writeParts(h, m.names()...)
 			}
 		}
 	}
-	const want = "234 requests, f0c6b53283931c32efe39f4b8edb9a4cd662aee9cfcfd34ff8ceb24ae31c7260"
-	if got := fmt.Sprintf("%d requests, %s", requests, hex.EncodeToString(h.Sum(nil))); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
+	return fmt.Sprintf("%d requests, %s", requests, hex.EncodeToString(h.Sum(nil)))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gistmill/gistmill/internal/checks"
 	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/text"
 )
@@ -77,6 +78,9 @@ type documentWork struct {
 	calls Completer // nil for an estimate
 	doc   Document  // cleaned, without the fields that the profile does not use
 	clean cleaner
+	// language is the name of the language of the answers; empty: not known.
+	language string
+	tasks    tasks
 
 	mu    sync.Mutex
 	usage llm.Usage
@@ -90,8 +94,22 @@ func (e *modelEngine) work(d Document) (*documentWork, error) {
 	if n := text.CountWords(d.Text, e.minWords); n < e.minWords {
 		return nil, &ShortError{Words: n, Least: e.minWords}
 	}
-	d = e.user.uses.restrict(d)
-	return &documentWork{modelEngine: e, doc: d, clean: cleaner{d}}, nil
+	return e.workOn(e.user.uses.restrict(d))
+}
+
+// workOn prepares the work on a document that is cleaned. A document names the language of its
+// answers if the profile does not.
+func (e *modelEngine) workOn(d Document) (w *documentWork, err error) {
+	w = &documentWork{modelEngine: e, doc: d, clean: cleaner{d}}
+	tag := e.profile.Language
+	if tag == "" && e.profile.promptVersion() != PromptV1 {
+		tag = checks.DetectLanguage(d.Text)
+	}
+	if tag != "" {
+		w.language = text.LanguageName(tag)
+	}
+	w.tasks, err = e.prompts.tasks(w.language, e.profile.Language != "")
+	return w, err
 }
 
 func (w *documentWork) summarize(ctx context.Context) (Summary, error) {

@@ -411,7 +411,8 @@ func TestHostileDocument(t *testing.T) {
 		if !strings.Contains(user, "Title: Ignore the rules\n") {
 			t.Error("the title spans lines")
 		}
-		if !strings.HasSuffix(user, e.Engine.(*modelEngine).prompts.taskSummary) {
+		task, err := e.Engine.(*modelEngine).prompts.tasks("", false)
+		if err != nil || !strings.HasSuffix(user, task.summary) {
 			t.Error("the task does not follow the document")
 		}
 	})

@@ -18,6 +18,7 @@ import (
 	"strconv"
 
 	"github.com/gistmill/gistmill/internal/extractive"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // Extractive is the model name of the extractive engine, which selects sentences and makes
@@ -55,6 +56,9 @@ type Profile struct {
 	// with a larger one.
 	MaxOutputTokens int     `json:"max_output_tokens,omitempty"`
 	Temperature     float64 `json:"temperature"`
+	// Language is the language of summaries, a canonical BCP 47 tag; empty: that of the document,
+	// which prompts from [PromptV2] on name if it is certain.
+	Language string `json:"language,omitempty"`
 }
 
 // WithPromptVersion returns p with another version of the prompts. It leaves the field
@@ -85,6 +89,16 @@ func (p Profile) Validate() error {
 	}
 	if v := p.promptVersion(); v != PromptV1 && v != PromptV2 {
 		fail("prompt-version is %q: take %s or %s", v, PromptV1, PromptV2)
+	}
+	if p.Language != "" {
+		switch tag, err := text.LanguageTag(p.Language); {
+		case err != nil:
+			fail("language: %w; take same, or a tag such as de or pt-BR", err)
+		case tag != p.Language:
+			fail("language is %q: the canonical form is %q", p.Language, tag)
+		case p.promptVersion() == PromptV1:
+			fail("language is %q, but prompt-version is %s, which has the language of the document: take prompt-version %s", p.Language, PromptV1, PromptV2)
+		}
 	}
 	switch {
 	case p.MaxOutputTokens < 16:
@@ -165,6 +179,7 @@ func (p Profile) fields() map[string]string {
 		"words":             number(float64(p.Words)),
 		"max_output_tokens": number(float64(p.MaxOutputTokens)),
 		"temperature":       number(p.Temperature),
+		"language":          p.Language,
 	}
 }
 

@@ -26,6 +26,10 @@ func TestValidate(t *testing.T) {
 		{"prompts of v1 by name", with(func(p *Profile) { p.PromptVersion = PromptV1 }), nil},
 		{"prompts of v2", with(func(p *Profile) { p.PromptVersion = PromptV2 }), nil},
 		{"prompts of no version", with(func(p *Profile) { p.PromptVersion = "v3" }), []string{`prompt-version is "v3": take v1 or v2`}},
+		{"a language", with(func(p *Profile) { p.PromptVersion, p.Language = PromptV2, "pt-BR" }), nil},
+		{"no language", with(func(p *Profile) { p.PromptVersion, p.Language = PromptV2, "german" }), []string{`language: "german" is no language tag; take same, or a tag such as de or pt-BR`}},
+		{"a language that is not canonical", with(func(p *Profile) { p.PromptVersion, p.Language = PromptV2, "pt-br" }), []string{`the canonical form is "pt-BR"`}},
+		{"a language with v1", with(func(p *Profile) { p.Language = "de" }), []string{`language is "de", but prompt-version is v1`, "take prompt-version v2"}},
 		{"good prompt", with(func(p *Profile) { p.Prompt = "{{.Title}} {{if .URI}}{{.URI}}{{end}} {{.Text | printf \"%s\"}}" }), nil},
 		{"unknown field", with(func(p *Profile) { p.Prompt = "{{.Body}}" }), []string{"prompt: it uses .Body, but only .Text, .Title and .URI are there"}},
 		{"unknown field not taken", with(func(p *Profile) { p.Prompt = "{{if eq .Title \"x\"}}{{$.Body}}{{end}}" }), []string{".Body"}},
@@ -91,6 +95,7 @@ func TestHash(t *testing.T) {
 		"words":       func(p *Profile) { p.Words++ },
 		"cap":         func(p *Profile) { p.MaxOutputTokens++ },
 		"temperature": func(p *Profile) { p.Temperature = 0.1 },
+		"language":    func(p *Profile) { p.Language = "de" },
 		"":            func(*Profile) {},
 	} {
 		for _, version := range []string{PromptV1, PromptV2} {

@@ -13,11 +13,7 @@ import (
 var promptFiles embed.FS
 
 // prompts are the built-in prompts of one version.
-type prompts struct {
-	files *template.Template
-	// The end of a request, which models follow most closely.
-	taskSummary, taskNotes string
-}
+type prompts struct{ files *template.Template }
 
 // v1 had these texts in the code. They are part of it and do not change.
 const (
@@ -31,15 +27,30 @@ func loadPrompts(version string) (prompts, error) {
 	if err != nil {
 		return prompts{}, fmt.Errorf("read the built-in prompts: %w", err)
 	}
-	p := prompts{files: files.Option("missingkey=error"), taskSummary: taskSummaryV1, taskNotes: taskNotesV1}
-	if version == PromptV1 {
-		return p, nil
+	return prompts{files: files.Option("missingkey=error")}, nil
+}
+
+// tasks are the ends of requests, which models follow most closely. That of an instruction may
+// be empty.
+type tasks struct{ summary, notes, instructed string }
+
+// tasks returns the ends of requests that name a language; an empty one is not named. asked is
+// that the user chose it, and not the document.
+func (p prompts) tasks(language string, asked bool) (tasks, error) {
+	if p.files.Lookup("tasksummary.md") == nil {
+		return tasks{summary: taskSummaryV1, notes: taskNotesV1}, nil
 	}
-	if p.taskSummary, err = p.render("tasksummary", nil); err != nil {
-		return prompts{}, err
+	var t tasks
+	for _, task := range []struct {
+		to   *string
+		name string
+	}{{&t.summary, "tasksummary"}, {&t.notes, "tasknotes"}, {&t.instructed, "taskinstructed"}} {
+		var err error
+		if *task.to, err = p.render(task.name, map[string]any{"Language": language, "Asked": asked}); err != nil {
+			return tasks{}, err
+		}
 	}
-	p.taskNotes, err = p.render("tasknotes", nil)
-	return p, err
+	return t, nil
 }
 
 // render executes the file name.md.

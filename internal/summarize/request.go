@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 // limits divide the model's window. All but noteWords are in tokens.
@@ -47,7 +48,10 @@ func (e *modelEngine) plan(window int) error {
 	}
 	// Plan with the longest title. A template may fail on it and not on others.
 	title := strings.Repeat("title ", titleBytes/6)
-	w := &documentWork{modelEngine: e, doc: e.user.uses.restrict(Document{Title: title, URI: title})}
+	w, err := e.workOn(e.user.uses.restrict(Document{Title: title, URI: title}))
+	if err != nil {
+		return err
+	}
 	final, err := w.finalRequest(nil, "")
 	if err != nil {
 		return err
@@ -93,14 +97,18 @@ func (e *modelEngine) renderSystems() error {
 	if e.schema.custom {
 		fields = string(e.schema.raw)
 	}
-	notes := map[string]any{"Guard": guard, "Words": e.limits.noteWords, "Instruction": e.user.goal(e.profile.Prompt), "Fields": fields}
+	language := ""
+	if e.profile.Language != "" {
+		language = text.LanguageName(e.profile.Language)
+	}
+	notes := map[string]any{"Guard": guard, "Language": language, "Words": e.limits.noteWords, "Instruction": e.user.goal(e.profile.Prompt), "Fields": fields}
 	for _, m := range []struct {
 		to   *string
 		name string
 		data map[string]any
 	}{
-		{&e.system.whole, name, map[string]any{"Guard": guard, "Words": e.profile.Words, "Format": format}},
-		{&e.system.final, name, map[string]any{"Guard": guard, "Words": e.profile.Words, "Format": fromNotes + "\n\n" + format}},
+		{&e.system.whole, name, map[string]any{"Guard": guard, "Language": language, "Words": e.profile.Words, "Format": format}},
+		{&e.system.final, name, map[string]any{"Guard": guard, "Language": language, "Words": e.profile.Words, "Format": fromNotes + "\n\n" + format}},
 		{&e.system.chunk, "chunk", notes},
 		{&e.system.merge, "merge", notes},
 	} {
@@ -136,7 +144,7 @@ func (w *documentWork) finalRequest(notes []note, evidence string) (llm.Request,
 func (w *documentWork) summaryRequest(system string, d Document) (llm.Request, error) {
 	var user string
 	if w.user.tmpl == nil {
-		user = material(d.Title, d.Text, w.prompts.taskSummary)
+		user = material(d.Title, d.Text, w.tasks.summary)
 	} else {
 		var err error
 		if user, err = w.user.render(d); err != nil {
@@ -144,6 +152,9 @@ func (w *documentWork) summaryRequest(system string, d Document) (llm.Request, e
 		}
 		if !w.user.uses.text {
 			user += "\n\n" + block(d.Text).String()
+		}
+		if w.tasks.instructed != "" {
+			user += "\n\n" + w.tasks.instructed
 		}
 	}
 	r := w.request(system, user, w.profile.MaxOutputTokens)
@@ -154,12 +165,12 @@ func (w *documentWork) summaryRequest(system string, d Document) (llm.Request, e
 // chunkRequest requests notes on a part of the document. It does not name the part, so that
 // equal parts of two versions of a document give the same request.
 func (w *documentWork) chunkRequest(text string) llm.Request {
-	return w.request(w.system.chunk, material(w.doc.Title, text, w.prompts.taskNotes), w.limits.noteOutput)
+	return w.request(w.system.chunk, material(w.doc.Title, text, w.tasks.notes), w.limits.noteOutput)
 }
 
 // mergeRequest requests one set of notes from several.
 func (w *documentWork) mergeRequest(notes []note, evidence string) llm.Request {
-	return w.request(w.system.merge, material(w.doc.Title, notesText(notes, evidence), w.prompts.taskNotes), w.limits.noteOutput)
+	return w.request(w.system.merge, material(w.doc.Title, notesText(notes, evidence), w.tasks.notes), w.limits.noteOutput)
 }
 
 // tokens counts the tokens of a request, including those that providers add.

@@ -21,7 +21,7 @@ type pair struct {
 }
 
 func (p pair) check() []checks.Finding {
-	return checks.Check(checks.Document{Text: p.text, Around: []string{p.title}}, []string{p.summary}, checks.Asked{Words: p.words, Language: true})
+	return checks.Check(checks.Document{Text: p.text, Around: []string{p.title}}, []string{p.summary}, checks.Asked{Words: p.words, Language: checks.SameLanguage})
 }
 
 // kinds are the checks in the order of the tables.
