@@ -74,26 +74,15 @@ func (d dialect) addSchema(r Request, b *chatBody) {
 	b.Messages = instructSchema(b.Messages, r.Schema)
 }
 
-// encode returns the JSON, or an *Error if the model or the schema cannot be sent. It encodes
-// each text once. Bytes that are not UTF-8 become U+FFFD.
+// encode returns the JSON, or an *Error if the schema cannot be sent. It encodes each text once.
+// Bytes that are not UTF-8 become U+FFFD. What a model takes is the endpoint's to say, not that of
+// the names that go-openai's ReasoningValidator knows.
 func (b chatBody) encode() ([]byte, error) {
-	if err := openai.NewReasoningValidator().Validate(b.validated()); err != nil {
-		return nil, &Error{Class: Halted, Code: "unsupported_model", Message: "the model cannot be used: check --model: " + err.Error(), NotSent: true}
-	}
 	encoded, err := jsonv2.Marshal(b, lenient, jsonv1.OmitEmptyWithLegacySemantics(true))
 	if err != nil {
 		return nil, &Error{Class: BadRequest, Code: "invalid_schema", Message: "the request cannot be written: its JSON schema is invalid", NotSent: true}
 	}
 	return encoded, nil
-}
-
-// validated returns what go-openai checks.
-func (b chatBody) validated() openai.ChatCompletionRequest {
-	r := b.ChatCompletionRequest
-	if b.Temperature != nil {
-		r.Temperature = *b.Temperature
-	}
-	return r
 }
 
 // instructSchema adds the schema to the prompt, for endpoints that do not enforce it. The word

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gistmill/gistmill/internal/llm/providererror"
 )
 
 // TestErrorTable covers every class, with the wordings of known endpoints.
@@ -172,58 +174,13 @@ func TestRefusalKeepsUsage(t *testing.T) {
 		t.Errorf("usage %+v", failed.Usage)
 	}
 }
-
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	tests := []struct {
-		name    string
-		header  map[string]string
-		message string
-		want    time.Duration
-	}{
-		{"nothing", nil, "", 0},
-		{"seconds", map[string]string{"Retry-After": "5"}, "", 5 * time.Second},
-		{"fractions", map[string]string{"Retry-After": "0.25"}, "", 250 * time.Millisecond},
-		{"zero falls through", map[string]string{"Retry-After": "0"}, "Please try again in 2s.", 2 * time.Second},
-		{"negative", map[string]string{"Retry-After": "-3"}, "", 0},
-		{"a day is kept", map[string]string{"Retry-After": "86400"}, "", 24 * time.Hour},
-		{"more is cut", map[string]string{"Retry-After": "1e300"}, "", 24 * time.Hour},
-		{"NaN", map[string]string{"Retry-After": "NaN"}, "", 0},
-		{"garbage", map[string]string{"Retry-After": "soon", "retry-after-ms": "x"}, "", 0},
-		{"date by our clock", map[string]string{"Retry-After": "Mon, 02 Mar 2026 10:01:00 GMT"}, "", time.Minute},
-		{"date by the server's clock", map[string]string{"Date": "Mon, 02 Mar 2026 09:59:00 GMT", "Retry-After": "Mon, 02 Mar 2026 10:01:00 GMT"}, "", 2 * time.Minute},
-		{"date in the past", map[string]string{"Retry-After": "Mon, 02 Mar 2026 09:00:00 GMT"}, "", 0},
-		{"reset of what is used up", map[string]string{"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-requests": "5", "x-ratelimit-reset-requests": "1h"}, "", 6 * time.Minute},
-		{"reset without remaining", map[string]string{"x-ratelimit-reset-tokens": "1.5s"}, "", 1500 * time.Millisecond},
-		{"Azure's spelling", map[string]string{"x-rate-limit-reset-tokens": "55"}, "", 55 * time.Second},
-		{"Azure's -1 and 0", map[string]string{"x-ratelimit-remaining-tokens": "-1", "x-ratelimit-reset-tokens": "0"}, "", 0},
-		{"message with minutes", nil, "Please try again in 1m12.5s. Visit", 72500 * time.Millisecond},
-		{"message of Azure", nil, "Please retry after 45 seconds. Please", 45 * time.Second},
-		{"message, one second", nil, "Please retry after 1 second.", time.Second},
-		{"message without a time", nil, "please try again later", 0},
-	}
-	for _, tt := range tests {
-		h := http.Header{}
-		for k, v := range tt.header {
-			h.Set(k, v)
-		}
-		if got := retryAfter(h, tt.message, now); got.Round(time.Microsecond) != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
-func FuzzParseProviderError(f *testing.F) {
+func FuzzErrorMessage(f *testing.F) {
 	f.Add([]byte(`{"error":{"message":["a",{"b":1}],"code":4.5,"innererror":{"code":null}}}`))
-	f.Add([]byte(`[{"error":"x"}]`))
-	f.Add([]byte(`{"detail":[{"loc":["a",1],"msg":"m"}]}`))
+	f.Add([]byte(`<html><title>0123456789</title>`))
+	f.Add([]byte(`plain text of 0123456789`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p := parseProviderError(b)
-		if !p.found && (p.Message != "" || p.Code != "") {
-			t.Errorf("not found, but %+v", p)
-		}
-		clean := scrubber{secrets: []string{"0123456789"}, prompt: []Message{{RoleUser, string(b)}}}.clean(p.Message)
+		said := providererror.Parse(400, b)
+		clean := scrubber{secrets: []string{"0123456789"}, prompt: []Message{{RoleUser, string(b)}}}.clean(said.Message)
 		if len(clean) > maxMessage+len("…") || strings.Contains(clean, "0123456789") {
 			t.Errorf("message %q", clean)
 		}

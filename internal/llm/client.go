@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	openai "github.com/sashabaranov/go-openai"
+
+	"github.com/gistmill/gistmill/internal/llm/providererror"
 )
 
 // A Client calls one endpoint. It is safe for concurrent use.
@@ -23,6 +26,8 @@ type Client struct {
 	shortages shortages
 	dialects  dialects
 	warned    warnings
+	answered  atomic.Bool  // the endpoint has answered a call
+	strange   atomic.Int64 // answers in a row that were no chat completions
 }
 
 // New returns a client. It makes no call. The error names everything that is wrong with cfg.
@@ -202,7 +207,7 @@ func endedWait(err error, refused *Error, sent bool) error {
 }
 
 // call makes one HTTP call and ends the permit. said is the endpoint's own error, if it sent one.
-func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) (resp Response, said providerError, err error) {
+func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) (resp Response, said providererror.Error, err error) {
 	ex := &exchange{}
 	sent := time.Now()
 	ctx, ended := c.observe(ctx, r, permit.Waited())
@@ -234,16 +239,22 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		ex = c.exchange(ctx, r.Model, key, body, c.timeout(r.Tier))
 	}
 	cl := classifier{
-		scrub:   scrubber{secrets: c.secrets(key), prompt: r.Messages},
-		keySent: key != "",
-		baseURL: displayURL(c.base),
-		model:   r.Model,
-		tier:    r.Tier,
-		timeout: c.timeout(r.Tier),
-		now:     time.Now(),
+		scrub:    scrubber{secrets: c.secrets(key), prompt: r.Messages},
+		keySent:  key != "",
+		base:     c.base,
+		azure:    c.cfg.APIVersion != "",
+		model:    r.Model,
+		tier:     r.Tier,
+		timeout:  c.timeout(r.Tier),
+		now:      time.Now(),
+		sent:     func() int { return CountRequest(r) },
+		output:   r.OutputCap(),
+		answered: c.answered.Load(),
+		strange:  int(c.strange.Load()),
 	}
 	switch {
 	case ex.answer.Answered:
+		c.answered.Store(true)
 		resp, err = c.answer(r, d, ex, cl)
 		var failed *Error
 		if err == nil {
@@ -260,7 +271,13 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		}
 		return Response{}, said, ctx.Err() // given up by the caller: not a failure of the endpoint
 	}
-	return Response{}, parseProviderError(ex.body), c.unanswered(ex, cl)
+	failed := c.unanswered(ex, cl)
+	if failed.Code == "no_json" {
+		c.strange.Add(1)
+	} else {
+		c.strange.Store(0)
+	}
+	return Response{}, providererror.Parse(ex.status, ex.body), failed
 }
 
 // timeout returns how long a call at a tier may take.

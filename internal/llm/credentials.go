@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/gistmill/gistmill/internal/llm/providererror"
 )
 
 // A KeySource gives the API key of each call. Implementations are safe for concurrent use; package
@@ -97,7 +99,7 @@ func (ex *exchange) refusesKey() bool {
 	case ex.status == http.StatusUnauthorized, ex.status == http.StatusForbidden:
 		return true
 	}
-	return !ex.answer.Answered && parseProviderError(ex.body).badKey()
+	return !ex.answer.Answered && providererror.Parse(ex.status, ex.body).BadKey()
 }
 
 // validateHeaders checks the further headers of a configuration.

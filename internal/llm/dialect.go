@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"strings"
 	"sync"
+
+	"github.com/gistmill/gistmill/internal/llm/providererror"
 )
 
 // format is how a schema is given to the model.
@@ -98,7 +100,7 @@ func (d *dialects) learn(key dialectKey, refused, next dialect) dialect {
 // "Invalid schema for response_format"; LM Studio "'response_format.type' must
 // be 'json_schema' or 'text'"; Mistral and FastAPI servers "Extra inputs are
 // not permitted" with the field in loc; llama.cpp "failed to parse grammar".
-func (d dialect) without(r Request, p providerError) (dialect, bool) {
+func (d dialect) without(r Request, p providererror.Error) (dialect, bool) {
 	said := strings.ToLower(p.Param + " " + p.Message)
 	mentions := func(words ...string) bool {
 		for _, w := range words {

@@ -58,6 +58,9 @@ type Error struct {
 	// is when it resets; zero if that is unknown.
 	Quota string
 	Until time.Time
+	// Doubtful is set if nothing in the answer tells whether the document is at fault, or the account
+	// or the settings: what other documents get shows it.
+	Doubtful bool
 	// Usage is what the endpoint reported for the failed call, and Tier the tier that it is billed at.
 	Usage Usage
 	Tier  Tier

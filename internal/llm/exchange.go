@@ -60,10 +60,23 @@ func newHTTPClient(cfg Config) (*http.Client, error) {
 		transport = open(nil)
 	}
 	return &http.Client{
-		Transport: transport,
-		// A redirected POST becomes a GET, and a redirect here means that the base URL is wrong.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     transport,
+		CheckRedirect: checkRedirect,
 	}, nil
+}
+
+// maxRedirects bounds the redirects of one call.
+const maxRedirects = 3
+
+// checkRedirect follows a redirect that keeps the method (307, 308) to the same scheme and host:
+// servers that add or remove a slash send such ones. A key goes to no other host. After a 301, 302
+// or 303 a POST becomes a GET; such a redirect means that the base URL is wrong.
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	if len(via) > maxRedirects || next.Method != first.Method || next.URL.Scheme != first.URL.Scheme || next.URL.Host != first.URL.Host {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // exchange is one HTTP request and what came back.
@@ -73,6 +86,7 @@ type exchange struct {
 	body   []byte      // incomplete if err is set
 	err    error       // the request failed, or the response could not be read
 	unsent bool        // the request failed before there was a connection to send it on
+	proxy  string      // host of the proxy; empty: none
 
 	answer    completion.Completion // the decoded body of a 2xx
 	decodeErr error                 // the body of a 2xx is no completion
@@ -96,6 +110,9 @@ func (c *Client) exchange(ctx context.Context, model, key string, body []byte, t
 	}
 	req.Header.Set("Content-Type", "application/json")
 	c.setHeaders(req, key)
+	if proxy, err := c.cfg.proxy(req); err == nil && proxy != nil {
+		ex.proxy = proxy.Host
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		ex.err, ex.unsent = err, asked && !connected

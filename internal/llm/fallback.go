@@ -56,7 +56,7 @@ func (f *Fallback) Complete(ask func(Endpoint) (Response, error)) (Response, err
 		if len(f.endpoints) == 1 || !errors.As(err, &failed) || !failed.triesNext(i) {
 			return Response{}, err
 		}
-		if failed.Class == Halted || failed.Class == Quota {
+		if (failed.Class == Halted || failed.Class == Quota) && !failed.Doubtful {
 			f.coolDown(i, failed)
 		}
 		billed = billed.Add(failed.Usage)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/gistmill/gistmill/internal/llm/providererror"
 )
 
 // A Tier is a service tier of an endpoint: when it works on a call, and at which price.
@@ -66,11 +68,11 @@ func (c *Client) serviceTier(t Tier) string {
 
 // flexRefusal returns the class of an error that is about the flex tier, with advice; "" if it is
 // about something else. A call at another tier has no such errors, except Groq's status 498.
-func (c classifier) flexRefusal(status int, ex *exchange, p providerError) (Class, string) {
+func (c classifier) flexRefusal(status int, ex *exchange, p providererror.Error) (Class, string) {
 	switch {
-	case status == statusFlexCapacity, c.tier == TierFlex && p.lacksCapacity(status, ex):
+	case status == statusFlexCapacity, c.tier == TierFlex && lacksCapacity(p, status, ex):
 		return Capacity, noCapacity
-	case c.tier == TierFlex && p.refusesTier(status):
+	case c.tier == TierFlex && refusesTier(p, status):
 		return Halted, fmt.Sprintf("the endpoint refuses the flex tier for model %q: choose a model that has it, or pay the standard price with --service standard", c.model)
 	}
 	return "", ""
@@ -94,13 +96,13 @@ const statusFlexCapacity = 498
 // capacity" and "The model is overloaded", and 429 RESOURCE_EXHAUSTED without a QuotaFailure
 // (https://ai.google.dev/gemini-api/docs/flex-inference); Azure 429 "NoCapacity"; gateways 429
 // flex_unavailable.
-func (p providerError) lacksCapacity(status int, ex *exchange) bool {
+func lacksCapacity(p providererror.Error, status int, ex *exchange) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, 529:
 	default:
 		return false
 	}
-	if p.noCredit() || namesQuota(ex.body) {
+	if p.NoCredit() || namesQuota(ex.body) {
 		return false
 	}
 	said := strings.ToLower(p.Code + " " + p.Type + " " + p.Message)
@@ -140,14 +142,14 @@ func nothingLeft(h http.Header) bool {
 // Groq 400 "`service_tier` `flex` is not available for this org" (hindsight issue 89); Azure 400
 // (https://learn.microsoft.com/azure/foundry/openai/how-to/flex-processing); FastAPI servers 422
 // with service_tier in loc.
-func (p providerError) refusesTier(status int) bool {
+func refusesTier(p providererror.Error, status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusNotImplemented:
 	default:
 		return false
 	}
 	said := strings.ToLower(p.Param + " " + p.Code + " " + p.Message)
-	return tierWords.MatchString(said) && !p.rateLimited()
+	return tierWords.MatchString(said) && !p.RateLimited()
 }
 
 var tierWords = regexp.MustCompile(`service.?tier|\bflex\b`)
