@@ -1,6 +1,6 @@
 // Package checks compares a summary with its document by rules, offline. It finds numbers,
 // dates, names and quotations that the document does not have, parts of the document that the
-// summary does not reflect, and a wrong length or language.
+// summary does not reflect, a wrong length or language, and answers that decline.
 //
 // It owns the rules and their thresholds. docs/decisions/2026-11-25-checks-on-summaries.md has
 // the reasons, and test/quality/CHECKS.md shows what the rules find and miss. It refuses to own
@@ -23,6 +23,7 @@ type Kind string
 
 // The checks.
 const (
+	Declined Kind = "refusal"
 	Language Kind = "language"
 	Length   Kind = "length"
 	Coverage Kind = "coverage"
@@ -69,7 +70,7 @@ type Asked struct {
 const SameLanguage = "same"
 
 // Check compares a summary with its document. The summary is one string, or the strings of an
-// object. Findings have a stable order: language, length, coverage, numbers, dates, names,
+// object. Findings have a stable order: refusal, language, length, coverage, numbers, dates, names,
 // quotations, each in the order of the summary; nil means none. Check takes time linear in the
 // length of the document, and memory that does not depend on it. It accepts any bytes and is
 // safe for concurrent use.
@@ -81,6 +82,7 @@ func Check(d Document, summary []string, asked Asked) []Finding {
 		c.summary = append(c.summary, s[:n])
 		left -= n
 	}
+	c.refusal()
 	source := c.compareLanguages(strings.Join(c.summary, "\n"))
 	c.length(summary, source)
 	c.wordsAndNames()

@@ -1,25 +1,34 @@
 package summarize
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"regexp"
 	"strings"
 
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/completion"
 	"github.com/gistmill/gistmill/internal/text"
 )
+
+// reply is an answer to judge.
+type reply struct {
+	content  string // without thoughts and a code fence
+	cap      int    // on the answer, in tokens
+	thoughts bool   // the endpoint sent thoughts beside it
+	last     bool   // no further call follows
+}
 
 // ask sends r and returns the answer if accept finds no problem in it. An answer that was
 // cut is requested again with a larger cap. A refused answer is sent back once, with its
 // problem; repair names the prompt for that. A second refusal is an [OutputError].
-func (w *documentWork) ask(ctx context.Context, r llm.Request, repair string, accept func(content string) *problem) (llm.Response, error) {
+func (w *documentWork) ask(ctx context.Context, r llm.Request, repair string, accept func(reply) *problem) (llm.Response, error) {
 	resp, sent, err := w.uncut(ctx, r)
 	if err != nil {
 		return llm.Response{}, err
 	}
-	p := accept(bare(resp.Content))
+	p := accept(replyTo(sent, resp, false))
 	if p == nil {
 		return resp, nil
 	}
@@ -34,8 +43,9 @@ func (w *documentWork) ask(ctx context.Context, r llm.Request, repair string, ac
 	again := sent[len(sent)-1]
 	again.Messages = append([]llm.Message(nil), again.Messages...)
 	// Some endpoints refuse a message without content. The part of an answer far beyond
-	// the cap does not help the model.
-	if bad := strings.TrimSpace(resp.Content); bad != "" {
+	// the cap does not help the model, and neither do its thoughts.
+	bad, _ := completion.Thoughts(resp.Content, r.Schema != nil)
+	if bad = strings.TrimSpace(bad); bad != "" {
 		again.Messages = append(again.Messages, llm.Message{Role: llm.RoleAssistant, Content: text.Cut(bad, 4*r.MaxOutputTokens)})
 	}
 	again.Messages = append(again.Messages, llm.Message{Role: llm.RoleUser, Content: request})
@@ -43,8 +53,8 @@ func (w *documentWork) ask(ctx context.Context, r llm.Request, repair string, ac
 	if err != nil {
 		return llm.Response{}, err
 	}
-	if p = accept(bare(resp.Content)); p != nil {
-		return llm.Response{}, &OutputError{Class: BadOutput, Message: p.forLedger + ", also when asked again", Requests: names(append(sent, repaired...))}
+	if p = accept(replyTo(repaired, resp, true)); p != nil {
+		return llm.Response{}, &OutputError{Class: cmp.Or(p.class, BadOutput), Message: p.forLedger + ", also when asked again", Requests: names(append(sent, repaired...))}
 	}
 	return resp, nil
 }
@@ -56,6 +66,13 @@ func (w *documentWork) repairLanguage(repair string) string {
 		return ""
 	}
 	return w.language
+}
+
+// replyTo returns the answer to the last of the requests.
+func replyTo(sent []llm.Request, resp llm.Response, last bool) reply {
+	r := sent[len(sent)-1]
+	content, thoughts := bare(resp.Content, r.Schema != nil)
+	return reply{content: content, cap: r.MaxOutputTokens, thoughts: thoughts != "" || resp.Thoughts > 0, last: last}
 }
 
 // uncut returns an answer that was not cut at its cap, and the requests that it took.
@@ -108,64 +125,15 @@ func names(sent []llm.Request) []string {
 	return out
 }
 
-var (
-	// Reasoning that an endpoint leaves in the answer. vLLM and Ollama do so if they have
-	// no parser for the model.
-	thinking = regexp.MustCompile(`(?s)^\s*<(think|thinking|reasoning)>.*?</(?:think|thinking|reasoning)>`)
-	fenced   = regexp.MustCompile("(?s)^```[\\w-]*[ \t]*\n(.*?)\n?```$")
-)
+var fenced = regexp.MustCompile("(?s)^```[\\w-]*[ \t]*\n(.*?)\n?```$")
 
-// bare removes reasoning and a code fence around an answer.
-func bare(content string) string {
-	content = strings.TrimSpace(thinking.ReplaceAllString(content, ""))
-	if m := fenced.FindStringSubmatch(content); m != nil {
-		content = strings.TrimSpace(m[1])
+// bare removes a model's thoughts and a code fence around an answer. The client does so too;
+// answers in the ledger may be older.
+func bare(content string, structured bool) (answer, thoughts string) {
+	answer, thoughts = completion.Thoughts(content, structured)
+	answer = strings.TrimSpace(answer)
+	if m := fenced.FindStringSubmatch(answer); m != nil {
+		answer = strings.TrimSpace(m[1])
 	}
-	return content
-}
-
-// object returns the JSON object in an answer if it matches the schema. Text around the
-// object is ignored.
-func (s *answerSchema) object(content string) (ordered, *problem) {
-	if content == "" {
-		return ordered{}, &problem{forModel: "it is empty", forLedger: "the answer is empty"}
-	}
-	at := strings.IndexByte(content, '{')
-	if at < 0 {
-		return ordered{}, noObject()
-	}
-	v, err := parseOrdered(content[at:])
-	if err != nil {
-		return ordered{}, noObject()
-	}
-	return v, s.validate(v)
-}
-
-func noObject() *problem {
-	return &problem{forModel: "it is not a valid JSON object", forLedger: "the answer is not a valid JSON object"}
-}
-
-// summary cleans the strings of a valid answer. It returns the text for people and, for a
-// schema of the user, the whole object.
-func (s *answerSchema) summary(object ordered, c cleaner) (string, json.RawMessage, *problem) {
-	changed := false
-	v := object.mapStrings(func(text string) string {
-		cleaned := c.clean(text)
-		changed = changed || cleaned != text
-		return cleaned
-	})
-	if changed {
-		if p := s.validate(v); p != nil {
-			p.afterCleaning = true
-			return "", nil, p
-		}
-	}
-	text := v.summary()
-	if text == "" {
-		return "", nil, &problem{forModel: "its text is empty", forLedger: "the summary is empty"}
-	}
-	if !s.custom {
-		return text, nil, nil
-	}
-	return text, v.json(), nil
+	return answer, thoughts
 }

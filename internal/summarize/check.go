@@ -20,7 +20,7 @@ func (w *documentWork) check(s Summary) []checks.Finding {
 	if v, err := parseOrdered(string(s.Output)); w.schema.custom && err == nil {
 		texts = texts[:0]
 		v.mapStrings(func(text string) string {
-			if !w.schema.names(text) {
+			if !w.schema.mentions(text) {
 				texts = append(texts, text)
 			}
 			return text
@@ -29,9 +29,9 @@ func (w *documentWork) check(s Summary) []checks.Finding {
 	return checks.Check(checks.Document{Text: w.doc.Text, Around: []string{w.doc.Title, w.doc.URI}}, texts, asked)
 }
 
-// names reports whether the schema contains a value. Such labels are its words, not the
+// mentions reports whether the schema contains a value. Such labels are its words, not the
 // document's.
-func (s *answerSchema) names(value string) bool {
+func (s *answerSchema) mentions(value string) bool {
 	var quoted bytes.Buffer
 	writeScalar(&quoted, value)
 	return bytes.Contains(s.raw, quoted.Bytes())

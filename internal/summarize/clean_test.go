@@ -93,11 +93,12 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(`{"summary":"x","summary":{"a":[1,{}]}}`)
 	f.Add("<think></think>{")
 	f.Fuzz(func(t *testing.T, content string) {
-		object, p := s.object(bare(content))
+		answer, _ := bare(content, true)
+		object, p := s.object(reply{content: answer})
 		if p != nil {
 			return
 		}
-		if text, _, p := s.summary(object, cleaner{}); p == nil && strings.TrimSpace(text) == "" {
+		if text, _, p := s.summary(object, cleaner{}, 0); p == nil && strings.TrimSpace(text) == "" {
 			t.Errorf("%q gives an empty summary", content)
 		}
 	})

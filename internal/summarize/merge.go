@@ -83,11 +83,11 @@ func (w *documentWork) halve(ctx context.Context, notes []note) ([]note, error) 
 // cap, are cut at a sentence, so that merging always ends.
 func (w *documentWork) note(ctx context.Context, r llm.Request) (note, error) {
 	var n note
-	_, err := w.ask(ctx, r, "repeat", func(content string) *problem {
-		if n.text = w.clean.clean(content); n.text == "" {
+	_, err := w.ask(ctx, r, "repeat", func(a reply) *problem {
+		if n.text = w.clean.clean(a.content); n.text == "" {
 			return &problem{forModel: "it is empty", forLedger: "the answer with notes is empty"}
 		}
-		return nil
+		return w.declined(n.text)
 	})
 	if err != nil {
 		return note{}, err

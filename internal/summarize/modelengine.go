@@ -141,10 +141,13 @@ func (w *documentWork) summarize(ctx context.Context) (Summary, error) {
 // final requests the summary itself.
 func (w *documentWork) final(ctx context.Context, r llm.Request) (Summary, error) {
 	var s Summary
-	resp, err := w.ask(ctx, r, "repair", func(content string) *problem {
-		object, p := w.schema.object(content)
-		if p == nil {
-			s.Text, s.Output, p = w.schema.summary(object, w.clean)
+	resp, err := w.ask(ctx, r, "repair", func(a reply) *problem {
+		object, p := w.schema.object(a)
+		switch {
+		case p == nil:
+			s.Text, s.Output, p = w.schema.summary(object, w.clean, a.cap)
+		case a.last && !w.schema.custom:
+			s.Text, p = w.plainSummary(a, p)
 		}
 		return p
 	})

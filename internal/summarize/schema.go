@@ -26,6 +26,8 @@ type answerSchema struct {
 	raw    json.RawMessage // compact, as sent
 	custom bool
 	check  *jsonschema.Schema
+	// properties are the names of the fields at the top.
+	properties map[string]bool
 }
 
 // compileSchema reads a schema. An empty one gives the built-in schema.
@@ -44,6 +46,12 @@ func compileSchema(raw json.RawMessage) (*answerSchema, error) {
 	}
 	if obj["type"] != "object" {
 		return nil, errors.New(`its answers are not objects: write "type": "object" at the top`)
+	}
+	s.properties = make(map[string]bool)
+	if fields, ok := obj["properties"].(map[string]any); ok {
+		for name := range fields {
+			s.properties[name] = true
+		}
 	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
@@ -71,7 +79,9 @@ func (noLoader) Load(url string) (any, error) {
 type problem struct {
 	forModel      string
 	forLedger     string
-	afterCleaning bool // the answer itself was valid, its cleaned text is not
+	class         string // of the OutputError; empty is BadOutput
+	afterCleaning bool   // the answer itself was valid, its cleaned text is not
+	tooLong       bool   // the text is far longer than its cap
 }
 
 // validate checks a JSON value against the schema. It returns nil for a valid one.

@@ -87,11 +87,12 @@ func (e *ShortError) Error() string {
 const (
 	OutputTooLong = "output_too_long"
 	BadOutput     = "bad_output"
+	Refused       = "refused" // the model declined in words
 )
 
 // OutputError reports that the model answered twice and that neither answer can be used.
 type OutputError struct {
-	Class   string // OutputTooLong or BadOutput
+	Class   string // OutputTooLong, BadOutput or Refused
 	Message string // what is wrong; it holds no text of the document or the answer
 	// Requests are the names of the requests whose answers cannot be used. A Completer that
 	// stores answers must drop these before the document is tried again, or the same

@@ -61,6 +61,7 @@ func Thoughts(text string, structured bool) (answer, thoughts string) {
 	if isJSON(trimmed) {
 		return text, ""
 	}
+	trimmed = strings.ToValidUTF8(trimmed, "\ufffd")
 	low := lower(trimmed)
 	if at := lastClosing(trimmed, low, structured); at > 0 {
 		if answer = unwrap(trimmed[at:]); answer == "" {
@@ -79,14 +80,15 @@ func Thoughts(text string, structured bool) (answer, thoughts string) {
 	return text, ""
 }
 
-// lower maps ASCII letters only, so that places in the result are those of the text.
+// lower maps ASCII letters only, so that places in the result are those of the text, which is valid
+// UTF-8.
 func lower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
 			return r + 'a' - 'A'
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\ufffd"))
+	}, s)
 }
 
 // isJSON reports that a text is one JSON value.
@@ -98,7 +100,7 @@ func isJSON(s string) bool {
 func before(text, low string) string {
 	best := 0
 	for _, m := range marks {
-		if at := strings.LastIndex(low, m.opening); at > 0 && len(low) == len(text) && strings.HasSuffix(low, m.closing) {
+		if at := strings.LastIndex(low, m.opening); at > 0 && strings.HasSuffix(low, m.closing) {
 			best = max(best, at)
 		}
 	}
@@ -109,9 +111,6 @@ func before(text, low string) string {
 // on as around a quoted word is none, unless the text begins with its opening mark. Where the
 // answer is JSON, a mark is one only if an object follows, or if no object precedes it.
 func lastClosing(text, low string, structured bool) int {
-	if len(low) != len(text) { // invalid UTF-8 was replaced
-		text = low
-	}
 	best := 0
 	for _, m := range marks {
 		opened := strings.HasPrefix(low, m.opening)
@@ -197,9 +196,6 @@ func unwrap(s string) string {
 		again = false
 		for _, w := range wrappers {
 			low := lower(s)
-			if len(low) != len(s) {
-				return s
-			}
 			w = lower(w)
 			if strings.HasPrefix(low, w) && strings.HasPrefix(w, "<") {
 				s, again = strings.TrimSpace(s[len(w):]), true

@@ -77,6 +77,7 @@ func FuzzThoughts(f *testing.F) {
 	f.Add("<|channel|>final<|message|>x<|end|>", false)
 	f.Add("İ</think>\xff{\"a\":\"</think>\"}", true)
 	f.Add(strings.Repeat("{</think>", 50), true)
+	f.Add("\xff\xff</think>a", false)
 	f.Fuzz(func(t *testing.T, text string, structured bool) {
 		if answer, _ := Thoughts(text, structured); isJSON(text) && answer != text {
 			t.Errorf("%q became %q", text, answer)
