@@ -159,7 +159,7 @@ It works on new and changed documents, retries failures, and records every docum
 		&cobra.Group{ID: groupControl, Title: "Control runs:"})
 	for group, commands := range map[string][]*cobra.Command{
 		groupWork:    {c.runCommand(), c.enqueueCommand(), c.workerCommand(), c.serverCommand()},
-		groupInspect: {c.statusCommand(), c.runsCommand(), c.showCommand(), c.exportCommand(), c.deadCommand()},
+		groupInspect: {c.checkCommand(), c.statusCommand(), c.runsCommand(), c.showCommand(), c.exportCommand(), c.deadCommand()},
 		groupControl: {c.pauseCommand(), c.resumeCommand(), c.cancelCommand(), c.pruneCommand(), c.migrateCommand()},
 		"":           {c.configCommand(), c.versionCommand(), c.extractCommand()},
 	} {

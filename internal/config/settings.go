@@ -78,14 +78,14 @@ func ForCommand(command string) []string {
 func Settings() []Setting {
 	var (
 		everyone = []string{"run", "enqueue", "worker", "server", "status", "runs", "pause", "resume", "cancel",
-			"show", "dead", "export", "prune", "migrate", "config"}
+			"show", "dead", "export", "prune", "migrate", "config", "check"}
 		queueing = []string{"run", "enqueue", "worker", "server", "status", "runs", "pause", "resume", "cancel",
-			"dead", "config"}
-		profile  = []string{"run", "enqueue", "config"}
+			"dead", "config", "check"}
+		profile  = []string{"run", "enqueue", "config", "check"}
 		planning = []string{"run", "enqueue", "config"}
-		calling  = []string{"run", "worker", "config"}
-		limits   = []string{"run", "enqueue", "worker", "server", "config"}
-		budget   = []string{"run", "enqueue", "resume", "config"}
+		calling  = []string{"run", "worker", "config", "check"}
+		limits   = []string{"run", "enqueue", "worker", "server", "config", "check"}
+		budget   = []string{"run", "enqueue", "resume", "config", "check"}
 		serving  = []string{"server", "config"}
 	)
 	return []Setting{
@@ -126,7 +126,7 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.Queue }, check: stringCheck(checkQueue),
 		},
 		{
-			Name: "out", Group: usage.Output, Kind: KindPath, Default: "./summaries", Commands: []string{"run", "config"},
+			Name: "out", Group: usage.Output, Kind: KindPath, Default: "./summaries", Commands: []string{"run", "config", "check"},
 			Usage: "folder for the summaries, `-` for JSON lines on standard output, or `none`",
 			bind:  func(c *Config) any { return &c.Out }, check: stringCheck(checkOut),
 		},
@@ -138,7 +138,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "base-url", Group: usage.Model, Kind: KindURL, DefaultText: "OpenAI", Aliases: []string{"OPENAI_BASE_URL"},
-			Commands: []string{"run", "enqueue", "worker", "config"},
+			Commands: []string{"run", "enqueue", "worker", "config", "check"},
 			Usage:    "URL of an OpenAI-compatible endpoint, such as `http://localhost:11434/v1`",
 			bind:     func(c *Config) any { return &c.BaseURL }, check: stringCheck(checkHTTP),
 		},
@@ -148,31 +148,31 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.APIVersion },
 		},
 		{
-			Name: "fallbacks", Group: usage.Model, Kind: KindList, Commands: []string{"run", "enqueue", "worker", "config"},
+			Name: "fallbacks", Group: usage.Model, Kind: KindList, Commands: []string{"run", "enqueue", "worker", "config", "check"},
 			Usage: "endpoints or models to try, in order, when the first is down, halted or refuses a document: `MODEL`, `URL` or `MODEL@URL`, separated by commas",
 			bind:  func(c *Config) any { return &c.Fallbacks },
 		},
 		{
 			Name: "fallback-api-keys", Group: usage.Model, Kind: KindList, Secret: true,
-			Commands: []string{"run", "enqueue", "worker", "config"},
+			Commands: []string{"run", "enqueue", "worker", "config", "check"},
 			Usage:    "API keys of the fallbacks, in the same order, separated by commas; leave one empty if none is needed; `api-key` is sent to the first endpoint's host only",
 			bind:     func(c *Config) any { return &c.FallbackAPIKeys }, check: stringCheck(checkKeys),
 		},
 		{
 			Name: "api-key", Group: usage.Model, Kind: KindString, Secret: true, Aliases: []string{"OPENAI_API_KEY"},
-			Commands: []string{"run", "enqueue", "worker", "config"},
+			Commands: []string{"run", "enqueue", "worker", "config", "check"},
 			Usage:    "API key of the endpoint",
 			bind:     func(c *Config) any { return &c.APIKey }, check: stringCheck(keys.Check),
 		},
 		{
 			Name: "api-key-file", Group: usage.Model, Kind: KindFile, DefaultText: "none",
-			Commands: []string{"run", "enqueue", "worker", "config"},
+			Commands: []string{"run", "enqueue", "worker", "config", "check"},
 			Usage:    "file with the API key of the endpoint; read again when it changes and after a refusal",
 			bind:     func(c *Config) any { return &c.APIKeyFile },
 		},
 		{
 			Name: "api-key-command", Group: usage.Model, Kind: KindString, DefaultText: "none", FlagOrEnv: true,
-			Commands: []string{"run", "enqueue", "worker", "config"},
+			Commands: []string{"run", "enqueue", "worker", "config", "check"},
 			Usage:    "command of the shell that prints the API key, or JSON with token and expiry; run again before it expires and after a refusal",
 			bind:     func(c *Config) any { return &c.APIKeyCommand },
 		},
@@ -351,7 +351,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "max-document-bytes", Group: usage.Limits, Kind: KindBytes, Default: "64MiB",
-			Commands: []string{"run", "enqueue", "worker", "config"},
+			Commands: []string{"run", "enqueue", "worker", "config", "check"},
 			Usage:    "maximum size of a document; larger ones become dead letters of class `input`",
 			bind:     func(c *Config) any { return &c.MaxDocumentBytes }, check: atLeast(1),
 		},

@@ -60,6 +60,7 @@ func matrix() map[string][]string {
 		"internal/loop":         {},
 		"internal/marker":       {},
 		"internal/source":       {"internal/marker", "internal/text"},
+		"internal/preflight":    {"internal/llm", "internal/summarize", "internal/text"},
 		"internal/process":      {},
 		"internal/progress":     {"internal/ledger", "internal/process"},
 		"internal/recovery":     {"internal/ledger", "internal/loop", "internal/process", "internal/text", "tasks"},

@@ -39,6 +39,9 @@ func (e *DayBudgetError) Is(target error) bool { return target == ErrBudget }
 
 const dayMillis = 24 * 60 * 60 * 1000
 
+// endOfDay returns the end of a day, which is in days since 1970.
+func endOfDay(day int64) time.Time { return time.UnixMilli((day + 1) * dayMillis).UTC() }
+
 // caps says which sums a call counts in.
 type caps struct {
 	ofDay bool // the day on which it started has a row
@@ -143,7 +146,7 @@ func (l *Ledger) dayRefusal(ctx context.Context, tx *batch, uncounted []any, day
 		return nil, err
 	}
 	if settled+money > limit {
-		return &DayBudgetError{Ends: time.UnixMilli((day + 1) * dayMillis).UTC()}, nil
+		return &DayBudgetError{Ends: endOfDay(day)}, nil
 	}
 	return ErrReserved, nil
 }

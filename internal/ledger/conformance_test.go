@@ -85,6 +85,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"CancelledRunIsOver":                testCancelledRunIsOver,
 		"CallsOfOneNamePayOnce":             testCallsOfOneNamePayOnce,
 		"CallIsRecordedOnce":                testCallIsRecordedOnce,
+		"CallOfNoRun":                       testCallOfNoRun,
 		"TraitsOfConcurrentWorkers":         testTraitsOfConcurrentWorkers,
 		"Budget":                            testBudget,
 		"BudgetWaitsForInFlight":            testBudgetWaitsForInFlight,

@@ -58,7 +58,7 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 		AND EXISTS (SELECT 1 FROM runs n WHERE n.source_id = r.source_id AND n.profile_id = r.profile_id AND n.num > r.num)
 		AND NOT EXISTS (SELECT 1 FROM results res WHERE res.run_num = r.num AND res.state = 'dead')`
 	var p Pruned
-	var partitions, days, work int64
+	var partitions, days, work, checks int64
 	for _, step := range []struct {
 		n           *int64
 		from, where string
@@ -68,6 +68,8 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 		{&partitions, `partitions`, `run_num IN (` + old + `)`},
 		// The calls of this day count against a cap that may still be set.
 		{&p.Calls, `calls`, `finished_at IS NOT NULL AND started_at / 86400000 < @now / 86400000 AND run_num IN (` + old + `)`},
+		// Calls of no run are those of BeginCheck.
+		{&checks, `calls`, `run_num = 0 AND started_at / 86400000 < @now / 86400000 AND started_at < @now - $1`},
 		{&days, `days`, `day < (@now - $1) / 86400000`},
 		{&p.Answers, `answers`, `created_at < @now - $1`},
 		{&p.Workers, `workers`, prunedWorkers},
@@ -82,5 +84,6 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 		}
 		*step.n = n
 	}
+	p.Calls += checks
 	return p, nil
 }

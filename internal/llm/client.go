@@ -238,20 +238,7 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		}
 		ex = c.exchange(ctx, r.Model, key, body, c.timeout(r.Tier))
 	}
-	cl := classifier{
-		scrub:    scrubber{secrets: c.secrets(key), prompt: r.Messages},
-		keySent:  key != "",
-		base:     c.base,
-		azure:    c.cfg.APIVersion != "",
-		model:    r.Model,
-		tier:     r.Tier,
-		timeout:  c.timeout(r.Tier),
-		now:      time.Now(),
-		sent:     func() int { return CountRequest(r) },
-		output:   r.OutputCap(),
-		answered: c.answered.Load(),
-		strange:  int(c.strange.Load()),
-	}
+	cl := c.classifier(key, r)
 	switch {
 	case ex.answer.Answered:
 		c.answered.Store(true)
@@ -278,6 +265,24 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		c.strange.Store(0)
 	}
 	return Response{}, providererror.Parse(ex.status, ex.body), failed
+}
+
+// classifier returns what turns the failure of a request with a key into an error.
+func (c *Client) classifier(key string, r Request) classifier {
+	return classifier{
+		scrub:    scrubber{secrets: c.secrets(key), prompt: r.Messages},
+		keySent:  key != "",
+		base:     c.base,
+		azure:    c.cfg.APIVersion != "",
+		model:    r.Model,
+		tier:     r.Tier,
+		timeout:  c.timeout(r.Tier),
+		now:      time.Now(),
+		sent:     func() int { return CountRequest(r) },
+		output:   r.OutputCap(),
+		answered: c.answered.Load(),
+		strange:  int(c.strange.Load()),
+	}
 }
 
 // timeout returns how long a call at a tier may take.

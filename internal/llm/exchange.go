@@ -176,3 +176,63 @@ func readBounded(r io.Reader, announced int64) ([]byte, error) {
 	}
 	return b.Bytes(), err
 }
+
+// A Listing is the answer of an endpoint to a request for its models (GET /models).
+type Listing struct {
+	Status int
+	Header http.Header
+	Body   []byte // at most maxAnswerBytes
+	// TLS is the version of TLS, and Proxy the host of the proxy; both may be empty.
+	TLS, Proxy string
+	Took       time.Duration
+}
+
+// ListModels asks the endpoint for its models. It waits for no limit, is not repeated, and takes at
+// most Config.Timeout. The error is an *[Error] if no answer came, or one that is no 2xx, or the
+// error of ctx. With an answer the Listing has its status.
+func (c *Client) ListModels(ctx context.Context) (Listing, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	key, err := c.cfg.Keys.Key(ctx)
+	if err != nil {
+		return Listing{}, keyError(ctx, err)
+	}
+	ex, l := &exchange{}, Listing{}
+	connected := false
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected = true },
+	}), http.MethodGet, c.modelsURL(), http.NoBody)
+	if err != nil {
+		return l, err
+	}
+	c.setHeaders(req, key)
+	if u, err := c.cfg.proxy(req); err == nil && u != nil {
+		l.Proxy = u.Host
+	}
+	began := time.Now()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		ex.err, ex.unsent = err, !connected
+	} else {
+		defer func() { _ = resp.Body.Close() }()
+		ex.status, ex.header = resp.StatusCode, resp.Header
+		ex.body, ex.err = readBounded(resp.Body, resp.ContentLength)
+		if resp.TLS != nil {
+			l.TLS = tls.VersionName(resp.TLS.Version)
+		}
+	}
+	l.Took, l.Status, l.Header, l.Body = time.Since(began), ex.status, ex.header, ex.body
+	if ex.err == nil && ex.ok() {
+		return l, nil
+	}
+	return l, c.classifier(key, Request{}).classify(ex)
+}
+
+// modelsURL is where the endpoint lists its models.
+func (c *Client) modelsURL() string {
+	base := strings.TrimRight(c.base.String(), "/")
+	if c.cfg.APIVersion == "" {
+		return base + "/models"
+	}
+	return base + "/openai/models?api-version=" + url.QueryEscape(c.cfg.APIVersion)
+}
