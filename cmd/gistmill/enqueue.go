@@ -74,6 +74,9 @@ func (a *app) enqueue(ctx context.Context, args []string, flags *sourceFlags, o 
 	if err := a.checkModelNamed(); err != nil {
 		return err
 	}
+	if err := checkMatches(ctx, a, sources); err != nil {
+		return err
+	}
 	if err := a.open(ctx, needsQueue); err != nil {
 		return err
 	}

@@ -137,6 +137,9 @@ func (a *app) summarize(args []string, flags *sourceFlags, o runOptions, result 
 	if err != nil {
 		return err
 	}
+	if err := checkMatches(a.stop, a, sources); err != nil {
+		return err
+	}
 	out, err := a.openOutput()
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/marker"
 	"github.com/gistmill/gistmill/internal/source"
@@ -114,6 +115,9 @@ func (f *sourceFlags) times() (since, until time.Time, err error) {
 //
 // It returns the sources. Several files are one source. The app closes those that are not taken.
 func (f *sourceFlags) check(ctx context.Context, a *app, args []string) ([]*opened, error) {
+	if _, err := a.prices(); err != nil {
+		return nil, err
+	}
 	since, until, err := f.times()
 	if err != nil {
 		return nil, err
@@ -185,7 +189,8 @@ func (f *sourceFlags) checkOne(ctx context.Context, a *app, s *opened) (err erro
 
 // checkMatches fails if no document of any source matches --include, which is likely a typing
 // error. It is not one if the ledger has such a document: a folder may be emptied and filled
-// again. The ledger is open.
+// again. A ledger that does not exist has none, and is not made. One that cannot be read now is
+// asked when checkMatches is called again, with an open ledger.
 func checkMatches(ctx context.Context, a *app, all []*opened) error {
 	reasons := make([]string, len(all))
 	for i, s := range all {
@@ -193,8 +198,21 @@ func checkMatches(ctx context.Context, a *app, all []*opened) error {
 			return nil
 		}
 	}
+	l := a.ledger
+	if l == nil {
+		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+		var err error
+		switch l, err = ledger.Open(ctx, a.config.Store, ledger.Options{Access: ledger.AccessRead}); {
+		case errors.Is(err, ledger.ErrMissing):
+			return &usageError{errors.New(strings.Join(reasons, "; "))}
+		case err != nil:
+			return nil // documented
+		}
+		defer l.Close()
+	}
 	for _, s := range all {
-		known, err := report.New(a.ledger).AnyDocument(ctx, s.src.URL(), s.src.Includes)
+		known, err := report.New(l).AnyDocument(ctx, s.src.URL(), s.src.Includes)
 		if err != nil || known {
 			return err
 		}

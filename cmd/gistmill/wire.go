@@ -243,12 +243,14 @@ func (a *app) sourceOptions() source.Options {
 	return source.Options{MaxBytes: a.config.MaxDocumentBytes}
 }
 
-// prices returns the built-in prices, or those of a file.
+// prices returns the built-in prices with those of the setting `prices`. Commands that plan or work
+// call it before they connect to anything.
 func (a *app) prices() (*llm.Prices, error) {
-	if a.config.Prices == "" {
-		return llm.NewPrices(nil)
+	p, err := llm.LoadPrices(a.config.Prices)
+	if err != nil && a.config.Prices != "" {
+		return nil, &config.InvalidError{Problems: []string{err.Error()}}
 	}
-	return llm.LoadPrices(a.config.Prices)
+	return p, err
 }
 
 // endpoints returns the endpoints of the settings, without clients; none if no endpoint is set.

@@ -27,6 +27,9 @@ After SIGTERM it drains: it starts no new documents, completes the calls in flig
   gistmill worker --exit-when-idle 30s`,
 		Args: noArgs,
 	}, func(ctx context.Context, a *app, _ []string) error {
+		if _, err := a.prices(); err != nil {
+			return err
+		}
 		if err := a.open(ctx, needsQueue); err != nil {
 			return unlessStopped(ctx, err)
 		}

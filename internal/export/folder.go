@@ -42,7 +42,7 @@ type Written struct {
 	Removed   int // pages
 	// Edited are the pages that are left as people have edited them.
 	Edited []string
-	// Emptied reports that there are no summaries any more. Nothing was changed.
+	// Emptied reports that the folder has summaries, and there are none any more. Nothing was changed.
 	Emptied bool
 }
 
@@ -120,7 +120,7 @@ func (f *folderWriter) write(ctx context.Context) (Written, error) {
 	}
 	f.written.Edited = f.pages.edited
 	if f.written.Summaries+f.written.Kept == 0 && (err == nil || errors.Is(err, errEmpty)) {
-		f.written.Emptied = true
+		f.written.Emptied = f.holdsSummaries()
 		return f.written, f.marker.Finish(func(Pair) bool { return true })
 	}
 	if err == nil {
@@ -131,6 +131,12 @@ func (f *folderWriter) write(ctx context.Context) (Written, error) {
 	}
 	slices.Sort(f.written.Edited)
 	return f.written, err
+}
+
+// holdsSummaries reports whether the folder has lines or pages of summaries.
+func (f *folderWriter) holdsSummaries() bool {
+	info, err := f.root.Lstat(LinesName)
+	return err == nil && info.Size() > 0 || f.marker.HasPages()
 }
 
 // register lists LinesName and the pairs that the marker does not have yet as the newest.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/maphash"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -111,6 +112,10 @@ func elements(uri string) []string {
 	return all
 }
 
+// linesFile matches the names of files whose lines are documents: those that internal/source reads
+// as such.
+var linesFile = regexp.MustCompile(`(?i)\.(?:jsonl|ndjson)(?:\.(?:gz|zst))?$`)
+
 // cutLine splits "data.jsonl#id" into file and id.
 func cutLine(uri string) (file, id string, ok bool) {
 	for from := 0; ; {
@@ -119,7 +124,7 @@ func cutLine(uri string) (file, id string, ok bool) {
 			return uri, "", false
 		}
 		from += at
-		if lower := strings.ToLower(uri[:from]); strings.HasSuffix(lower, ".jsonl") || strings.HasSuffix(lower, ".ndjson") {
+		if linesFile.MatchString(uri[:from]) {
 			return uri[:from], uri[from+1:], true
 		}
 		from++

@@ -97,9 +97,13 @@ func probe(root *os.Root) error {
 }
 
 // adopt lists the pages of a folder whose marker is missing or damaged: those that end like a page.
+// Without a marker, they are those of an older version. With a damaged one, a person may have
+// edited a page since it was listed: a page that differs from what would be written stays.
 func (o *Output) adopt(ctx context.Context) error {
+	damaged := false
 	switch _, err := o.root.Lstat(marker.Name); {
 	case err == nil:
+		damaged = true
 		if err := o.marker.Lock(ctx); err != nil {
 			return err
 		}
@@ -141,7 +145,13 @@ func (o *Output) adopt(ctx context.Context) error {
 		if _, _, is := marker.PageOf(content); !ok || !is {
 			return nil
 		}
-		return add(marker.FileLine(name, marker.Digest(content)))
+		switch {
+		case !damaged:
+			return add(marker.FileLine(name, marker.Digest(content)))
+		case o.marker.Listed(name):
+			return nil
+		}
+		return add(marker.FileLine(name, marker.UnknownDigest))
 	}, nil); err != nil {
 		return fmt.Errorf("look for pages in the output folder: %w", err)
 	}

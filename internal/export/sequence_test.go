@@ -305,3 +305,72 @@ func TestEditedAndEmptied(t *testing.T) {
 		t.Errorf("%+v, %q", w, tree(t, dir))
 	}
 }
+
+// A damaged marker does not make an edited page one that may be replaced.
+func TestEditedPagesOfADamagedMarker(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(string) string{
+		"garbage":                    func(string) string { return "garbage\n" },
+		"empty":                      func(string) string { return "" },
+		"the first line is missing":  func(s string) string { _, rest, _ := strings.Cut(s, "\n"); return rest },
+		"only the first page stayed": func(s string) string { return strings.Join(strings.SplitAfter(s, "\n")[1:4], "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			b := newBooks("run-a")
+			for _, uri := range []string{"a.txt", "b.txt", "c.txt"} {
+				b.put("file:///one", uri, "First.")
+			}
+			write := func() Written {
+				t.Helper()
+				w, err := open(t, dir).Write(t.Context(), b.content("file:///one"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return w
+			}
+			write()
+			edited := strings.Replace(tree(t, dir)["a.txt.md"], "First.", "Edited by a person.", 1)
+			list := filepath.Join(dir, marker.Name)
+			content, err := os.ReadFile(list)
+			if err == nil {
+				err = errors.Join(os.WriteFile(filepath.Join(dir, "a.txt.md"), []byte(edited), 0o600), os.WriteFile(list, []byte(damage(string(content))), 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if w := write(); fmt.Sprint(w.Edited) != "[a.txt.md]" || tree(t, dir)["a.txt.md"] != edited || len(tree(t, dir)) != 5 {
+					t.Errorf("%+v, %q", w, tree(t, dir))
+				}
+			}
+			// The marker knows the others again.
+			b.put("file:///one", "b.txt", "Second.")
+			if write(); !strings.Contains(tree(t, dir)["b.txt.md"], "Second.") {
+				t.Error("an unchanged page is not replaced any more")
+			}
+		})
+	}
+}
+
+// A new folder without summaries is not one that has lost them.
+func TestNothingInANewFolder(t *testing.T) {
+	t.Parallel()
+	w, err := open(t, t.TempDir()).Write(t.Context(), newBooks("run-a").content("file:///one"))
+	if err != nil || w.Emptied {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+func TestLinesOfPackedFilesHaveFolders(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"a.jsonl#1": "a.jsonl/1.md", "b.ndjson.gz#x/y": "b.ndjson.gz/x/y.md", "sub/c.JSONL.zst#7": "sub/c.JSONL.zst/7.md",
+		"notes.gz#1": "notes.gz#1.md", "d.jsonl.bz2#1": "d.jsonl.bz2#1.md", "e#f.jsonl#2": "e#f.jsonl/2.md",
+	} {
+		if got := newNamer().name(Record{URI: uri}); got != want {
+			t.Errorf("%s: %s, want %s", uri, got, want)
+		}
+	}
+}

@@ -2,17 +2,22 @@ package llm
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 //go:embed prices.yaml
@@ -41,6 +46,8 @@ type priceRow struct {
 	MaxOutput  int      `yaml:"max_output"` // tokens; 0: unknown
 	Source     string   `yaml:"source"`
 	Date       string   `yaml:"date"` // of the source, 2006-01-02
+
+	Line int `yaml:"-"` // where the row begins in its file
 }
 
 // Prices is a table of prices and model sizes. It is immutable and safe for concurrent use.
@@ -96,11 +103,15 @@ func NewPrices(overrides io.Reader) (*Prices, error) {
 }
 
 func parsePrices(r io.Reader) (*Prices, error) {
-	decoder := yaml.NewDecoder(r)
-	decoder.KnownFields(true) // a misspelt field would leave a price unset
 	var file priceFile
-	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	var document yaml.Node
+	if err := yaml.NewDecoder(r).Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(document.Content) > 0 && document.Content[0].Tag != "!!null" {
+		if problems := decodeFields(document.Content[0], reflect.ValueOf(&file).Elem(), "the file"); len(problems) > 0 {
+			return nil, errors.New(strings.Join(problems, "; "))
+		}
 	}
 	if file.Version > 1 {
 		return nil, fmt.Errorf("version %d is newer than this program", file.Version)
@@ -110,13 +121,85 @@ func parsePrices(r io.Reader) (*Prices, error) {
 	for i, row := range file.Models {
 		key := strings.ToLower(row.Name)
 		if err := row.check(); err != nil {
-			errs = append(errs, fmt.Errorf("model %d (%q): %w", i+1, row.Name, err))
+			errs = append(errs, fmt.Errorf("line %d: model %d (%q): %w", row.Line, i+1, row.Name, err))
 		} else if _, twice := p.rows[key]; twice {
-			errs = append(errs, fmt.Errorf("model %d (%q) is listed twice", i+1, row.Name))
+			errs = append(errs, fmt.Errorf("line %d: model %d (%q) is listed twice", row.Line, i+1, row.Name))
 		}
 		p.rows[key] = row
 	}
 	return p, errors.Join(errs...)
+}
+
+// decodeFields decodes an object into a struct, and returns what is wrong with its lines and
+// fields. An unknown field is wrong: a misspelt one would leave a price unset.
+func decodeFields(n *yaml.Node, into reflect.Value, what string) (problems []string) {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.MappingNode {
+		return []string{fmt.Sprintf("line %d: %s must be an object with fields", n.Line, what)}
+	}
+	fields := map[string]reflect.Value{}
+	for i := range into.NumField() {
+		if name := into.Type().Field(i).Tag.Get("yaml"); name != "-" {
+			fields[name] = into.Field(i)
+		}
+	}
+	given := map[string]bool{}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Tag == "!!merge" { // <<, whose fields the following ones replace
+			problems = append(problems, decodeFields(value, into, what)...)
+			continue
+		}
+		field, ok := fields[key.Value]
+		switch {
+		case !ok:
+			known := slices.Sorted(maps.Keys(fields))
+			problems = append(problems, fmt.Sprintf("line %d: %q is not a field of %s%s; it has %s",
+				key.Line, key.Value, what, text.DidYouMean(key.Value, known), strings.Join(known, ", ")))
+		case given[key.Value]:
+			problems = append(problems, fmt.Sprintf("line %d: %s is given twice", key.Line, key.Value))
+		default:
+			problems = append(problems, decodeField(key.Value, value, field)...)
+		}
+		given[key.Value] = true
+	}
+	return problems
+}
+
+// decodeField decodes the value of a field: a list of models, names with texts, or a scalar.
+func decodeField(name string, value *yaml.Node, into reflect.Value) (problems []string) {
+	for value.Kind == yaml.AliasNode {
+		value = value.Alias
+	}
+	must := func(kind string) []string {
+		return []string{fmt.Sprintf("line %d: %s must be %s", value.Line, name, kind)}
+	}
+	if into.Kind() == reflect.Slice {
+		if value.Kind != yaml.SequenceNode {
+			return must("a list")
+		}
+		into.Set(reflect.MakeSlice(into.Type(), len(value.Content), len(value.Content)))
+		for i, n := range value.Content {
+			problems = append(problems, decodeFields(n, into.Index(i), "a model")...)
+			into.Index(i).FieldByName("Line").SetInt(int64(n.Line))
+		}
+		return problems
+	}
+	var number float64
+	cut := into.Kind() == reflect.Int && value.Decode(&number) == nil && number != math.Trunc(number)
+	if !cut && value.Decode(into.Addr().Interface()) == nil {
+		return nil
+	}
+	kind := map[reflect.Kind]string{
+		reflect.Map: "an object of names and texts", reflect.String: "a text", reflect.Int: "a whole number",
+	}[into.Kind()]
+	kind = cmp.Or(kind, "a number")
+	if value.Kind == yaml.ScalarNode {
+		kind += fmt.Sprintf(", not %q", text.CutRunes(value.Value, 40))
+	}
+	return must(kind)
 }
 
 func (p priceRow) check() error {
@@ -129,13 +212,24 @@ func (p priceRow) check() error {
 	if (p.Input == nil) != (p.Output == nil) {
 		return errors.New("give both input and output, or neither to give only sizes")
 	}
-	for _, price := range []*float64{p.Input, p.CachedInput, p.CacheWrite, p.Output, &p.Batch, p.Flex, p.TierCached, &p.LongInput, &p.LongOutput} {
-		if price != nil && !(*price >= 0 && *price <= 1e6) {
-			return errors.New("a price is negative or not a number")
+	for _, price := range []struct {
+		field string
+		value *float64
+	}{
+		{"input", p.Input}, {"cached_input", p.CachedInput}, {"cache_write", p.CacheWrite}, {"output", p.Output}, {"batch", &p.Batch},
+		{"flex", p.Flex}, {"tier_cached", p.TierCached}, {"long_input", &p.LongInput}, {"long_output", &p.LongOutput},
+	} {
+		if price.value != nil && !(*price.value >= 0 && *price.value <= 1e6) {
+			return fmt.Errorf("%s is %g, and must be a number from 0 to 1,000,000", price.field, *price.value)
 		}
 	}
-	if p.Context < 0 || p.MaxOutput < 0 || p.LongAbove < 0 {
-		return errors.New("a number of tokens is negative")
+	for _, tokens := range []struct {
+		field string
+		value int
+	}{{"context", p.Context}, {"max_output", p.MaxOutput}, {"long_above", p.LongAbove}} {
+		if tokens.value < 0 {
+			return fmt.Errorf("%s is %d, and must not be negative", tokens.field, tokens.value)
+		}
 	}
 	if p.LongAbove > 0 && (p.LongInput == 0 || p.LongOutput == 0) {
 		return errors.New("long_above needs long_input and long_output")

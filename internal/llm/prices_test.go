@@ -180,3 +180,47 @@ func TestOverrideFile(t *testing.T) {
 		t.Error("a missing file is no error")
 	}
 }
+
+// An error in a file of prices names line and field, in words.
+func TestErrorsOfPrices(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"models:\n- name: m\n  input: cheap\n  output: 2": `line 3: input must be a number, not "cheap"`,
+		"models:\n- name: m\n  input: [1]\n  output: 2":   `line 3: input must be a number`,
+		"models:\n- name: m\n  context: 1.5":              `line 3: context must be a whole number, not "1.5"`,
+		"models:\n- name: [m]":                            `line 2: name must be a text`,
+		"models:\n- name: m\n  inptu: 1\n  output: 2":     `line 3: "inptu" is not a field of a model; did you mean input?`,
+		"models:\n- name: m\n  name: m":                   `line 3: name is given twice`,
+		"models: 5":                                       `line 1: models must be a list`,
+		"models:\n- gpt-4":                                `line 2: a model must be an object with fields`,
+		"[1]":                                             `line 1: the file must be an object with fields`,
+		"\nmodel: []":                                     `line 2: "model" is not a field of the file; did you mean models?`,
+		"sources: 1":                                      `line 1: sources must be an object of names and texts`,
+		"models:\n- {name: m, input: 1, output: 1}\n- {name: m}": `line 3: model 2 ("m") is listed twice`,
+		"models:\n- {name: m, input: -1, output: 1}":             `line 2: model 1 ("m"): input is -1, and must be a number from 0 to 1,000,000`,
+		"models:\n- {name: m, context: -1}":                      `line 2: model 1 ("m"): context is -1, and must not be negative`,
+		"models:\n- {name: m, input: x}\n- {name: n, output: y}": `line 2: input must be a number, not "x"; line 3: output must be a number, not "y"`,
+		"models:\n\t- x": `line 2: found character that cannot start any token`,
+	} {
+		_, err := NewPrices(strings.NewReader(file))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", file, err, want)
+			continue
+		}
+		for _, jargon := range []string{"unmarshal", "!!", "float64", "llm.", "yaml"} {
+			if strings.Contains(err.Error(), jargon) {
+				t.Errorf("%q: %v has %s", file, err, jargon)
+			}
+		}
+	}
+	for _, file := range []string{"# nothing", "version: 1", "models:\n- &m {name: m, input: 1, output: 2}\n- {<<: *m, name: n}"} {
+		p, err := NewPrices(strings.NewReader(file))
+		if err != nil {
+			t.Errorf("%q: %v", file, err)
+			continue
+		}
+		if usd, known := p.Cost("n", TierStandard, Usage{In: 1e6}); strings.Contains(file, "<<") && (!known || usd != 1) {
+			t.Errorf("merged: %g, %v", usd, known)
+		}
+	}
+}

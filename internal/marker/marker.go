@@ -62,6 +62,10 @@ type Line struct {
 // is no protection against forgery.
 func Digest(content []byte) uint64 { return xxhash.Sum64(content) }
 
+// UnknownDigest is the digest of a page whose content as gistmill wrote it is not known. What is
+// there counts as edited.
+const UnknownDigest = 0
+
 // FileLine returns the line of a page.
 func FileLine(name string, digest uint64) Line {
 	return Line{File: name, Digest: fmt.Sprintf("%016x", digest)}

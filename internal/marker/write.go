@@ -18,6 +18,9 @@ const (
 	fileMode = 0o666 // before the umask
 	// lockInterval is the time between two tries to take the lock.
 	lockInterval = 20 * time.Millisecond
+	// syncInterval is the time between two writes to the disk while lines are appended. The lines of
+	// pages that a power cut leaves are missing for at most this time.
+	syncInterval = time.Second
 	// A marker with this many more lines than files is written again.
 	compactLines = 1000
 )
@@ -29,9 +32,10 @@ func TemporaryName() string { return ".gistmill-" + rand.Text()[:12] + ".tmp" }
 type Marker struct {
 	root *os.Root
 
-	mu    sync.Mutex
-	index index
-	file  *os.File // open and locked between Lock and Unlock
+	mu     sync.Mutex
+	index  index
+	file   *os.File  // open and locked between Lock and Unlock
+	synced time.Time // when what was appended was last written to the disk
 }
 
 // Open returns the marker of a folder. It touches no file; [Marker.Lock] creates the marker.
@@ -144,6 +148,12 @@ func (m *Marker) append(lines ...Line) error {
 	if _, err := m.file.Write(b.Bytes()); err != nil {
 		return fmt.Errorf("write %s: %w", Name, err)
 	}
+	if time.Since(m.synced) >= syncInterval {
+		if err := m.file.Sync(); err != nil {
+			return fmt.Errorf("write %s: %w", Name, err)
+		}
+		m.synced = time.Now()
+	}
 	m.index.read = info.Size() + int64(b.Len())
 	m.index.lines += len(lines)
 	for _, l := range lines {
@@ -183,6 +193,18 @@ func (m *Marker) Last(name string, digest uint64) (last, fresh bool) {
 	f := m.index.files[key(name)]
 	last = f.listed && f.hasDigest && f.digest == digest
 	return last, last && f.fresh
+}
+
+// HasPages reports whether the marker lists a page.
+func (m *Marker) HasPages() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.index.files {
+		if f.hasDigest {
+			return true
+		}
+	}
+	return false
 }
 
 // SetFresh records that this process has written a listed file.
@@ -260,6 +282,9 @@ func (m *Marker) Finish(keep func(Pair) bool) error {
 	dropped := len(m.index.pairs) - len(pairs)
 	small := len(m.index.files) < 10*compactLines // written again at once
 	if m.index.lines <= 2*len(m.index.files)+compactLines && (dropped == 0 || !small && dropped < 100) {
+		if err := m.file.Sync(); err != nil {
+			return fmt.Errorf("write %s: %w", Name, err)
+		}
 		return nil
 	}
 	return m.compact(pairs)
