@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/loop"
 	"github.com/gistmill/gistmill/internal/recovery"
 	"github.com/gistmill/gistmill/internal/source"
@@ -93,6 +94,9 @@ type Plan struct {
 	Enqueued  int   // tasks, after [Plan.Publish]
 	// Sample is a uniform sample of the remaining documents, at most 1,000.
 	Sample []ledger.Entry
+	// Service and FlexFallback replace those of the run when the plan is published, unless nil.
+	Service      *string
+	FlexFallback *bool
 
 	enqueuer *Enqueuer
 	lease    *lease
@@ -176,6 +180,7 @@ func (p *Plan) publish(ctx context.Context, sample int) error {
 	e := p.enqueuer
 	if err := e.ledger.Publish(p.lease.ctx, ledger.Publication{
 		Run: p.Run.ID, Holder: p.lease.holder, Resume: p.Resumed, Newest: p.newest, Sample: sample, BudgetNano: p.nano, BudgetTokens: p.tokens,
+		Service: p.Service, FlexFallback: p.FlexFallback,
 	}); err != nil {
 		if errors.Is(err, ledger.ErrState) {
 			err = fmt.Errorf("run %s was stopped while it was planned: %w", p.Run.Name, err)
@@ -199,6 +204,15 @@ func (p *Plan) publish(ctx context.Context, sample int) error {
 		return nil
 	}
 	return e.ledger.RecordPlan(ctx, p.Run.SourceID)
+}
+
+// Flex reports whether the calls of the plan's run ask for the flex tier.
+func (p *Plan) Flex() bool {
+	service := p.Run.Service
+	if p.Service != nil {
+		service = *p.Service
+	}
+	return service == string(llm.TierFlex)
 }
 
 // CapsTokens reports whether the plan's run has, or gets, a cap on its tokens.

@@ -1,6 +1,7 @@
 package enqueuer
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -41,6 +42,13 @@ type Estimate struct {
 	TokensOutMost int64    `json:"tokens_out_most"`
 	CostUSD       *float64 `json:"cost_usd"` // null: the price is unknown
 	CostUSDMost   *float64 `json:"cost_usd_most"`
+	// Service is the tier of CostUSD. The costs of the same calls at each tier follow; null: unknown,
+	// or the model does not have the tier. CostUSDMost is at the standard price in any case, because
+	// an endpoint may answer a flex call at it.
+	Service         string   `json:"service"`
+	CostUSDStandard *float64 `json:"cost_usd_standard"`
+	CostUSDFlex     *float64 `json:"cost_usd_flex"`
+	CostUSDBatch    *float64 `json:"cost_usd_batch"`
 	// PricedUSDMost is the part of CostUSDMost at known prices. It is set even if another price is
 	// unknown.
 	PricedUSDMost float64 `json:"-"`
@@ -58,7 +66,10 @@ type Estimate struct {
 // Free is the estimate of documents that cost nothing.
 func Free(documents int64) Estimate {
 	var zero float64
-	return Estimate{Documents: documents, CostUSD: &zero, CostUSDMost: &zero}
+	return Estimate{
+		Documents: documents, CostUSD: &zero, CostUSDMost: &zero,
+		Service: string(llm.TierStandard), CostUSDStandard: &zero, CostUSDFlex: &zero, CostUSDBatch: &zero,
+	}
 }
 
 // Add adds the estimate of another plan with the same profile.
@@ -75,6 +86,7 @@ func (e *Estimate) Add(o Estimate) {
 	e.TokensOut += o.TokensOut
 	e.TokensOutMost += o.TokensOutMost
 	e.CostUSD, e.CostUSDMost = plus(e.CostUSD, o.CostUSD), plus(e.CostUSDMost, o.CostUSDMost)
+	e.CostUSDStandard, e.CostUSDFlex, e.CostUSDBatch = plus(e.CostUSDStandard, o.CostUSDStandard), plus(e.CostUSDFlex, o.CostUSDFlex), plus(e.CostUSDBatch, o.CostUSDBatch)
 	e.PricedUSDMost += o.PricedUSDMost
 	e.Unread = e.Unread || o.Unread
 	e.SecondsAtLimits, e.Seconds = plus(e.SecondsAtLimits, o.SecondsAtLimits), plus(e.Seconds, o.Seconds)
@@ -98,6 +110,7 @@ func (e *Estimate) Share(documents int64) Estimate {
 		Documents: documents, Sampled: min(e.Sampled, documents), Calls: scale(e.Calls),
 		TokensIn: scale(e.TokensIn), TokensInLow: scale(e.TokensInLow), TokensInHigh: scale(e.TokensInHigh),
 		TokensOut: scale(e.TokensOut), TokensOutMost: scale(e.TokensOutMost),
+		Service: e.Service, CostUSDStandard: part(e.CostUSDStandard), CostUSDFlex: part(e.CostUSDFlex), CostUSDBatch: part(e.CostUSDBatch),
 		CostUSD: part(e.CostUSD), CostUSDMost: part(e.CostUSDMost), PricedUSDMost: e.PricedUSDMost * f, Unread: e.Unread,
 	}
 }
@@ -116,6 +129,8 @@ func plus(a, b *float64) *float64 {
 type Estimator struct {
 	Profile summarize.Profile
 	Prices  *llm.Prices
+	// Tier is the service tier of the calls; empty is the standard tier.
+	Tier llm.Tier
 	// ContextTokens is the context window of the model.
 	ContextTokens int
 	// Fallbacks are further models that may be asked. The dearest of all models with a known price
@@ -214,9 +229,11 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 	total.Calls, total.TokensIn = int64(math.Ceil(calls*factor)), int64(math.Ceil(in*factor))
 	total.TokensOut, total.TokensOutMost = int64(math.Ceil(out*factor)), int64(math.Ceil(outMost*factor))
 	total.TokensInLow, total.TokensInHigh = int64(math.Max(in, in*factor-margin)), int64(in*factor+margin)
-	total.CostUSD = e.cost(e.Profile.Model, total.TokensIn, total.TokensOut)
+	total.Service = string(cmp.Or(e.Tier, llm.TierStandard))
+	atTier := func(tier llm.Tier) *float64 { return e.cost(e.Profile.Model, tier, total.TokensIn, total.TokensOut) }
+	total.CostUSD, total.CostUSDStandard, total.CostUSDFlex, total.CostUSDBatch = atTier(e.Tier), atTier(llm.TierStandard), atTier(llm.TierFlex), atTier(llm.TierBatch)
 	for _, model := range append([]string{e.Profile.Model}, e.Fallbacks...) {
-		if cost := e.cost(model, total.TokensInHigh, total.TokensOutMost); cost != nil {
+		if cost := e.cost(model, llm.TierStandard, total.TokensInHigh, total.TokensOutMost); cost != nil {
 			total.PricedUSDMost = max(total.PricedUSDMost, *cost)
 		}
 	}
@@ -238,14 +255,14 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 	return total
 }
 
-// cost returns the price of many calls of a model in USD; nil if it is unknown. It uses the price
-// of 1,000 tokens, because a single long prompt may have a higher one.
-func (e *Estimator) cost(model string, in, out int64) *float64 {
-	perIn, known := e.Prices.Cost(model, llm.TierStandard, llm.Usage{In: 1000})
+// cost returns the price of many calls of a model at a tier in USD; nil if it is unknown. It uses
+// the price of 1,000 tokens, because a single long prompt may have a higher one.
+func (e *Estimator) cost(model string, tier llm.Tier, in, out int64) *float64 {
+	perIn, known := e.Prices.Cost(model, tier, llm.Usage{In: 1000})
 	if !known {
 		return nil
 	}
-	perOut, _ := e.Prices.Cost(model, llm.TierStandard, llm.Usage{Out: 1000})
+	perOut, _ := e.Prices.Cost(model, tier, llm.Usage{Out: 1000})
 	total := perIn*float64(in)/1000 + perOut*float64(out)/1000
 	return &total
 }

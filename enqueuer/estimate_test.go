@@ -19,6 +19,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 	same := documentNeed{calls: 1, tokensIn: 1000, tokensOutMost: 400}
 	for name, tc := range map[string]struct {
 		model     string
+		tier      llm.Tier
 		fallbacks []string
 		rpm, tpm  int
 		needs     []documentNeed
@@ -27,7 +28,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 	}{
 		"nothing to do": {
 			model: "gpt-4o-mini",
-			want:  Estimate{CostUSD: usd(0), CostUSDMost: usd(0)},
+			want:  Estimate{CostUSD: usd(0), CostUSDMost: usd(0), CostUSDStandard: usd(0), CostUSDFlex: usd(0), CostUSDBatch: usd(0)},
 		},
 		"all documents": { // no error of the mean
 			model: "unpriced", needs: []documentNeed{same, {calls: 3, tokensIn: 5000, tokensOutMost: 1200}}, documents: 2,
@@ -47,7 +48,24 @@ func TestEstimateExtrapolates(t *testing.T) {
 			model: "gpt-4o-mini", fallbacks: []string{"gpt-4", "unpriced"}, needs: []documentNeed{same}, documents: 1,
 			want: Estimate{
 				Documents: 1, Sampled: 1, Calls: 1, TokensIn: 1000, TokensInLow: 1000, TokensInHigh: 1000, TokensOut: 225, TokensOutMost: 400,
+				CostUSDStandard: usd(1000*0.15e-6 + 225*0.6e-6), CostUSDBatch: usd((1000*0.15e-6 + 225*0.6e-6) / 2),
 				CostUSD: usd(1000*0.15e-6 + 225*0.6e-6), CostUSDMost: usd(1000*30e-6 + 400*60e-6), PricedUSDMost: 1000*30e-6 + 400*60e-6,
+			},
+		},
+		"the flex tier": { // the maximum is at the standard price
+			model: "gpt-5-mini", tier: llm.TierFlex, needs: []documentNeed{same}, documents: 1,
+			want: Estimate{
+				Documents: 1, Sampled: 1, Calls: 1, TokensIn: 1000, TokensInLow: 1000, TokensInHigh: 1000, TokensOut: 225, TokensOutMost: 400,
+				Service: "flex", CostUSDStandard: usd(1000*0.25e-6 + 225*2e-6), CostUSDFlex: usd((1000*0.25e-6 + 225*2e-6) / 2), CostUSDBatch: usd((1000*0.25e-6 + 225*2e-6) / 2),
+				CostUSD: usd((1000*0.25e-6 + 225*2e-6) / 2), CostUSDMost: usd(1000*0.25e-6 + 400*2e-6), PricedUSDMost: 1000*0.25e-6 + 400*2e-6,
+			},
+		},
+		"a model without the flex tier": {
+			model: "gpt-4o-mini", tier: llm.TierFlex, needs: []documentNeed{same}, documents: 1,
+			want: Estimate{
+				Documents: 1, Sampled: 1, Calls: 1, TokensIn: 1000, TokensInLow: 1000, TokensInHigh: 1000, TokensOut: 225, TokensOutMost: 400,
+				Service: "flex", CostUSDStandard: usd(1000*0.15e-6 + 225*0.6e-6), CostUSDBatch: usd((1000*0.15e-6 + 225*0.6e-6) / 2),
+				PricedUSDMost: 1000*0.15e-6 + 400*0.6e-6,
 			},
 		},
 		"an unknown price and a fallback with a price": {
@@ -63,6 +81,7 @@ func TestEstimateExtrapolates(t *testing.T) {
 			want: Estimate{
 				Documents: 8, Sampled: 2, Unreadable: 1, Calls: 4, TokensIn: 8000, TokensInLow: 2000, TokensInHigh: 17_601,
 				TokensOut: 900, TokensOutMost: 1600, CostUSD: usd(8000*0.15e-6 + 900*0.6e-6), CostUSDMost: usd(17_601*0.15e-6 + 1600*0.6e-6),
+				CostUSDStandard: usd(8000*0.15e-6 + 900*0.6e-6), CostUSDBatch: usd((8000*0.15e-6 + 900*0.6e-6) / 2),
 				PricedUSDMost:   17_601*0.15e-6 + 1600*0.6e-6,
 				SecondsAtLimits: usd(9600.0 / 5600 * 60),
 			},
@@ -70,7 +89,10 @@ func TestEstimateExtrapolates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := Estimator{Profile: summarize.Profile{Model: tc.model, Words: 150}, Prices: prices, Fallbacks: tc.fallbacks, RPM: tc.rpm, TPM: tc.tpm}
+			if tc.want.Service == "" {
+				tc.want.Service = "standard"
+			}
+			e := Estimator{Profile: summarize.Profile{Model: tc.model, Words: 150}, Tier: tc.tier, Prices: prices, Fallbacks: tc.fallbacks, RPM: tc.rpm, TPM: tc.tpm}
 			near := cmp.Comparer(func(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 })
 			if diff := cmp.Diff(tc.want, e.extrapolate(tc.needs, tc.documents), near); diff != "" {
 				t.Errorf("want (-), got (+):\n%s", diff)

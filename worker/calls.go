@@ -89,6 +89,7 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 	w := c.worker
 	name := r.Name()
 	r.Model = cmp.Or(endpoint.Model, r.Model)
+	r.Tier, r.FlexFallback = c.open.tier(), c.open.fallback.Load()
 	in, out := c.bound(r)
 	reservation := ledger.Reservation{
 		Run: c.open.run.ID, Document: c.claim.Document, Worker: w.id, Name: name, Model: r.Model, Token: 1 + rand.Int64N(math.MaxInt64),
@@ -141,7 +142,7 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 	answer := ledger.Answer{
 		Content: response.Content, FinishReason: response.FinishReason, Model: response.Model, Endpoint: response.Endpoint,
 		TokensIn: int64(response.Usage.In), TokensCached: int64(response.Usage.CachedIn), TokensOut: int64(response.Usage.Out),
-		CostNano: nano(response.Usage.Billed(w.config.Prices.Cost(r.Model, response.Tier, response.Usage))),
+		CostNano: nano(response.Usage.Billed(w.config.Prices.Cost(r.Model, response.Tier, response.Usage))), Tier: string(response.Tier),
 	}
 	c.cost.add(answer.CostNano)
 	w.counters.call(llm.ClassOK, answer)
@@ -198,7 +199,7 @@ func (c *recordedCalls) usedBy(r llm.Request, in ledger.Reservation, err error) 
 	}
 	return ledger.Answer{
 		TokensIn: int64(usage.In), TokensCached: int64(usage.CachedIn), TokensOut: int64(usage.Out),
-		CostNano: nano(usage.Billed(c.worker.config.Prices.Cost(r.Model, tier, usage))),
+		CostNano: nano(usage.Billed(c.worker.config.Prices.Cost(r.Model, tier, usage))), Tier: string(tier),
 	}
 }
 

@@ -210,7 +210,7 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 		w.stopRun(ctx, r, ledger.Budget, "the budget of the run is reached; `gistmill resume "+r.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
 		return release{}
 	case errors.Is(err, ledger.ErrUnpriced):
-		w.cannotWork(r, byCall, (&llm.UnpricedError{Models: w.config.Prices.Unknown(llm.TierStandard, w.config.Endpoints.Models(r.profile.Model)...)}).Error())
+		w.cannotWork(r, byCall, (&llm.UnpricedError{Tier: r.tier(), Models: w.config.Prices.Unknown(r.tier(), w.config.Endpoints.Models(r.profile.Model)...)}).Error())
 		return release{}
 	case errors.As(err, &waited) && (w.isDraining() || ctx.Err() != nil):
 		return release{}

@@ -26,10 +26,24 @@ type openRun struct {
 	source      *source.Source
 	stopped     atomic.Bool // set as soon as this worker learns that the run is not running
 	capped      atomic.Bool // the run has a budget
+	flex        atomic.Bool // the run's calls ask for the flex tier
+	fallback    atomic.Bool // they may use the standard price where it has no capacity
 }
 
 // refresh takes over what may change about a run while the worker works on it.
-func (r *openRun) refresh(run ledger.Run) { r.capped.Store(run.BudgetNano != nil || run.Tokens != nil) }
+func (r *openRun) refresh(run ledger.Run) {
+	r.capped.Store(run.BudgetNano != nil || run.Tokens != nil)
+	r.flex.Store(run.Service == string(llm.TierFlex))
+	r.fallback.Store(run.FlexFallback)
+}
+
+// tier returns the service tier that the run's calls ask for.
+func (r *openRun) tier() llm.Tier {
+	if r.flex.Load() {
+		return llm.TierFlex
+	}
+	return ""
+}
 
 // openRuns opens runs and keeps them open. Its methods are safe for concurrent use.
 type openRuns struct {
@@ -80,7 +94,7 @@ func (rs *openRuns) get(ctx context.Context, p tasks.Partition) (*openRun, error
 	if model != summarize.Extractive && len(c.Endpoints) == 0 {
 		return nil, &haltError{fmt.Sprintf("model %s needs an endpoint: set OPENAI_API_KEY, or --base-url for a server of your own", model)}
 	}
-	if err := rs.checkPrices(run, r.profile); err != nil {
+	if err := rs.checkPrices(run, r); err != nil {
 		return nil, err
 	}
 	if old, ok := rs.all[id]; ok { // it was stopped, and is running again
@@ -97,13 +111,13 @@ func (rs *openRuns) get(ctx context.Context, p tasks.Partition) (*openRun, error
 
 // checkPrices refuses a run with a budget in USD if a model has no known price: the worker
 // could not tell when the budget is used up.
-func (rs *openRuns) checkPrices(run ledger.Run, p summarize.Profile) error {
-	c := rs.config
+func (rs *openRuns) checkPrices(run ledger.Run, r *openRun) error {
+	c, p := rs.config, r.profile
 	if p.Model == summarize.Extractive || run.BudgetNano == nil && c.DayCapNano == nil {
 		return nil
 	}
-	if unknown := c.Prices.Unknown(llm.TierStandard, c.Endpoints.Models(p.Model)...); len(unknown) > 0 {
-		return &haltError{(&llm.UnpricedError{Models: unknown}).Error()}
+	if unknown := c.Prices.Unknown(r.tier(), c.Endpoints.Models(p.Model)...); len(unknown) > 0 {
+		return &haltError{(&llm.UnpricedError{Models: unknown, Tier: r.tier()}).Error()}
 	}
 	return nil
 }

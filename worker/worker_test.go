@@ -31,6 +31,8 @@ type model struct {
 	mu     sync.Mutex
 	calls  map[string]int
 	answer func(ctx context.Context, prompt string, n int) (llm.Response, error)
+	// request answers instead, if it is set.
+	request func(r llm.Request) (llm.Response, error)
 }
 
 // Down implements llm.Caller.
@@ -45,6 +47,9 @@ func (m *model) Complete(ctx context.Context, r llm.Request) (llm.Response, erro
 	m.calls[prompt]++
 	n := m.calls[prompt]
 	m.mu.Unlock()
+	if m.request != nil {
+		return m.request(r)
+	}
 	if m.answer != nil {
 		if response, err := m.answer(ctx, prompt, n); response.Content != "" || err != nil {
 			return response, err
@@ -79,6 +84,7 @@ type bench struct {
 	dayCap    *int64
 	fallbacks llm.Endpoints
 	name      string // of the model
+	flex      bool   // the run's calls ask for the flex tier
 }
 
 func setUp(t *testing.T, documents map[string]string) *bench {
@@ -130,6 +136,9 @@ func (b *bench) plan() ledger.Run {
 	})
 	b.ok(err)
 	defer p.Close()
+	if flex := "flex"; b.flex {
+		p.Service = &flex
+	}
 	b.ok(p.Publish(b.Context()))
 	return p.Run
 }

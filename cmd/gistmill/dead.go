@@ -19,6 +19,7 @@ import (
 	"github.com/gistmill/gistmill/internal/export"
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/terminal"
@@ -634,7 +635,7 @@ func (d selectedDead) estimateRun(ctx context.Context, run ledger.Run, n int64) 
 	}
 	if src, err := source.Open(ctx, run.Source, d.sourceOptions()); err == nil {
 		defer src.Close()
-		e, err := d.estimate(ctx, src, profile, n, sample)
+		e, err := d.estimate(ctx, src, profile, llm.Tier(run.Service), n, sample)
 		if err != nil || e.Unreadable < e.Sampled {
 			return e, err
 		}
@@ -647,7 +648,7 @@ func (d selectedDead) estimateRun(ctx context.Context, run ledger.Run, n int64) 
 		return d.unread(run.Model, n)
 	}
 	cost := *nano / 1e9 * float64(n)
-	return enqueuer.Estimate{Documents: n, CostUSD: &cost, CostUSDMost: &cost, PricedUSDMost: cost}, nil
+	return enqueuer.Estimate{Documents: n, Service: cmp.Or(run.Service, string(llm.TierStandard)), CostUSD: &cost, CostUSDMost: &cost, PricedUSDMost: cost}, nil
 }
 
 func (d selectedDead) runsOf(ctx context.Context, documents map[ledger.RunID]int64) ([]retriedRun, error) {

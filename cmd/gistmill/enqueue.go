@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gistmill/gistmill/internal/config"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
 
@@ -51,8 +50,7 @@ estimate, and does not ask.
 // checkModelNamed refuses to plan for the built-in engine only because no model, key or base URL is
 // set: often the workers alone have them.
 func (a *app) checkModelNamed() error {
-	named := slices.ContainsFunc(a.config.Explain(), func(e config.Entry) bool { return e.Setting == "model" && e.Origin != "default" })
-	if named || a.config.Model != summarize.Extractive {
+	if a.config.IsSet("model") || a.config.Model != summarize.Extractive {
 		return nil
 	}
 	return &usageError{errors.New("no model, API key or base URL is set here, so this would plan for the built-in engine: " +
@@ -65,6 +63,9 @@ func (a *app) enqueue(ctx context.Context, args []string, flags *sourceFlags, o 
 		return &usageError{errors.New("enqueue cannot take standard input, because workers cannot read it: write it to a file or bucket that they can read, or use `gistmill run -`")}
 	}
 	if err := a.checkBudget(); err != nil {
+		return err
+	}
+	if err := a.checkService(); err != nil {
 		return err
 	}
 	sources, err := flags.check(ctx, a, args)

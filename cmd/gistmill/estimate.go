@@ -31,13 +31,13 @@ const (
 )
 
 // estimate estimates a plan of a source from a sample of its documents.
-func (a *app) estimate(ctx context.Context, src *source.Source, profile summarize.Profile, documents int64, sample []ledger.Entry) (enqueuer.Estimate, error) {
+func (a *app) estimate(ctx context.Context, src *source.Source, profile summarize.Profile, tier llm.Tier, documents int64, sample []ledger.Entry) (enqueuer.Estimate, error) {
 	prices, err := a.prices()
 	if err != nil {
 		return enqueuer.Estimate{}, err
 	}
 	estimator := enqueuer.Estimator{
-		Profile: profile, Prices: prices, ContextTokens: a.window(prices, profile.Model), Fallbacks: a.endpoints().Models(profile.Model),
+		Profile: profile, Tier: tier, Prices: prices, ContextTokens: a.window(prices, profile.Model), Fallbacks: a.endpoints().Models(profile.Model),
 		Limits: extract.Limits{Bytes: a.config.MaxDocumentBytes}, MinWords: a.config.MinWords, RPM: a.config.RPM, TPM: a.config.TPM,
 	}
 	done := a.slow("estimating the cost from " + count(int64(len(sample)), "document") + " of " + src.URL())
@@ -91,7 +91,7 @@ func (a *app) estimatePlans(ctx context.Context, all plans, sample int) (*enqueu
 				read = sample
 			}
 			var err error
-			if p.estimate, err = a.estimate(ctx, p.source, p.profile, p.Remaining, p.Sample[:min(len(p.Sample), read)]); err != nil {
+			if p.estimate, err = a.estimate(ctx, p.source, p.profile, p.tier(), p.Remaining, p.Sample[:min(len(p.Sample), read)]); err != nil {
 				return nil, err
 			}
 			// Workers elsewhere may have what is missing here.
@@ -111,6 +111,11 @@ func (a *app) estimatePlans(ctx context.Context, all plans, sample int) (*enqueu
 	}
 	if n > 1 {
 		a.say("all sources: %s", describeCost(*sum, count(sum.Documents, "document")))
+	}
+	if sum != nil {
+		if others := otherTiers(*sum); others != "" {
+			a.say("%s", others)
+		}
 	}
 	return sum, nil
 }
@@ -276,7 +281,11 @@ func describeCost(e enqueuer.Estimate, what string) string {
 	if e.CostUSD == nil {
 		s += "; cost unknown (set the price of this model with --prices FILE)"
 	} else {
-		s += fmt.Sprintf("; about %s, at most %s", text.USD(*e.CostUSD), usdMost(*e.CostUSDMost))
+		s += "; about " + text.USD(*e.CostUSD)
+		if e.Service == string(llm.TierFlex) {
+			s += " at the flex tier"
+		}
+		s += ", at most " + usdMost(*e.CostUSDMost)
 	}
 	switch {
 	case e.Seconds == nil:
@@ -288,10 +297,31 @@ func describeCost(e enqueuer.Estimate, what string) string {
 	return s
 }
 
+// otherTiers returns what the calls of an estimate cost at the service tiers that they do not ask
+// for; "" if no such price is known. Batch prices are for comparison.
+func otherTiers(e enqueuer.Estimate) string {
+	var others []string
+	for _, tier := range []struct {
+		name llm.Tier
+		cost *float64
+	}{{llm.TierStandard, e.CostUSDStandard}, {llm.TierFlex, e.CostUSDFlex}, {llm.TierBatch, e.CostUSDBatch}} {
+		if tier.cost != nil && *tier.cost > 0 && string(tier.name) != e.Service {
+			others = append(others, string(tier.name)+" about "+text.USD(*tier.cost))
+		}
+	}
+	if len(others) == 0 {
+		return ""
+	}
+	return "other service tiers: " + strings.Join(others, ", ")
+}
+
 // dryRun prints what run and enqueue would do, and does nothing of it.
 func (a *app) dryRun(ctx context.Context, args []string, flags *sourceFlags, force bool, output outputFlag) error {
 	if slices.Contains(args, "-") {
 		return &usageError{errors.New("--dry-run cannot take standard input, because it can be read only once: write it to a file")}
+	}
+	if err := a.checkService(); err != nil {
+		return err
 	}
 	sources, err := flags.check(ctx, a, args)
 	if err != nil {
@@ -323,6 +353,9 @@ func (a *app) dryRun(ctx context.Context, args []string, flags *sourceFlags, for
 		if len(rows) > 1 {
 			fmt.Fprintf(a.stdout, "all sources\n  %s\n", a.describeEstimate(sum, rows[0].Model))
 		}
+		if others := otherTiers(sum); others != "" {
+			fmt.Fprintf(a.stdout, "  %s\n", others)
+		}
 		return nil
 	})
 }
@@ -349,7 +382,8 @@ func (a *app) preview(ctx context.Context, s *opened, flags *sourceFlags, force 
 		return nil, err
 	}
 	flags.warnOfListing(a, s.Given, src, plan.Count.Listed)
+	a.setService(&plan, a.config.IsSet)
 	p := &prepared{Plan: &plan, source: src, profile: profile}
-	p.estimate, err = a.estimate(ctx, src, profile, plan.Count.Pending, plan.Sample)
+	p.estimate, err = a.estimate(ctx, src, profile, p.tier(), plan.Count.Pending, plan.Sample)
 	return p, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gistmill/gistmill/enqueuer"
 	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/source"
 	"github.com/gistmill/gistmill/internal/summarize"
 )
@@ -53,6 +54,14 @@ func (p *prepared) close(err error) {
 	if p.source != nil {
 		_ = p.source.Close() // it was only read
 	}
+}
+
+// tier returns the service tier that the calls of the plan ask for.
+func (p *prepared) tier() llm.Tier {
+	if p.Flex() {
+		return llm.TierFlex
+	}
+	return llm.TierStandard
 }
 
 // plans are the plans of one command. They are confirmed and published together.
@@ -122,6 +131,7 @@ func (a *app) prepareOne(ctx context.Context, src *source.Source, flags *sourceF
 		end("", 0, 0, err)
 		return nil, err
 	}
+	a.setService(plan, a.config.IsSet)
 	return &prepared{
 		Plan: plan, source: src, profile: profile, ctx: ctx,
 		traced: func(err error) { end(plan.Run.Name, plan.Count.Pending, plan.Enqueued, err) },

@@ -130,6 +130,9 @@ func (a *app) summarize(args []string, flags *sourceFlags, o runOptions, result 
 	if err := a.checkBudget(); err != nil {
 		return err
 	}
+	if err := a.checkService(); err != nil {
+		return err
+	}
 	if err := a.checkOut(args); err != nil {
 		return err
 	}
@@ -398,6 +401,7 @@ func (a *app) reopenAll(all plans) (rest plans, err error) {
 		if p.Plan, err = e.Reopen(a.stop, run, nil, nil); err != nil {
 			return nil, err
 		}
+		a.setService(p.Plan, a.config.IsSet)
 		rest = append(rest, p)
 	}
 	return rest, nil

@@ -215,7 +215,7 @@ the same source continues them. It prints the estimate of what remains, and asks
 		if command.Flags().Changed("budget-tokens") {
 			tokens = positive(a.config.BudgetTokens)
 		}
-		result, err := a.resume(ctx, run, usd, tokens, yes)
+		result, err := a.resume(ctx, run, usd, tokens, command.Flags().Changed, yes)
 		if err != nil {
 			return err
 		}
@@ -237,9 +237,16 @@ func addYesFlag(command *cobra.Command, yes *bool, when string) {
 	command.Flags().BoolVarP(yes, "yes", "y", false, "do not ask for confirmation"+when)
 }
 
-// resume continues a run after confirmation.
-func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64, yes bool) (r resumedRun, err error) {
-	p, err := a.reopen(ctx, run, budgetNano, budgetTokens)
+// resume continues a run after confirmation. changed reports which flags were given: a service in
+// the environment is for new runs.
+func (a *app) resume(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64, changed func(flag string) bool, yes bool) (r resumedRun, err error) {
+	if changed("service") {
+		a.config.Model = run.Model
+		if err := a.checkService(); err != nil {
+			return r, err
+		}
+	}
+	p, err := a.reopen(ctx, run, budgetNano, budgetTokens, changed)
 	switch {
 	case errors.Is(err, ledger.ErrState) && run.Reason == ledger.Cancelled:
 		return r, fmt.Errorf("run %s is cancelled and cannot be resumed: start a new run of its source with `gistmill run` or `gistmill enqueue`", run.Name)
@@ -281,9 +288,10 @@ func (a *app) profileOf(ctx context.Context, run ledger.Run) (p summarize.Profil
 	return p, nil
 }
 
-// reopen prepares a run to continue with other budgets, unless they are nil. It fails with
+// reopen prepares a run to continue with other budgets, unless they are nil, and with the service
+// of the flags that were changed. It fails with
 // [ledger.ErrState] if there is nothing to continue or change.
-func (a *app) reopen(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64) (*prepared, error) {
+func (a *app) reopen(ctx context.Context, run ledger.Run, budgetNano, budgetTokens *int64, changed func(flag string) bool) (*prepared, error) {
 	profile, err := a.profileOf(ctx, run)
 	if err != nil {
 		return nil, err
@@ -296,7 +304,8 @@ func (a *app) reopen(ctx context.Context, run ledger.Run, budgetNano, budgetToke
 	if p.Plan, err = e.Reopen(ctx, run, budgetNano, budgetTokens); err != nil {
 		return nil, err
 	}
-	if p.Run.State == ledger.Running && p.Planned == 0 && budgetNano == nil && budgetTokens == nil {
+	a.setService(p.Plan, changed)
+	if p.Run.State == ledger.Running && p.Planned == 0 && budgetNano == nil && budgetTokens == nil && p.Service == nil && p.FlexFallback == nil {
 		p.Plan.Close()
 		return nil, ledger.ErrState
 	}

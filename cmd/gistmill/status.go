@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
+	"github.com/gistmill/gistmill/internal/llm"
 	runprogress "github.com/gistmill/gistmill/internal/progress"
 	"github.com/gistmill/gistmill/internal/text"
 )
@@ -30,12 +32,17 @@ type statusView struct {
 	Calls     int64          `json:"calls"`
 	CostUSD   *float64       `json:"cost_usd"`
 	BudgetUSD *float64       `json:"budget_usd"`
-	Reused    int64          `json:"reused"`    // done documents whose summary the ledger had
-	Saved     float64        `json:"saved_usd"` // what these summaries had cost
-	Queue     *queueView     `json:"queue"`
-	Workers   int64          `json:"workers"`
-	Rate      float64        `json:"documents_per_second"` // of the last minute; finished: the mean
-	ETA       *float64       `json:"eta_seconds"`
+	// Service is the tier of the run's calls. StandardCalls counts the calls that were billed at the
+	// standard tier.
+	Service       string     `json:"service"`
+	FlexFallback  bool       `json:"flex_fallback"`
+	StandardCalls int64      `json:"standard_calls"`
+	Reused        int64      `json:"reused"`    // done documents whose summary the ledger had
+	Saved         float64    `json:"saved_usd"` // what these summaries had cost
+	Queue         *queueView `json:"queue"`
+	Workers       int64      `json:"workers"`
+	Rate          float64    `json:"documents_per_second"` // of the last minute; finished: the mean
+	ETA           *float64   `json:"eta_seconds"`
 	// Waiting is why the run does not go on now, else null. Interrupted is set if no process works
 	// on it.
 	Waiting     *runprogress.Waiting `json:"waiting"`
@@ -67,6 +74,7 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 		Tokens: tokensView{account.TokensIn, account.TokensOut}, Calls: account.Calls, Created: run.Created,
 		Started: notZero(run.Started), Finished: notZero(run.Finished), Balanced: totals.Balanced() && (run.State != ledger.Finished || totals.Remaining == 0),
 	}
+	v.Service, v.FlexFallback, v.StandardCalls = cmp.Or(run.Service, string(llm.TierStandard)), run.FlexFallback, account.StandardCalls
 	if run.Reason != "" {
 		v.Reason = &run.Reason
 	}
@@ -224,6 +232,9 @@ func (v statusDayView) rows() [][]string {
 		{"documents", fmt.Sprintf("%s: %s done, %s dead, %s unchanged, %s to do", number(d.Total), number(d.Done), number(d.Dead), number(d.Skipped), number(d.Remaining))},
 		{"calls", fmt.Sprintf("%s, tokens %s in, %s out", number(v.Calls), number(v.Tokens.In), number(v.Tokens.Out))},
 		{"cost", usd(v.costNano)},
+	}
+	if v.Service == string(llm.TierFlex) {
+		rows = append(rows, []string{"service", fmt.Sprintf("flex, %s at the standard price", count(v.StandardCalls, "call"))})
 	}
 	if v.Reused > 0 {
 		rows = append(rows, []string{"reuse", reused(v.Reused, v.savedNano)})

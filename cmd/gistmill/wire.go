@@ -339,7 +339,7 @@ func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 			MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
 		}
 		c := llm.Config{
-			FailWhenDown: len(all) > 1, Timeout: a.config.RequestTimeout, MaxConnections: a.config.Concurrency,
+			FailWhenDown: len(all) > 1, Timeout: a.config.RequestTimeout, FlexTimeout: a.config.FlexTimeout, MaxConnections: a.config.Concurrency,
 			UserAgent: userAgent(), Limiter: limiter.New(limits), Logger: a.log,
 		}
 		if a.observer != nil {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,6 +91,11 @@ type Config struct {
 	PartitionDocuments int   // maximum documents per partition
 	PartitionBytes     int64 // approximate bytes per partition
 
+	// Service is the tier of calls, "standard" or "flex". A run keeps its own if this is not set.
+	Service      string
+	FlexFallback bool // use the standard price where flex has no capacity
+	FlexTimeout  time.Duration
+
 	RequestTimeout   time.Duration
 	ShutdownGrace    time.Duration
 	Deadline         time.Duration // of a worker; 0: none
@@ -132,6 +138,11 @@ type Entry struct {
 // passwords in URLs as "xxxxx". The caller may change the slice.
 func (c Config) Explain() []Entry {
 	return append([]Entry(nil), c.entries...)
+}
+
+// IsSet reports whether a setting has another origin than its default.
+func (c Config) IsSet(name string) bool {
+	return slices.ContainsFunc(c.entries, func(e Entry) bool { return e.Setting == name && e.Origin != "default" })
 }
 
 // Secret is a value that prints as "set" or "not set" wherever it is formatted, logged or encoded.
@@ -193,6 +204,9 @@ func (c *Config) complete(isSet func(name string) bool) {
 	if !isSet("shutdown-grace") {
 		// Enough for a call that has just begun to complete and to be stored.
 		c.ShutdownGrace = c.RequestTimeout + 10*time.Second
+		if c.Service == string(llm.TierFlex) {
+			c.ShutdownGrace = max(c.ShutdownGrace, c.FlexTimeout+10*time.Second)
+		}
 	}
 }
 

@@ -269,6 +269,14 @@ func oneOf(allowed ...string) func(string) string {
 	}
 }
 
+// checkService checks a service tier. Batch is a name for later.
+func checkService(v string) string {
+	if v == string(llm.TierBatch) {
+		return "is batch, which does not exist yet: use flex, which costs as little, or standard"
+	}
+	return oneOf(string(llm.TierStandard), string(llm.TierFlex))(v)
+}
+
 // notOneOf is [text.NotOneOf] for a value that may contain a password.
 func notOneOf(raw string, allowed ...string) string {
 	return quote(raw) + " is not one of " + strings.Join(allowed, ", ") + text.DidYouMean(raw, allowed)

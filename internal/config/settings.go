@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/llm/keys"
 	"github.com/gistmill/gistmill/internal/usage"
 )
@@ -324,9 +325,24 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.RequestTimeout }, check: positive(),
 		},
 		{
+			Name: "service", Group: usage.Model, Kind: KindString, Default: string(llm.TierStandard), Commands: budget,
+			Usage: "service tier of the calls: `standard`, or `flex`, which costs about half and waits for free capacity; a run keeps the tier until another one is set",
+			bind:  func(c *Config) any { return &c.Service }, check: stringCheck(checkService),
+		},
+		{
+			Name: "flex-fallback", Group: usage.Model, Kind: KindBool, Default: "false", Commands: budget,
+			Usage: "use the standard price after the endpoint refused flex calls for want of capacity; a run keeps it until it is set again",
+			bind:  func(c *Config) any { return &c.FlexFallback },
+		},
+		{
+			Name: "flex-timeout", Group: usage.Limits, Kind: KindDuration, Default: "15m", Commands: calling,
+			Usage: "maximum duration of a call at the flex tier",
+			bind:  func(c *Config) any { return &c.FlexTimeout }, check: positive(),
+		},
+		{
 			Name: "shutdown-grace", Group: usage.Advanced, Kind: KindDuration, DefaultText: "request-timeout + 10s",
 			Commands: []string{"run", "worker", "server", "config"},
-			Usage:    "maximum time to complete calls in flight after SIGTERM",
+			Usage:    "maximum time to complete calls in flight after SIGTERM; with `service` flex the default is flex-timeout + 10s",
 			bind:     func(c *Config) any { return &c.ShutdownGrace }, check: positive(),
 		},
 		{

@@ -186,7 +186,7 @@ func (l *Ledger) openDay(ctx context.Context) error {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO days (day, spent_nano) SELECT CAST($1 AS BIGINT),
-			CAST(COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) AS BIGINT)
+			CAST(COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE COALESCE(cost_nano, reserved_nano) END), 0) AS BIGINT)
 			FROM calls WHERE `+startedOn(day)+` ON CONFLICT DO NOTHING`, day)
 		return err
 	})
@@ -239,7 +239,7 @@ func (l *Ledger) setBudget(ctx context.Context, tx sqldb.Handle, run RunID, nano
 		return nil
 	}
 	_, err := tx.Exec(ctx, `UPDATE runs SET budget_nano = COALESCE(CAST($1 AS BIGINT), budget_nano), budget_tokens = COALESCE(CAST($2 AS BIGINT), budget_tokens),
-		spent_nano = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE cost_nano END), 0) FROM calls WHERE run_num = $3),
+		spent_nano = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_nano ELSE COALESCE(cost_nano, reserved_nano) END), 0) FROM calls WHERE run_num = $3),
 		spent_tokens = (SELECT COALESCE(SUM(CASE WHEN finished_at IS NULL THEN reserved_tokens ELSE tokens_in + tokens_out END), 0) FROM calls WHERE run_num = $4)
 		WHERE num = $5`, nullable(nano), nullable(tokens), run, run, run)
 	return err

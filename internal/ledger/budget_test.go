@@ -313,3 +313,46 @@ func testDayOutlivesPrune(t *testing.T, db database) {
 		t.Errorf("pruned %+v, want the call of a day that is over", pruned)
 	}
 }
+
+// testService holds that a run keeps its service until another one is set, that a call keeps the
+// tier that it was billed at, and that the reservation of a call of unknown cost stays booked.
+func testService(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	run, _ := f.plan(false, entries(3))
+	flex, standard, yes, no, budget := "flex", "standard", true, false, int64(1000)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, BudgetNano: &budget, Service: &flex, FlexFallback: &yes}))
+	want := func(service string, fallback bool) {
+		t.Helper()
+		if now := must(f.RunByID(ctx, run.ID))(t); now.Service != service || now.FlexFallback != fallback {
+			t.Errorf("service %q, fallback %t; want %q, %t", now.Service, now.FlexFallback, service, fallback)
+		}
+	}
+	want("flex", true)
+	reserve, cost := int64(600), int64(300)
+	reservation := func(name string) ledger.Reservation {
+		return ledger.Reservation{Run: run.ID, Document: 1, Worker: f.worker, Name: name, ReservedNano: &reserve, ReservedTokens: 1}
+	}
+	begin := func(name string) ledger.CallID {
+		t.Helper()
+		call, _, err := f.BeginCall(ctx, reservation(name))
+		f.ok(err)
+		return call
+	}
+	f.ok(f.EndCall(ctx, begin("a"), reservation("a"), ledger.Answer{CostNano: &cost, TokensIn: 1, Tier: "standard"}))
+	// A tier without a known price.
+	f.ok(f.EndCall(ctx, begin("b"), reservation("b"), ledger.Answer{TokensIn: 1, Tier: "priority"}))
+	if _, account, err := f.Totals(ctx, run.ID); err != nil || account.StandardCalls != 1 || account.Calls != 2 || account.CostKnown || account.CostNano != cost {
+		t.Errorf("account %+v, %v", account, err)
+	}
+	_, _, err := f.BeginCall(ctx, reservation("c"))
+	f.refused(err, ledger.ErrBudget) // 300 and 600 of 1000 are spent
+	must(f.Stop(ctx, run.ID, ledger.Budget, ""))(t)
+	raised := int64(1499)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true, BudgetNano: &raised}))
+	want("flex", true)
+	_, _, err = f.BeginCall(ctx, reservation("c"))
+	f.refused(err, ledger.ErrBudget)
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Service: &standard, FlexFallback: &no}))
+	want("standard", false)
+}

@@ -26,7 +26,9 @@ type Reservation struct {
 type Answer struct {
 	Content, FinishReason, Model, Endpoint string
 	TokensIn, TokensCached, TokensOut      int64
-	CostNano                               *int64 // nil: the price is unknown
+	// CostNano is nil if the price is unknown. Then the reservation counts against budgets.
+	CostNano *int64
+	Tier     string // that the call was billed at; empty: not known
 }
 
 // BeginCall records a call before it is made, and reserves its tokens and cost where the run or the

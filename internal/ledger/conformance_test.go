@@ -124,6 +124,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"LifeOfADocument":                   testLifeOfADocument,
 		"EqualCallsTogether":                testEqualCallsTogether,
 		"AnswersBeforeAForcedRunTogether":   testAnswersBeforeAForcedRunTogether,
+		"Service":                           testService,
 		"BudgetTogether":                    testBudgetTogether,
 		"DayBudgetTogether":                 testDayBudgetTogether,
 		"EndsTogether":                      testEndsTogether,

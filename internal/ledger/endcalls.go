@@ -38,7 +38,7 @@ func (l *Ledger) endCalls(ctx context.Context, tx *batch) error {
 				}
 			}
 			key := capsKey{e.Run, day}
-			change[key] = change[key].plus(orZero(e.CostNano)-booked.nano, e.TokensIn+e.TokensOut-booked.tokens)
+			change[key] = change[key].plus(orZero(cmp.Or(e.CostNano, e.ReservedNano))-booked.nano, e.TokensIn+e.TokensOut-booked.tokens)
 		}
 		if err := l.adjustBudgets(ctx, tx, change); err != nil {
 			return err
@@ -82,18 +82,18 @@ func (l *Ledger) adjustBudgets(ctx context.Context, tx *batch, change map[capsKe
 
 // closeCalls ends calls that are open, and returns the days on which they started.
 func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*callEnd) (days map[CallID]int64, err error) {
-	args := make([]any, 0, 7*len(some))
+	args := make([]any, 0, 8*len(some))
 	for _, e := range some {
-		args = append(args, e.call, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano))
+		args = append(args, e.call, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano), e.Tier)
 	}
 	type closed struct {
 		call CallID
 		day  int64
 	}
 	ended, err := sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c closed, err error) { return c, rows.Scan(&c.call, &c.day) },
-		l.db.ValuesCTE(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT")+`
+		l.db.ValuesCTE(len(some), "call BIGINT, class TEXT, endpoint TEXT, tokens_in BIGINT, tokens_cached BIGINT, tokens_out BIGINT, nano BIGINT, tier TEXT")+`
 		UPDATE calls SET finished_at = @now, class = args.class, endpoint = args.endpoint, tokens_in = args.tokens_in,
-		tokens_cached = args.tokens_cached, tokens_out = args.tokens_out, cost_nano = args.nano
+		tokens_cached = args.tokens_cached, tokens_out = args.tokens_out, cost_nano = args.nano, tier = args.tier
 		FROM args WHERE calls.id = args.call AND calls.finished_at IS NULL RETURNING calls.id, calls.started_at / 86400000`, args...)
 	days = make(map[CallID]int64, len(some))
 	for _, c := range ended {
@@ -106,12 +106,12 @@ func (l *Ledger) closeCalls(ctx context.Context, tx *batch, some []*callEnd) (da
 // reservations; the true numbers replace these when they arrive.
 func (l *Ledger) correctCall(ctx context.Context, tx *batch, e *callEnd) (day int64, booked amount, err error) {
 	var cost sql.NullInt64
-	if err := tx.QueryRow(ctx, `SELECT cost_nano, tokens_in + tokens_out FROM calls WHERE id = $1`, e.call).Scan(&cost, &booked.tokens); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT COALESCE(cost_nano, reserved_nano), tokens_in + tokens_out FROM calls WHERE id = $1`, e.call).Scan(&cost, &booked.tokens); err != nil {
 		return 0, booked, err
 	}
 	booked.nano = cost.Int64
-	err = tx.QueryRow(ctx, `UPDATE calls SET finished_at = @now, class = $1, endpoint = $2, tokens_in = $3, tokens_cached = $4, tokens_out = $5, cost_nano = $6
-		WHERE id = $7 RETURNING started_at / 86400000`, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano), e.call).Scan(&day)
+	err = tx.QueryRow(ctx, `UPDATE calls SET finished_at = @now, class = $1, endpoint = $2, tokens_in = $3, tokens_cached = $4, tokens_out = $5, cost_nano = $6,
+		tier = $7 WHERE id = $8 RETURNING started_at / 86400000`, string(e.class), e.Endpoint, e.TokensIn, e.TokensCached, e.TokensOut, nullable(e.CostNano), e.Tier, e.call).Scan(&day)
 	return day, booked, err
 }
 

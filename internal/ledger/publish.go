@@ -32,6 +32,9 @@ type Publication struct {
 	Sample int
 	// BudgetNano and BudgetTokens replace the run's caps, unless nil.
 	BudgetNano, BudgetTokens *int64
+	// Service and FlexFallback replace those of the run, unless nil.
+	Service      *string
+	FlexFallback *bool
 }
 
 // Publish makes planned partitions visible to workers and the run [Running], in one short
@@ -80,6 +83,9 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 		if err := l.setBudget(ctx, tx, p.Run, p.BudgetNano, p.BudgetTokens); err != nil {
 			return err
 		}
+		if err := setService(ctx, tx, p); err != nil {
+			return err
+		}
 		if p.Sample > 0 {
 			return l.publishSample(ctx, tx, p)
 		}
@@ -90,6 +96,24 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 		return fmt.Errorf("publish the plan: %w", err)
 	}
 	return nil
+}
+
+// setService replaces the service of a run. Its workers follow within seconds.
+func setService(ctx context.Context, tx sqldb.Handle, p Publication) error {
+	if p.Service != nil {
+		if _, err := tx.Exec(ctx, `UPDATE runs SET service = $1 WHERE num = $2`, *p.Service, p.Run); err != nil {
+			return err
+		}
+	}
+	if p.FlexFallback == nil {
+		return nil
+	}
+	fallback := 0
+	if *p.FlexFallback {
+		fallback = 1
+	}
+	_, err := tx.Exec(ctx, `UPDATE runs SET flex_fallback = $1 WHERE num = $2`, fallback, p.Run)
+	return err
 }
 
 // liveWorkers is the SQL condition that there is a live worker.

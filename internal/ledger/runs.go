@@ -29,21 +29,27 @@ type Run struct {
 	ForcedAt   time.Time // summaries older than this do not count; zero: all count
 	BudgetNano *int64    // nano-USD; nil: no cap
 	Tokens     *int64    // token cap; nil: none
-	Created    time.Time
-	Started    time.Time
-	Finished   time.Time
+	// Service is the service tier of the run's calls, "" or "standard" or "flex". FlexFallback lets
+	// flex calls use the standard price where the endpoint has no capacity for them.
+	Service      string
+	FlexFallback bool
+	Created      time.Time
+	Started      time.Time
+	Finished     time.Time
 }
 
 const runColumns = `r.num, r.name, s.url, r.source_id, p.hash, r.profile_id, p.model, r.state, COALESCE(r.reason, ''), r.message, r.scan,
-	r.forced_at, r.budget_nano, r.budget_tokens, r.created_at, r.started_at, r.finished_at
+	r.forced_at, r.budget_nano, r.budget_tokens, r.service, r.flex_fallback, r.created_at, r.started_at, r.finished_at
 	FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id`
 
 func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	var r Run
+	var fallback int64
 	var forced, budget, tokens, created, started, finished sql.NullInt64
 	err := row.Scan(&r.ID, &r.Name, &r.Source, &r.SourceID, &r.Profile, &r.ProfileID, &r.Model, &r.State, &r.Reason, &r.Message, &r.Scan,
-		&forced, &budget, &tokens, &created, &started, &finished)
+		&forced, &budget, &tokens, &r.Service, &fallback, &created, &started, &finished)
 	r.ForcedAt, r.Created, r.Started, r.Finished = sqldb.Time(forced), sqldb.Time(created), sqldb.Time(started), sqldb.Time(finished)
+	r.FlexFallback = fallback != 0
 	if budget.Valid {
 		r.BudgetNano = &budget.Int64
 	}
@@ -297,6 +303,7 @@ type Account struct {
 	Calls, TokensIn, TokensOut int64
 	CostNano                   int64 // nano-USD, of calls with a known price
 	CostKnown                  bool  // false when the price of a call is unknown
+	StandardCalls              int64 // calls that were billed at the standard tier
 }
 
 // Totals counts a run's documents and calls in one snapshot.
@@ -308,9 +315,9 @@ func (l *Ledger) Totals(ctx context.Context, run RunID) (Totals, Account, error)
 		COUNT(*) FILTER (WHERE state = 'done'), COUNT(*) FILTER (WHERE state = 'dead'),
 		COUNT(*) FILTER (WHERE state = 'skipped'), COUNT(*) FILTER (WHERE state IN ('pending', 'claimed'))
 		FROM run_documents WHERE run_num = $1) d, (SELECT COUNT(*), CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT),
-		CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), COUNT(*) FILTER (WHERE cost_nano IS NULL AND tokens_in + tokens_out > 0)
-		FROM calls WHERE run_num = $2 AND finished_at IS NOT NULL) c`, run, run).
-		Scan(&t.Total, &t.Done, &t.Dead, &t.Skipped, &t.Remaining, &a.Calls, &a.TokensIn, &a.TokensOut, &a.CostNano, &unknown)
+		CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), COUNT(*) FILTER (WHERE cost_nano IS NULL AND tokens_in + tokens_out > 0),
+		COUNT(*) FILTER (WHERE tier = 'standard') FROM calls WHERE run_num = $2 AND finished_at IS NOT NULL) c`, run, run).
+		Scan(&t.Total, &t.Done, &t.Dead, &t.Skipped, &t.Remaining, &a.Calls, &a.TokensIn, &a.TokensOut, &a.CostNano, &unknown, &a.StandardCalls)
 	if err != nil {
 		return t, a, fmt.Errorf("count the run: %w", err)
 	}

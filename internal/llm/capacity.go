@@ -132,7 +132,7 @@ func (c *Client) awaitCapacity(ctx context.Context, r *Request, turn *flexTurn, 
 			if turn.refused != nil {
 				out = *turn.refused
 			}
-			out.RetryAfter = left
+			out.RetryAfter, out.Since = left, since
 			return waited, &out
 		}
 		cause := ""

@@ -379,11 +379,18 @@ func (p *Prices) Unknown(tier Tier, models ...string) []string {
 }
 
 // An UnpricedError reports models without a known price where a budget in USD needs one.
-type UnpricedError struct{ Models []string }
+type UnpricedError struct {
+	Models []string
+	Tier   Tier
+}
 
 // Error names the models and says what to do.
 func (e *UnpricedError) Error() string {
-	return "a budget in USD needs a price, and none is known for model " + strings.Join(e.Models, ", ") +
+	at := ""
+	if e.Tier == TierFlex {
+		at = " at the flex tier"
+	}
+	return "a budget in USD needs a price, and none is known for model " + strings.Join(e.Models, ", ") + at +
 		": give one with --prices FILE, or cap tokens with --budget-tokens"
 }
 

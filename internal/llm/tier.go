@@ -1,8 +1,10 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -153,3 +155,19 @@ func refusesTier(p providererror.Error, status int) bool {
 }
 
 var tierWords = regexp.MustCompile(`service.?tier|\bflex\b`)
+
+// KnownWithoutFlex reports whether a model at an endpoint is known not to have the flex tier. The
+// price table decides at the endpoints of the makers whose tiers it has. An empty URL is OpenAI's.
+func KnownWithoutFlex(p *Prices, baseURL, model string) bool {
+	u, err := url.Parse(cmp.Or(baseURL, DefaultBaseURL))
+	if err != nil {
+		return false
+	}
+	switch strings.ToLower(u.Hostname()) {
+	case "api.anthropic.com": // https://platform.claude.com/docs/en/api/service-tiers
+		return true
+	case "api.openai.com", "generativelanguage.googleapis.com":
+		return p.WithoutFlex(model)
+	}
+	return false
+}

@@ -55,6 +55,10 @@ type Config struct {
 	NoCredit     bool     `json:"no_credit" help:"answer everything 429 insufficient_quota"`
 	Down         bool     `json:"down" help:"answer everything 503"`
 
+	NoFlex       bool    `json:"no_flex" help:"refuse service_tier flex, as OpenAI does for models that do not have it"`
+	FlexRefused  float64 `json:"flex_refused" help:"share of calls with service_tier flex that are refused for want of capacity"`
+	FlexStandard float64 `json:"flex_standard" help:"share of them that are answered at the standard tier"`
+
 	RefuseMarker string `json:"refuse_marker" help:"a prompt with it is refused by the model"`
 	FilterMarker string `json:"filter_marker" help:"a prompt with it is refused by the content filter"`
 	FailMarker   string `json:"fail_marker" help:"a prompt with it is answered 500, always"`
@@ -127,6 +131,9 @@ func (c Config) Validate() error {
 	}
 	if sum > 1+1e-9 {
 		errs = append(errs, fmt.Errorf("the shares of faults add up to %g, more than 1", sum))
+	}
+	if c.FlexRefused < 0 || c.FlexStandard < 0 || c.FlexRefused+c.FlexStandard > 1 {
+		errs = append(errs, fmt.Errorf("flex_refused %g and flex_standard %g are not shares of 1", c.FlexRefused, c.FlexStandard))
 	}
 	return errors.Join(errs...)
 }

@@ -19,6 +19,7 @@ type Call struct {
 	In       int       `json:"tokens_in"`
 	Out      int       `json:"tokens_out"`
 	Charge   int       `json:"charge"` // tokens charged at admission
+	Tier     string    `json:"tier"`   // service tier of the answer: default or flex
 	InFlight int       `json:"in_flight"`
 }
 
@@ -42,8 +43,11 @@ const (
 	OutcomeNoModel   = "no_model"
 	OutcomeNoCredit  = "no_credit"
 	OutcomeDown      = "down"
-	OutcomeContext   = "context_length"
-	OutcomeBad       = "bad_request"
+	OutcomeNoFlex    = "no_flex"
+	// OutcomeNoCapacity is a refusal of the flex tier, which costs nothing.
+	OutcomeNoCapacity = "no_capacity"
+	OutcomeContext    = "context_length"
+	OutcomeBad        = "bad_request"
 )
 
 // Stats are totals since the last reset.

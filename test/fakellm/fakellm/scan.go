@@ -19,6 +19,8 @@ func scanRequest(body []byte) (request, error) {
 		switch key {
 		case "model":
 			return sc.text(&req.Model)
+		case "service_tier":
+			return sc.text(&req.ServiceTier)
 		case "max_tokens":
 			return sc.number(&req.MaxTokens)
 		case "max_completion_tokens":

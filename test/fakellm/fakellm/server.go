@@ -136,6 +136,7 @@ type request struct {
 	MaxTokens           int             `json:"max_tokens"`
 	MaxCompletionTokens int             `json:"max_completion_tokens"`
 	ResponseFormat      json.RawMessage `json:"response_format"`
+	ServiceTier         string          `json:"service_tier"`
 }
 
 type message struct {
@@ -225,7 +226,7 @@ func (k *call) serve() {
 		sum := sha256.Sum256([]byte(prompt))
 		copy(k.hash[:], sum[:])
 	}
-	if k.gateway() && k.fits(&req) && k.admitted(&req) && k.latency() && k.healthy(prompt) {
+	if k.gateway() && k.fits(&req) && k.takesTier(&req) && k.admitted(&req) && k.latency() && k.healthy(prompt) {
 		k.answer(&req, prompt)
 	}
 }
@@ -300,6 +301,26 @@ func (k *call) fits(req *request) bool {
 			Type:    "invalid_request_error", Param: "messages", Code: "context_length_exceeded"})
 	}
 	return false
+}
+
+// takesTier decides the service tier of the answer. A refusal for want of capacity costs nothing,
+// as at OpenAI.
+func (k *call) takesTier(req *request) bool {
+	k.Tier = "default"
+	if req.ServiceTier != "flex" {
+		return true
+	}
+	switch drawn := k.random.Float64(); {
+	case k.c.NoFlex:
+		k.fail(http.StatusBadRequest, OutcomeNoFlex, apiError{Message: "Flex is not available for this model.", Type: "invalid_request_error", Param: "service_tier"})
+		return false
+	case drawn < k.c.FlexRefused:
+		k.fail(http.StatusTooManyRequests, OutcomeNoCapacity, apiError{Message: "Resource Unavailable", Type: "invalid_request_error", Code: "resource_unavailable"})
+		return false
+	case drawn >= k.c.FlexRefused+k.c.FlexStandard:
+		k.Tier = "flex"
+	}
+	return true
 }
 
 // admitted charges the limits.
@@ -479,8 +500,8 @@ func completion(k *call, content, finish, refusal string, out int) []byte {
 		b.Write(quote(content))
 		b.WriteString(`,"refusal":null`)
 	}
-	fmt.Fprintf(&b, `},"logprobs":null,"finish_reason":%q}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{"cached_tokens":0}},"system_fingerprint":"fp_fake"}`,
-		finish, k.In, out, k.In+out)
+	fmt.Fprintf(&b, `},"logprobs":null,"finish_reason":%q}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{"cached_tokens":0}},"service_tier":%q,"system_fingerprint":"fp_fake"}`,
+		finish, k.In, out, k.In+out, k.Tier)
 	b.WriteByte('\n')
 	return b.Bytes()
 }

@@ -31,7 +31,11 @@ GISTMILL_{{ regexReplaceAll "([A-Z])" . "_${1}" | upper }}
 {{- with .Values.settings.shutdownGrace -}}
 {{- include "gistmill.seconds" . -}}
 {{- else -}}
-{{- add 10 (include "gistmill.seconds" (.Values.settings.requestTimeout | default "2m") | int) -}}
+{{- $timeout := include "gistmill.seconds" (.Values.settings.requestTimeout | default "2m") | int -}}
+{{- if eq (.Values.settings.service | default "standard") "flex" -}}
+{{- $timeout = max $timeout (include "gistmill.seconds" (.Values.settings.flexTimeout | default "15m") | int) -}}
+{{- end -}}
+{{- add 10 $timeout -}}
 {{- end -}}
 {{- end -}}
 
