@@ -26,6 +26,7 @@ type Client struct {
 	shortages shortages
 	dialects  dialects
 	warned    warnings
+	windows   windows
 	answered  atomic.Bool  // the endpoint has answered a call
 	strange   atomic.Int64 // answers in a row that were no chat completions
 }

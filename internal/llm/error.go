@@ -64,6 +64,9 @@ type Error struct {
 	// Usage is what the endpoint reported for the failed call, and Tier the tier that it is billed at.
 	Usage Usage
 	Tier  Tier
+	// Window is the number of prompt tokens that the endpoint read before it cut the prompt; 0 if it
+	// did not, or gave none.
+	Window int
 	// MayBeBilled is set if the endpoint may charge for the call but reported no usage: a timeout,
 	// the connection or a gateway ended the call after the endpoint may have begun, or the answer
 	// names no usage.

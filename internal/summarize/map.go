@@ -2,9 +2,12 @@ package summarize
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gistmill/gistmill/internal/llm"
 )
 
 // note is what the model wrote about a part of the document.
@@ -47,14 +50,30 @@ func (w *documentWork) mapChunk(ctx context.Context, text string, tokens int) ([
 		return nil, err
 	}
 	var notes []note
-	for _, c := range split(text, tokens/2, w.count.count) {
-		part, err := w.mapChunk(ctx, c.text(text), min(tokens/2, c.tokens))
+	budget := w.smaller(err, tokens)
+	for _, c := range split(text, budget, w.count.count) {
+		part, err := w.mapChunk(ctx, c.text(text), min(budget, c.tokens))
 		if err != nil {
 			return nil, err
 		}
 		notes = append(notes, part...)
 	}
 	return notes, nil
+}
+
+// smaller returns the budget for the chunks of a text whose request did not fit: half of its
+// tokens, or what fits into the window that the endpoint showed by the part that it read.
+func (w *documentWork) smaller(err error, tokens int) int {
+	half := tokens / 2
+	var e *llm.Error
+	if !errors.As(err, &e) || e.Window == 0 {
+		return half
+	}
+	room := e.Window - e.Window/marginShare - w.limits.noteOutput - w.tokens(w.chunkRequest(""))
+	if room < leastRoom {
+		return half
+	}
+	return min(half, room)
 }
 
 // each runs f for 0 to n-1, several at a time, and waits for all of them. After an error it

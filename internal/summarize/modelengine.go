@@ -125,7 +125,7 @@ func (w *documentWork) summarize(ctx context.Context) (Summary, error) {
 			return s, wrap(err, "summarize the document")
 		}
 		// The window is smaller than configured.
-		if budget = min(budget, w.count.count(w.doc.Text)/2); budget < leastRoom/2 {
+		if budget = min(budget, w.smaller(err, w.count.count(w.doc.Text))); budget < leastRoom/2 {
 			return Summary{Chunks: 1}, wrap(err, "summarize the document")
 		}
 	}

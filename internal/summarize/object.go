@@ -58,7 +58,7 @@ const mostWrappers = 3
 // within returns the object that matches the schema within a value that does not: in a list of
 // one, or under another name ({"answer": {…}}, {"name": …, "arguments": {…}}, the schema's name,
 // or "properties" of a model that fills in the schema). A field of the schema beside it shows that
-// the // value is the answer itself, and wrong. The summary is enough for the built-in schema.
+// the value is the answer itself, and wrong. The summary is enough for the built-in schema.
 func (s *answerSchema) within(v ordered, depth int) (ordered, bool) {
 	if depth > 0 && s.names(v) && s.validate(v) == nil {
 		return v, true
