@@ -31,7 +31,7 @@ var openings = []string{
 	"je suis désolé", "désolé, ", "désolée, ", "je regrette", "je ne peux pas", "je ne peux malheureusement", "je ne suis pas en mesure", "je m'excuse", "malheureusement, je ne", "en tant qu'ia", "en tant que modèle", "veuillez fournir",
 	// Spanish
 	"lo siento", "lo lamento", "no puedo ayud", "no puedo proporcionar", "no puedo resumir", "no puedo cumplir", "no puedo procesar", "no puedo generar", "lamentablemente, no puedo", "lamentablemente no puedo", "disculpa, ", "me disculpo", "como modelo de lenguaje",
-	"como ia", "como inteligencia artificial", "por favor, proporcion", "no estoy en condiciones",
+	"como ia", "como inteligencia artificial", "por favor, envíe", "por favor, envía", "por favor, facilit", "no estoy en condiciones",
 	// Portuguese
 	"desculpe, ", "desculpa, ", "sinto muito", "lamento, ", "lamento, mas", "peço desculpa", "não posso ajudar", "não posso fornecer", "não posso resumir", "não consigo ajudar", "infelizmente, não posso", "infelizmente não posso", "como modelo de linguagem",
 	"me desculpe",
@@ -45,7 +45,7 @@ var openings = []string{
 	"извините", "простите", "прошу прощения", "приношу извинения", "к сожалению, я", "я не могу", "я не в состоянии", "как языковая модель", "вибачте", "на жаль, я", "я не можу", "перепрошую", "съжалявам", "за съжаление не мога", "извинявам се", "жао ми је",
 	"sajnálom", "elnézést", "sajnos nem tud", "nem tudok segíteni", "îmi pare rău", "nu pot să", "din păcate, nu pot", "λυπάμαι", "συγγνώμη", "δυστυχώς δεν μπορώ", "δεν μπορώ να",
 	// Turkish, Arabic, Hebrew, Persian, Hindi
-	"üzgünüm", "özür dilerim", "maalesef", "bu konuda yardımcı olamam", "عذرا", "عذرًا", "عذراً", "آسف", "أنا آسف", "أعتذر", "لا أستطيع", "لا يمكنني", "للأسف، لا", "מצטער", "אני מצטער", "אני לא יכול", "סליחה", "متأسفم", "متاسفم", "ببخشید", "نمی‌توانم", "मुझे खेद", "मुझे माफ", "क्षमा करें", "माफ़ करें", "मैं इसमें",
+	"üzgünüm", "özür dilerim", "maalesef", "bu konuda yardımcı olamam", "عذرا", "عذرًا", "عذراً", "آسف", "أنا آسف", "أعتذر", "لا أستطيع", "لا يمكنني", "للأسف، لا", "מצטער", "אני מצטער", "אני לא יכול", "סליחה", "متأسفم", "متاسفم", "ببخشید", "نمی\u200cتوانم", "मुझे खेद", "मुझे माफ", "क्षमा करें", "माफ़ करें", "मैं इसमें",
 	// East and South-East Asian languages
 	"抱歉", "很抱歉", "非常抱歉", "对不起", "對不起", "不好意思", "我无法", "我無法", "我不能", "无法为您", "作为一个ai", "作为ai", "作为人工智能", "作为一个人工智能", "您好，我无法", "你好，我无法", "请提供", "請提供",
 	"申し訳", "すみません", "ごめんなさい", "恐れ入りますが", "残念ながら", "お答えできません", "죄송", "미안", "유감", "도와드릴 수 없", "xin lỗi", "rất tiếc", "tôi không thể", "maaf", "saya tidak dapat", "saya tidak bisa", "mohon maaf", "ขออภัย", "ขอโทษ", "ฉันไม่สามารถ",

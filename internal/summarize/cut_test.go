@@ -22,7 +22,7 @@ func TestCutPromptShowsTheWindow(t *testing.T) {
 			return llm.Response{}, &llm.Error{Class: llm.ContextLength, Code: "prompt_cut", Window: window, Usage: llm.Usage{In: window}}
 		}
 		if r.Schema != nil {
-			return llm.Response{Content: object("summary", "Light is refracted.")}, nil
+			return llm.Response{Content: summaryObject("Light is refracted.")}, nil
 		}
 		return llm.Response{Content: "Light is refracted.", FinishReason: llm.FinishStop}, nil
 	}}

@@ -91,13 +91,14 @@ func echo(r llm.Request) llm.Response {
 	words := strings.Fields(text.Cut(source, 600))
 	content := strings.Join(words[:min(len(words), 60)], " ")
 	if r.Schema != nil {
-		content = object("summary", content)
+		content = summaryObject(content)
 	}
 	return llm.Response{Content: content, FinishReason: llm.FinishStop, Model: "echo-1"}
 }
 
-func object(name, value string) string {
-	b, err := json.Marshal(map[string]string{name: value})
+// summaryObject returns the answer with this summary.
+func summaryObject(text string) string {
+	b, err := json.Marshal(map[string]string{"summary": text})
 	if err != nil {
 		panic(err)
 	}

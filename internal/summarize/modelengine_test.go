@@ -327,7 +327,7 @@ func TestRepairAfterCleaning(t *testing.T) {
 			if n == 1 {
 				return llm.Response{Content: `{"summary":"ab` + strings.Repeat(`\u200b`, 5) + `"}`}, nil
 			}
-			return llm.Response{Content: object("summary", "A summary.")}, nil
+			return llm.Response{Content: summaryObject("A summary.")}, nil
 		}
 		if _, err := engine(t, p, m, 8192).Summarize(t.Context(), Document{Text: "A text."}); err != nil {
 			t.Fatal(err)

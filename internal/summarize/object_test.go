@@ -139,7 +139,7 @@ func TestNoSummary(t *testing.T) {
 	}
 	// A refusal in the form that was asked for is flagged, and so is what may be a placeholder.
 	for _, text := range []string{"I'm sorry, but I can't help with that.", "A summary of the document."} {
-		s, err := engine(t, profile(), replies(object("summary", text)), 8192).Summarize(t.Context(), Document{Text: document})
+		s, err := engine(t, profile(), replies(summaryObject(text)), 8192).Summarize(t.Context(), Document{Text: document})
 		if err != nil || len(s.Findings) == 0 || s.Findings[0].Check != checks.Declined {
 			t.Errorf("%+v %v", s.Findings, err)
 		}

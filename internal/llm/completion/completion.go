@@ -391,10 +391,11 @@ func events(body []byte) (list []jsontext.Value, stream struct{ open bool }, err
 	list = append(list, value.Clone())
 	// Data after the object is ignored, unless the object is the first of several chunks.
 	for isChunk(list[len(list)-1]) {
-		if value, err = d.ReadValue(); err != nil || value.Kind() != '{' {
+		next, err := d.ReadValue()
+		if err != nil || next.Kind() != '{' {
 			break
 		}
-		list = append(list, value.Clone())
+		list = append(list, next.Clone())
 	}
 	return list, stream, nil
 }

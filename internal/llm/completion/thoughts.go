@@ -50,7 +50,6 @@ var wrappers = []string{
 // thoughts do not end is all thoughts. Marks within the strings of a JSON answer, and marks that a
 // text quotes, stay. structured says that the answer is JSON.
 func Thoughts(text string, structured bool) (answer, thoughts string) {
-	answer = text
 	if answer, thoughts, ok := harmony(text); ok {
 		return answer, thoughts
 	}
