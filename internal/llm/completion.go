@@ -60,7 +60,7 @@ func (c *Client) answer(r Request, d dialect, ex *exchange, cl classifier) (Resp
 	}
 	if r.Schema != nil {
 		text = unfence(text)
-		if end == completion.Cut && isPadding(text) {
+		if end == completion.Cut && thoughts == "" && a.Usage.Reasoning == 0 && isPadding(text) {
 			c.withoutFormat(r, d)
 			return failed(Transient, codeWhiteSpace, "the answer is white space up to its output cap: the endpoint's structured output fails for this model")
 		}
@@ -108,8 +108,11 @@ func usageOf(u completion.Usage) Usage {
 	return Usage{In: u.Prompt, Out: u.Completion, CachedIn: u.Cached, CacheWriteIn: u.CacheWrite}
 }
 
-// paddingBytes is the number of white-space bytes at the end of an answer that no text has.
-const paddingBytes = 64
+// White-space bytes that no answer begins with or ends in.
+const (
+	leadingPadding  = 16
+	trailingPadding = 64
+)
 
 // isPadding reports an answer of nothing but white space, or one that ends in more white space than
 // it has text. Grammars allow white space between tokens, and some models never leave it
@@ -117,7 +120,7 @@ const paddingBytes = 64
 func isPadding(text string) bool {
 	rest := strings.TrimRight(text, " \t\r\n")
 	space := len(text) - len(rest)
-	return rest == "" && space > 0 || space >= paddingBytes && space > len(rest)
+	return rest == "" && space >= leadingPadding || space >= trailingPadding && space > len(rest)
 }
 
 // withoutFormat makes later requests of this kind write the schema into the prompt only.

@@ -200,7 +200,7 @@ func TestBlockedPrompt(t *testing.T) {
 // TestWhiteSpaceToTheCap: the next request is written without the endpoint's structured output.
 func TestWhiteSpaceToTheCap(t *testing.T) {
 	t.Parallel()
-	for _, content := range []string{"\n\n\n   \n", "{" + strings.Repeat(" \n", 200), `{"summary":` + strings.Repeat("\t", 400)} {
+	for _, content := range []string{strings.Repeat("\n", 40), "{" + strings.Repeat(" \n", 200), `{"summary":` + strings.Repeat("\t", 400)} {
 		var formats []bool
 		c := newClient(t, &recorder{answer: func(_ int, b body, w http.ResponseWriter) {
 			formats = append(formats, b["response_format"] != nil)
@@ -219,6 +219,14 @@ func TestWhiteSpaceToTheCap(t *testing.T) {
 		}
 		if got, err := c.Complete(t.Context(), r); err != nil || got.Content != "fine" || len(formats) != 2 || formats[1] {
 			t.Errorf("%+v %v, formats %v", got, err, formats)
+		}
+	}
+	// A model that thought up to the cap did not fail at the format.
+	r := testRequest("text")
+	r.Schema = testSchema
+	for _, message := range []string{`{"content":"\n\n"}`, `{"content":"                                ","reasoning_content":"hm"}`} {
+		if got, err := answeredBy(t, r, nil, `{"choices":[{"message":`+message+`,"finish_reason":"length"}]}`); err != nil || got.FinishReason != FinishLength {
+			t.Errorf("%s: %+v %v", message, got, err)
 		}
 	}
 	cut, err := answeredBy(t, testRequest("text"), nil, `{"choices":[{"message":{"content":"  "},"finish_reason":"length"}]}`)
