@@ -80,7 +80,7 @@ func TestString(t *testing.T) {
 // Work is bounded also for hostile answers.
 func TestBounded(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{strings.Repeat("{", 1<<20), strings.Repeat("[{", 1<<19), strings.Repeat(`{"a":`, 1<<17), strings.Repeat(`{"a":"`, 1<<12), strings.Repeat("{'", 1<<12), strings.Repeat("{a", 1<<18)} {
+	for _, text := range []string{strings.Repeat("{", 1<<14), strings.Repeat("[{", 1<<12), strings.Repeat(`{"a":`, 1<<12), strings.Repeat(`{"a":"`, 1<<12), strings.Repeat("{'", 1<<12), strings.Repeat("{a", 1<<14)} {
 		Objects(text)
 	}
 }
