@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// A text with fewer words, or fewer function words, has no language that is certain.
-	leastNamedWords, leastNamedHits = 20, 5
+	// A text with fewer words, or fewer different function words, has no language that is certain.
+	leastNamedWords, leastNamedKinds = 20, 5
 	// The least share of function words among the words. Languages with many endings have few.
 	namedShare = 0.15
 	// A text must have this many times as many words of its language that another language does
@@ -35,8 +35,8 @@ var onlyLanguage = map[string]string{ //nolint:gochecknoglobals // a constant ta
 
 // neighbours are languages whose lists of words are there so that a text in them is not taken
 // for a related language. They get no code: the words do not tell Croatian from Bosnian and
-// Serbian.
-var neighbours = []string{"sh"} //nolint:gochecknoglobals // a constant table
+// Serbian, and Latin is mostly filler text.
+var neighbours = []string{"sh", "la"} //nolint:gochecknoglobals // a constant table
 
 // DetectLanguage returns the language of a text as a BCP 47 tag: by its script, or by function
 // words where a script has several languages. It reads at most 32 KiB, spread over the text. A
@@ -44,7 +44,7 @@ var neighbours = []string{"sh"} //nolint:gochecknoglobals // a constant table
 // result is empty rather than wrong. It is safe for concurrent use.
 func DetectLanguage(text string) string {
 	var s wordStats
-	s.masks, s.letters = map[uint64]int{}, map[string]int{}
+	s.found, s.letters = map[uint64]int{}, map[string]int{}
 	if len(text) <= samplePlaces*sampleBytes {
 		s.sample(text)
 	} else {
@@ -56,13 +56,13 @@ func DetectLanguage(text string) string {
 	return s.name()
 }
 
-// wordStats count the function words of a text by the languages that have them.
+// wordStats are the properties of a text that determine its language.
 type wordStats struct {
 	letters             map[string]int // by script
 	total               int            // letters
 	words               int
-	masks               map[uint64]int
-	simple, traditional int // characters of Han that are only simplified, or only traditional
+	found               map[uint64]int // function words by their hash
+	simple, traditional int            // characters of Han that are only simplified, or only traditional
 }
 
 func (s *wordStats) sample(text string) {
@@ -90,8 +90,8 @@ func (s *wordStats) sample(text string) {
 			}
 		case t.kind == word:
 			s.words++
-			if mask := l.of(t.hash).languages; mask != 0 {
-				s.masks[mask]++
+			if l.of(t.hash).languages != 0 {
+				s.found[t.hash]++
 			}
 		}
 	}
@@ -161,10 +161,12 @@ func (s *wordStats) known(script string, letters int) string {
 // byWords returns the language of most function words, if no other language comes near it.
 func (s *wordStats) byWords() string {
 	languages := lexicon().languages
-	hits := make([]int, len(languages))
-	for mask, n := range s.masks {
-		for ; mask != 0; mask &= mask - 1 {
-			hits[bits.TrailingZeros64(mask)] += n
+	hits, kinds := make([]int, len(languages)), make([]int, len(languages))
+	for hash, n := range s.found {
+		for mask := lexicon().of(hash).languages; mask != 0; mask &= mask - 1 {
+			i := bits.TrailingZeros64(mask)
+			hits[i] += n
+			kinds[i]++
 		}
 	}
 	best := 0
@@ -173,7 +175,7 @@ func (s *wordStats) byWords() string {
 			best = i
 		}
 	}
-	if s.words < leastNamedWords || hits[best] < leastNamedHits || float64(hits[best]) < namedShare*float64(s.words) ||
+	if s.words < leastNamedWords || kinds[best] < leastNamedKinds || float64(hits[best]) < namedShare*float64(s.words) ||
 		slices.Contains(neighbours, languages[best]) {
 		return ""
 	}
@@ -192,8 +194,8 @@ func (s *wordStats) byWords() string {
 // exclusive counts the function words of one language that another does not have.
 func (s *wordStats) exclusive(of, without int) int {
 	n := 0
-	for mask, hits := range s.masks {
-		if mask>>of&1 == 1 && mask>>without&1 == 0 {
+	for hash, hits := range s.found {
+		if mask := lexicon().of(hash).languages; mask>>of&1 == 1 && mask>>without&1 == 0 {
 			n += hits
 		}
 	}

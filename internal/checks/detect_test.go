@@ -74,6 +74,7 @@ func TestDetectLanguageIsSilentInDoubt(t *testing.T) {
 		"two scripts":                  languageSamples["ru"] + " " + languageSamples["en"],
 		"related, no words of its own": strings.Repeat("Det er en by på den side, og der har man ikke set det. ", 5),
 		"Croatian or Serbian":          "Knjižnica se seli u proljeće jer ističe najam podruma, a odbor nije još odlučio kako i gdje će knjige biti. Neke od njih su oštećene vodom, te je za sve kutije nakon toga potrebno suho mjesto, koje bi moglo biti samo iz grada ili na selu, ali ne za one koji su prema odboru.",
+		"filler text":                  strings.Repeat("Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor ut labore et dolore magna aliqua, quis nostrud ex ea commodo non proident. ", 4),
 		"binary":                       strings.Repeat("\xff\xfe\x00", 100),
 	} {
 		if got := checks.DetectLanguage(text); got != "" {
@@ -86,9 +87,10 @@ func TestDetectLanguageIsSilentInDoubt(t *testing.T) {
 func TestDetectLanguageWithForeignParts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
-		"an English quotation": {strings.Repeat(languageSamples["de"], 9) + languageSamples["en"], "de"},
-		"English terms":        {strings.Repeat("数据库使用 PostgreSQL 和 Redis，这个系统会把所有任务从队列里取出来，然后写进数据库，并且让用户看见结果。", 3), "zh-Hans"},
-		"English names":        {strings.Repeat("Компания Google и фонд Mozilla не говорят, что будет с этим проектом, но для пользователей это было важно. ", 4), "ru"},
+		"an English quotation":  {strings.Repeat(languageSamples["de"], 9) + languageSamples["en"], "de"},
+		"English terms":         {strings.Repeat("数据库使用 PostgreSQL 和 Redis，这个系统会把所有任务从队列里取出来，然后写进数据库，并且让用户看见结果。", 3), "zh-Hans"},
+		"French, with elisions": {"L'usine n'a pas fermé, à la surprise de l'État, qu'on disait d'accord. C'est à Lyon que s'ouvre l'enquête sur l'entreprise, d'après les élus de l'opposition, qui n'ont rien dit à ce sujet.", "fr"},
+		"English names":         {strings.Repeat("Компания Google и фонд Mozilla не говорят, что будет с этим проектом, но для пользователей это было важно. ", 4), "ru"},
 	} {
 		if got := checks.DetectLanguage(c.text); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
