@@ -90,7 +90,11 @@ func TestRecordedDialects(t *testing.T) {
 	for _, e := range all {
 		names = append(names, e.Endpoint)
 		for _, name := range recordedRows {
-			if row, ok := e.Rows[name]; ok && row.None == "" {
+			row, ok := e.Rows[name]
+			switch {
+			case !ok:
+				t.Errorf("%s has no row %s", e.Endpoint, name)
+			case row.None == "":
 				t.Run(e.Endpoint+"/"+name, func(t *testing.T) {
 					t.Parallel()
 					row.check(t, e)

@@ -281,8 +281,8 @@ func (r *reader) object(object map[string]any, depth int) {
 	}
 	for _, key := range names.types {
 		s, ok := fields[key].(string)
-		if !ok || strings.ContainsAny(s, " \n") || s == "about:blank" {
-			continue // a sentence
+		if !ok || strings.ContainsAny(s, " \n") || s == "about:blank" || s == "error" {
+			continue // a sentence, or what every error has ({"type": "error", "error": {…}}, Anthropic)
 		}
 		own.codes = appendCode(own.codes, s)
 		if own.kind == "" {
