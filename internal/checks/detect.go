@@ -62,7 +62,7 @@ type wordStats struct {
 	total               int            // letters
 	words               int
 	found               map[uint64]int // function words by their hash
-	simple, traditional int            // characters of Han that are only simplified, or only traditional
+	simple, traditional int            // Han that is only simplified, or traditional
 }
 
 func (s *wordStats) sample(text string) {
