@@ -22,9 +22,11 @@ import (
 )
 
 const (
-	// statusTimeout is how long `status` waits for the ledger and for Redis. It must answer within
-	// 2 s whatever is down.
-	statusTimeout = 1500 * time.Millisecond
+	// statusTimeout is how long `status` waits for the ledger and, at the same time, for Redis. With
+	// endTimeout and pingTimeout it answers within 2 s whatever is down.
+	statusTimeout = 1300 * time.Millisecond
+	// endTimeout is how long it waits then for an attempt that ends with its context.
+	endTimeout = 100 * time.Millisecond
 	// pingTimeout is how long it waits then for a sign that the ledger is only slow. The documents
 	// of a large run take longer to count.
 	pingTimeout = 300 * time.Millisecond
@@ -272,7 +274,7 @@ func (a *attempt[T]) end(ctx context.Context) (value T, err error) {
 	case got := <-a.pending:
 		a.pending = nil
 		return got.value, got.err
-	case <-time.After(100 * time.Millisecond):
+	case <-time.After(endTimeout):
 		return value, errNoAnswer
 	}
 }

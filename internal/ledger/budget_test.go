@@ -291,7 +291,7 @@ func testDayAndRunBudget(t *testing.T, db database) {
 	s.budgetLeft(800, most)
 }
 
-// The cost of pruned calls still counts.
+// The calls of this day and their run stay whole. The cost of pruned calls still counts.
 func testDayOutlivesPrune(t *testing.T, db database) {
 	s := newSpender(t, db)
 	end, err := s.begin("a")
@@ -300,7 +300,13 @@ func testDayOutlivesPrune(t *testing.T, db database) {
 	s.work(s.run)
 	s.plan(false, entries(4))
 	db.clock.advance(time.Second)
+	before, _, err := s.Totals(t.Context(), s.run.ID)
+	s.ok(err)
 	must(s.Prune(t.Context(), 0))(t)
+	s.totals(s.run, before)
+	if before.Total == 0 {
+		t.Error("the run has no documents")
+	}
 	if today := must(s.Today(t.Context()))(t); today.CostNano != 100 {
 		t.Errorf("after pruning the day's account is %+v", today)
 	}

@@ -54,9 +54,11 @@ const prunedWorkers = `ended_at < @now - $1`
 
 // prune calls each for the tables, the runs last; $1 is the age in milliseconds.
 func prune(each func(from, where string) (int64, error)) (Pruned, error) {
+	// The calls of this day count against a cap that may still be set, and belong to a whole run.
 	const old = `SELECT r.num FROM runs r WHERE (r.state = 'finished' OR r.reason = 'cancelled') AND COALESCE(r.finished_at, r.created_at) < @now - $1
 		AND EXISTS (SELECT 1 FROM runs n WHERE n.source_id = r.source_id AND n.profile_id = r.profile_id AND n.num > r.num)
-		AND NOT EXISTS (SELECT 1 FROM results res WHERE res.run_num = r.num AND res.state = 'dead')`
+		AND NOT EXISTS (SELECT 1 FROM results res WHERE res.run_num = r.num AND res.state = 'dead')
+		AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.run_num = r.num AND (c.finished_at IS NULL OR c.started_at / 86400000 >= @now / 86400000))`
 	var p Pruned
 	var partitions, days, work, checks int64
 	for _, step := range []struct {
@@ -66,17 +68,15 @@ func prune(each func(from, where string) (int64, error)) (Pruned, error) {
 		{&p.Documents, `run_documents`, `run_num IN (` + old + `)`},
 		{&work, `work`, `run_num IN (` + old + `)`},
 		{&partitions, `partitions`, `run_num IN (` + old + `)`},
-		// The calls of this day count against a cap that may still be set.
-		{&p.Calls, `calls`, `finished_at IS NOT NULL AND started_at / 86400000 < @now / 86400000 AND run_num IN (` + old + `)`},
+		{&p.Calls, `calls`, `run_num IN (` + old + `)`},
 		// Calls of no run are those of BeginCheck.
 		{&checks, `calls`, `run_num = 0 AND started_at / 86400000 < @now / 86400000 AND started_at < @now - $1`},
 		{&days, `days`, `day < (@now - $1) / 86400000`},
 		{&p.Answers, `answers`, `created_at < @now - $1`},
 		{&p.Workers, `workers`, prunedWorkers},
 		{&p.Events, `history`, `at < @now - $1 AND document_id NOT IN (SELECT document_id FROM results WHERE state = 'dead')`},
-		// A result names its run. A run goes when no result names it and no call of it is kept.
-		{&p.Runs, `runs`, `num IN (` + old + `) AND num NOT IN (SELECT run_num FROM results) AND NOT EXISTS
-			(SELECT 1 FROM calls c WHERE c.run_num = runs.num AND (c.finished_at IS NULL OR c.started_at / 86400000 >= @now / 86400000))`},
+		// A result names its run. A run goes when no result names it.
+		{&p.Runs, `runs`, `num IN (` + old + `) AND num NOT IN (SELECT run_num FROM results)`},
 	} {
 		n, err := each(step.from, step.where)
 		if err != nil {
