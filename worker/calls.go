@@ -40,7 +40,7 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 		return c.askRepeatedly(ctx, waiting, slot, endpoint, r)
 	})
 	var failed *llm.Error
-	if errors.As(err, &failed) && failed.Class == llm.Halted {
+	if errors.As(err, &failed) && failed.Class == llm.Halted && !failed.Doubtful {
 		// Before the slot goes to another call, which would end the same way.
 		c.worker.cannotWork(c.open, byCall, failed.Error())
 	}
@@ -131,7 +131,6 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 		return llm.Response{}, err
 	}
 	held.release()
-	w.refusals.Store(0)
 	// Some endpoints report no usage, or one half of it, and the call was not free.
 	if response.Usage.In == 0 {
 		response.Usage.In = llm.CountRequest(r)

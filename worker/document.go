@@ -26,6 +26,9 @@ func (w *Worker) document(ctx context.Context, r *openRun, c ledger.Claimed) (o 
 	if c.Suspect && c.Crashes >= crashLimit {
 		return dead{class: ledger.ClassCrashing, message: fmt.Sprintf("the worker died %d times while this document was read", c.Crashes)}
 	}
+	if o := w.stillSuspected(ctx, r, c); o != nil {
+		return o
+	}
 	read, text, err := w.read(ctx, r, c)
 	if err != nil {
 		return w.classify(ctx, r, c, read, err)

@@ -23,9 +23,6 @@ const (
 	busyWait = 500 * time.Millisecond
 	// reservedWait is how long a document waits while calls in flight reserve the rest of a budget.
 	reservedWait = 250 * time.Millisecond
-	// refusalLimit is the number of bad requests in a row, without an answer between them,
-	// that stops the run: then the settings are wrong, not the documents.
-	refusalLimit = 10
 )
 
 // outcome is what became of a claim. Exactly one is recorded for each claim.
@@ -76,6 +73,17 @@ type crashing struct{ message string }
 
 func (o crashing) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
 	return w.ledger.Crashed(ctx, w.id, c, o.message)
+}
+
+// suspected: the endpoint refused the document, and it is not known yet whether it is at fault.
+type suspected struct {
+	class   ledger.Class
+	message string
+	after   time.Duration
+}
+
+func (o suspected) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
+	return w.ledger.Refused(ctx, w.id, c, o.class, o.message, o.after)
 }
 
 // release: the claim is given back, and no attempt is used.
@@ -162,6 +170,8 @@ func (w *Worker) logOutcome(c ledger.Claimed, o outcome) {
 		w.log.Warn("document dead-lettered", "doc", c.URI, "class", o.class, "message", o.message, "attempt", c.Attempts+1)
 	case crashing:
 		w.log.Warn("document reader died", "doc", c.URI, "message", o.message, "crashes", c.Crashes+1)
+	case suspected:
+		w.log.Info("document refused, others show whether it is at fault", "doc", c.URI, "class", o.class, "message", o.message, "refusals", c.Refusals+1, "after", o.after)
 	case release:
 		w.log.Debug("document released", "doc", c.URI, "after", o.after)
 	}
@@ -215,13 +225,16 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 	case errors.As(err, &waited) && (w.isDraining() || ctx.Err() != nil):
 		return release{}
 	case errors.As(err, &call):
-		return w.classifyCall(r, c, read, call)
+		return w.classifyCall(ctx, r, c, read, call)
 	default:
 		return w.retry(c, read, ledger.ClassTransient, err.Error())
 	}
 }
 
-func (w *Worker) classifyCall(r *openRun, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
+func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed, read ledger.Read, e *llm.Error) outcome {
+	if e.Doubtful {
+		return w.refused(ctx, r, c, read, e)
+	}
 	switch e.Class {
 	case llm.RateLimited, llm.Capacity, llm.Unavailable:
 		return w.notNow(e)
@@ -241,10 +254,6 @@ func (w *Worker) classifyCall(r *openRun, c ledger.Claimed, read ledger.Read, e 
 	case llm.ContextLength:
 		return dead{read: read, class: ledger.ClassInput, message: e.Error()}
 	case llm.BadRequest:
-		if w.refusals.Add(1) >= refusalLimit {
-			w.cannotWork(r, byCall, fmt.Sprintf("the endpoint refuses every request, so the settings are to blame: %v", e))
-			return release{}
-		}
 		return dead{read: read, class: ledger.ClassBadRequest, message: e.Error()}
 	default:
 		return w.retry(c, read, ledger.Class(e.Class), e.Error())

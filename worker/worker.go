@@ -119,7 +119,6 @@ type Worker struct {
 	// returnedDue is the latest due time (Unix nanoseconds) of the tasks that it returned and that are
 	// due soon.
 	returnedDue atomic.Int64
-	refusals    atomic.Int64 // bad requests in a row, without an answer between them
 }
 
 // New prepares a worker and starts nothing. It fails if the configuration lacks what a worker

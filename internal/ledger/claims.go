@@ -96,6 +96,7 @@ type Claimed struct {
 	Tries                 int64 // used since planning or a redrive; these count against the limit
 	Crashes               int64 // of its reader, since the last redrive
 	Suspect               bool  // its last worker died: read it in isolation
+	Refusals              int64 // by the endpoint, without a decision; see [Ledger.Refused]
 }
 
 // PartitionStatus is the state of a partition and its documents.
@@ -160,13 +161,13 @@ func (l *Ledger) Claim(ctx context.Context, worker WorkerID, partition Partition
 			return nil
 		}
 		claimed, err = sqldb.Collect(ctx, tx, func(rows *sql.Rows) (c Claimed, err error) {
-			return c, rows.Scan(&c.Run, &c.Document, &c.Epoch, &c.Attempts, &c.Tries, &c.Crashes, &c.Suspect)
+			return c, rows.Scan(&c.Run, &c.Document, &c.Epoch, &c.Attempts, &c.Tries, &c.Crashes, &c.Suspect, &c.Refusals)
 		}, `UPDATE run_documents SET state = 'claimed', epoch = epoch + 1, worker_id = $1
 			WHERE (run_num, document_id) IN (SELECT x.run_num, x.document_id FROM run_documents x
 			WHERE x.partition_id = $2 AND x.state IN ('pending', 'claimed') AND x.state = 'pending' AND x.due_at <= @now
 			AND EXISTS (SELECT 1 FROM partitions p JOIN runs r ON r.num = p.run_num WHERE p.id = $3 AND p.state = 'ready' AND r.state = 'running')
 			ORDER BY x.document_id LIMIT $4 @skip_locked)
-			RETURNING run_num, document_id, epoch, attempts, tries, crashes, suspect`, worker, partition, partition, limit)
+			RETURNING run_num, document_id, epoch, attempts, tries, crashes, suspect, refusals`, worker, partition, partition, limit)
 		if err != nil {
 			return err
 		}

@@ -74,6 +74,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"CrashCountIsKept":                  testCrashCountIsKept,
 		"CountedCrashStays":                 testCountedCrashStays,
 		"RetryIsNotDueAtOnce":               testRetryIsNotDueAtOnce,
+		"RefusedDocuments":                  testRefusedDocuments,
 		"StopAndResume":                     testStopAndResume,
 		"Refuse":                            testRefuse,
 		"UnconfirmedForceOfARun":            testUnconfirmedForceOfARun,

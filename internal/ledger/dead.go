@@ -223,7 +223,7 @@ func (l *Ledger) reopen(ctx context.Context, tx sqldb.Handle, run RunID, state D
 	if state == DocumentDropped { // documents with a summary are skipped, too
 		where = `state = 'skipped' AND EXISTS (SELECT 1 FROM results res WHERE res.document_id = run_documents.document_id AND ` + ofState(state) + `)`
 	}
-	if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', tries = 0, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
+	if _, err := tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', tries = 0, refusals = 0, refused_call = NULL, crashes = 0, suspect = CASE WHEN crashes > 0 THEN 1 ELSE suspect END,
 		due_at = 0, worker_id = NULL, partition_id = NULL WHERE run_num = $1 AND document_id IN (`+in+`) AND `+where, args...); err != nil {
 		return err
 	}

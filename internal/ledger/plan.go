@@ -270,7 +270,7 @@ func (p *planBatch) addRest(ctx context.Context) error {
 		return err
 	}
 	for i, n := range again {
-		if _, err := p.tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', partition_id = $1, tries = 0, due_at = 0, worker_id = NULL
+		if _, err := p.tx.Exec(ctx, `UPDATE run_documents SET state = 'pending', partition_id = $1, tries = 0, refusals = 0, refused_call = NULL, due_at = 0, worker_id = NULL
 			WHERE run_num = $2 AND document_id = $3`, partitions[len(fresh)+i], p.run.ID, n.document); err != nil {
 			return err
 		}

@@ -253,14 +253,22 @@ func runName() string {
 
 // Stop stops a run that is planning or running, and reports whether this call did it: when many
 // workers meet the same wrong key, one of them says so. A stopped run can still be stopped as
-// [Cancelled].
+// [Cancelled]. A run that is [Halted] forgets which documents were refused: the cause was not
+// theirs.
 func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message string) (bool, error) {
 	states := `('planning', 'running')`
 	if reason == Cancelled {
 		states = `('planning', 'running', 'stopped')`
 	}
-	n, err := l.write.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = $1, message = $2
-		WHERE num = $3 AND state IN `+states+` AND COALESCE(reason, '') <> 'cancelled'`, string(reason), message, run)
+	var n int64
+	err := l.db.Tx(ctx, func(tx sqldb.Handle) (err error) {
+		n, err = tx.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = $1, message = $2
+			WHERE num = $3 AND state IN `+states+` AND COALESCE(reason, '') <> 'cancelled'`, string(reason), message, run)
+		if err == nil && reason == Halted {
+			err = forgetRefusals(ctx, tx, run)
+		}
+		return err
+	})
 	if err != nil {
 		return false, fmt.Errorf("stop the run: %w", err)
 	}

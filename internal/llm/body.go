@@ -80,7 +80,7 @@ func (d dialect) addSchema(r Request, b *chatBody) {
 func (b chatBody) encode() ([]byte, error) {
 	encoded, err := jsonv2.Marshal(b, lenient, jsonv1.OmitEmptyWithLegacySemantics(true))
 	if err != nil {
-		return nil, &Error{Class: BadRequest, Code: "invalid_schema", Message: "the request cannot be written: its JSON schema is invalid", NotSent: true}
+		return nil, &Error{Class: BadRequest, Code: "invalid_schema", Message: "the request cannot be written: its JSON schema is invalid", NotSent: true, Doubtful: true}
 	}
 	return encoded, nil
 }
