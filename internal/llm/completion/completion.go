@@ -390,10 +390,10 @@ func events(body []byte) (list []jsontext.Value, stream struct{ open bool }, err
 	}
 	list = append(list, value.Clone())
 	// Data after the object is ignored, unless the object is the first of several chunks.
-	for isChunk(list[len(list)-1]) {
+	for isChunk(list[len(list)-1]) && d.PeekKind() == '{' {
 		next, err := d.ReadValue()
-		if err != nil || next.Kind() != '{' {
-			break
+		if err != nil {
+			return nil, stream, err
 		}
 		list = append(list, next.Clone())
 	}
