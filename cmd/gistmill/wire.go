@@ -259,7 +259,7 @@ func (a *app) endpoints() llm.Endpoints {
 		return nil
 	}
 	first := llm.Endpoint{
-		BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion, Keys: a.keys(),
+		BaseURL: a.config.BaseURL, APIKey: a.config.APIKey.Reveal(), APIVersion: a.config.APIVersion, Keys: a.keys(), KeyName: a.config.KeyName(),
 		Headers: a.config.RequestHeaders(), Certificates: a.config.Certificates(), RPM: a.config.RPM, TPM: a.config.TPM,
 	}
 	all := llm.NewEndpoints(first, a.config.Fallbacks...)

@@ -27,6 +27,17 @@ const (
 // HasKey reports whether a setting names a key.
 func (c Config) HasKey() bool { return c.APIKey != "" || c.APIKeyFile != "" || c.APIKeyCommand != "" }
 
+// KeyName returns the setting that has the key of the first endpoint, or should have it.
+func (c Config) KeyName() string {
+	switch {
+	case c.APIKeyFile != "":
+		return "--api-key-file"
+	case c.APIKeyCommand != "":
+		return "--api-key-command"
+	}
+	return "OPENAI_API_KEY"
+}
+
 // HasEndpoint reports whether the settings name an endpoint: with a key alone it is OpenAI's.
 func (c Config) HasEndpoint() bool { return c.HasKey() || c.BaseURL != "" }
 

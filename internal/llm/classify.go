@@ -26,6 +26,7 @@ const codeNoServer = "no_server"
 type classifier struct {
 	scrub    scrubber
 	keySent  bool
+	keyName  string // of the setting that has the key
 	base     *url.URL
 	azure    bool // an API version is set
 	model    string
@@ -121,7 +122,7 @@ func (c classifier) decide(status int, h http.Header, p providererror.Error) ver
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone:
 		return c.notFound(status, p)
 	case status == http.StatusForbidden:
-		return verdict{class: Halted, doubtful: true, advice: "the endpoint forbids this: check what OPENAI_API_KEY may do (model, project, region) and --base-url"}
+		return verdict{class: Halted, doubtful: true, advice: "the endpoint forbids this: check what " + c.keyName + " may do (model, project, region) and --base-url"}
 	case status >= 300 && status < 400 && h.Get("Location") != "", status == http.StatusMovedPermanently, status == http.StatusPermanentRedirect:
 		return verdict{class: Halted, advice: c.redirected(status, h)}
 	case status == http.StatusConflict, status == http.StatusFailedDependency:
@@ -139,13 +140,13 @@ func (c classifier) settings(status int, p providererror.Error) (verdict, bool) 
 	switch {
 	case status == http.StatusUnauthorized, status < 500 && p.BadKey():
 		if !c.keySent {
-			return halted("the endpoint wants an API key: set OPENAI_API_KEY")
+			return halted("the endpoint wants an API key: set " + c.keyName)
 		}
-		return halted("the endpoint refused the API key: check OPENAI_API_KEY")
+		return halted("the endpoint refused the API key: check " + c.keyName)
 	case status == http.StatusProxyAuthRequired:
 		return halted("a proxy wants credentials: check HTTPS_PROXY")
 	case p.Country():
-		return halted("the endpoint forbids this, it does not serve this country: check OPENAI_API_KEY and --base-url")
+		return halted("the endpoint forbids this, it does not serve this country: check " + c.keyName + " and --base-url")
 	case status < 500 && p.AccountBlocked():
 		return halted("the account is blocked: check it at the endpoint, then resume the run")
 	case p.OtherAPI():

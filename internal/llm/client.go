@@ -273,6 +273,7 @@ func (c *Client) classifier(key string, r Request) classifier {
 	return classifier{
 		scrub:    scrubber{secrets: c.secrets(key), prompt: r.Messages},
 		keySent:  key != "",
+		keyName:  c.cfg.KeyName,
 		base:     c.base,
 		azure:    c.cfg.APIVersion != "",
 		model:    r.Model,

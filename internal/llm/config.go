@@ -33,6 +33,8 @@ type Config struct {
 	APIKey string
 	// Keys gives the key of each call instead of APIKey; nil means APIKey.
 	Keys KeySource
+	// KeyName is the setting that has the key, for messages; empty means OPENAI_API_KEY.
+	KeyName string
 	// Headers are further HTTP headers of each request. [CheckHeader] says which names are allowed.
 	// The values are secrets.
 	Headers map[string]string
@@ -73,6 +75,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.BaseURL = cmp.Or(strings.TrimSpace(c.BaseURL), DefaultBaseURL)
 	c.APIKey = strings.TrimSpace(c.APIKey)
+	c.KeyName = cmp.Or(c.KeyName, "OPENAI_API_KEY")
 	c.UserAgent = cmp.Or(c.UserAgent, "gistmill")
 	if c.Keys == nil {
 		c.Keys = fixedKey(c.APIKey)
@@ -106,7 +109,7 @@ func (c Config) validate() error {
 	}
 	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		// net/http would refuse the header with an error that quotes the key.
-		errs = append(errs, errors.New("the API key has a space, a line break or another character that is not allowed in an HTTP header: check OPENAI_API_KEY"))
+		errs = append(errs, errors.New("the API key has a space, a line break or another character that is not allowed in an HTTP header: check "+c.KeyName))
 	}
 	return errors.Join(append(errs, c.validateHeaders())...)
 }

@@ -249,6 +249,26 @@ func TestRefusedKeyIsReplaced(t *testing.T) {
 	}
 }
 
+// A message names the setting that has the key.
+func TestKeyIsNamed(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(&recording{refuse: func(*http.Request) (int, string) { return 401, `{"error":{"message":"no"}}` }})
+	defer srv.Close()
+	all := NewEndpoints(Endpoint{BaseURL: srv.URL, Keys: &keyRing{keys: []string{"key-0123"}}, KeyName: "--api-key-file"},
+		Endpoint{Model: "same"}, Endpoint{Model: "own", APIKey: "own-4567"}, Endpoint{BaseURL: strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)})
+	for i, want := range []string{"check --api-key-file", "check --api-key-file", "check GISTMILL_FALLBACK_API_KEYS", "set GISTMILL_FALLBACK_API_KEYS"} {
+		c, err := all[i].NewClient(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Complete(t.Context(), testRequest("text"))
+		c.Close()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("endpoint %d: %v, want %q", i, err, want)
+		}
+	}
+}
+
 func TestNoKeyIsNoCall(t *testing.T) {
 	t.Parallel()
 	a := &recording{}

@@ -21,9 +21,10 @@ type Endpoint struct {
 	BaseURL    string
 	APIKey     string
 	APIVersion string
-	// Keys, Headers and Certificates are those of [Config]. A fallback takes them from the first
+	// Keys, KeyName, Headers and Certificates are those of [Config]. A fallback takes them from the first
 	// endpoint, as it does the key, if both URLs have the same scheme and host.
 	Keys         KeySource
+	KeyName      string
 	Headers      map[string]string
 	Certificates certificates.Files
 	// RPM and TPM are the requests and tokens per minute that the endpoint allows; 0: unknown.
@@ -47,7 +48,7 @@ type Caller interface {
 // connect to it is ignored.
 func (e Endpoint) NewClient(cfg Config) (*Client, error) {
 	cfg.BaseURL, cfg.APIKey, cfg.APIVersion = e.BaseURL, e.APIKey, e.APIVersion
-	cfg.Keys, cfg.Headers, cfg.Certificates = e.Keys, e.Headers, e.Certificates
+	cfg.Keys, cfg.KeyName, cfg.Headers, cfg.Certificates = e.Keys, e.KeyName, e.Headers, e.Certificates
 	cfg.Traits = e.Traits
 	return New(cfg)
 }
@@ -112,10 +113,10 @@ func NewEndpoints(first Endpoint, fallbacks ...Endpoint) Endpoints {
 	first.BaseURL = cmp.Or(first.BaseURL, DefaultBaseURL)
 	all := Endpoints{first}
 	for _, e := range fallbacks {
-		e.BaseURL = cmp.Or(e.BaseURL, first.BaseURL)
+		e.BaseURL, e.KeyName = cmp.Or(e.BaseURL, first.BaseURL), "GISTMILL_FALLBACK_API_KEYS"
 		if sameHost(e.BaseURL, first.BaseURL) {
 			if e.APIKey == "" {
-				e.APIKey, e.Keys = first.APIKey, first.Keys
+				e.APIKey, e.Keys, e.KeyName = first.APIKey, first.Keys, first.KeyName
 			}
 			e.APIVersion = cmp.Or(e.APIVersion, first.APIVersion)
 			e.Headers, e.Certificates = first.Headers, first.Certificates

@@ -129,7 +129,7 @@ func (c classifier) tlsFailed(out *Error, err error, text string) bool {
 	at := displayURL(c.base)
 	switch {
 	case errors.As(err, &cert), errors.As(err, &ca):
-		out.Message = fmt.Sprintf("the certificate of %s is not trusted: check --base-url, or install its certificate authority", at)
+		out.Message = fmt.Sprintf("the certificate of %s is not trusted: check --base-url, or name its certificate authority with --llm-ca", at)
 		if cert != nil {
 			out.Message += " (" + c.scrub.clean(cert.Err.Error()) + ")"
 		}
@@ -139,7 +139,7 @@ func (c classifier) tlsFailed(out *Error, err error, text string) bool {
 		said := text[strings.Index(text, "tls: ")+len("tls: "):]
 		out.Message = fmt.Sprintf("the TLS handshake with %s failed: %s", at, c.scrub.clean(said))
 		if strings.Contains(said, "certificate") || strings.Contains(said, "handshake failure") || strings.Contains(said, "access denied") {
-			out.Message += "; it may want a client certificate"
+			out.Message += "; it may want a client certificate: set --llm-cert and --llm-key"
 		}
 	default:
 		return false

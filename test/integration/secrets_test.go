@@ -40,6 +40,7 @@ const (
 	bucketKey     = canary + "-of-the-bucket"
 	traceHeader   = canary + "-of-the-collector"
 	proxyPassword = canary + "-in-the-base-url"
+	headerValue   = canary + "-of-a-header"
 )
 
 // secretSite is a site with a secret in every possible place. All output of its programs is
@@ -81,6 +82,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	status, form := e.status, e.form
 	e.keys[r.Header.Get("Authorization")] = true
+	e.keys[r.Header.Get("X-Team")] = true
 	if status != 0 {
 		e.echoes++
 	}
@@ -155,6 +157,7 @@ func newSecretSite(t *testing.T) *secretSite {
 		"OPENAI_API_KEY":             apiKey,
 		"GISTMILL_FALLBACKS":         "other@" + fallback.URL + "/v1",
 		"GISTMILL_FALLBACK_API_KEYS": fallbackKey,
+		"GISTMILL_HEADERS":           `{"X-Team": "` + headerValue + `"}`,
 		"GISTMILL_LOG_LEVEL":         "debug",
 		"AWS_ACCESS_KEY_ID":          "key", "AWS_SECRET_ACCESS_KEY": bucketKey, "AWS_SESSION_TOKEN": bucketKey,
 		"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL, "OTEL_EXPORTER_OTLP_HEADERS": "x-collector=" + traceHeader,
@@ -210,7 +213,7 @@ func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
 	s := newSecretSite(t)
 	s.write("notes.jsonl", lines(0, 20))
-	for _, part := range []func(){s.work, s.badServers, s.echoed, s.settings} {
+	for _, part := range []func(){s.work, s.badServers, s.echoed, s.settings, s.keys} {
 		began := time.Now()
 		part()
 		t.Log(time.Since(began))
@@ -222,6 +225,9 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 	if !s.endpoint.keys["Bearer "+apiKey] {
 		t.Error("the endpoint did not receive its key")
+	}
+	if !s.endpoint.keys[headerValue] {
+		t.Error("the endpoint did not receive the header")
 	}
 	dump, err := s.postgres.server.Command(background(), "pg_dump", "--inserts", s.postgres.url("postgres", "gistmill", "sslmode=disable")).Output()
 	if err != nil || !bytes.Contains(dump, []byte("notes.jsonl#7")) {
@@ -396,6 +402,37 @@ func (s *secretSite) echoed() {
 	s.do(nil, "runs").WantCode(0)
 }
 
+// keys runs the program with keys from a file and from a command, that are right, refused, and of no
+// use. The endpoint echoes a refused one.
+func (s *secretSite) keys() {
+	s.t.Helper()
+	file := filepath.Join(s.t.TempDir(), "key")
+	n := 200
+	run := func(content, setting, value string, status int) programtest.Result {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		n++
+		name := fmt.Sprintf("key-%d.txt", n)
+		s.write(name, []byte(note(n)))
+		s.endpoint.set(status, "openai")
+		env := map[string]string{"OPENAI_API_KEY": "", "GISTMILL_FALLBACKS": "", "GISTMILL_FALLBACK_API_KEYS": "", "GISTMILL_REDIS": "", setting: value}
+		s.do(env, "config").WantCode(0)
+		s.do(env, "check", "--out", "none")
+		return s.do(env, "run", name, "--max-attempts", "1", "--out", "summaries")
+	}
+	for setting, value := range map[string]string{"GISTMILL_API_KEY_FILE": file, "GISTMILL_API_KEY_COMMAND": "cat " + file + "; : " + canary} {
+		run(apiKey+"\n", setting, value, 0).WantCode(0)
+		if r := run(apiKey+"\n", setting, value, http.StatusUnauthorized); r.Code == 0 {
+			s.t.Errorf("%s: a run with a refused key exits with 0", setting)
+		}
+	}
+	if r := run("not a key "+apiKey, "GISTMILL_API_KEY_COMMAND", "cat "+file+"; echo "+canary+" >&2; exit 3", 0); r.Code == 0 {
+		s.t.Error("a command that fails gives a key")
+	}
+	s.endpoint.set(0, "")
+}
+
 // settings runs the programs with wrong settings that contain secrets.
 func (s *secretSite) settings() {
 	s.t.Helper()
@@ -410,6 +447,8 @@ func (s *secretSite) settings() {
 		{"GISTMILL_BASE_URL": "http://user:" + proxyPassword + "@host:port/v1"},
 		{"OPENAI_API_KEY": apiKey + " and more"},
 		{"GISTMILL_FALLBACK_API_KEYS": fallbackKey + ",,," + fallbackKey},
+		{"OPENAI_API_KEY": "Bearer " + apiKey}, {"OPENAI_API_KEY": `"` + apiKey + `"`},
+		{"GISTMILL_HEADERS": headerValue}, {"GISTMILL_HEADERS": `{"X-Team": ["` + headerValue + `"]}`}, {"GISTMILL_HEADERS": `{"Authorization": "` + headerValue + `"}`},
 		{"GISTMILL_FALLBACKS": "m@ftp://user:" + proxyPassword + "@host"},
 	} {
 		s.do(env, "config")
