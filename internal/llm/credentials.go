@@ -2,6 +2,7 @@ package llm
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -74,9 +75,13 @@ func (c *Client) setHeaders(req *http.Request, key string) {
 // `{"`.
 func isToken(key string) bool { return strings.HasPrefix(key, "eyJ") && strings.Count(key, ".") == 2 }
 
-// secrets returns what must not be in a message: the key of a call, and the values of headers.
+// secrets returns what must not be in a message: the key of a call, the values of headers, and the
+// password of the base URL, also in the form in which it is sent.
 func (c *Client) secrets(key string) []string {
 	all := []string{key}
+	if password, ok := c.base.User.Password(); ok {
+		all = append(all, password, base64.StdEncoding.EncodeToString([]byte(c.base.User.Username()+":"+password)))
+	}
 	for _, value := range c.cfg.Headers {
 		all = append(all, value)
 	}

@@ -165,6 +165,23 @@ func TestHeadersStayInside(t *testing.T) {
 	}
 }
 
+// A password in the base URL is not in what an endpoint echoes, in no form.
+func TestPasswordOfBaseURLStaysInside(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{"%s", "Authorization: %s", "<html><title>%s</title></html>", `{"error":{"message":"%s"}}`} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			user, password, _ := r.BasicAuth()
+			encoded := strings.TrimPrefix(r.Header.Get("Authorization"), "Basic ")
+			http.Error(w, fmt.Sprintf(form, "refused "+user+" "+password+" "+r.Header.Get("Authorization")+" "+encoded), http.StatusBadRequest)
+		}))
+		err := askOnce(t, Config{BaseURL: strings.Replace(srv.URL, "http://", "http://user:hunter2-hunter2@", 1)})
+		srv.Close()
+		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), base64.StdEncoding.EncodeToString([]byte("user:hunter2-hunter2"))) {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
 // The fallbacks at other hosts get neither headers nor certificates.
 func TestFallbacksAtOtherHosts(t *testing.T) {
 	t.Parallel()
