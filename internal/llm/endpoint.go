@@ -21,8 +21,8 @@ type Endpoint struct {
 	BaseURL    string
 	APIKey     string
 	APIVersion string
-	// Keys, KeyName, Headers and Certificates are those of [Config]. A fallback takes them from the first
-	// endpoint, as it does the key, if both URLs have the same scheme and host.
+	// Keys, KeyName, Headers and Certificates are those of [Config]. A fallback takes them from the
+	// first endpoint, as it does the key, if both URLs have the same scheme and host.
 	Keys         KeySource
 	KeyName      string
 	Headers      map[string]string

@@ -402,8 +402,8 @@ func (s *secretSite) echoed() {
 	s.do(nil, "runs").WantCode(0)
 }
 
-// keys runs the program with keys from a file and from a command, that are right, refused, and of no
-// use. The endpoint echoes a refused one.
+// keys runs the program with keys from a file and from a command, that are right, refused, and of
+// no use. The endpoint echoes a refused one.
 func (s *secretSite) keys() {
 	s.t.Helper()
 	file := filepath.Join(s.t.TempDir(), "key")
