@@ -250,7 +250,7 @@ func Settings() []Setting {
 		},
 		{
 			Name: "min-words", Group: usage.Limits, Kind: KindInt, Default: "5",
-			Commands: []string{"run", "enqueue", "worker", "resume", "dead", "config"},
+			Commands: []string{"run", "enqueue", "worker", "resume", "dead", "config", "check"},
 			Usage:    "documents with fewer words after extraction become dead letters of class `input` before any call; not for `extractive`; 0: none",
 			bind:     func(c *Config) any { return &c.MinWords }, check: atLeast(0),
 		},
