@@ -136,7 +136,7 @@ func unbroken(shown string) string {
 		case b.Len() > 0:
 			b.WriteByte('\n')
 		}
-		sentence = more && sentence || strings.HasPrefix(line, "gistmill: ")
+		sentence = more && sentence || strings.Contains(line, "gistmill: ") // a question may be before it
 		b.WriteString(strings.TrimSuffix(line, "\n"))
 	}
 	return b.String() + "\n"
