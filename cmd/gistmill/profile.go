@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/summarize"
 	"github.com/gistmill/gistmill/internal/text"
 )
@@ -20,6 +21,10 @@ func (a *app) profile() (summarize.Profile, error) {
 		WithPromptVersion(cmp.Or(a.config.PromptVersion, summarize.PromptV2))
 	if p.Model == summarize.Extractive {
 		return p, p.Validate()
+	}
+	// Before planning: the clients are made with the worker, when the run is there already.
+	if err := llm.CheckBaseURL(a.config.BaseURL, a.config.APIVersion); err != nil {
+		return p, &config.InvalidError{Problems: []string{err.Error()}}
 	}
 	p.MaxOutputTokens, p.Temperature = a.config.MaxOutputTokens, a.config.Temperature
 	if a.config.Language != config.LanguageSame {

@@ -73,7 +73,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.BaseURL = cmp.Or(strings.TrimSpace(c.BaseURL), DefaultBaseURL)
+	c.BaseURL, c.APIVersion = splitVersion(cmp.Or(strings.TrimSpace(c.BaseURL), DefaultBaseURL), c.APIVersion)
 	c.APIKey = strings.TrimSpace(c.APIKey)
 	c.KeyName = cmp.Or(c.KeyName, "OPENAI_API_KEY")
 	c.UserAgent = cmp.Or(c.UserAgent, "gistmill")
@@ -139,7 +139,7 @@ func parseBaseURL(raw string, azure bool) (*url.URL, error) {
 	path = strings.TrimSuffix(path, "/chat/completions")
 	path = strings.TrimRight(path, "/")
 	if azure {
-		if i := strings.Index(path, "/openai"); i >= 0 {
+		if i := strings.Index(path, "/openai"); i >= 0 && !isDirect(path) {
 			path = path[:i] // see Client.url
 		}
 	} else if path == "" {

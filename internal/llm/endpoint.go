@@ -110,10 +110,11 @@ type Endpoints []Endpoint
 // endpoint go to no other host. The key of a
 // fallback goes to that fallback alone.
 func NewEndpoints(first Endpoint, fallbacks ...Endpoint) Endpoints {
-	first.BaseURL = cmp.Or(first.BaseURL, DefaultBaseURL)
+	first.BaseURL, first.APIVersion = splitVersion(cmp.Or(first.BaseURL, DefaultBaseURL), first.APIVersion)
 	all := Endpoints{first}
 	for _, e := range fallbacks {
-		e.BaseURL, e.KeyName = cmp.Or(e.BaseURL, first.BaseURL), "GISTMILL_FALLBACK_API_KEYS"
+		e.BaseURL, e.APIVersion = splitVersion(cmp.Or(e.BaseURL, first.BaseURL), e.APIVersion)
+		e.KeyName = "GISTMILL_FALLBACK_API_KEYS"
 		if sameHost(e.BaseURL, first.BaseURL) {
 			if e.APIKey == "" {
 				e.APIKey, e.Keys, e.KeyName = first.APIKey, first.Keys, first.KeyName

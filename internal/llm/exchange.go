@@ -160,7 +160,7 @@ func (c *Client) url(model string) string {
 	if c.cfg.APIVersion == "" {
 		return base + "/chat/completions"
 	}
-	return base + "/openai/deployments/" + model + "/chat/completions?api-version=" + url.QueryEscape(c.cfg.APIVersion)
+	return c.azureURL("/deployments/"+model, "chat/completions")
 }
 
 // readBounded reads a body of at most maxAnswerBytes. announced is its Content-Length, or -1.
@@ -234,5 +234,8 @@ func (c *Client) modelsURL() string {
 	if c.cfg.APIVersion == "" {
 		return base + "/models"
 	}
-	return base + "/openai/models?api-version=" + url.QueryEscape(c.cfg.APIVersion)
+	if strings.HasSuffix(c.base.Path, "/models") {
+		return strings.TrimRight(c.base.String(), "/") + "/info?api-version=" + url.QueryEscape(c.cfg.APIVersion)
+	}
+	return c.azureURL("", "models")
 }
