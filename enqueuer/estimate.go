@@ -138,6 +138,9 @@ type Estimator struct {
 	Fallbacks []string
 	// MinWords is the number of words with fewer of which a document gets no call; 0: none.
 	MinWords int
+	// Headroom is the tokens that a call's cap has for the model's thought, and Thought the tokens
+	// that its answers spend on it.
+	Headroom, Thought int
 	// Limits bounds the documents that are read.
 	Limits extract.Limits
 	// RPM and TPM are the rate limits per minute; 0 means not set.
@@ -147,7 +150,7 @@ type Estimator struct {
 // Estimate reads a sample of a plan's documents and counts their tokens with the model's tokenizer.
 // It makes no call. documents is the number of documents in the plan.
 func (e *Estimator) Estimate(ctx context.Context, src *source.Source, documents int64, sample []ledger.Entry) (Estimate, error) {
-	engine, err := summarize.New(e.Profile, e.ContextTokens, summarize.WithMinWords(e.MinWords))
+	engine, err := summarize.New(e.Profile, e.ContextTokens, summarize.WithThinking(e.Headroom), summarize.WithMinWords(e.MinWords))
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -218,7 +221,7 @@ func (e *Estimator) extrapolate(needs []documentNeed, documents int64) Estimate 
 		in += float64(need.tokensIn)
 		squares += float64(need.tokensIn) * float64(need.tokensIn)
 		outMost += float64(need.tokensOutMost)
-		out += math.Min(float64(need.tokensOutMost), float64(need.calls)*float64(e.Profile.Words)*tokensPerWord)
+		out += math.Min(float64(need.tokensOutMost), float64(need.calls)*(float64(e.Profile.Words)*tokensPerWord+float64(e.Thought)))
 	}
 	slices.Sort(total.ShortURIs)
 	factor := float64(documents) / n

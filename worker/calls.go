@@ -85,10 +85,18 @@ func (c *recordedCalls) askRepeatedly(ctx, waiting context.Context, held *slot, 
 
 // ask makes one call to one endpoint, unless waiting ends before. The answer is named after the
 // request as it came, whichever model is asked. A call that was not sent leaves no record.
-func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint llm.Endpoint, r llm.Request) (llm.Response, error) {
+func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint llm.Endpoint, r llm.Request) (result llm.Response, failure error) {
 	w := c.worker
 	name := r.Name()
-	r.Model = cmp.Or(endpoint.Model, r.Model)
+	settled, err := endpoint.Known(r.Model).Alone(waiting)
+	if err != nil {
+		return llm.Response{}, c.waitEnded(err)
+	}
+	defer func() { c.endAlone(held, settled, result, failure) }()
+	if c.mustNotBegin() { // an earlier call has shown that it cannot be answered
+		return llm.Response{}, errStopped
+	}
+	r = endpoint.Prepare(r, w.config.Prices.MaxOutput(cmp.Or(endpoint.Model, r.Model)))
 	r.Tier, r.FlexFallback = c.open.tier(), c.open.fallback.Load()
 	in, out := c.bound(r)
 	reservation := ledger.Reservation{
@@ -147,6 +155,23 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 	w.counters.call(llm.ClassOK, answer)
 	c.end(ctx, func(ctx context.Context) error { return w.ledger.EndCall(ctx, call, reservation, answer) })
 	return response, nil
+}
+
+// endAlone ends a call that was made alone because nothing is known of its model. After an answer,
+// or a refusal of this document, the others may be made at the same time. After a failure the next
+// one is made alone, once this one has stopped the run if it has to.
+func (c *recordedCalls) endAlone(held *slot, settled func(bool), response llm.Response, err error) {
+	var failed *llm.Error
+	switch {
+	case err == nil:
+		settled(response.FinishReason != llm.FinishLength || response.Thought == 0)
+	case errors.As(err, &failed) && (failed.Class == llm.Refused || failed.Class == llm.ContextLength):
+		settled(true)
+	case len(c.worker.config.Endpoints) == 1:
+		held.then(func() { settled(false) })
+	default: // the next endpoint is asked: it must not wait for a call that waits for this one
+		settled(false)
+	}
 }
 
 // bound returns the tokens to reserve for a call: an upper bound if a budget applies, and an

@@ -88,7 +88,7 @@ func (rs *openRuns) get(ctx context.Context, p tasks.Partition) (*openRun, error
 	r.summaryName = r.profile.Namer()
 	model := r.profile.Model
 	window := cmp.Or(c.ContextTokens, c.Prices.SmallestWindow(c.Endpoints.Models(model)...))
-	if r.engine, err = summarize.New(r.profile, window, summarize.WithMinWords(c.MinWords)); err != nil {
+	if r.engine, err = summarize.New(r.profile, window, summarize.WithMinWords(c.MinWords), summarize.WithThinking(c.Endpoints.Headroom(model, r.profile.ReasoningEffort))); err != nil {
 		return nil, &haltError{fmt.Sprintf("this worker can't work with the run's profile: %v", err)}
 	}
 	if model != summarize.Extractive && len(c.Endpoints) == 0 {

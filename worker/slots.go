@@ -43,7 +43,11 @@ func (s *callSlots) reserve(ctx context.Context) (*slot, error) {
 type slot struct {
 	of                 *callSlots
 	acquired, released bool
+	after              []func() // to call when it is released
 }
+
+// then calls f when the slot is released.
+func (s *slot) then(f func()) { s.after = append(s.after, f) }
 
 // acquire waits until the call may be made. A request that goes to another endpoint after a
 // failure keeps its slot.
@@ -67,6 +71,11 @@ func (s *slot) release() {
 		return
 	}
 	s.released = true
+	defer func() {
+		for _, f := range s.after {
+			f()
+		}
+	}()
 	if s.acquired {
 		<-s.of.slots
 	}

@@ -9,10 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gistmill/gistmill/internal/config"
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/text"
 )
 
 func (c *cli) configCommand() *cobra.Command {
@@ -30,8 +33,8 @@ The file is the one of --config or GISTMILL_CONFIG, otherwise gistmill/config.ya
   gistmill config init
   gistmill config --config none -o json`,
 		Args: noArgs,
-	}, func(_ context.Context, a *app, _ []string) error {
-		entries := a.config.Explain()
+	}, func(ctx context.Context, a *app, _ []string) error {
+		entries := append(a.config.Explain(), a.learnedEntries(ctx)...)
 		return output.write(c.stdout, entries, func() error {
 			rows := [][]string{{"SETTING", "VALUE", "FROM"}}
 			for _, e := range entries {
@@ -44,6 +47,32 @@ The file is the one of --config or GISTMILL_CONFIG, otherwise gistmill/config.ya
 	command.AddCommand(c.configInitCommand())
 	return command
 }
+
+// learnedEntries returns what the ledger has learned of models, if there is one that answers soon.
+func (a *app) learnedEntries(ctx context.Context) (entries []config.Entry) {
+	ctx, cancel := context.WithTimeout(ctx, learnedTimeout)
+	defer cancel()
+	opened, err := ledger.Open(ctx, a.config.Store, ledger.Options{Connections: 1, Access: ledger.AccessRead})
+	if err != nil {
+		a.log.Debug("what was learned of endpoints not read", "error", err)
+		return nil
+	}
+	defer opened.Close()
+	reader := &app{cli: a.cli, ledger: opened}
+	all, err := reader.learned(ctx, "")
+	if err != nil {
+		a.log.Debug("what was learned of endpoints not read", "error", err)
+	}
+	for _, l := range all {
+		if l.about != "" {
+			entries = append(entries, config.Entry{Setting: "learned", Value: text.TerminalLine(l.Model + " at " + l.Endpoint + " " + l.about), Origin: "ledger"})
+		}
+	}
+	return entries
+}
+
+// learnedTimeout is how long `config` waits for the ledger.
+const learnedTimeout = time.Second
 
 func (c *cli) configInitCommand() *cobra.Command {
 	var output outputFlag

@@ -36,7 +36,11 @@ func (a *app) estimate(ctx context.Context, src *source.Source, profile summariz
 	if err != nil {
 		return enqueuer.Estimate{}, err
 	}
+	if err := a.book().Sync(ctx); err != nil { // what earlier runs learned
+		return enqueuer.Estimate{}, err
+	}
 	estimator := enqueuer.Estimator{
+		Headroom: a.endpoints().Headroom(profile.Model, profile.ReasoningEffort), Thought: a.endpoints().Thought(profile.Model, profile.ReasoningEffort),
 		Profile: profile, Tier: tier, Prices: prices, ContextTokens: a.window(prices, profile.Model), Fallbacks: a.endpoints().Models(profile.Model),
 		Limits: extract.Limits{Bytes: a.config.MaxDocumentBytes}, MinWords: a.config.MinWords, RPM: a.config.RPM, TPM: a.config.TPM,
 	}

@@ -34,6 +34,10 @@ func (a *app) profile() (summarize.Profile, error) {
 		}
 		p.Language = tag
 	}
+	p.ReasoningEffort = a.config.ReasoningEffort
+	if a.config.RequestExtra != "" {
+		p.RequestExtra = json.RawMessage(a.config.RequestExtra)
+	}
 	if a.config.Prompt != "" {
 		text, err := os.ReadFile(a.config.Prompt)
 		if err != nil {

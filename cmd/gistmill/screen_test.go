@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/gistmill/gistmill/internal/ledger"
+	"github.com/gistmill/gistmill/internal/llm/traits"
 	"github.com/gistmill/gistmill/test/fakellm/fakellm"
 	"github.com/gistmill/gistmill/test/program/screen"
 )
@@ -49,6 +52,24 @@ func newDesk(t *testing.T, n int, change func(*fakellm.Config)) *desk {
 	}
 	d.write("tickets.jsonl", lines.String())
 	d.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "TERM=xterm-256color", "GORACE=atexit_sleep_ms=0"}
+	return d
+}
+
+// answered notes in the ledger that the endpoint has answered before, so that no call goes alone.
+func (d *desk) answered() *desk {
+	d.t.Helper()
+	base, err := url.Parse(d.url)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	l, err := ledger.Open(d.t.Context(), "sqlite:"+filepath.Join(d.dir, ".gistmill", "ledger.db"), ledger.Options{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := (traitsStore{l}).AddTraits(d.t.Context(), traits.KeyOf(base, "gpt-4"), traits.Traits{Answered: 1}); err != nil {
+		d.t.Fatal(err)
+	}
 	return d
 }
 
@@ -218,7 +239,7 @@ func TestInterruptWhileWorking(t *testing.T) {
 	for _, size := range sizes {
 		t.Run(fmt.Sprintf("%dx%d", size.columns, size.rows), func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t, 60, slow(t, "uniform:1500ms-4s"))
+			d := newDesk(t, 60, slow(t, "uniform:1500ms-4s")).answered()
 			s := d.start(size.columns, size.rows, d.paid("--yes", "--concurrency", "8")...)
 			s.UntilMet("8 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 8 })
 			s.UntilMet("a bar is shown", func() bool { return hasBar(s) })
@@ -257,7 +278,7 @@ func TestInterruptAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t, 60, slow(t, "5m"))
+			d := newDesk(t, 60, slow(t, "5m")).answered()
 			s := d.start(80, 24, d.paid("--yes", "--concurrency", "4")...)
 			s.UntilMet("4 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 4 })
 			stop(s)
@@ -276,7 +297,7 @@ func TestInterruptAgain(t *testing.T) {
 // What an interrupt leaves to do is counted over all sources.
 func TestInterruptOfSeveralSources(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, 60, slow(t, "5m"))
+	d := newDesk(t, 60, slow(t, "5m")).answered()
 	d.write("notes/1.txt", "The printer does not print.")
 	d.write("notes/2.txt", "It prints again.")
 	s := d.start(80, 24, d.paid("notes", "--yes", "--concurrency", "4")...)
@@ -291,7 +312,7 @@ func TestInterruptOfSeveralSources(t *testing.T) {
 // A worker on a terminal says what it waits for, as run does.
 func TestInterruptOfWorker(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, 60, slow(t, "5m"))
+	d := newDesk(t, 60, slow(t, "5m")).answered()
 	d.env = append(d.env, "GISTMILL_REDIS=redis://"+miniredis.RunT(t).Addr())
 	enqueue := d.start(80, 24, "enqueue", "tickets.jsonl", "--model", "gpt-4", "--base-url", d.url)
 	wantCode(t, enqueue, exitOK)
@@ -328,7 +349,7 @@ func TestInterruptOfInputAndSample(t *testing.T) {
 	})
 	t.Run("working on the sample", func(t *testing.T) {
 		t.Parallel()
-		d := newDesk(t, 60, slow(t, "5m"))
+		d := newDesk(t, 60, slow(t, "5m")).answered()
 		s := d.start(80, 24, d.paid("--sample", "3")...)
 		s.UntilMet("3 calls are in flight", func() bool { return d.endpoint.Stats().InFlight == 3 })
 		s.Type(screen.CtrlC)

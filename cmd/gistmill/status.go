@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/gistmill/gistmill/internal/ledger"
 	"github.com/gistmill/gistmill/internal/ledger/report"
 	"github.com/gistmill/gistmill/internal/llm"
+	"github.com/gistmill/gistmill/internal/llm/traits"
 	runprogress "github.com/gistmill/gistmill/internal/progress"
 	"github.com/gistmill/gistmill/internal/text"
 )
@@ -47,6 +49,8 @@ type statusView struct {
 	// on it.
 	Waiting     *runprogress.Waiting `json:"waiting"`
 	Interrupted bool                 `json:"interrupted"`
+	// Learned is what is known of the run's model at its endpoints, the newest first.
+	Learned []learnedView `json:"learned"`
 	// Unreachable names what could not be asked, with the reason.
 	Unreachable []string   `json:"unreachable"`
 	Created     time.Time  `json:"created_at"`
@@ -56,6 +60,48 @@ type statusView struct {
 
 	costNano  *int64
 	savedNano int64
+}
+
+// learnedView is what is known of a model at an endpoint.
+type learnedView struct {
+	Endpoint      string   `json:"endpoint"`
+	Model         string   `json:"model"`
+	ThoughtTokens int      `json:"thought_tokens"`  // mean of an answer
+	Headroom      int      `json:"headroom_tokens"` // added to the cap of an answer for thought
+	MostOutput    *int     `json:"most_output_tokens"`
+	Window        *int     `json:"window_tokens"`
+	Refused       []string `json:"refused"` // parts that requests leave out
+
+	about string
+}
+
+// learned reads what is known of a model; "" reads all models.
+func (a *app) learned(ctx context.Context, model string) ([]learnedView, error) {
+	views := []learnedView{}
+	rows, err := a.ledger.Traits(ctx)
+	if err != nil {
+		return views, err
+	}
+	slices.SortStableFunc(rows, func(x, y ledger.Traits) int { return y.Changed.Compare(x.Changed) })
+	for _, row := range rows {
+		var t traits.Traits
+		if model != "" && row.Model != model || json.Unmarshal([]byte(row.Body), &t) != nil {
+			continue
+		}
+		now := time.Now()
+		v := learnedView{
+			Endpoint: row.Host, Model: row.Model, ThoughtTokens: t.Thought.Typical(), Headroom: t.Thought.Headroom(),
+			Refused: append([]string{}, t.LeftOut(now)...), about: t.Describe(now),
+		}
+		if t.MostOutput > 0 {
+			v.MostOutput = &t.MostOutput
+		}
+		if t.Window > 0 {
+			v.Window = &t.Window
+		}
+		views = append(views, v)
+	}
+	return views, nil
 }
 
 type tokensView struct {
@@ -103,7 +149,8 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 	}
 	v.Reused, v.savedNano, v.Saved = p.Reuse.Documents, p.Reuse.SavedNano, float64(p.Reuse.SavedNano)/1e9
 	v.Unreachable = []string{}
-	return v, nil
+	v.Learned, err = a.learned(ctx, run.Model)
+	return v, err
 }
 
 // statuses reads the current status of runs.
@@ -235,6 +282,11 @@ func (v statusDayView) rows() [][]string {
 	}
 	if v.Service == string(llm.TierFlex) {
 		rows = append(rows, []string{"service", fmt.Sprintf("flex, %s at the standard price", count(v.StandardCalls, "call"))})
+	}
+	for _, l := range v.Learned {
+		if l.about != "" {
+			rows = append(rows, []string{"learned", text.TerminalLine(l.Model + " at " + l.Endpoint + " " + l.about)})
+		}
 	}
 	if v.Reused > 0 {
 		rows = append(rows, []string{"reuse", reused(v.Reused, v.savedNano)})

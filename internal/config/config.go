@@ -75,8 +75,10 @@ type Config struct {
 	Language        string // [LanguageSame] or a BCP 47 tag
 	MaxOutputTokens int
 	Temperature     float64
-	ContextTokens   int // 0: by model
-	MinWords        int // of a document; 0: any
+	ReasoningEffort string // empty: none sent, or the least that is known to be safe
+	RequestExtra    string // JSON object for the body of requests; empty: none
+	ContextTokens   int    // 0: by model
+	MinWords        int    // of a document; 0: any
 
 	RPM          int     // requests per minute; 0: unknown
 	TPM          int     // tokens per minute; 0: unknown

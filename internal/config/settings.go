@@ -244,6 +244,16 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.Temperature }, check: between(0, 2),
 		},
 		{
+			Name: "reasoning-effort", Group: usage.Model, Kind: KindString, DefaultText: "`low` for OpenAI's reasoning models, otherwise none sent", Commands: profile,
+			Usage: "how much a model that thinks thinks: `none`, `minimal`, `low`, `medium` or `high`; left out where the endpoint refuses it; part of the profile",
+			bind:  func(c *Config) any { return &c.ReasoningEffort }, check: stringCheck(orEmpty(oneOf("none", "minimal", "low", "medium", "high"))),
+		},
+		{
+			Name: "request-extra", Group: usage.Model, Kind: KindString, DefaultText: "none", Commands: profile,
+			Usage: "JSON object that is merged into the body of each request, such as `{\"chat_template_kwargs\": {\"enable_thinking\": false}}`; part of the profile",
+			bind:  func(c *Config) any { return &c.RequestExtra }, check: stringCheck(llm.CheckExtra),
+		},
+		{
 			Name: "context-tokens", Group: usage.Model, Kind: KindInt, Default: "0", Commands: limits,
 			Usage: "context window of the model; 0: known by model, otherwise 8192",
 			bind:  func(c *Config) any { return &c.ContextTokens }, check: atLeast(0),

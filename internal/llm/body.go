@@ -3,23 +3,36 @@ package llm
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"strings"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 	openai "github.com/sashabaranov/go-openai"
 )
 
-// chatBody is the body of a request to /chat/completions: that of go-openai, with two members
-// replaced. The outer one of two members with the same name is encoded.
+// chatBody is the body of a request to /chat/completions. It is written by hand: go-openai's type
+// leaves out a temperature of 0, which vLLM takes for sampling at its own default
+// (vllm/sampling_params.py), and its validator refuses caps that a gateway wants.
 type chatBody struct {
-	openai.ChatCompletionRequest
-	// Messages replaces a type that encodes itself by reflection, at several times the cost.
-	Messages []chatMessage `json:"messages"`
-	// Temperature replaces a number that is left out when it is 0. go-openai advises to send the
-	// smallest float instead. vLLM raises that to 0.01 and samples, while 0 is greedy
-	// (vllm/sampling_params.py).
-	Temperature *float32 `json:"temperature,omitempty"`
+	Model               string                               `json:"model"`
+	Messages            []chatMessage                        `json:"messages"`
+	ResponseFormat      *openai.ChatCompletionResponseFormat `json:"response_format,omitempty"`
+	MaxTokens           int                                  `json:"max_tokens,omitempty"`
+	MaxCompletionTokens int                                  `json:"max_completion_tokens,omitempty"`
+	Temperature         *float32                             `json:"temperature,omitempty"`
+	ReasoningEffort     string                               `json:"reasoning_effort,omitempty"`
+	ServiceTier         string                               `json:"service_tier,omitempty"`
+	Stream              bool                                 `json:"stream"`
+	StreamOptions       *streamOptions                       `json:"stream_options,omitempty"`
+
+	// extra are further members, which replace those above.
+	extra map[string]jsontext.Value
+}
+
+type streamOptions struct {
+	IncludeUsage bool `json:"include_usage"`
 }
 
 type chatMessage struct {
@@ -29,29 +42,48 @@ type chatMessage struct {
 
 // body returns a request's body in this dialect.
 func (d dialect) body(r Request) chatBody {
-	b := chatBody{Messages: make([]chatMessage, 0, len(r.Messages)+1)}
-	b.Model = r.Model
+	b := chatBody{Model: r.Model, Messages: make([]chatMessage, 0, len(r.Messages)+1)}
 	for _, m := range r.Messages {
 		b.Messages = append(b.Messages, chatMessage(m))
 	}
 	if r.Schema != nil {
 		d.addSchema(r, &b)
 	}
+	if d.plainRoles {
+		b.Messages = withoutSystem(b.Messages)
+	}
 	if d.completionCap {
 		b.MaxCompletionTokens = r.OutputCap()
 	} else {
-		b.MaxTokens = r.OutputCap() //nolint:staticcheck // deprecated by OpenAI; the only cap that many other servers know
-	}
-	if d.effort {
-		// A summary needs little reasoning, which is billed as output. "low" is the one effort that
-		// every reasoning model accepts.
-		b.ReasoningEffort = openai.ReasoningEffortLow
+		b.MaxTokens = r.OutputCap()
 	}
 	if d.temperature {
 		t := float32(r.Temperature)
 		b.Temperature = &t
 	}
+	if d.stream {
+		b.Stream, b.StreamOptions = true, &streamOptions{IncludeUsage: true}
+	}
+	d.addThinking(r, &b)
 	return b
+}
+
+// withoutSystem puts the system text before the text of the user's first message, and joins
+// messages of the same role that follow each other, for models whose template has no system role
+// or wants the roles to alternate.
+func withoutSystem(messages []chatMessage) []chatMessage {
+	var out []chatMessage
+	for _, m := range messages {
+		if m.Role == RoleSystem {
+			m.Role = RoleUser
+		}
+		if last := len(out) - 1; last >= 0 && out[last].Role == m.Role {
+			out[last].Content += "\n\n" + m.Content
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 // addSchema asks for an answer that is valid against the schema.
@@ -74,11 +106,17 @@ func (d dialect) addSchema(r Request, b *chatBody) {
 	b.Messages = instructSchema(b.Messages, r.Schema)
 }
 
-// encode returns the JSON, or an *Error if the schema cannot be sent. It encodes each text once.
-// Bytes that are not UTF-8 become U+FFFD. What a model takes is the endpoint's to say, not that of
-// the names that go-openai's ReasoningValidator knows.
+// encode returns the JSON, or an *Error if the schema or an extra member cannot be sent. It encodes
+// each text once, and a second time with extra members. Bytes that are not UTF-8 become U+FFFD.
 func (b chatBody) encode() ([]byte, error) {
 	encoded, err := jsonv2.Marshal(b, lenient, jsonv1.OmitEmptyWithLegacySemantics(true))
+	if err == nil && len(b.extra) > 0 {
+		members := map[string]jsontext.Value{}
+		if err = jsonv2.Unmarshal(encoded, &members, lenient); err == nil {
+			maps.Copy(members, b.extra)
+			encoded, err = jsonv2.Marshal(members, lenient, jsonv2.Deterministic(true))
+		}
+	}
 	if err != nil {
 		return nil, &Error{Class: BadRequest, Code: "invalid_schema", Message: "the request cannot be written: its JSON schema is invalid", NotSent: true, Doubtful: true}
 	}

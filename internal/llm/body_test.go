@@ -29,8 +29,7 @@ func TestBodyIsAsGoOpenAIEncodesIt(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := b.ChatCompletionRequest
-				want.Temperature = float32(temperature)
+				want := openai.ChatCompletionRequest{Model: b.Model, MaxTokens: b.MaxTokens, ResponseFormat: b.ResponseFormat, Temperature: *b.Temperature}
 				for _, m := range b.Messages {
 					want.Messages = append(want.Messages, openai.ChatCompletionMessage{Role: m.Role, Content: m.Content})
 				}
@@ -59,6 +58,21 @@ func TestInvalidSchemaIsNotSent(t *testing.T) {
 	_, err := c.Complete(t.Context(), r)
 	if failed := wantError(t, err); failed.Class != BadRequest || failed.MayBeBilled || len(rec.bodies) != 0 || Sent(err) {
 		t.Errorf("%d calls were made: %+v", len(rec.bodies), failed)
+	}
+}
+
+// TestExtraMembers: members of the user are added, and replace those of ours.
+func TestExtraMembers(t *testing.T) {
+	t.Parallel()
+	r := testRequest("text")
+	r.Extra = json.RawMessage(`{"chat_template_kwargs":{"enable_thinking":false},"temperature":0.6}`)
+	encoded, err := newDialect(r, nil, "h").body(r).encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := decoded(t, encoded).(map[string]any)
+	if got["temperature"] != 0.6 || got["model"] != r.Model || got["chat_template_kwargs"].(map[string]any)["enable_thinking"] != false {
+		t.Errorf("%s", encoded)
 	}
 }
 

@@ -10,9 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	openai "github.com/sashabaranov/go-openai"
-
 	"github.com/gistmill/gistmill/internal/llm/providererror"
+	"github.com/gistmill/gistmill/internal/llm/traits"
 )
 
 // A Client calls one endpoint. It is safe for concurrent use.
@@ -24,7 +23,6 @@ type Client struct {
 	breaker *breaker
 	// shortages are those of the flex tier.
 	shortages shortages
-	dialects  dialects
 	warned    warnings
 	windows   windows
 	answered  atomic.Bool  // the endpoint has answered a call
@@ -103,9 +101,13 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		rewrites int
 		refused  *Error // the last 429
 		flex     flexTurn
-		key      = keyOf(r)
-		d        = c.dialects.get(key)
+		known    = c.known(r.Model)
+		tried    []string // parts that this call left out
+		d        = c.dialect(r)
 	)
+	if !r.prepared {
+		r = r.withKnown(known)
+	}
 	r.Waits = waits
 	for {
 		if r.Tier == TierFlex {
@@ -156,8 +158,12 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		if failed != nil {
 			failed.NotSent = !sent // an earlier request of the call may have been sent
 		}
+		var refusal refusal
+		if failed != nil && failed.mayBeForm() && rewrites < maxRewrites {
+			refusal = d.refused(r, said)
+		}
 		switch {
-		case failed == nil || failed.Status != 0 && !failed.outage():
+		case failed == nil || failed.Status != 0 && !failed.outage() || refusal.isForm():
 			pass.answered()
 		case failed.outage():
 			return Response{}, pass.failed(r.Name(), failed)
@@ -169,22 +175,41 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 			if r.Tier == TierFlex {
 				c.shortages.answered(r.Model)
 			}
+			known.Confirm(ctx, tried)
+			c.learnThought(ctx, known, r, &resp)
 			return resp, nil
 		case failed.Class == Capacity:
 			c.shortages.refused(r.Model, &flex, began, failed)
 		case failed.Class == RateLimited && c.cfg.Limiter != nil:
 			refused = failed
-		case failed.Class == BadRequest:
-			next, ok := d.without(r, said)
-			if rewrites++; !ok || rewrites > maxRewrites {
-				return Response{}, failed
+		case refusal.advice != "":
+			known.Withdraw(tried)
+			failed.Class, failed.Message = Halted, refusal.advice+": "+said.Message
+			return Response{}, failed
+		case refusal.isForm():
+			rewrites++
+			if refusal.most > 0 {
+				r.MostOutput = refusal.most
+				known.Learn(ctx, traits.Traits{MostOutput: refusal.most})
 			}
-			d = c.dialects.learn(key, d, next)
+			if refusal.part != "" && c.dialect(r) == d { // else another call has learned it
+				known.Try(refusal.part)
+				tried = append(tried, refusal.part)
+			}
+			next := c.dialect(r)
+			if next == d && refusal.most == 0 {
+				known.Withdraw(tried)
+				return Response{}, failed.inVain(tried, said)
+			}
+			d = next
 			c.cfg.Logger.Info("endpoint refused how a request was written, rewriting requests from now on",
-				slog.String("endpoint", c.Host()), slog.String("model", r.Model),
-				slog.String("code", failed.Code), slog.String("format", d.format.String()),
-				slog.Bool("temperature", d.temperature), slog.Bool("max_completion_tokens", d.completionCap))
+				slog.String("endpoint", c.Host()), slog.String("model", r.Model), slog.String("code", failed.Code),
+				slog.String("refused", refusal.part), slog.Int("most_output_tokens", refusal.most))
 		default:
+			if failed.mayBeForm() {
+				known.Withdraw(tried)
+				failed = failed.inVain(tried, said)
+			}
 			return Response{}, failed
 		}
 	}
@@ -223,7 +248,9 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	}()
 
 	form := d.body(r)
-	form.ServiceTier = openai.ServiceTier(c.serviceTier(r.Tier))
+	if !d.noServiceTier || r.Tier == TierFlex {
+		form.ServiceTier = c.serviceTier(r.Tier)
+	}
 	body, err := form.encode()
 	if err != nil {
 		return Response{}, said, err
@@ -243,7 +270,7 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	switch {
 	case ex.answer.Answered:
 		c.answered.Store(true)
-		resp, err = c.answer(r, d, ex, cl)
+		resp, err = c.answer(ctx, r, ex, cl)
 		var failed *Error
 		if err == nil {
 			resp.Tier = billedTier(ex)
@@ -265,7 +292,9 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	} else {
 		c.strange.Store(0)
 	}
-	return Response{}, providererror.Parse(ex.status, ex.body), failed
+	said = providererror.Parse(ex.status, ex.body)
+	said.Message = cl.scrub.clean(said.Message) // a quoted prompt names no parameter
+	return Response{}, said, failed
 }
 
 // classifier returns what turns the failure of a request with a key into an error.

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"context"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -25,7 +26,7 @@ const (
 
 // answer turns a completion into a Response. It is an error if a filter or the model declined, if
 // the generation failed halfway, or if the endpoint cut the prompt.
-func (c *Client) answer(r Request, d dialect, ex *exchange, cl classifier) (Response, error) {
+func (c *Client) answer(ctx context.Context, r Request, ex *exchange, cl classifier) (Response, error) {
 	a := ex.answer
 	resp := Response{
 		Model:    a.Model,
@@ -61,7 +62,7 @@ func (c *Client) answer(r Request, d dialect, ex *exchange, cl classifier) (Resp
 	if r.Schema != nil {
 		text = unfence(text)
 		if end == completion.Cut && thoughts == "" && a.Usage.Reasoning == 0 && isPadding(text) {
-			c.withoutFormat(r, d)
+			c.withoutFormat(ctx, r)
 			return failed(Transient, codeWhiteSpace, "the answer is white space up to its output cap: the endpoint's structured output fails for this model")
 		}
 		if strings.TrimSpace(text) == "" && end == completion.Whole {
@@ -105,7 +106,7 @@ func (c *Client) unanswered(ex *exchange, cl classifier) *Error {
 
 // usageOf returns the tokens of a completion, whose numbers are plausible.
 func usageOf(u completion.Usage) Usage {
-	return Usage{In: u.Prompt, Out: u.Completion, CachedIn: u.Cached, CacheWriteIn: u.CacheWrite}
+	return Usage{In: u.Prompt, Out: u.Completion, CachedIn: u.Cached, CacheWriteIn: u.CacheWrite, Thought: min(u.Reasoning, u.Completion)}
 }
 
 // White-space bytes that no answer begins with or ends in.
@@ -123,13 +124,12 @@ func isPadding(text string) bool {
 	return rest == "" && space >= leadingPadding || space >= trailingPadding && space > len(rest)
 }
 
-// withoutFormat makes later requests of this kind write the schema into the prompt only.
-func (c *Client) withoutFormat(r Request, d dialect) {
-	if d.format < formatPrompt {
-		next := d
-		next.format = formatPrompt
-		c.dialects.learn(keyOf(r), d, next)
-	}
+// withoutFormat makes later requests with this schema write it into the prompt only.
+func (c *Client) withoutFormat(ctx context.Context, r Request) {
+	part := partFormatOf + schemaID(r.Schema)
+	known := c.known(r.Model)
+	known.Try(part)
+	known.Confirm(ctx, []string{part})
 }
 
 // objectAtEnd returns the JSON object at the end of thoughts if it has every field that the schema

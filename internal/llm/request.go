@@ -39,6 +39,18 @@ type Request struct {
 	// Temperature is sent even if it is 0, but not to reasoning models, which do not accept one.
 	Temperature float64
 
+	// Effort asks a model that thinks to think so much: none, minimal, low, medium or high. Empty
+	// leaves it to the model, or asks for the least that is known to be safe.
+	Effort string
+	// Extra is a JSON object whose members are added to the body; nil adds none.
+	Extra json.RawMessage
+
+	// Headroom is added to MaxOutputTokens for the model's thought, Room is what the window leaves
+	// for both, and MostOutput is the most output tokens that the model can give; 0: unknown. They
+	// do not determine the answer, but whether it is cut.
+	Headroom, Room, MostOutput int
+	prepared                   bool // Headroom and MostOutput are as the endpoint's client knows them
+
 	// Waits is how the call waits before it is sent. It does not determine the answer.
 	Waits Waits
 	// Tier is the service tier to ask for. It changes the price, and not the answer.
@@ -69,6 +81,10 @@ func (r Request) Name() string {
 	writePart(h, r.SchemaName)
 	writeNumber(h, uint64(r.MaxOutputTokens))
 	writeNumber(h, math.Float64bits(r.Temperature))
+	if r.Effort != "" || len(r.Extra) > 0 { // requests without them keep their names
+		writePart(h, r.Effort)
+		writePart(h, string(r.Extra))
+	}
 	_ = h.Flush() // a hash never fails
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -14,7 +14,8 @@ type Usage struct {
 	// CacheWriteIn is the part of In that was written to the prompt cache. GPT-5.6 and later models
 	// charge for it.
 	CacheWriteIn int
-	Out          int // completion tokens, reasoning included
+	Out          int // completion tokens, thought included
+	Thought      int // the part of Out that the endpoint reports as thought; 0: not reported
 	// CostUSD is the cost that the endpoint reported. It is valid if CostReported is set; see
 	// [Usage.Billed].
 	CostUSD      float64
@@ -31,6 +32,7 @@ func (u Usage) Add(v Usage) Usage {
 		Out:          u.Out + v.Out,
 		CostUSD:      u.CostUSD + v.CostUSD,
 		CostReported: reported,
+		Thought:      u.Thought + v.Thought,
 	}
 }
 
@@ -45,4 +47,9 @@ type Response struct {
 	// Thoughts is the size in bytes of the model's thoughts, which Content does not have. It is 0 if
 	// the endpoint sent none.
 	Thoughts int
+	// Thought is the tokens that the model spent on thought, reported or estimated from the answer.
+	Thought int
+	// AtMost is set if the cap was the most output that the model is known to give, so that a larger
+	// one changes nothing.
+	AtMost bool
 }

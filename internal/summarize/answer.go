@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -75,26 +76,65 @@ func replyTo(sent []llm.Request, resp llm.Response, last bool) reply {
 	return reply{content: content, cap: r.MaxOutputTokens, thoughts: thoughts != "" || resp.Thoughts > 0, last: last}
 }
 
+// mostTries is the number of times that an answer is requested with a cap: the first, a larger one,
+// and one more if the model's thought used up the second.
+const mostTries = 3
+
 // uncut returns an answer that was not cut at its cap, and the requests that it took.
 func (w *documentWork) uncut(ctx context.Context, r llm.Request) (llm.Response, []llm.Request, error) {
 	sent := []llm.Request{r}
-	resp, isCut, err := w.complete(ctx, r)
-	if err != nil || !isCut {
-		return resp, sent, err
+	for {
+		resp, isCut, err := w.complete(ctx, r)
+		if err != nil || !isCut {
+			return resp, sent, err
+		}
+		// An answer from the ledger has no Thought. Its tokens went somewhere.
+		thought := resp.Thought > 0 || resp.Usage.Out > 0 && isEmpty(resp.Content)
+		room := w.limits.window - w.tokens(r)
+		switch {
+		case thought && room < r.MaxOutputTokens+resp.Thought && !resp.AtMost && len(sent) > 1:
+			// A shorter text leaves more room.
+			return resp, sent, &llm.Error{Class: llm.ContextLength, Code: "no_room_for_thought",
+				Message: "the model's thought does not fit into the context window beside the text: " + thoughtFor(resp)}
+		case resp.AtMost, len(sent) == mostTries, len(sent) > 1 && !thought:
+			return resp, sent, tooLong(resp, thought, sent)
+		}
+		r.MaxOutputTokens = max(min(max(4*r.MaxOutputTokens, 2048), room), r.MaxOutputTokens+r.MaxOutputTokens/4+1)
+		sent = append(sent, r)
 	}
-	room := w.limits.window - w.tokens(r)
-	r.MaxOutputTokens = max(min(max(4*r.MaxOutputTokens, 2048), room), r.MaxOutputTokens+r.MaxOutputTokens/4+1)
-	sent = append(sent, r)
-	resp, isCut, err = w.complete(ctx, r)
-	if err == nil && isCut {
-		err = &OutputError{Class: OutputTooLong, Requests: names(sent),
-			Message: "the answer was cut at its limit, also at a larger one: raise max-output-tokens or ask for fewer words"}
+}
+
+// isEmpty reports an answer that has nothing but thoughts.
+func isEmpty(content string) bool {
+	text, _ := bare(content, false)
+	return strings.TrimSpace(text) == ""
+}
+
+// tooLong is the error of an answer that was cut at every cap.
+func tooLong(resp llm.Response, thought bool, sent []llm.Request) error {
+	message := "the answer was cut at its limit, also at a larger one: raise max-output-tokens or ask for fewer words"
+	switch {
+	case thought && resp.AtMost:
+		message = thoughtFor(resp) + ", the most output of this model, and had none left for the answer: lower reasoning-effort, or choose a model that thinks less"
+	case thought:
+		message = thoughtFor(resp) + " and had none left for the answer, also at a larger limit: lower reasoning-effort, or raise max-output-tokens"
+	case len(sent) == 1:
+		message = "the answer was cut at the output limit of this model: ask for fewer words, or choose a model that can give more"
 	}
-	return resp, sent, err
+	return &OutputError{Class: OutputTooLong, Requests: names(sent), Message: message}
+}
+
+// thoughtFor says for how many tokens the model thought.
+func thoughtFor(resp llm.Response) string {
+	if tokens := max(resp.Thought, resp.Usage.Thought); tokens > 0 {
+		return fmt.Sprintf("the model thought for %d tokens", tokens)
+	}
+	return fmt.Sprintf("the model thought for %d tokens", resp.Usage.Out)
 }
 
 // complete makes one call and adds its usage. isCut reports that the answer ended at its cap.
 func (w *documentWork) complete(ctx context.Context, r llm.Request) (resp llm.Response, isCut bool, err error) {
+	r.Room = w.limits.total - estimate(r)
 	resp, err = w.calls.Complete(ctx, r)
 	usage := resp.Usage
 	var failed *llm.Error

@@ -18,6 +18,7 @@ import (
 	"strconv"
 
 	"github.com/gistmill/gistmill/internal/extractive"
+	"github.com/gistmill/gistmill/internal/llm"
 	"github.com/gistmill/gistmill/internal/text"
 )
 
@@ -59,7 +60,15 @@ type Profile struct {
 	// Language is the language of summaries, a canonical BCP 47 tag; empty: that of the document,
 	// which prompts from [PromptV2] on name if it is certain.
 	Language string `json:"language,omitempty"`
+	// ReasoningEffort is one of [Efforts]; empty leaves it to the model, or asks for the least that
+	// is known to be safe.
+	ReasoningEffort string `json:"reasoning_effort,omitempty"`
+	// RequestExtra is a JSON object whose members are added to the body of each request.
+	RequestExtra json.RawMessage `json:"request_extra,omitempty"`
 }
+
+// Efforts are the values of ReasoningEffort.
+func Efforts() []string { return []string{"none", "minimal", "low", "medium", "high"} }
 
 // WithPromptVersion returns p with another version of the prompts. It leaves the field
 // empty for [PromptV1], as in profiles that are older than the field, and for the
@@ -108,6 +117,12 @@ func (p Profile) Validate() error {
 	}
 	if math.IsNaN(p.Temperature) || p.Temperature < 0 || p.Temperature > 2 {
 		fail("temperature is %v: take 0 to 2", p.Temperature)
+	}
+	if p.ReasoningEffort != "" && !slices.Contains(Efforts(), p.ReasoningEffort) {
+		fail("reasoning-effort is %q: take none, minimal, low, medium or high", p.ReasoningEffort)
+	}
+	if problem := llm.CheckExtra(string(p.RequestExtra)); problem != "" {
+		fail("request-extra %s", problem)
 	}
 	if _, err := parseTemplate(p.Prompt); err != nil {
 		fail("prompt: %w", err)
@@ -180,6 +195,8 @@ func (p Profile) fields() map[string]string {
 		"max_output_tokens": number(float64(p.MaxOutputTokens)),
 		"temperature":       number(p.Temperature),
 		"language":          p.Language,
+		"reasoning_effort":  p.ReasoningEffort,
+		"request_extra":     string(canonical(p.RequestExtra)),
 	}
 }
 
@@ -217,6 +234,19 @@ func compact(raw json.RawMessage) []byte {
 		return raw
 	}
 	return b.Bytes()
+}
+
+// canonical returns a JSON text without space and with sorted members.
+func canonical(raw json.RawMessage) []byte {
+	var v any
+	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
+		return raw
+	}
+	sorted, err := json.Marshal(v)
+	if err != nil {
+		return raw
+	}
+	return sorted
 }
 
 // writeParts hashes each part after its length, so that no two lists of parts give the

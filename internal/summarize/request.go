@@ -10,7 +10,8 @@ import (
 
 // limits divide the model's window. All but noteWords are in tokens.
 type limits struct {
-	window      int // prompt and answer, without reasoning and a margin for token counts
+	total       int // prompt, thought and answer, without a margin for token counts
+	window      int // prompt and answer
 	wholeInput  int // of a request for the summary itself
 	chunk       int // text of a chunk
 	notes       int // notes in one merge
@@ -35,9 +36,9 @@ const (
 func (e *modelEngine) plan(window int) error {
 	p := e.profile
 	l := &e.limits
-	// The output cap of a reasoning model includes its reasoning.
-	thinking := llm.Request{Model: p.Model, MaxOutputTokens: 1}.OutputCap() - 1
-	l.window = window - window/marginShare - thinking
+	// The output cap includes the model's thought, which takes at most half of the window.
+	l.total = window - window/marginShare
+	l.window = l.total - min(e.thinking, l.total/2)
 	// A cut answer is requested again with a larger cap, and an invalid one is sent back.
 	// Both need some room.
 	input := func(output int) int { return l.window - output - min(output+200, window/8) }
@@ -126,6 +127,9 @@ func (e *modelEngine) request(system, user string, output int) llm.Request {
 		Messages:        []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}},
 		MaxOutputTokens: output,
 		Temperature:     e.profile.Temperature,
+		Effort:          e.profile.ReasoningEffort,
+		Extra:           e.profile.RequestExtra,
+		Headroom:        e.thinking,
 	}
 }
 

@@ -109,6 +109,7 @@ type options struct {
 	concurrency int
 	minWords    int
 	count       func(string) int
+	thinking    int
 }
 
 // WithConcurrency bounds the calls in flight for one document; the default is 4.
@@ -117,6 +118,11 @@ func WithConcurrency(n int) Option { return func(o *options) { o.concurrency = m
 // WithMinWords makes no call for a document with fewer words, as text.CountWords counts them;
 // the default is 0. It has no effect on the extractive engine.
 func WithMinWords(n int) Option { return func(o *options) { o.minWords = n } }
+
+// WithThinking sets the tokens of the window that are kept for the model's thought. Without it the
+// model's name decides ([llm.GuessHeadroom]). Take one of few values ([llm.Endpoints.Headroom]): a
+// document is split by it, and requests of another split have other names.
+func WithThinking(tokens int) Option { return func(o *options) { o.thinking = max(tokens, 0) } }
 
 // WithCounter replaces the tokenizer of the profile's model. The counter must not return
 // more tokens than the text has bytes. This holds for every byte-level vocabulary.
@@ -132,7 +138,7 @@ func New(p Profile, contextTokens int, opts ...Option) (Engine, error) {
 	if p.Model == Extractive {
 		return extractiveEngine{words: p.Words}, nil
 	}
-	o := options{concurrency: 4}
+	o := options{concurrency: 4, thinking: llm.GuessHeadroom(p.Model)}
 	for _, set := range opts {
 		set(&o)
 	}

@@ -1,6 +1,13 @@
 package traits
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// aloneMost is how long a call waits for the one that is alone. Wrong keys, models and parameters
+// are refused within a few seconds. An endpoint that works for longer has accepted the call.
+const aloneMost = 10 * time.Second
 
 // gate lets one call at a time through until a model was answered.
 type gate struct {
@@ -10,8 +17,9 @@ type gate struct {
 
 // Alone waits until a call may be made. While nothing is known of the model, one call at a time may
 // be made, so that a wrong key, URL, model or parameter costs one call, and a lesson is paid for
-// once. The result ends the call; it may be called more than once. settled says that the others may
-// be made at the same time from now on. Alone fails with ctx's error if ctx ends first.
+// once. A call waits for at most 10 s. The result ends the call; it may be called more than once.
+// settled says that the others may be made at the same time from now on. Alone fails with ctx's
+// error if ctx ends first.
 func (m *Model) Alone(ctx context.Context) (done func(settled bool), err error) {
 	free := func(bool) {}
 	if m == nil || m.Known().Answered > 0 {
@@ -26,8 +34,15 @@ func (m *Model) Alone(ctx context.Context) (done func(settled bool), err error) 
 	if open {
 		return free, nil
 	}
+	most := time.NewTimer(aloneMost)
+	defer most.Stop()
 	select {
 	case alone <- struct{}{}:
+	case <-most.C:
+		m.mu.Lock()
+		m.gate.open = true
+		m.mu.Unlock()
+		return free, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

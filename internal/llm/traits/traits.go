@@ -11,8 +11,11 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -85,4 +88,38 @@ type Key struct {
 func KeyOf(base *url.URL, model string) Key {
 	sum := sha256.Sum256([]byte(base.Scheme + "://" + base.Host + base.Path + "\n" + model))
 	return Key{Hash: hex.EncodeToString(sum[:]), Host: base.Host, Model: model}
+}
+
+// Describe says what is known, for people; "" if nothing is known but that the model answered.
+func (t Traits) Describe(now time.Time) string {
+	var said []string
+	if room := t.Thought.Headroom(); room > 0 {
+		said = append(said, fmt.Sprintf("thinks for about %d tokens, %d more than the cap are asked for", t.Thought.Typical(), room))
+	}
+	if t.MostOutput > 0 {
+		said = append(said, fmt.Sprintf("gives at most %d tokens", t.MostOutput))
+	}
+	if t.Window > 0 {
+		said = append(said, fmt.Sprintf("has a window of %d tokens", t.Window))
+	}
+	if parts := t.LeftOut(now); len(parts) > 0 {
+		said = append(said, "refuses "+strings.Join(parts, ", "))
+	}
+	return strings.Join(said, "; ")
+}
+
+// LeftOut returns the parts that requests leave out, sorted, without the hashes of schemas.
+func (t Traits) LeftOut(now time.Time) []string {
+	var parts []string
+	for part := range t.Refused {
+		if t.Without(part, now) {
+			name, value, _ := strings.Cut(part, ":")
+			if name == "effort" {
+				name = "reasoning effort " + value
+			}
+			parts = append(parts, name)
+		}
+	}
+	slices.Sort(parts)
+	return slices.Compact(parts)
 }
