@@ -109,8 +109,8 @@ type Plan struct {
 
 // Plan lists a source and records the difference in the ledger. If it is killed, the next call with
 // the same source and profile continues the plan. It fails with [ledger.ErrPlanning] if a live
-// process plans the pair and the request does not wait. The source is open, and the caller closes
-// it.
+// process plans the pair and the request does not wait, and with a *[QuotaError] before the quota
+// has reset that stopped the run. The source is open, and the caller closes it.
 func (e *Enqueuer) Plan(ctx context.Context, r Request) (*Plan, error) {
 	source, err := e.ledger.PutSource(ctx, r.Source.URL())
 	if err != nil {
@@ -127,6 +127,9 @@ func (e *Enqueuer) Plan(ctx context.Context, r Request) (*Plan, error) {
 	p := &Plan{enqueuer: e, lease: held, listed: true, nano: r.BudgetNano, tokens: r.BudgetTokens}
 	// Continue the pair's open run, or begin a new one.
 	if p.Run, p.Continued, err = e.ledger.OpenRun(held.ctx, source, profile, r.Force); err == nil {
+		err = e.checkQuota(held.ctx, p.Run)
+	}
+	if err == nil {
 		err = e.list(held.ctx, r, p)
 	}
 	if err == nil {
@@ -148,11 +151,40 @@ func (e *Enqueuer) Reopen(ctx context.Context, run ledger.Run, budgetNano, budge
 	if p.Run, err = e.ledger.RunByID(held.ctx, run.ID); err == nil {
 		if p.Run.State != ledger.Running && (p.Run.State != ledger.Stopped || p.Run.Reason == ledger.Cancelled) {
 			err = ledger.ErrState
-		} else {
+		} else if err = e.checkQuota(held.ctx, p.Run); err == nil {
 			err = p.countRemaining()
 		}
 	}
 	return p.opened(ctx, err)
+}
+
+// QuotaError refuses to continue a run before a quota of its endpoint has reset.
+type QuotaError struct {
+	Run   ledger.Run
+	Until time.Time
+	Left  time.Duration
+}
+
+func (e *QuotaError) Error() string {
+	return fmt.Sprintf("the endpoint's quota (%s) is used up until %s, in %s: no call is made before; the same command goes on then. "+
+		"If the quota was raised, `gistmill cancel %s` and the same command begin at once",
+		e.Run.Quota, ledger.ClockTime(e.Until), e.Left, e.Run.Name)
+}
+
+// checkQuota fails with a *[QuotaError] if the run is stopped until a quota resets. The ledger's
+// clock decides.
+func (e *Enqueuer) checkQuota(ctx context.Context, run ledger.Run) error {
+	if run.State != ledger.Stopped || run.Reason != ledger.Quota || run.Until.IsZero() {
+		return nil
+	}
+	now, err := e.ledger.Now(ctx)
+	if err != nil {
+		return err
+	}
+	if left := run.Until.Sub(now); left > 0 {
+		return &QuotaError{Run: run, Until: run.Until, Left: left.Round(time.Second)}
+	}
+	return nil
 }
 
 // opened returns the plan. If err is why it could not be prepared, it closes the plan and fails.

@@ -24,9 +24,11 @@ const (
 	// assumedLatency and assumedTokens are used until the first calls have been measured.
 	assumedLatency = 10 * time.Second
 	assumedTokens  = 1000
-	// longPause is the longest pause of an endpoint that a call waits for (llm.DefaultMaxWait).
+	// longPause is the longest pause of an endpoint that a call waits for (llm.DefaultCallWait).
 	// During a longer one workers return their partitions to the queue.
 	longPause = time.Minute
+	// probeEvery is how often one worker tries an endpoint that has given no answer for max-wait.
+	probeEvery = 10 * time.Minute
 	// limitsTimeout bounds the reading of limits and budgets. It is shorter than readTimeout.
 	limitsTimeout = time.Second
 )
@@ -114,6 +116,33 @@ func (l *Limits) Calls(ctx context.Context) (calls float64, why string, limited 
 		l.last = now
 	}
 	return l.last.calls, l.last.why, l.last.limited
+}
+
+// Down implements [Capacity]. The runs are down if each of their models is. What cannot be read is
+// not down.
+func (l *Limits) Down(ctx context.Context) (down, probe bool, why string) {
+	ctx, cancel := context.WithTimeout(ctx, limitsTimeout)
+	defer cancel()
+	outages, err := limiter.Outages(ctx, l.config.Redis)
+	if err != nil || len(outages) == 0 {
+		return false, false, ""
+	}
+	runs, err := l.config.Ledger.RunningRuns(ctx)
+	if err != nil {
+		return false, false, ""
+	}
+	for _, run := range runs {
+		i := slices.IndexFunc(outages, func(o limiter.Outage) bool { return o.Model == run.Model })
+		if i < 0 {
+			return false, false, ""
+		}
+		o := outages[i]
+		down = true
+		if probe = probe || o.Ago >= probeEvery; why == "" {
+			why = fmt.Sprintf("%s has given no answer since %s (%s): one worker tries every %s", cmp.Or(o.Endpoint, o.Model), o.Since.UTC().Format(time.RFC3339), o.Cause, probeEvery)
+		}
+	}
+	return down, probe, why
 }
 
 // read adds up the capacity of the models of all running runs. Each model has the smaller of

@@ -113,7 +113,7 @@ func TestRunningRunsDecide(t *testing.T) {
 	shared := limiter.New(limiter.Config{
 		Redis: client, Endpoint: "http://one.example/v1", RPM: 120, MaxInFlight: 16, Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
 	})
-	permit, err := shared.Acquire(ctx, llm.Call{Model: "m", InputTokens: func() int { return 10 }, OutputTokens: 10, MaxWait: time.Minute})
+	permit, err := shared.Acquire(ctx, llm.Call{Model: "m", InputTokens: func() int { return 10 }, OutputTokens: 10, CallWait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,9 @@ type Capacity interface {
 	// Calls returns the number of calls that can be in flight at once, and what limits it. If
 	// limited is false, nothing limits the calls, or nothing is known about limits.
 	Calls(ctx context.Context) (calls float64, why string, limited bool)
+	// Down reports whether no endpoint of the runs has answered for a long time, and why. If probe is
+	// set, it is time for one worker to try again.
+	Down(ctx context.Context) (down, probe bool, why string)
 }
 
 // Config of a [Meter]. Queue is needed.
@@ -113,6 +116,14 @@ func (m *Meter) measure(ctx context.Context) (Demand, error) {
 		Active: c.Active, Pending: c.Pending, Due: c.Due, Leaseless: c.Leaseless(), Paused: c.Paused,
 	}
 	if m.config.Capacity == nil || d.Demand == 0 {
+		return d, nil
+	}
+	if down, probe, why := m.config.Capacity.Down(ctx); down {
+		limit := int64(0)
+		if probe {
+			limit = 1
+		}
+		d.Limit, d.LimitedBy, d.Demand = &limit, why, min(d.Demand, limit)
 		return d, nil
 	}
 	calls, why, limited := m.config.Capacity.Calls(ctx)

@@ -40,6 +40,8 @@ type capacity float64
 
 func (c capacity) Calls(context.Context) (float64, string, bool) { return float64(c), "a test", c >= 0 }
 
+func (capacity) Down(context.Context) (bool, bool, string) { return false, false, "" }
+
 func newMeter(t *testing.T, q *queue, c keda.Capacity) *keda.Meter {
 	t.Helper()
 	m, err := keda.NewMeter(keda.Config{Queue: q, Capacity: c, Concurrency: 16, Partitions: 4})

@@ -24,6 +24,8 @@ func (rateLimit) Calls(context.Context) (calls float64, why string, limited bool
 	return 20, "600 requests a minute", true
 }
 
+func (rateLimit) Down(context.Context) (down, probe bool, why string) { return false, false, "" }
+
 // 20 calls keep two workers of 16 calls busy. Each worker holds 4 partitions, so KEDA is asked for
 // 8 partitions, although 42 wait.
 func ExampleMeter_Read() {

@@ -28,6 +28,8 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 	// Whatever a call waits for before it is sent, the wait ends when the worker drains.
 	waiting, cancel := c.worker.untilDrained(ctx)
 	defer cancel()
+	waiting, cancel = c.open.stopped.until(waiting)
+	defer cancel()
 	slot, err := c.worker.callSlots.reserve(waiting)
 	if err != nil {
 		return llm.Response{}, c.waitEnded(err)
@@ -40,9 +42,9 @@ func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Respon
 		return c.askRepeatedly(ctx, waiting, slot, endpoint, r)
 	})
 	var failed *llm.Error
-	if errors.As(err, &failed) && failed.Class == llm.Halted && !failed.Doubtful {
+	if errors.As(err, &failed) && (failed.Class == llm.Halted && !failed.Doubtful || failed.Class == llm.Quota && !c.worker.waitsFor(failed)) {
 		// Before the slot goes to another call, which would end the same way.
-		c.worker.cannotWork(c.open, byCall, failed.Error())
+		c.worker.cannotGoOn(c.open, failed)
 	}
 	return response, err
 }
@@ -55,7 +57,7 @@ func (c *recordedCalls) mustNotBegin() bool {
 
 // waitEnded returns the error of a call that was not made because its wait ended with err.
 func (c *recordedCalls) waitEnded(err error) error {
-	if err != nil && c.worker.isDraining() {
+	if err != nil && (c.worker.isDraining() || c.open.stopped.isSet()) {
 		return errStopped
 	}
 	return err
@@ -139,6 +141,7 @@ func (c *recordedCalls) ask(ctx, waiting context.Context, held *slot, endpoint l
 		return llm.Response{}, err
 	}
 	held.release()
+	w.answered(ctx, r.Model)
 	// Some endpoints report no usage, or one half of it, and the call was not free.
 	if response.Usage.In == 0 {
 		response.Usage.In = llm.CountRequest(r)

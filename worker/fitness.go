@@ -94,21 +94,21 @@ func (m *misfits) remove(run ledger.RunID) {
 
 // cannotWork is called when this worker cannot work on a run, and no retry of a document helps.
 // From now on the worker begins nothing of the run. If other workers can work on it, this worker
-// is misconfigured and ends; otherwise the run is halted with the message. It does not wait.
-func (w *Worker) cannotWork(r *openRun, by proof, message string) {
+// is misconfigured and ends; otherwise the run is stopped. It does not wait.
+func (w *Worker) cannotWork(r *openRun, by proof, why ledger.Stop) {
 	added := w.misfits.add(r.run.ID)
 	if added == nil {
 		return
 	}
 	w.misfits.all.Go(func() {
 		defer close(added.decided)
-		v := w.canOthers(r.run, by, message)
+		v := w.canOthers(r.run, by, why.Message)
 		if v == onlyHere { // the worker begins nothing of the run until it has ended
-			w.end(fmt.Errorf("other workers work on run %s, but this one cannot: %s; correct its settings and start it again", r.run.Name, message))
+			w.end(fmt.Errorf("other workers work on run %s, but this one cannot: %s; correct its settings and start it again", r.run.Name, why.Message))
 			return
 		}
 		if v == noWorkers {
-			w.stopRun(w.calls, r, ledger.Halted, message)
+			w.stopRun(w.calls, r, why)
 		}
 		added.over = v != unknown
 		w.misfits.remove(r.run.ID)

@@ -32,6 +32,7 @@ const (
 const (
 	reasonIdle        = "idle"
 	reasonStuckReader = "stuck_reader"
+	reasonNoAnswer    = "no_answer"
 )
 
 // idleLoop sends the reason once the worker should exit.

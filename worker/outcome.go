@@ -98,6 +98,9 @@ func (o release) book(ctx context.Context, w *Worker, c ledger.Claimed) error {
 // counted.
 func (w *Worker) book(ctx context.Context, c ledger.Claimed, o outcome) (booked bool) {
 	defer w.claims.remove(c)
+	if _, again := o.(release); !again {
+		w.patience.forget(c.Document)
+	}
 	// The outcome ends the claim, so it is also written after the calls were cancelled.
 	ctx = context.WithoutCancel(ctx)
 	err := w.persist(w.calls, "record an outcome", func() error { return o.book(ctx, w, c) })
@@ -213,16 +216,17 @@ func (w *Worker) classify(ctx context.Context, r *openRun, c ledger.Claimed, rea
 	case errors.Is(err, ledger.ErrReserved):
 		return release{after: reservedWait}
 	case errors.As(err, &day):
-		w.stopRun(ctx, r, ledger.Budget, fmt.Sprintf("the budget of the day (%s, all runs) is reached; the day ends at %s: `gistmill resume %s` then, or a higher --budget-usd-day now, goes on",
-			text.USD(float64(*w.config.DayCapNano)/1e9), day.Ends.Format("2006-01-02 15:04 MST"), r.run.Name))
+		w.stopRun(ctx, r, ledger.Stop{Reason: ledger.Budget, Ends: true, After: time.Until(day.Ends),
+			Message: fmt.Sprintf("the budget of the day (%s, all runs) is reached; the day ends at %s: `gistmill resume %s` then, or a higher --budget-usd-day now, goes on",
+				text.USD(float64(*w.config.DayCapNano)/1e9), day.Ends.Format("2006-01-02 15:04 MST"), r.run.Name)})
 		return release{}
 	case errors.Is(err, ledger.ErrBudget):
-		w.stopRun(ctx, r, ledger.Budget, "the budget of the run is reached; `gistmill resume "+r.run.Name+" --budget-usd X` (or --budget-tokens N) raises it")
+		w.stopRun(ctx, r, ledger.Stop{Reason: ledger.Budget, Message: "the budget of the run is reached; `gistmill resume " + r.run.Name + " --budget-usd X` (or --budget-tokens N) raises it"})
 		return release{}
 	case errors.Is(err, ledger.ErrUnpriced):
-		w.cannotWork(r, byCall, (&llm.UnpricedError{Tier: r.tier(), Models: w.config.Prices.Unknown(r.tier(), w.config.Endpoints.Models(r.profile.Model)...)}).Error())
+		w.cannotWork(r, byCall, halted((&llm.UnpricedError{Tier: r.tier(), Models: w.config.Prices.Unknown(r.tier(), w.config.Endpoints.Models(r.profile.Model)...)}).Error()))
 		return release{}
-	case errors.As(err, &waited) && (w.isDraining() || ctx.Err() != nil):
+	case errors.As(err, &waited) && (w.isDraining() || ctx.Err() != nil || r.stopped.isSet()):
 		return release{}
 	case errors.As(err, &call):
 		return w.classifyCall(ctx, r, c, read, call)
@@ -236,16 +240,24 @@ func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed,
 		return w.refused(ctx, r, c, read, e)
 	}
 	switch e.Class {
-	case llm.RateLimited, llm.Capacity, llm.Unavailable:
+	case llm.Unavailable:
+		if e.Code == llm.CodeSilent {
+			w.giveUp(r, e)
+			return release{}
+		}
 		return w.notNow(e)
+	case llm.RateLimited, llm.Capacity:
+		return w.notNow(e)
+	case llm.Overloaded:
+		return w.busy(c, read, e)
 	case llm.Quota:
-		if !e.Until.IsZero() {
+		if w.waitsFor(e) {
 			return w.notNow(e)
 		}
-		w.cannotWork(r, byCall, e.Error())
+		w.cannotGoOn(r, e)
 		return release{}
 	case llm.Halted:
-		w.cannotWork(r, byCall, e.Error())
+		w.cannotGoOn(r, e)
 		return release{}
 	case llm.Refused:
 		return dead{read: read, class: ledger.ClassRefused, message: e.Error()}
@@ -262,13 +274,17 @@ func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed,
 
 // notNow gives a document back until its call may be made: the document is not at fault.
 func (w *Worker) notNow(e *llm.Error) outcome {
-	after, now := max(e.RetryAfter, time.Second), time.Now()
+	after, now := max(e.RetryAfter, time.Until(e.Until), time.Second), time.Now()
 	wait := ledger.Wait{Reason: ledger.WaitRateLimit, Endpoint: e.Endpoint, Until: now.Add(after)}
-	if e.Class == llm.Capacity {
+	switch {
+	case e.Class == llm.Capacity:
 		wait.Reason, wait.Cause = ledger.WaitCapacity, e.Error()
-	}
-	if e.Class == llm.Unavailable {
+	case e.Class == llm.Unavailable:
 		wait.Reason, wait.Since, wait.Cause = ledger.WaitEndpoint, e.Since, cmp.Or(e.Cause, e.Error())
+	case e.Quota != "":
+		wait.Reason, wait.Cause = ledger.WaitQuota, e.Error()
+	case e.Status != 0:
+		wait.Cause = e.Error()
 	}
 	w.waits.released(wait, now)
 	return release{after: after}

@@ -87,7 +87,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		if findErr != nil {
 			return findErr
 		}
-		w.cannotWork(&openRun{run: run}, byDocument, halt.message)
+		w.cannotWork(&openRun{run: run}, byDocument, halted(halt.message))
 		return w.giveBack(ledger.RunID(p.RunID))
 	}
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -98,7 +98,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		return err
 	}
 	for {
-		if r.stopped.Load() {
+		if r.stopped.isSet() {
 			return nil // the ledger keeps its partitions
 		}
 		if w.misfits.of(r.run.ID) != nil {
@@ -146,7 +146,7 @@ func (w *Worker) giveBack(run ledger.RunID) error {
 }
 
 // overFor reports whether this worker begins nothing of a run any more.
-func (w *Worker) overFor(r *openRun) bool { return r.stopped.Load() || w.misfits.of(r.run.ID) != nil }
+func (w *Worker) overFor(r *openRun) bool { return r.stopped.isSet() || w.misfits.of(r.run.ID) != nil }
 
 // work brings each claimed document to an outcome, as many at once as the process has document
 // slots. Suspects come last and have slots of their own, because each may take minutes.

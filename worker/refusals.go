@@ -116,5 +116,5 @@ func (w *Worker) stillSuspected(ctx context.Context, r *openRun, c ledger.Claime
 
 // blameSettings halts a run whose documents are all refused.
 func (w *Worker) blameSettings(r *openRun, message string) {
-	w.cannotWork(r, byCall, fmt.Sprintf("the endpoint refuses every request, so the settings or the account are to blame: %s", message))
+	w.cannotWork(r, byCall, halted(fmt.Sprintf("the endpoint refuses every request, so the settings or the account are to blame: %s", message)))
 }

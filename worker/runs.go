@@ -24,10 +24,58 @@ type openRun struct {
 	summaryName func(summarize.Document) string
 	engine      summarize.Engine
 	source      *source.Source
-	stopped     atomic.Bool // set as soon as this worker learns that the run is not running
+	stopped     stopFlag    // set as soon as this worker learns that the run is not running
 	capped      atomic.Bool // the run has a budget
 	flex        atomic.Bool // the run's calls ask for the flex tier
 	fallback    atomic.Bool // they may use the standard price where it has no capacity
+}
+
+// stopFlag is set once. The zero value is not set. It is safe for concurrent use.
+type stopFlag struct {
+	mu   sync.Mutex
+	on   bool
+	ends map[*context.CancelFunc]struct{}
+}
+
+// set sets the flag, and reports whether this call did it.
+func (f *stopFlag) set() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first := !f.on
+	f.on = true
+	for end := range f.ends {
+		(*end)()
+	}
+	return first
+}
+
+// isSet reports whether the flag is set.
+func (f *stopFlag) isSet() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.on
+}
+
+// until returns a context that ends with ctx, or when the flag is set.
+func (f *stopFlag) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.on {
+		cancel()
+		return ctx, cancel
+	}
+	if f.ends == nil {
+		f.ends = map[*context.CancelFunc]struct{}{}
+	}
+	key := &cancel
+	f.ends[key] = struct{}{}
+	return ctx, func() {
+		cancel()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.ends, key)
+	}
 }
 
 // refresh takes over what may change about a run while the worker works on it.
@@ -62,7 +110,7 @@ func (rs *openRuns) get(ctx context.Context, p tasks.Partition) (*openRun, error
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	c, id := rs.config, ledger.RunID(p.RunID)
-	if r, ok := rs.all[id]; ok && r.run.Name == p.Run && !r.stopped.Load() {
+	if r, ok := rs.all[id]; ok && r.run.Name == p.Run && !r.stopped.isSet() {
 		return r, nil
 	}
 	run, err := c.Ledger.RunByID(ctx, id)
@@ -75,7 +123,7 @@ func (rs *openRuns) get(ctx context.Context, p tasks.Partition) (*openRun, error
 	r := &openRun{run: run}
 	r.refresh(run)
 	if run.State != ledger.Running {
-		r.stopped.Store(true)
+		r.stopped.set()
 		return r, nil
 	}
 	body, err := c.Ledger.Profile(ctx, run.Profile)
@@ -162,7 +210,7 @@ func (w *Worker) refreshRuns(ctx context.Context) error {
 			continue
 		}
 		r.refresh(run)
-		if run.State != ledger.Running && !r.stopped.Swap(true) {
+		if run.State != ledger.Running && r.stopped.set() {
 			w.log.Info("run no longer running", "run", run.Name, "state", run.State, "reason", run.Reason)
 		}
 		if run.State == ledger.Finished {
@@ -175,9 +223,9 @@ func (w *Worker) refreshRuns(ctx context.Context) error {
 }
 
 // stopRun stops a run for all workers. Only the first call does anything.
-func (w *Worker) stopRun(ctx context.Context, r *openRun, reason ledger.Reason, message string) {
-	r.stopped.Store(true)
-	first, err := w.ledger.Stop(ctx, r.run.ID, reason, message)
+func (w *Worker) stopRun(ctx context.Context, r *openRun, why ledger.Stop) {
+	r.stopped.set()
+	first, err := w.ledger.Stop(ctx, r.run.ID, why)
 	if err != nil {
 		w.log.Warn("run not stopped", "run", r.run.Name, "error", err)
 		return
@@ -189,7 +237,7 @@ func (w *Worker) stopRun(ctx context.Context, r *openRun, reason ledger.Reason, 
 	if w.config.SaysStops {
 		level = slog.LevelInfo
 	}
-	w.log.Log(ctx, level, "run stopped", "run", r.run.Name, "reason", reason, "message", message)
+	w.log.Log(ctx, level, "run stopped", "run", r.run.Name, "reason", why.Reason, "message", why.Message)
 	if err := w.recovery.Withdraw(ctx, r.run); err != nil {
 		w.log.Warn("tasks of the stopped run stay in the queue until a worker takes them", "run", r.run.Name, "error", err)
 	}

@@ -20,6 +20,9 @@ const (
 	// waitRewrite is the least time between two reports of a wait of which only the end has changed,
 	// until that end.
 	waitRewrite = 5 * time.Second
+	// warnOfWait is the length from which a wait is a warning, and warnOfWaitEvery how often.
+	warnOfWait      = time.Minute
+	warnOfWaitEvery = 10 * time.Minute
 )
 
 // waits is what the calls and documents of this worker wait for. The methods are safe for
@@ -34,6 +37,7 @@ type waits struct {
 	written   *ledger.Wait // what was last written, or should have been
 	writtenAt time.Time
 	unwritten bool // that write failed
+	warned    time.Time
 }
 
 func newWaits() *waits {
@@ -124,9 +128,9 @@ func (w *waits) due(wait *ledger.Wait, now time.Time) (write, changed bool) {
 	case wait == nil || w.written == nil:
 		changed = wait != w.written
 	default:
-		changed = wait.Reason != w.written.Reason || wait.Endpoint != w.written.Endpoint || wait.Cause != w.written.Cause
+		changed = wait.Reason != w.written.Reason || wait.Endpoint != w.written.Endpoint
 	}
-	later := wait != nil && w.written != nil && !wait.Until.Equal(w.written.Until) &&
+	later := wait != nil && w.written != nil && (!wait.Until.Equal(w.written.Until) || wait.Cause != w.written.Cause) &&
 		(!now.Before(w.written.Until) || now.Sub(w.writtenAt) >= waitRewrite)
 	return changed || later || w.unwritten, changed
 }
@@ -135,6 +139,19 @@ func (w *waits) wrote(wait *ledger.Wait, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.written, w.writtenAt, w.unwritten = wait, now, false
+}
+
+// warns reports whether it is time to warn of a wait: it takes or has taken long, and the last
+// warning was a while ago.
+func (w *waits) warns(wait ledger.Wait, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	long := wait.Until.Sub(now) >= warnOfWait || now.Sub(wait.Since) >= warnOfWait
+	if wait.Reason == ledger.WaitRedis || !long || now.Sub(w.warned) < warnOfWaitEvery {
+		return false
+	}
+	w.warned = now
+	return true
 }
 
 // failed notes that the last write failed. It is tried again at the next turn.
@@ -149,6 +166,9 @@ func (w *Worker) reportWaits(ctx context.Context) {
 	now := time.Now()
 	wait := w.waits.current(now)
 	write, changed := w.waits.due(wait, now)
+	if wait != nil && w.waits.warns(*wait, now) {
+		w.log.Warn("waiting for the endpoint", "reason", wait.Reason, "message", wait.Message(now))
+	}
 	if !write {
 		return
 	}

@@ -59,7 +59,15 @@ type Config struct {
 	ContextTokens int // window of the model in tokens; 0: as Prices has it
 	MinWords      int // no call for a document with fewer words; 0: for every one that has text
 	Retry         tasks.Retry
-	Grace         time.Duration // time for calls in flight after a stop
+	// MaxWait is how long documents wait for a quota of the endpoint to reset: a longer wait stops the
+	// run. It also bounds how long the endpoint may give no answer.
+	MaxWait time.Duration
+	// Outages, if not nil, keeps for all processes which endpoints give no answer.
+	Outages Outages
+	// StopsSilent is that the run stops when the endpoint has given no answer for MaxWait. Otherwise
+	// the run stays as it is, and the worker ends.
+	StopsSilent bool
+	Grace       time.Duration // time for calls in flight after a stop
 	// IdleExit ends the worker when it has had nothing to do for this long, or a reader is
 	// stuck in its process (see idleLoop); 0: never.
 	IdleExit time.Duration
@@ -108,7 +116,10 @@ type Worker struct {
 
 	begins   context.Context // ends when no document and no call may begin any more
 	waits    *waits
+	patience *patience
+	answers  sync.Once   // the first answer
 	diskFull atomic.Bool // a write failed because the disk is full, and that stops the worker
+	leave    chan string // ends the worker: the reason, which is no error
 	fatal    chan error  // ends the worker: the error of that write, or why it cannot work on a run
 	calls    context.Context
 	held     atomic.Int64
@@ -137,7 +148,7 @@ func New(c Config) (*Worker, error) {
 	return &Worker{
 		config: c, ledger: c.Ledger, log: c.Log,
 		recovery: recovery.New(c.Ledger, c.Queue, c.Log), fallback: llm.NewFallback(c.Log, c.Endpoints...),
-		runs: newOpenRuns(c), claims: newHeldClaims(), counters: newCounters(), waits: newWaits(), callSlots: newCallSlots(c.Concurrency),
+		runs: newOpenRuns(c), claims: newHeldClaims(), counters: newCounters(), waits: newWaits(), patience: newPatience(), leave: make(chan string, 1), callSlots: newCallSlots(c.Concurrency),
 		outageLog:     rate.Sometimes{Interval: 5 * time.Second},
 		misfitLog:     rate.Sometimes{Interval: 30 * time.Second},
 		documentSlots: make(chan struct{}, documentsPerCall*c.Concurrency),
@@ -210,6 +221,8 @@ func (w *Worker) Run(stop, abort context.Context) error {
 		w.log.Info("worker draining: it begins no new documents", "calls", w.InFlight(), "grace", w.config.Grace)
 	case reason := <-exit:
 		w.log.Info("worker exiting", "reason", reason)
+	case reason := <-w.leave:
+		w.log.Warn("worker exiting", "reason", reason)
 	case fatal = <-w.fatal:
 	}
 	stopBegins()

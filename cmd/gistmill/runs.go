@@ -71,6 +71,9 @@ func runRows(views []statusView, short bool) [][]string {
 		if v.Reason != nil {
 			state += ":" + string(*v.Reason)
 		}
+		if v.Until != nil {
+			state += " until " + at(*v.Until)
+		}
 		d := v.Documents
 		rows = append(rows, []string{
 			v.Run, state, number(d.Total), number(d.Done), number(d.Dead), number(d.Skipped), number(d.Remaining),
@@ -145,7 +148,7 @@ func (c *cli) stopCommand(command *cobra.Command, reason ledger.Reason, message 
 }
 
 func (a *app) stopRun(ctx context.Context, run ledger.Run, reason ledger.Reason, message string) error {
-	stopped, err := a.ledger.Stop(ctx, run.ID, reason, message)
+	stopped, err := a.ledger.Stop(ctx, run.ID, ledger.Stop{Reason: reason, Message: message})
 	if err != nil {
 		return err
 	}

@@ -21,19 +21,23 @@ import (
 
 // statusView is the status of a run. Its JSON fields are an interface for users.
 type statusView struct {
-	Run       string         `json:"run"`
-	Source    string         `json:"source"`
-	Model     string         `json:"model"`
-	Profile   string         `json:"profile"`
-	State     ledger.State   `json:"state"`
-	Reason    *ledger.Reason `json:"reason"`
-	Message   string         `json:"message,omitempty"`
-	Documents ledger.Totals  `json:"documents"`
-	Flagged   int64          `json:"flagged"` // done documents with findings
-	Tokens    tokensView     `json:"tokens"`
-	Calls     int64          `json:"calls"`
-	CostUSD   *float64       `json:"cost_usd"`
-	BudgetUSD *float64       `json:"budget_usd"`
+	Run     string         `json:"run"`
+	Source  string         `json:"source"`
+	Model   string         `json:"model"`
+	Profile string         `json:"profile"`
+	State   ledger.State   `json:"state"`
+	Reason  *ledger.Reason `json:"reason"`
+	Message string         `json:"message,omitempty"`
+	// Until is when what stopped the run ends, and Quota which quota stopped it; null if that is
+	// unknown, or not why it stopped.
+	Until     *time.Time    `json:"until"`
+	Quota     *string       `json:"quota"`
+	Documents ledger.Totals `json:"documents"`
+	Flagged   int64         `json:"flagged"` // done documents with findings
+	Tokens    tokensView    `json:"tokens"`
+	Calls     int64         `json:"calls"`
+	CostUSD   *float64      `json:"cost_usd"`
+	BudgetUSD *float64      `json:"budget_usd"`
 	// Service is the tier of the run's calls. StandardCalls counts the calls that were billed at the
 	// standard tier.
 	Service       string     `json:"service"`
@@ -116,13 +120,16 @@ func (a *app) status(ctx context.Context, run ledger.Run) (statusView, error) {
 		return statusView{}, err
 	}
 	v := statusView{
-		Run: run.Name, Source: run.Source, Model: run.Model, Profile: run.Profile, State: run.State, Message: run.Message, Documents: totals,
+		Run: run.Name, Source: run.Source, Model: run.Model, Profile: run.Profile, State: run.State, Message: run.Message, Until: notZero(run.Until), Documents: totals,
 		Tokens: tokensView{account.TokensIn, account.TokensOut}, Calls: account.Calls, Created: run.Created,
 		Started: notZero(run.Started), Finished: notZero(run.Finished), Balanced: totals.Balanced() && (run.State != ledger.Finished || totals.Remaining == 0),
 	}
 	v.Service, v.FlexFallback, v.StandardCalls = cmp.Or(run.Service, string(llm.TierStandard)), run.FlexFallback, account.StandardCalls
 	if run.Reason != "" {
 		v.Reason = &run.Reason
+	}
+	if run.Quota != "" {
+		v.Quota = &run.Quota
 	}
 	if account.CostKnown {
 		cost := float64(account.CostNano) / 1e9
@@ -265,6 +272,8 @@ func (v statusDayView) rows() [][]string {
 	}
 	state := string(v.State)
 	switch {
+	case v.Reason != nil && v.Until != nil:
+		state += fmt.Sprintf(" (%s, until %s)", *v.Reason, ledger.ClockTime(*v.Until))
 	case v.Reason != nil:
 		state += " (" + string(*v.Reason) + ")"
 	case v.Interrupted:

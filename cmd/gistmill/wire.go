@@ -339,7 +339,7 @@ func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 			MaxInFlight: a.config.Concurrency, Timeout: a.config.RequestTimeout, Logger: a.log,
 		}
 		c := llm.Config{
-			FailWhenDown: len(all) > 1, Timeout: a.config.RequestTimeout, FlexTimeout: a.config.FlexTimeout, MaxConnections: a.config.Concurrency,
+			FailWhenDown: len(all) > 1, Timeout: a.config.RequestTimeout, FlexTimeout: a.config.FlexTimeout, MaxConnections: a.config.Concurrency, MaxWait: a.config.MaxWait,
 			UserAgent: userAgent(), Limiter: limiter.New(limits), Logger: a.log,
 		}
 		if a.observer != nil {
@@ -353,6 +353,26 @@ func (a *app) connectedEndpoints() (llm.Endpoints, error) {
 		all[i] = e.WithClient(client)
 	}
 	return all, nil
+}
+
+// outages returns what keeps, for all workers, which endpoints give no answer. It tells the clients
+// of such endpoints, which then make one call until one answers.
+func (a *app) outages(endpoints llm.Endpoints) worker.Outages {
+	ctx, cancel := context.WithTimeout(a.stop, connectTimeout)
+	defer cancel()
+	known, err := limiter.Outages(ctx, a.queue.Redis())
+	if err != nil {
+		a.log.Warn("cannot read which endpoints give no answer", "error", err)
+	}
+	for _, o := range known {
+		for _, e := range endpoints {
+			if client, ok := e.Client.(*llm.Client); ok && client.Host() == o.Endpoint {
+				client.Suspect(o.Since, o.Cause)
+			}
+		}
+	}
+	first := a.endpoints()[0]
+	return limiter.New(limiter.Config{Redis: a.queue.Redis(), Endpoint: first.BaseURL, Key: first.KeyIdentity(), Logger: a.log})
 }
 
 // workerOptions are options of a worker that differ between commands. A worker with the zero value
@@ -391,9 +411,13 @@ func (a *app) worker(o workerOptions) (*worker.Worker, error) {
 		Concurrency: a.config.Concurrency, Partitions: a.config.Partitions, ContextTokens: a.config.ContextTokens,
 		MinWords: a.config.MinWords,
 		Retry:    tasks.Retry{Base: a.config.RetryBase, Cap: a.config.RetryCap, MaxAttempts: int64(a.config.MaxAttempts)},
+		MaxWait:  a.config.MaxWait,
 		Grace:    a.config.ShutdownGrace,
-		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, SaysStops: o.saysStops, Done: o.done, Runs: o.runs,
+		IdleExit: o.idleExit, Poll: o.poll, StopOnDiskFull: o.stopOnDiskFull, SaysStops: o.saysStops, StopsSilent: o.saysStops, Done: o.done, Runs: o.runs,
 		DayCapNano: budgetNano(a.config.BudgetUSDDay),
+	}
+	if !o.saysStops && len(endpoints) > 0 {
+		c.Outages = a.outages(endpoints)
 	}
 	if a.observer != nil {
 		c.Observer = a.observer

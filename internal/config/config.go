@@ -99,6 +99,7 @@ type Config struct {
 	FlexTimeout  time.Duration
 
 	RequestTimeout   time.Duration
+	MaxWait          time.Duration
 	ShutdownGrace    time.Duration
 	Deadline         time.Duration // of a worker; 0: none
 	MaxAttempts      int           // of a document

@@ -350,6 +350,11 @@ func Settings() []Setting {
 			bind:  func(c *Config) any { return &c.FlexTimeout }, check: positive(),
 		},
 		{
+			Name: "max-wait", Group: usage.Limits, Kind: KindDuration, Default: "1h", Commands: calling,
+			Usage: "how long the endpoint may give no answer, or a quota may take to reset, before `run` stops and workers end",
+			bind:  func(c *Config) any { return &c.MaxWait }, check: positive(),
+		},
+		{
 			Name: "shutdown-grace", Group: usage.Advanced, Kind: KindDuration, DefaultText: "request-timeout + 10s",
 			Commands: []string{"run", "worker", "server", "config"},
 			Usage:    "maximum time to complete calls in flight after SIGTERM; with `service` flex the default is flex-timeout + 10s",

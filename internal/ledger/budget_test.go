@@ -30,7 +30,7 @@ func testBudget(t *testing.T, db database) {
 	f.ok(f.FailCall(ctx, call, reservation("b"), "transient", ledger.Answer{CostNano: &reserve}))
 	_, _, err = f.BeginCall(ctx, reservation("b"))
 	f.refused(err, ledger.ErrBudget)
-	must(f.Stop(ctx, run.ID, ledger.Budget, ""))(t)
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Budget, Message: ""}))(t)
 	raised := int64(1500)
 	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true, BudgetNano: &raised}))
 	_, _, err = f.BeginCall(ctx, reservation("b"))
@@ -353,7 +353,7 @@ func testService(t *testing.T, db database) {
 	}
 	_, _, err := f.BeginCall(ctx, reservation("c"))
 	f.refused(err, ledger.ErrBudget) // 300 and 600 of 1000 are spent
-	must(f.Stop(ctx, run.ID, ledger.Budget, ""))(t)
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Budget, Message: ""}))(t)
 	raised := int64(1499)
 	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true, BudgetNano: &raised}))
 	want("flex", true)

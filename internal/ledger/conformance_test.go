@@ -76,6 +76,7 @@ func conform(t *testing.T, newURL func(*testing.T) string) {
 		"RetryIsNotDueAtOnce":               testRetryIsNotDueAtOnce,
 		"RefusedDocuments":                  testRefusedDocuments,
 		"StopAndResume":                     testStopAndResume,
+		"QuotaResets":                       testQuotaResets,
 		"Refuse":                            testRefuse,
 		"UnconfirmedForceOfARun":            testUnconfirmedForceOfARun,
 		"UnconfirmedPlanIsForgotten":        testUnconfirmedPlanIsForgotten,
@@ -711,7 +712,7 @@ func testCrashCountIsKept(t *testing.T, db database) {
 			f.worker = must(f.Register(ctx, ledger.WorkerProcess{Name: "host-3"}))(t)
 		}},
 		{"a resume", func(c ledger.Claimed) {
-			must(f.Stop(ctx, run.ID, ledger.Paused, "by hand"))(t)
+			must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Paused, Message: "by hand"}))(t)
 			f.ok(f.Release(ctx, f.worker, c, 0))
 			f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
 		}},
@@ -769,10 +770,10 @@ func testStopAndResume(t *testing.T, db database) {
 	run, _ := f.plan(false, entries(8))
 	claimed := f.claimAll(run)
 	f.ok(f.done(claimed[0]))
-	if !must(f.Stop(ctx, run.ID, ledger.Halted, "the key is wrong"))(t) {
+	if !must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Halted, Message: "the key is wrong"}))(t) {
 		t.Error("did not stop")
 	}
-	if must(f.Stop(ctx, run.ID, ledger.Halted, "the key is wrong"))(t) {
+	if must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Halted, Message: "the key is wrong"}))(t) {
 		t.Error("stopped twice")
 	}
 	f.ok(f.done(claimed[1])) // outcomes in flight still count
@@ -795,13 +796,54 @@ func testStopAndResume(t *testing.T, db database) {
 	f.state(run, ledger.Finished)
 }
 
+// A run that a quota stopped continues when the quota has reset, by the ledger's clock.
+func testQuotaResets(t *testing.T, db database) {
+	f := setUp(t, db)
+	ctx := t.Context()
+	run, _ := f.plan(false, entries(8))
+	f.ok(f.done(f.claimAll(run)[0]))
+	f.ok(f.Leave(ctx, f.worker, nil))
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Quota, Message: "used up", Quota: "requests per day", Ends: true, After: time.Hour}))(t)
+	stopped := must(f.RunByID(ctx, run.ID))(t)
+	if stopped.State != ledger.Stopped || stopped.Reason != ledger.Quota || stopped.Quota != "requests per day" || !stopped.Until.Equal(db.clock.now().Add(time.Hour).UTC()) {
+		t.Errorf("stopped %+v", stopped)
+	}
+	db.clock.advance(time.Hour - time.Millisecond)
+	if runs := must(f.Restart(ctx))(t); len(runs) != 0 {
+		t.Errorf("restarted %+v before the quota has reset", runs)
+	}
+	db.clock.advance(time.Millisecond)
+	runs := must(f.Restart(ctx))(t)
+	if len(runs) != 1 || runs[0].ID != run.ID || runs[0].State != ledger.Running || runs[0].Reason != "" || !runs[0].Until.IsZero() || runs[0].Quota != "" {
+		t.Errorf("restarted %+v", runs)
+	}
+	for _, p := range f.partitions(run) {
+		if p.Generation != 2 {
+			t.Errorf("partition %+v keeps the generation of tasks that may still end", p)
+		}
+	}
+	if runs := must(f.Restart(ctx))(t); len(runs) != 0 {
+		t.Errorf("restarted %+v twice", runs)
+	}
+	// Without a known end a person or the next plan continues it.
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Quota, Message: "used up", Quota: "requests per day"}))(t)
+	db.clock.advance(1000 * time.Hour)
+	if runs := must(f.Restart(ctx))(t); len(runs) != 0 {
+		t.Errorf("restarted %+v, whose quota resets at an unknown time", runs)
+	}
+	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
+	if now := must(f.RunByID(ctx, run.ID))(t); now.State != ledger.Running || now.Quota != "" {
+		t.Errorf("resumed %+v", now)
+	}
+}
+
 func testCancelledRunIsOver(t *testing.T, db database) {
 	f := setUp(t, db)
 	run, _ := f.plan(false, entries(4))
 	f.ok(f.done(f.claimAll(run)[0]))
 	f.ok(f.Leave(t.Context(), f.worker, nil))
-	must(f.Stop(t.Context(), run.ID, ledger.Paused, ""))(t)
-	must(f.Stop(t.Context(), run.ID, ledger.Cancelled, ""))(t)
+	must(f.Stop(t.Context(), run.ID, ledger.Stop{Reason: ledger.Paused, Message: ""}))(t)
+	must(f.Stop(t.Context(), run.ID, ledger.Stop{Reason: ledger.Cancelled, Message: ""}))(t)
 	next, count := f.plan(false, entries(4))
 	if next.ID == run.ID || count.Skipped != 1 || count.Pending != 3 {
 		t.Errorf("after a cancelled run: same %v, %+v", next.ID == run.ID, count)

@@ -111,7 +111,7 @@ func testStats(t *testing.T, db database) {
 	f.ok(f.LockPlan(ctx, other, f.profile, "planner"))
 	must(f.Plan(ctx, cancelled, "planner", entries(7), size, nil))(t)
 	f.ok(f.Publish(ctx, ledger.Publication{Run: cancelled.ID}))
-	must(f.Stop(ctx, cancelled.ID, ledger.Cancelled, ""))(t)
+	must(f.Stop(ctx, cancelled.ID, ledger.Stop{Reason: ledger.Cancelled, Message: ""}))(t)
 	f.ok(f.RecordPlan(ctx, f.source))
 
 	got := must(f.Stats(ctx))(t)

@@ -183,7 +183,7 @@ func testDroppedInAForcedRun(t *testing.T, db database) {
 	f.closeAll(run)
 	db.clock.advance(time.Minute)
 	forced, _ := f.plan(true, all)
-	must(f.Stop(ctx, forced.ID, ledger.Paused, "by hand"))(t)
+	must(f.Stop(ctx, forced.ID, ledger.Stop{Reason: ledger.Paused, Message: "by hand"}))(t)
 	f.totals(forced, ledger.Totals{Total: 4, Remaining: 4})
 	if n := must(f.Drop(ctx, ledger.DeadFilter{Limit: 1}))(t); n != 1 {
 		t.Errorf("dropped %d", n)

@@ -255,7 +255,7 @@ func testProfileInUse(t *testing.T, db database) {
 	inUse("file:///b", "")
 
 	// A cancelled run without a result does not.
-	must(f.Stop(ctx, run.ID, ledger.Cancelled, ""))(t)
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Cancelled, Message: ""}))(t)
 	inUse("file:///a", "")
 
 	run, _ = before.plan(false, entries(2))
@@ -264,7 +264,7 @@ func testProfileInUse(t *testing.T, db database) {
 
 	// The newer profile counts once its run has begun.
 	run, _ = after.planInvisible(false, entries(2))
-	must(f.Stop(ctx, run.ID, ledger.Paused, "not confirmed"))(t)
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Paused, Message: "not confirmed"}))(t)
 	inUse("file:///a", "old")
 	after.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
 	run, _ = after.plan(false, entries(2))
@@ -272,7 +272,7 @@ func testProfileInUse(t *testing.T, db database) {
 
 	// What a cancelled run has done counts, and a later run without work does too.
 	after.ok(after.done(after.claimAll(run)[0]))
-	must(f.Stop(ctx, run.ID, ledger.Cancelled, ""))(t)
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Cancelled, Message: ""}))(t)
 	inUse("file:///a", "new")
 	before.plan(false, entries(2))
 	inUse("file:///a", "old")

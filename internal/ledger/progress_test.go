@@ -48,7 +48,7 @@ func testPace(t *testing.T, db database) {
 	check("after 10 s", 6)
 	step(80, f.worker, second)
 	check("after 90 s", 6)
-	must(f.Stop(ctx, run.ID, ledger.Paused, "paused"))(t)
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Paused, Message: "paused"}))(t)
 	for range 60 {
 		db.clock.advance(10 * time.Second)
 		f.ok(f.Renew(ctx, f.worker, nil))
@@ -64,7 +64,7 @@ func testPace(t *testing.T, db database) {
 	step(10, f.worker, third)
 	check("with a new worker", 6)
 	// A short pause counts too.
-	must(f.Stop(ctx, run.ID, ledger.Paused, "paused"))(t)
+	must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Paused, Message: "paused"}))(t)
 	db.clock.advance(20 * time.Second)
 	f.ok(f.Publish(ctx, ledger.Publication{Run: run.ID, Resume: true}))
 	step(20, f.worker, third)

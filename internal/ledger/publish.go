@@ -62,7 +62,7 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 				return ErrWorkers
 			}
 		}
-		const set = `UPDATE runs SET state = 'running', reason = NULL, message = '', started_at = COALESCE(started_at, @now), finished_at = NULL,
+		const set = `UPDATE runs SET state = 'running', ` + unstopped + `, started_at = COALESCE(started_at, @now), finished_at = NULL,
 			forced_at = COALESCE(force_planned_at, forced_at), force_planned_at = NULL`
 		const running, resuming = set + ` WHERE num = $1`, set + `, resumed_at = @now WHERE num = $1`
 		n, err := tx.Exec(ctx, running+` AND state <> 'stopped' AND NOT `+superseded(), p.Run)
@@ -73,7 +73,7 @@ func (l *Ledger) Publish(ctx context.Context, p Publication) error {
 			if n, err = tx.Exec(ctx, resuming+` AND state = 'stopped' AND reason <> 'cancelled' AND NOT `+superseded(), p.Run); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, p.Run); err != nil {
+			if err := l.nextGenerations(ctx, tx, p.Run); err != nil {
 				return err
 			}
 		}

@@ -42,7 +42,7 @@ func testRefusedDocuments(t *testing.T, db database) {
 		t.Fatalf("claimed again: %+v", again)
 	}
 	f.ok(f.Refused(ctx, f.worker, again[0], ledger.ClassRefused, "odd words", time.Hour))
-	if !must(f.Stop(ctx, run.ID, ledger.Halted, "odd words"))(t) {
+	if !must(f.Stop(ctx, run.ID, ledger.Stop{Reason: ledger.Halted, Message: "odd words"}))(t) {
 		t.Error("did not stop")
 	}
 	f.ok(f.Refused(ctx, f.worker, again[1], ledger.ClassRefused, "odd words", 0))

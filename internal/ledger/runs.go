@@ -25,6 +25,8 @@ type Run struct {
 	State      State
 	Reason     Reason    // empty unless stopped
 	Message    string    // why it was stopped, for people
+	Until      time.Time // when what stopped it ends; zero if that is unknown
+	Quota      string    // which quota stopped it, such as "requests per day", or [CreditQuota]
 	Scan       int64     // number of the run's listings of the source
 	ForcedAt   time.Time // summaries older than this do not count; zero: all count
 	BudgetNano *int64    // nano-USD; nil: no cap
@@ -38,17 +40,17 @@ type Run struct {
 	Finished     time.Time
 }
 
-const runColumns = `r.num, r.name, s.url, r.source_id, p.hash, r.profile_id, p.model, r.state, COALESCE(r.reason, ''), r.message, r.scan,
+const runColumns = `r.num, r.name, s.url, r.source_id, p.hash, r.profile_id, p.model, r.state, COALESCE(r.reason, ''), r.message, r.stopped_until, r.quota, r.scan,
 	r.forced_at, r.budget_nano, r.budget_tokens, r.service, r.flex_fallback, r.created_at, r.started_at, r.finished_at
 	FROM runs r JOIN sources s ON s.id = r.source_id JOIN profiles p ON p.id = r.profile_id`
 
 func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	var r Run
 	var fallback int64
-	var forced, budget, tokens, created, started, finished sql.NullInt64
-	err := row.Scan(&r.ID, &r.Name, &r.Source, &r.SourceID, &r.Profile, &r.ProfileID, &r.Model, &r.State, &r.Reason, &r.Message, &r.Scan,
+	var until, forced, budget, tokens, created, started, finished sql.NullInt64
+	err := row.Scan(&r.ID, &r.Name, &r.Source, &r.SourceID, &r.Profile, &r.ProfileID, &r.Model, &r.State, &r.Reason, &r.Message, &until, &r.Quota, &r.Scan,
 		&forced, &budget, &tokens, &r.Service, &fallback, &created, &started, &finished)
-	r.ForcedAt, r.Created, r.Started, r.Finished = sqldb.Time(forced), sqldb.Time(created), sqldb.Time(started), sqldb.Time(finished)
+	r.Until, r.ForcedAt, r.Created, r.Started, r.Finished = sqldb.Time(until), sqldb.Time(forced), sqldb.Time(created), sqldb.Time(started), sqldb.Time(finished)
 	r.FlexFallback = fallback != 0
 	if budget.Valid {
 		r.BudgetNano = &budget.Int64
@@ -251,20 +253,38 @@ func runName() string {
 		strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))[:6]
 }
 
+// CreditQuota is the quota of a run that was stopped because the account has no credit.
+const CreditQuota = "credit"
+
+// Stop is why a run is stopped.
+type Stop struct {
+	Reason  Reason
+	Message string
+	// Ends is set if it is known when the reason ends, and After is how long that takes from now on.
+	// The ledger's clock decides.
+	Ends  bool
+	After time.Duration
+	Quota string // see [Run]
+}
+
 // Stop stops a run that is planning or running, and reports whether this call did it: when many
 // workers meet the same wrong key, one of them says so. A stopped run can still be stopped as
 // [Cancelled]. A run that is [Halted] forgets which documents were refused: the cause was not
 // theirs.
-func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message string) (bool, error) {
+func (l *Ledger) Stop(ctx context.Context, run RunID, s Stop) (bool, error) {
 	states := `('planning', 'running')`
-	if reason == Cancelled {
+	if s.Reason == Cancelled {
 		states = `('planning', 'running', 'stopped')`
+	}
+	until := `NULL`
+	if s.Ends {
+		until = fmt.Sprintf(`@now + %d`, s.After.Milliseconds())
 	}
 	var n int64
 	err := l.db.Tx(ctx, func(tx sqldb.Handle) (err error) {
-		n, err = tx.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = $1, message = $2
-			WHERE num = $3 AND state IN `+states+` AND COALESCE(reason, '') <> 'cancelled'`, string(reason), message, run)
-		if err == nil && reason == Halted {
+		n, err = tx.Exec(ctx, `UPDATE runs SET state = 'stopped', reason = $1, message = $2, quota = $3, stopped_until = `+until+`
+			WHERE num = $4 AND state IN `+states+` AND COALESCE(reason, '') <> 'cancelled'`, string(s.Reason), s.Message, s.Quota, run)
+		if err == nil && s.Reason == Halted {
 			err = forgetRefusals(ctx, tx, run)
 		}
 		return err
@@ -275,6 +295,50 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 	return n == 1, nil
 }
 
+// Restart makes runs that stopped because of a quota running again as soon as the quota has reset,
+// and returns them. What was not confirmed stays invisible to workers. A run that a process plans
+// is left to that process.
+func (l *Ledger) Restart(ctx context.Context) ([]Run, error) {
+	const due = `state = 'stopped' AND reason = 'quota' AND stopped_until <= @now AND NOT ` + plannerAlive
+	ids, err := sqldb.Collect(ctx, l.read, func(rows *sql.Rows) (id RunID, err error) { return id, rows.Scan(&id) }, `SELECT num FROM runs WHERE `+due+` ORDER BY num`)
+	if err != nil {
+		return nil, fmt.Errorf("look for runs whose quota has reset: %w", err)
+	}
+	var restarted []Run
+	for _, id := range ids {
+		var run Run
+		began := false
+		err := l.db.Tx(ctx, func(tx sqldb.Handle) error {
+			n, err := tx.Exec(ctx, `UPDATE runs SET state = 'running', `+unstopped+`, resumed_at = @now WHERE num = $1 AND `+due, id)
+			if began = n == 1; err != nil || !began {
+				return err
+			}
+			if err := l.nextGenerations(ctx, tx, id); err != nil {
+				return err
+			}
+			run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` WHERE r.num = $1`, id))
+			return err
+		})
+		if err != nil {
+			return restarted, fmt.Errorf("continue a run whose quota has reset: %w", err)
+		}
+		if began {
+			restarted = append(restarted, run)
+		}
+	}
+	return restarted, nil
+}
+
+// unstopped is the SQL assignment that removes why a run was stopped.
+const unstopped = `reason = NULL, message = '', stopped_until = NULL, quota = ''`
+
+// nextGenerations gives the open partitions of a run that was stopped a new generation, because
+// tasks of the old one may still be in progress.
+func (l *Ledger) nextGenerations(ctx context.Context, tx sqldb.Handle, run RunID) error {
+	_, err := tx.Exec(ctx, `UPDATE partitions SET generation = generation + 1 WHERE run_num = $1 AND state = 'ready'`, run)
+	return err
+}
+
 // FinishRun settles a running run that has no open partition, and reports whether it did: the run
 // is finished. If it has planned partitions that no live planner can publish any more, because
 // their plan was not confirmed or its process was killed, the run is stopped as [Paused] instead.
@@ -283,7 +347,7 @@ func (l *Ledger) Stop(ctx context.Context, run RunID, reason Reason, message str
 func (l *Ledger) FinishRun(ctx context.Context, run RunID) (bool, error) {
 	const planned = `EXISTS (SELECT 1 FROM partitions p WHERE p.run_num = runs.num AND p.state <> 'done' AND p.state = 'planned')`
 	n, err := l.write.Exec(ctx, `UPDATE runs SET state = CASE WHEN `+planned+` THEN 'stopped' ELSE 'finished' END,
-		reason = CASE WHEN `+planned+` THEN 'paused' END, message = CASE WHEN `+planned+` THEN $1 ELSE '' END,
+		reason = CASE WHEN `+planned+` THEN 'paused' END, message = CASE WHEN `+planned+` THEN $1 ELSE '' END, stopped_until = NULL, quota = '',
 		finished_at = CASE WHEN NOT `+planned+` THEN @now END
 		WHERE num = $2 AND state = 'running' AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.run_num = runs.num AND p.state <> 'done' AND p.state = 'ready')
 		AND NOT (`+planned+` AND `+plannerAlive+`)`,

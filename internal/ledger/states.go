@@ -19,6 +19,7 @@ type Reason string
 const (
 	Budget    Reason = "budget"
 	Halted    Reason = "halted"
+	Quota     Reason = "quota" // a quota of the endpoint that is longer than a minute
 	Paused    Reason = "paused"
 	Cancelled Reason = "cancelled"
 )

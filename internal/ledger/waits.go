@@ -17,7 +17,7 @@ type WaitReason string
 const (
 	WaitRateLimit    WaitReason = "rate_limit"   // the endpoint's rate limit
 	WaitBudget       WaitReason = "budget"       // a budget of the run or of the day
-	WaitQuota        WaitReason = "quota"        // the account has no credit left
+	WaitQuota        WaitReason = "quota"        // a quota longer than a minute is used up, or no credit is left
 	WaitEndpoint     WaitReason = "endpoint"     // an endpoint that is down
 	WaitCapacity     WaitReason = "capacity"     // an endpoint without capacity for the flex tier
 	WaitPlanner      WaitReason = "planner"      // another process plans the source
@@ -33,7 +33,7 @@ func (r WaitReason) Severity() int {
 	switch r {
 	case WaitRedis:
 		return 3
-	case WaitEndpoint:
+	case WaitEndpoint, WaitQuota:
 		return 2
 	case WaitRateLimit, WaitCapacity:
 		return 1
@@ -53,10 +53,14 @@ type Wait struct {
 // Message describes the wait in a sentence that follows "waiting because".
 func (w Wait) Message(now time.Time) string {
 	clock := func(t time.Time) string { return t.Local().Format("15:04:05") }
+	because := ""
+	if w.Cause != "" {
+		because = " (" + w.Cause + ")"
+	}
 	left := max(w.Until.Sub(now).Round(time.Second), 0)
 	switch w.Reason {
 	case WaitRateLimit:
-		s := "the rate limit of " + w.Endpoint + " is used up"
+		s := "the rate limit of " + w.Endpoint + " is used up" + because
 		if left > 0 {
 			s += fmt.Sprintf("; the next call goes at %s, in %s", clock(w.Until), left)
 		}
@@ -71,15 +75,13 @@ func (w Wait) Message(now time.Time) string {
 		}
 		return s
 	case WaitQuota:
-		return fmt.Sprintf("the quota of %s is used up; it resets at %s, in %s", w.Endpoint, w.Until.Local().Format("2006-01-02 15:04:05"), left)
+		return fmt.Sprintf("the quota of %s is used up%s; nothing is sent until %s, in %s", w.Endpoint, because, ClockTime(w.Until), left)
 	case WaitEndpoint:
 		s := "endpoint " + w.Endpoint + " is down"
 		if !w.Since.IsZero() {
 			s += " since " + clock(w.Since)
 		}
-		if w.Cause != "" {
-			s += " (" + w.Cause + ")"
-		}
+		s += because
 		switch {
 		case left > 0:
 			return s + fmt.Sprintf("; next try in %s", left)
@@ -92,6 +94,9 @@ func (w Wait) Message(now time.Time) string {
 	}
 	return w.Cause
 }
+
+// ClockTime returns a time for people, in the local zone.
+func ClockTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 // SetWait writes what a worker waits for to its row; nil clears it.
 func (l *Ledger) SetWait(ctx context.Context, worker WorkerID, w *Wait) error {

@@ -26,6 +26,12 @@ const codeCircuitOpen = "circuit_open"
 // codeUnreachable is the code of calls that reached no server.
 const codeUnreachable = "unreachable"
 
+// codeTimeout is the code of calls that were not answered in time.
+const codeTimeout = "timeout"
+
+// maxStretch bounds how often the timeout of a probe is doubled.
+const maxStretch = 3
+
 // breaker is a circuit breaker: it stops calls to an endpoint that is down. It opens after a row
 // of failures without an answer, lets one probe through after a delay (half open), and closes as
 // soon as the endpoint answers anything.
@@ -34,10 +40,16 @@ const codeUnreachable = "unreachable"
 // a document may cause (timeout, 500) count once per request, so a few documents that always
 // fail, at the end of a run, do not look like an outage.
 //
+// The first timeout of an endpoint that has never answered opens it at once, unless there is a
+// fallback: the endpoint may be loading a model, and give that up when the caller leaves, as Ollama
+// does (ollama issue 8006). The next call is a probe then. Each has twice the time of the one
+// before, up to eight times the timeout.
+//
 // failsafe-go's circuit breaker was considered. It has no probe that the caller can give up, it
 // takes a late failure for that of a probe, and it cannot bound a row both in count and in time.
 type breaker struct {
 	endpoint string // host, for people
+	fallback bool   // callers have one
 	log      *slog.Logger
 
 	mu        sync.Mutex
@@ -48,6 +60,7 @@ type breaker struct {
 	opened    time.Time       // first of these openings
 	until     time.Time       // earliest time of the next probe
 	probing   bool            // a probe is in flight
+	stretch   int             // how often the timeout of the next probe is doubled
 	cause     string          // the failure that opened the breaker last
 	changed   chan struct{}   // closed when waiting calls should check again
 }
@@ -61,6 +74,7 @@ func newBreaker(endpoint string, log *slog.Logger) *breaker {
 type pass struct {
 	breaker *breaker
 	probe   bool
+	stretch int // how often the timeout of the call is doubled
 	waited  time.Duration
 }
 
@@ -106,7 +120,7 @@ func (b *breaker) try(limit time.Duration) (p pass, wait time.Duration, changed 
 		return pass{breaker: b}, 0, nil, nil
 	case left <= 0 && !b.probing:
 		b.probing = true
-		return pass{breaker: b, probe: true}, 0, nil, nil
+		return pass{breaker: b, probe: true, stretch: b.stretch}, 0, nil, nil
 	case limit <= 0 || !b.probing && left > limit:
 		return pass{}, 0, nil, b.refusal()
 	case b.probing:
@@ -177,8 +191,16 @@ func (p pass) answered() {
 		return
 	}
 	b.log.Warn("endpoint answers again", slog.Duration("down_for", time.Since(b.opened).Round(time.Millisecond)))
-	b.openings, b.probing = 0, false
+	b.openings, b.probing, b.stretch = 0, false, 0
 	b.wake()
+}
+
+// suspect opens the breaker because the endpoint gave no answer since then. The first call is a
+// probe.
+func (b *breaker) suspect(since time.Time, cause string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.openings, b.opened, b.cause = 1, since, cause
 }
 
 // failed reports a failure without an answer. It returns the error for the caller: failed itself,
@@ -189,6 +211,10 @@ func (p pass) failed(request string, failed *Error) *Error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	certain := failed.certainOutage()
+	unanswered := failed.Code == codeTimeout && b.succeeded.IsZero()
+	if unanswered && p.probe {
+		b.stretch = min(b.stretch+1, maxStretch)
+	}
 	switch {
 	case p.probe:
 		b.probing = false
@@ -197,6 +223,12 @@ func (p pass) failed(request string, failed *Error) *Error {
 			return failed // a document that always fails must use up its attempts
 		}
 	case b.openings > 0: // the call was sent before the breaker opened
+	case unanswered && !b.fallback:
+		b.opened = time.Now()
+		b.open(failed)
+		b.until, b.stretch = b.opened, 1
+		b.log.Warn("endpoint has not answered in time, one call is made at a time until it answers", slog.String("error", failed.Error()))
+		return failed
 	case !certain && b.failed[request]:
 		return failed
 	default:
@@ -230,7 +262,7 @@ func (b *breaker) wake() {
 // outage reports whether the failure came without an answer. An answer shows that the endpoint is
 // up.
 func (e *Error) outage() bool {
-	if e.Class == Unavailable {
+	if e.Class == Unavailable || e.Class == Overloaded {
 		return true
 	}
 	if e.Class != Transient {
@@ -250,5 +282,5 @@ func (e *Error) certainOutage() bool {
 	case http.StatusServiceUnavailable, 521, 522, 523, 529:
 		return true
 	}
-	return e.Code == codeUnreachable
+	return e.Code == codeUnreachable || e.Class == Overloaded && e.Code != codeTimeout
 }

@@ -23,6 +23,7 @@ type Client struct {
 	breaker *breaker
 	// shortages are those of the flex tier.
 	shortages shortages
+	load      load
 	warned    warnings
 	windows   windows
 	answered  atomic.Bool  // the endpoint has answered a call
@@ -45,6 +46,7 @@ func New(cfg Config) (*Client, error) {
 
 		shortages: shortages{log: cfg.Logger.With(slog.String("endpoint", base.Host))},
 	}
+	c.breaker.fallback = cfg.FailWhenDown
 	if c.http == nil {
 		if c.http, err = newHTTPClient(cfg); err != nil {
 			return nil, err
@@ -70,17 +72,17 @@ func (c *Client) Down() error { return c.breaker.down() }
 // limit is no error; its FinishReason is [FinishLength].
 //
 // After a 429 it waits, as all calls of the limiter do, and sends the request again. If its waits
-// would exceed Config.MaxWait in total, it returns class RateLimited with the remaining time. A
+// would exceed Config.CallWait in total, it returns class RateLimited with the remaining time. A
 // client without a limiter returns that at once. Complete retries nothing else. It rewrites a
 // request if the endpoint refuses how it is written (structured output, the name of the output
 // cap, temperature, reasoning effort) and remembers the result.
 //
 // A call at [TierFlex] for which the endpoint has no capacity waits and is sent again, also within
-// MaxWait. Then it ends with class Capacity. With Request.FlexFallback it is sent at the standard
+// CallWait. Then it ends with class Capacity. With Request.FlexFallback it is sent at the standard
 // tier instead.
 //
 // While the circuit breaker is open, no call is made. Complete waits for the endpoint, also
-// within MaxWait, or returns class Unavailable with code circuit_open.
+// within CallWait, or returns class Unavailable with code circuit_open.
 //
 // Every failure is an *Error, except that of ctx: when ctx ends, its error is returned, as a
 // *[WaitError] if no request was in flight. [Waits] may give waits a context of their own.
@@ -111,12 +113,12 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 	r.Waits = waits
 	for {
 		if r.Tier == TierFlex {
-			took, err := c.awaitCapacity(waits.Context, &r, &flex, c.cfg.MaxWait-waited)
+			took, err := c.awaitCapacity(waits.Context, &r, &flex, c.cfg.CallWait-waited)
 			if waited += took; err != nil {
 				return Response{}, endedWait(err, refused, sent)
 			}
 		}
-		patience := c.cfg.MaxWait - waited
+		patience := c.cfg.CallWait - waited
 		if c.cfg.FailWhenDown {
 			patience = 0
 		}
@@ -131,9 +133,9 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 			Timeout:      c.timeout(r.Tier),
 			InputTokens:  func() int { return CountRequest(r) },
 			OutputTokens: r.OutputCap(),
-			MaxWait:      c.cfg.MaxWait - waited,
+			CallWait:     c.cfg.CallWait - waited,
 			Report: func(w Wait) {
-				w.Endpoint = c.Host()
+				w.Endpoint, w.Cause = c.Host(), c.cause()
 				waits.Report(&w)
 			},
 		})
@@ -148,7 +150,7 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		waited += permit.Waited()
 
 		began := time.Now()
-		resp, said, err := c.call(ctx, r, d, permit)
+		resp, said, err := c.call(ctx, r, d, permit, pass.stretch)
 		var failed *Error
 		if err != nil && !errors.As(err, &failed) {
 			pass.abandoned()
@@ -162,11 +164,16 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 		if failed != nil && failed.mayBeForm() && rewrites < maxRewrites {
 			refusal = d.refused(r, said)
 		}
+		silent := c.noAnswer(failed)
 		switch {
 		case failed == nil || failed.Status != 0 && !failed.outage() || refusal.isForm():
 			pass.answered()
 		case failed.outage():
-			return Response{}, pass.failed(r.Name(), failed)
+			held := pass.failed(r.Name(), failed)
+			if silent != nil {
+				return Response{}, silent
+			}
+			return Response{}, held
 		default:
 			pass.abandoned() // not sent
 		}
@@ -178,9 +185,11 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 			known.Confirm(ctx, tried)
 			c.learnThought(ctx, known, r, &resp)
 			return resp, nil
+		case silent != nil:
+			return Response{}, silent
 		case failed.Class == Capacity:
 			c.shortages.refused(r.Model, &flex, began, failed)
-		case failed.Class == RateLimited && c.cfg.Limiter != nil:
+		case failed.Class == RateLimited && c.cfg.Limiter != nil && (failed.Quota == "" || !c.cfg.FailWhenDown):
 			refused = failed
 		case refusal.advice != "":
 			known.Withdraw(tried)
@@ -233,9 +242,11 @@ func endedWait(err error, refused *Error, sent bool) error {
 }
 
 // call makes one HTTP call and ends the permit. said is the endpoint's own error, if it sent one.
-func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) (resp Response, said providererror.Error, err error) {
+func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit, stretch int) (resp Response, said providererror.Error, err error) {
 	ex := &exchange{}
-	sent := time.Now()
+	sent, together := time.Now(), c.load.begin()
+	defer c.load.end()
+	timeout := c.timeout(r.Tier) << stretch
 	ctx, ended := c.observe(ctx, r, permit.Waited())
 	defer func() {
 		ended(resp, err)
@@ -259,17 +270,19 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 	if err != nil {
 		return Response{}, said, keyError(ctx, err)
 	}
-	ex = c.exchange(ctx, r.Model, key, body, c.timeout(r.Tier))
+	ex = c.exchange(ctx, r.Model, key, body, timeout)
 	if ex.refusesKey() && c.cfg.Keys.Refused(ctx, key) {
 		if key, err = c.cfg.Keys.Key(ctx); err != nil {
 			return Response{}, said, keyError(ctx, err)
 		}
-		ex = c.exchange(ctx, r.Model, key, body, c.timeout(r.Tier))
+		ex = c.exchange(ctx, r.Model, key, body, timeout)
 	}
 	cl := c.classifier(key, r)
+	cl.timeout = timeout
 	switch {
 	case ex.answer.Answered:
 		c.answered.Store(true)
+		c.load.succeeded(r.Model, usageOf(ex.answer.Usage))
 		resp, err = c.answer(ctx, r, ex, cl)
 		var failed *Error
 		if err == nil {
@@ -286,7 +299,7 @@ func (c *Client) call(ctx context.Context, r Request, d dialect, permit Permit) 
 		}
 		return Response{}, said, ctx.Err() // given up by the caller: not a failure of the endpoint
 	}
-	failed := c.unanswered(ex, cl)
+	failed := c.judge(r, ex, c.unanswered(ex, cl), sent, together())
 	if failed.Code == "no_json" {
 		c.strange.Add(1)
 	} else {

@@ -47,8 +47,8 @@ func newClient(t *testing.T, h http.Handler, cfg Config) *Client {
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	cfg.BaseURL = srv.URL
-	if cfg.MaxWait == 0 {
-		cfg.MaxWait = -1
+	if cfg.CallWait == 0 {
+		cfg.CallWait = -1
 	}
 	c, err := New(cfg)
 	if err != nil {
@@ -494,8 +494,12 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 			for _, code := range tt.codes {
 				ok = ok || failed.Code == code
 			}
-			if failed.Class != Transient || !ok {
-				t.Errorf("got %+v, want transient with a code of %q", failed, tt.codes)
+			class := Transient
+			if tt.name == "down" { // a 503
+				class = Overloaded
+			}
+			if failed.Class != class || !ok {
+				t.Errorf("got %+v, want %s with a code of %q", failed, class, tt.codes)
 			}
 			if tt.name == "HTML 502" && !strings.Contains(failed.Message, "HTML") {
 				t.Errorf("message %q", failed.Message)

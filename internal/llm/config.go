@@ -20,7 +20,8 @@ const (
 	DefaultTimeout        = 2 * time.Minute
 	DefaultFlexTimeout    = 15 * time.Minute // OpenAI's advice
 	DefaultMaxConnections = 16
-	DefaultMaxWait        = time.Minute
+	DefaultCallWait       = time.Minute
+	DefaultMaxWait        = time.Hour
 )
 
 // Config describes one endpoint and how to use it.
@@ -51,11 +52,15 @@ type Config struct {
 	// MaxConnections is the number of idle connections that are kept. It should be the number of
 	// calls in flight.
 	MaxConnections int
-	// MaxWait bounds the total time that one Complete waits, for rate limits and for an endpoint
-	// that is down. Beyond it Complete returns class RateLimited or Unavailable.
+	// MaxWait is how long a quota may take to reset so that calls wait for it, as for a rate limit.
+	// Complete returns class Quota for one that takes longer, or an unknown time. It is also how long
+	// the endpoint may give no answer. Complete then returns class Unavailable with [CodeSilent].
 	MaxWait time.Duration
+	// CallWait bounds the total time that one Complete waits, for rate limits and for an endpoint
+	// that is down. Beyond it Complete returns class RateLimited or Unavailable.
+	CallWait time.Duration
 	// FailWhenDown makes Complete return at once if the endpoint is down, instead of waiting for
-	// MaxWait. It is for callers that have a fallback.
+	// CallWait. It is for callers that have a fallback.
 	FailWhenDown bool
 	// Limiter paces calls. Without one, calls are not paced and Complete does not wait after a 429.
 	Limiter Limiter
@@ -84,6 +89,7 @@ func (c Config) withDefaults() Config {
 	c.FlexTimeout = cmp.Or(c.FlexTimeout, DefaultFlexTimeout)
 	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
 	c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait)
+	c.CallWait = cmp.Or(c.CallWait, DefaultCallWait)
 	if c.proxy == nil {
 		c.proxy = http.ProxyFromEnvironment
 	}

@@ -132,7 +132,7 @@ func (row recordedRow) check(t *testing.T, e recorded) {
 	if row.Closed {
 		server.Close()
 	}
-	c, err := New(Config{BaseURL: server.URL, APIKey: "a-key", APIVersion: e.APIVersion, MaxWait: -1})
+	c, err := New(Config{BaseURL: server.URL, APIKey: "a-key", APIVersion: e.APIVersion, CallWait: -1, FailWhenDown: true}) // as with a fallback: it waits for no quota
 	if err != nil {
 		t.Fatal(err)
 	}

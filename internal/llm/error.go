@@ -20,6 +20,9 @@ const (
 	// Quota: a quota of a longer time than a minute is used up, such as a day's requests. The
 	// document is not at fault. Calls fail until [Error.Until].
 	Quota Class = "quota"
+	// Overloaded: the endpoint has too much to do, or is loading the model, while it may answer other
+	// calls. The document is not at fault: try again a moment later and use no attempt.
+	Overloaded Class = "overloaded"
 	// Unavailable: the endpoint is down. The document is not at fault: wait for RetryAfter and use
 	// no attempt.
 	Unavailable Class = "unavailable"
@@ -54,8 +57,9 @@ type Error struct {
 	Cause    string
 	// RetryAfter is how long to wait before the next try; 0 if unknown.
 	RetryAfter time.Duration
-	// Quota names the quota that is used up, such as "requests per day", if the class is Quota. Until
-	// is when it resets; zero if that is unknown.
+	// Quota names the quota that is used up, such as "requests per day", if the class is Quota, or
+	// RateLimited because the quota resets within [Config.MaxWait]. Until is when it resets; zero if
+	// that is unknown.
 	Quota string
 	Until time.Time
 	// Doubtful is set if nothing in the answer tells whether the document is at fault, or the account

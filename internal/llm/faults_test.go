@@ -21,7 +21,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		f.Rate500, f.Rate502HTML, f.RateError200, f.RateNoChoice = 0.05, 0.02, 0.02, 0.01
 		f.RateTruncate, f.RateReset, f.RateHang, f.Rate429 = 0.02, 0.02, 0.01, 0.02
 		f.RetryAfter, f.Wait429 = "ms", fakellm.Duration(5*time.Millisecond)
-	}, Config{MaxConnections: 8, Timeout: 2 * time.Second, MaxWait: time.Minute})
+	}, Config{MaxConnections: 8, Timeout: 2 * time.Second, CallWait: time.Minute})
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {
@@ -50,7 +50,7 @@ func untilAnswered(ctx context.Context, c *Client, r Request) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.As(err, &failed) || failed.Class != Transient && failed.Class != RateLimited && failed.Class != Unavailable {
+		if !errors.As(err, &failed) || failed.Class != Transient && failed.Class != RateLimited && failed.Class != Unavailable && failed.Class != Overloaded {
 			return err
 		}
 	}

@@ -85,7 +85,7 @@ func FuzzResponse(f *testing.F) {
 		if status < 200 || status > 599 {
 			return // the transport refuses these
 		}
-		c, err := New(Config{BaseURL: "http://endpoint.example", APIKey: key, MaxWait: -1, HTTPClient: &http.Client{Transport: answering{status, body}}})
+		c, err := New(Config{BaseURL: "http://endpoint.example", APIKey: key, CallWait: -1, HTTPClient: &http.Client{Transport: answering{status, body}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 // concurrent use. See package limiter for the one that gistmill uses.
 type Limiter interface {
 	// Acquire waits until the call may start. It returns ctx's error if ctx ends first. If the wait
-	// would be longer than Call.MaxWait, it returns at once, with an *Error of class RateLimited
+	// would be longer than Call.CallWait, it returns at once, with an *Error of class RateLimited
 	// whose RetryAfter is the wait.
 	Acquire(ctx context.Context, call Call) (Permit, error)
 }
@@ -27,8 +27,8 @@ type Call struct {
 	// a slow answer shows no overload.
 	Timeout time.Duration
 	Tier    Tier
-	// MaxWait is how long the call may wait.
-	MaxWait time.Duration
+	// CallWait is how long the call may wait.
+	CallWait time.Duration
 	// Report, if not nil, is called when the call begins to wait, and when the wait changes. The
 	// client adds the endpoint.
 	Report func(Wait)

@@ -101,7 +101,7 @@ func flexServer(t *testing.T, answer func(asked string) (status int, tier string
 		fmt.Fprintf(w, `{"model":"m","service_tier":%s,"choices":[{"finish_reason":"stop","message":{"content":"ok"}}],"usage":{"prompt_tokens":10,"completion_tokens":5}}`, tier)
 	}))
 	t.Cleanup(server.Close)
-	c, err := New(Config{BaseURL: server.URL, MaxWait: time.Minute})
+	c, err := New(Config{BaseURL: server.URL, CallWait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,11 +190,11 @@ func TestCapacityIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestCapacityEndsAtMaxWait holds the error of a call whose wait would be too long.
-func TestCapacityEndsAtMaxWait(t *testing.T) {
+// TestCapacityEndsAtCallWait holds the error of a call whose wait would be too long.
+func TestCapacityEndsAtCallWait(t *testing.T) {
 	t.Parallel()
 	c := flexServer(t, func(string) (int, string) { return 429, "" })
-	c.cfg.MaxWait = 10 * time.Millisecond
+	c.cfg.CallWait = 10 * time.Millisecond
 	_, err := c.Complete(t.Context(), Request{Model: "m", Tier: TierFlex})
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Class != Capacity || failed.RetryAfter <= 0 || failed.NotSent || failed.Endpoint != c.Host() {
@@ -207,7 +207,7 @@ func TestCapacityEndsAtMaxWait(t *testing.T) {
 func TestFlexFallback(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &Client{cfg: Config{MaxWait: time.Minute}.withDefaults()}
+		c := &Client{cfg: Config{CallWait: time.Minute}.withDefaults()}
 		c.shortages.log = c.cfg.Logger
 		var err error
 		if c.base, err = parseBaseURL("http://model.test", false); err != nil {
@@ -218,7 +218,7 @@ func TestFlexFallback(t *testing.T) {
 			r.Waits = r.Waits.withDefaults(t.Context())
 			var turn flexTurn
 			for waited := time.Duration(0); ; tries++ {
-				took, err := c.awaitCapacity(t.Context(), &r, &turn, c.cfg.MaxWait-waited)
+				took, err := c.awaitCapacity(t.Context(), &r, &turn, c.cfg.CallWait-waited)
 				if waited += took; err != nil {
 					return tries, ""
 				}

@@ -44,7 +44,7 @@ func (c classifier) transport(ex *exchange, err error) *Error {
 		out.Class, out.Code = Halted, "encoding"
 		out.Message = fmt.Sprintf("%s compresses its answers in a way that was not asked for (%s): turn that off there, or in the proxy before it", at, text)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		out.Code, out.Message = "timeout", fmt.Sprintf("no answer within %s", c.timeout)
+		out.Code, out.Message = codeTimeout, fmt.Sprintf("no answer within %s", c.timeout)
 	case errors.As(err, &dns):
 		out.unreachable(fmt.Sprintf("cannot find the host of %s: check --base-url and the network", at))
 	case errors.Is(err, syscall.ECONNREFUSED):

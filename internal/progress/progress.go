@@ -122,16 +122,13 @@ func split(workers []ledger.LiveWorker) (live, gone []ledger.LiveWorker) {
 
 // stopped returns what a stopped run waits for, as far as it is not a person's decision.
 func stopped(run ledger.Run) *Waiting {
-	w := &Waiting{Message: run.Message}
+	w := &Waiting{Message: run.Message, Until: notZero(run.Until)}
 	switch {
 	case run.State != ledger.Stopped:
 		return nil
 	case run.Reason == ledger.Budget:
 		w.Reason = ledger.WaitBudget
-		if strings.Contains(run.Message, "budget of the day") {
-			w.Until = dayEnds(run.Message)
-		}
-	case run.Reason == ledger.Halted && strings.Contains(run.Message, "no credit"):
+	case run.Reason == ledger.Quota, run.Reason == ledger.Halted && run.Quota == ledger.CreditQuota:
 		w.Reason = ledger.WaitQuota
 	case run.Reason == ledger.Paused && strings.HasPrefix(run.Message, ledger.NotConfirmed):
 		w.Reason = ledger.WaitConfirmation
@@ -140,17 +137,6 @@ func stopped(run ledger.Run) *Waiting {
 		return nil
 	}
 	return w
-}
-
-// dayEnds returns the end of the day that a message about the budget of the day names.
-func dayEnds(message string) *time.Time {
-	_, after, _ := strings.Cut(message, "the day ends at ")
-	const layout = "2006-01-02 15:04 MST"
-	ends, err := time.Parse(layout, after[:min(len(layout), len(after))])
-	if err != nil {
-		return nil
-	}
-	return &ends
 }
 
 // quotaAfter is the wait after which a rate limit is a quota: limits of a minute end sooner.

@@ -74,7 +74,7 @@ func TestStandstill(t *testing.T) {
 
 func TestStopped(t *testing.T) {
 	t.Parallel()
-	day := "the budget of the day ($1, all runs) is reached; the day ends at 2026-03-02 00:00 UTC: resume then"
+	tomorrow := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
 		run    ledger.Run
 		reason ledger.WaitReason
@@ -85,9 +85,11 @@ func TestStopped(t *testing.T) {
 		{ledger.Run{State: ledger.Stopped, Reason: ledger.Paused, Message: "paused by a person"}, "", ""},
 		{ledger.Run{State: ledger.Stopped, Reason: ledger.Paused, Message: "not confirmed"}, ledger.WaitConfirmation, ""},
 		{ledger.Run{State: ledger.Stopped, Reason: ledger.Budget, Message: "the budget of the run is reached"}, ledger.WaitBudget, ""},
-		{ledger.Run{State: ledger.Stopped, Reason: ledger.Budget, Message: day}, ledger.WaitBudget, "2026-03-02T00:00:00Z"},
+		{ledger.Run{State: ledger.Stopped, Reason: ledger.Budget, Message: "the budget of the day", Until: tomorrow}, ledger.WaitBudget, "2026-03-02T00:00:00Z"},
 		{ledger.Run{State: ledger.Stopped, Reason: ledger.Halted, Message: "the endpoint refused the API key"}, "", ""},
-		{ledger.Run{State: ledger.Stopped, Reason: ledger.Halted, Message: "the account has no credit left: check plan"}, ledger.WaitQuota, ""},
+		{ledger.Run{State: ledger.Stopped, Reason: ledger.Halted, Message: "check plan", Quota: ledger.CreditQuota}, ledger.WaitQuota, ""},
+		{ledger.Run{State: ledger.Stopped, Reason: ledger.Quota, Quota: "requests per day"}, ledger.WaitQuota, ""},
+		{ledger.Run{State: ledger.Stopped, Reason: ledger.Quota, Quota: "requests per day", Until: tomorrow}, ledger.WaitQuota, "2026-03-02T00:00:00Z"},
 	} {
 		w := stopped(test.run)
 		switch {

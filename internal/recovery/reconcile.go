@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -85,6 +86,19 @@ func (r *Recovery) Reconcile(ctx context.Context) (int, error) {
 		r.log.Info("lost tasks enqueued again", "tasks", total)
 	}
 	return total, nil
+}
+
+// Restart continues runs that stopped because of a quota that has reset by now, and enqueues their
+// tasks.
+func (r *Recovery) Restart(ctx context.Context) error {
+	runs, err := r.ledger.Restart(ctx)
+	for _, run := range runs {
+		r.log.Info("run continues, its quota has reset", "run", run.Name)
+		if _, missing := r.EnqueueMissing(ctx, run, true); missing != nil { // Reconcile tries again
+			err = errors.Join(err, missing)
+		}
+	}
+	return err
 }
 
 // Withdraw removes a stopped run's tasks from the queue. Its partitions stay in the ledger.

@@ -25,6 +25,8 @@ const (
 	Interval = 5 * time.Second
 	// reconcileInterval is the time between two calls of [Recovery.Reconcile].
 	reconcileInterval = 30 * time.Second
+	// restartInterval is the time between two calls of [Recovery.Restart].
+	restartInterval = 10 * time.Second
 )
 
 // Recovery compares a queue with its ledger and repairs the queue. It is safe for concurrent
@@ -46,9 +48,10 @@ func New(l *ledger.Ledger, q *tasks.Queue, log *slog.Logger) *Recovery {
 	return &Recovery{ledger: l, queue: q, log: cmp.Or(log, slog.New(slog.DiscardHandler)), now: time.Now}
 }
 
-// Run recovers dead workers, reconciles the queue and verifies its owner, each at its
-// interval, until ctx ends; then it returns nil. It returns an *[OtherLedgerError] as soon as
-// the queue belongs to another ledger. Other errors are logged, and the step is retried.
+// Run recovers dead workers, reconciles the queue, continues runs whose quota has reset and
+// verifies the queue's owner, each at its interval, until ctx ends; then it returns nil. It returns
+// an *[OtherLedgerError] as soon as the queue belongs to another ledger. Other errors are logged,
+// and the step is retried.
 func (r *Recovery) Run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return r.WatchQueueOwner(ctx) })
@@ -61,6 +64,10 @@ func (r *Recovery) Run(ctx context.Context) error {
 			_, err := r.Reconcile(ctx)
 			return err
 		}))
+		return nil
+	})
+	all.Go(func() error {
+		loop.Every(ctx, restartInterval, loop.Report(r.log, "continue runs whose quota has reset", r.Restart))
 		return nil
 	})
 	return all.Wait()

@@ -184,7 +184,7 @@ func TestLedgerAndLimiters(t *testing.T) {
 	shared := limiter.New(limiter.Config{
 		Redis: client, Endpoint: "https://user:canary@model.test/v1?key=canary", Key: "canary", MaxInFlight: 4, Timeout: time.Minute, RPM: 6000,
 	})
-	permit, err := shared.Acquire(ctx, llm.Call{Model: "gpt", InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+	permit, err := shared.Acquire(ctx, llm.Call{Model: "gpt", InputTokens: func() int { return 1 }, CallWait: time.Minute})
 	ok(err)
 	permit.Done(llm.Outcome{})
 

@@ -25,7 +25,7 @@ func TestLimitersAreRead(t *testing.T) {
 	l := limiter.New(limiter.Config{
 		Redis: client, Endpoint: "http://" + host + "/v1", Key: "canary", MaxInFlight: 20, Timeout: time.Minute, RPM: 60, TPM: 90_000,
 	})
-	call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}
+	call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, CallWait: time.Minute}
 	answered, err := l.Acquire(t.Context(), call)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func benchmarkLimiter(b *testing.B, l Config) {
 	b.Helper()
 	l.Redis, l.Endpoint, l.MaxInFlight, l.Timeout = benchmarkRedis(b), b.Name(), 64, time.Minute
 	limiter := New(l)
-	call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Hour}
+	call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, CallWait: time.Hour}
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

@@ -163,14 +163,14 @@ func TestLongPauseReturnsAtOnce(t *testing.T) {
 }
 
 // TestWaitsAddUp uses an endpoint that asks for a pause again and again. The sum of the waits
-// stays within MaxWait.
+// stays within CallWait.
 func TestWaitsAddUp(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, redis *bubbleRedis) {
 		c := redis.client(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "25")
 			reply(w, 429, `{}`)
-		}, llm.Config{MaxWait: time.Minute})
+		}, llm.Config{CallWait: time.Minute})
 		start := time.Now()
 		_, err := c.Complete(t.Context(), testRequest("text"))
 		if failed := wantError(t, err); failed.Class != llm.RateLimited || failed.RetryAfter < 25*time.Second {

@@ -1,7 +1,8 @@
 -- A call has ended.
 --
 -- ARGV  1  its id; empty if it began while its process knew no limit
---       2  how it ended: ok, limited (a 429), slow (a timeout, or close to one), other
+--       2  how it ended: ok, limited (a 429), closed (a 429 until a quota resets), loaded (a
+--          timeout, or an endpoint with too much to do), slow (close to a timeout), other
 --       3  seconds since it was sent
 --       4  calls in flight when it was sent, itself included (0: unknown)
 --       5  the limit that a 429 names: requests, tokens, concurrency, or empty
@@ -114,10 +115,15 @@ if how == 'ok' or how == 'slow' and reported > 0 then
     end
   end
 end
-if how == 'slow' then
-  if sent >= (s.slowAt or 0) and n > 1 then
-    s.window, s.gentle, s.slowAt, s.successes = math.max(1, math.floor(0.7 * n)), 1, now, 0
+if how == 'slow' or how == 'loaded' then
+  -- A process that knew no limit counted its own calls only.
+  local together = math.max(n, k)
+  if sent >= (s.slowAt or 0) and together > 1 then
+    s.window, s.gentle, s.slowAt, s.successes = math.max(1, math.floor((how == 'slow' and 0.7 or 0.5) * together)), 1, now, 0
   end
+  if how == 'loaded' and retry > 0 then s.at = math.max(s.at, now + retry) end
+elseif how == 'closed' then
+  s.at = math.max(s.at, now + retry) -- says nothing about a rate
 elseif how == 'limited' then
   local new = sent >= (s.cutAt or 0) -- sent after the last refusal, so it says something new
   local tooMany = about == 'concurrency' -- refused for the calls in flight, not for the rate

@@ -146,7 +146,7 @@ func (l *Shared) state(model string) *modelState {
 
 // Acquire implements [llm.Limiter]. Besides class RateLimited it returns an [llm.Error] of class
 // ContextLength for a call that takes more tokens than the limit of a minute. While Redis cannot
-// be reached it retries within MaxWait, and then returns RateLimited with code
+// be reached it retries within CallWait, and then returns RateLimited with code
 // limiter_unreachable.
 func (l *Shared) Acquire(ctx context.Context, call llm.Call) (llm.Permit, error) {
 	if err := l.slots.Acquire(ctx, 1); err != nil {
@@ -222,7 +222,7 @@ func (l *Shared) wait(ctx context.Context, p *permit) error {
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
 	p.id = hex.EncodeToString(id[:])
 	for {
-		left := p.call.MaxWait - time.Since(begun)
+		left := p.call.CallWait - time.Since(begun)
 		reply, err := acquireCall.Run(ctx, l.cfg.Redis, p.state.keys, p.id, place.generation, place.request, place.token,
 			p.counted, p.call.OutputTokens, left.Seconds(), (l.timeout(p.call) + lostGrace).Seconds(), l.cfg.RPM, l.cfg.TPM).StringSlice()
 		var delay time.Duration

@@ -138,7 +138,7 @@ func load(ctx context.Context, t *testing.T, r *bubbleRedis, h http.Handler, pro
 	var wg sync.WaitGroup
 	for range processes {
 		limits.Redis, limits.MaxInFlight, limits.Timeout = r.dial, 16, time.Minute
-		c := r.client(t, h.ServeHTTP, llm.Config{Limiter: New(limits), MaxConnections: 16, Timeout: time.Minute, MaxWait: time.Hour})
+		c := r.client(t, h.ServeHTTP, llm.Config{Limiter: New(limits), MaxConnections: 16, Timeout: time.Minute, CallWait: time.Hour})
 		for range 16 {
 			wg.Go(func() {
 				for ctx.Err() == nil {
@@ -349,7 +349,7 @@ func TestLostCallsFreeTheirSlots(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		limits := Config{Redis: r.dial, MaxInFlight: 8, Timeout: 20 * time.Second, RPM: 6000}
-		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
+		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, CallWait: time.Minute}
 		dead := New(limits)
 		for range 4 {
 			if _, err := dead.Acquire(t.Context(), call); err != nil {
@@ -379,11 +379,11 @@ func TestRequestBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		l := New(Config{Redis: r.dial, MaxInFlight: 1, Timeout: time.Minute, TPM: 1000})
-		_, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 700 }, OutputTokens: 400, MaxWait: time.Minute})
+		_, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 700 }, OutputTokens: 400, CallWait: time.Minute})
 		if failed := wantError(t, err); failed.Class != llm.ContextLength || failed.Code != "exceeds_limit" {
 			t.Errorf("got %+v", failed)
 		}
-		if _, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}); err != nil {
+		if _, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, CallWait: time.Minute}); err != nil {
 			t.Errorf("the next one does not get its place: %v", err)
 		}
 	})
@@ -395,7 +395,7 @@ func TestLongWaitIsRefused(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		l := New(Config{Redis: r.dial, MaxInFlight: 100, Timeout: time.Minute, RPM: 6})
-		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
+		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, CallWait: time.Minute}
 		var wg sync.WaitGroup
 		var early, started atomic.Int64
 		for range 20 {
@@ -424,7 +424,7 @@ func TestNoLimitNoRedis(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		l := New(Config{Redis: r.dial, MaxInFlight: 4, Timeout: time.Minute})
-		call := llm.Call{Model: "m", InputTokens: func() int { t.Error("tokens were counted"); return 0 }, MaxWait: time.Minute}
+		call := llm.Call{Model: "m", InputTokens: func() int { t.Error("tokens were counted"); return 0 }, CallWait: time.Minute}
 		ask := func() {
 			p, err := l.Acquire(t.Context(), call)
 			if err != nil {
@@ -449,7 +449,7 @@ func TestOthersLearnOfALimit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *bubbleRedis) {
 		limits := Config{Redis: r.dial, MaxInFlight: 4, Timeout: time.Minute}
-		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute}
+		call := llm.Call{Model: "m", InputTokens: func() int { return 1 }, CallWait: time.Minute}
 		a, b := New(limits), New(limits)
 		for _, l := range []*Shared{a, b} {
 			p, err := l.Acquire(t.Context(), call)
@@ -542,7 +542,7 @@ func TestRefusingEverythingTeachesNoRate(t *testing.T) {
 		l := New(Config{Redis: r.dial, MaxInFlight: 16, Timeout: time.Minute})
 		acquire := func() llm.Permit {
 			t.Helper()
-			p, err := l.Acquire(t.Context(), llm.Call{Model: testRequest("").Model, InputTokens: func() int { return 1 }, MaxWait: time.Hour})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: testRequest("").Model, InputTokens: func() int { return 1 }, CallWait: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -76,7 +76,7 @@ func (p *permit) report(o llm.Outcome, took time.Duration) {
 	maxInFlight, perSecond := 0, 0.0
 	if p.id == "" {
 		maxInFlight, perSecond = s.end(o, p.inFlight)
-		if how != limited && how != slow && announced == (limitsPerMinute{}) && !s.paced.Load() {
+		if (how == answered || how == other) && announced == (limitsPerMinute{}) && !s.paced.Load() {
 			return
 		}
 		if !s.paced.Swap(true) {
@@ -105,7 +105,9 @@ type effect string
 const (
 	answered effect = "ok"
 	limited  effect = "limited" // class RateLimited
-	slow     effect = "slow"    // a timeout, or an answer close to it
+	closed   effect = "closed"  // class RateLimited, until a quota resets
+	loaded   effect = "loaded"  // a timeout, or class Overloaded: too many calls in flight
+	slow     effect = "slow"    // an answer close to the timeout
 	other    effect = "other"
 )
 
@@ -115,14 +117,16 @@ func (p *permit) effect(o llm.Outcome) (how effect, retry time.Duration, about s
 	var failed *llm.Error
 	timeout := p.limiter.timeout(p.call)
 	switch {
-	case errors.As(o.Err, &failed) && failed.Class == llm.RateLimited:
+	case errors.As(o.Err, &failed) && failed.Class == llm.RateLimited && failed.Quota != "":
+		return closed, failed.RetryAfter, ""
+	case failed != nil && failed.Class == llm.RateLimited:
 		return limited, failed.RetryAfter, limitNamed(failed)
 	case p.call.Tier == llm.TierFlex && o.Err != nil: // also for want of capacity
 		return other, 0, ""
 	case p.call.Tier == llm.TierFlex: // slow by nature
 		return answered, 0, ""
-	case failed != nil && failed.Code == "timeout":
-		return slow, 0, ""
+	case failed != nil && (failed.Class == llm.Overloaded || failed.Code == "timeout"):
+		return loaded, failed.RetryAfter, ""
 	case o.Err == nil && timeout > 0 && o.Latency > timeout/slowDivisor:
 		return slow, 0, ""
 	case o.Err == nil:

@@ -16,7 +16,7 @@ func TestFlexTeachesNothing(t *testing.T) {
 		l := New(Config{Redis: r.dial, MaxInFlight: 16, Timeout: time.Minute})
 		call := func(o llm.Outcome, tier llm.Tier, took time.Duration) {
 			t.Helper()
-			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", Tier: tier, Timeout: 15 * time.Minute, InputTokens: func() int { return 1 }, MaxWait: time.Hour})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", Tier: tier, Timeout: 15 * time.Minute, InputTokens: func() int { return 1 }, CallWait: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,7 +31,7 @@ func TestList(t *testing.T) {
 			t.Fatalf("before any call: %+v", got)
 		}
 		l, free := New(limits), New(Config{Redis: r.dial, Endpoint: "http://free.test/v1", MaxInFlight: 4, Timeout: time.Minute})
-		call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, MaxWait: time.Minute}
+		call := llm.Call{Model: "m", InputTokens: func() int { return 500 }, OutputTokens: 400, CallWait: time.Minute}
 		begin := func(l *Shared) llm.Permit {
 			t.Helper()
 			p, err := l.Acquire(t.Context(), call)
@@ -100,7 +100,7 @@ func TestLearnedLimitsAreListed(t *testing.T) {
 		l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 8, Timeout: time.Minute})
 		var open []llm.Permit
 		for range 5 {
-			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", InputTokens: func() int { return 1 }, CallWait: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +123,7 @@ func TestUnusedLimitersAreRemoved(t *testing.T) {
 		use := func(model string) {
 			t.Helper()
 			l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute, RPM: 60})
-			p, err := l.Acquire(t.Context(), llm.Call{Model: model, InputTokens: func() int { return 1 }, MaxWait: time.Minute})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: model, InputTokens: func() int { return 1 }, CallWait: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +164,7 @@ func TestLimiterIsRegisteredRarely(t *testing.T) {
 		l := New(Config{Redis: r.dial, Endpoint: "http://model.test", MaxInFlight: 1, Timeout: time.Minute})
 		noted, last := 0, int64(0)
 		for range 600 {
-			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", MaxWait: time.Minute})
+			p, err := l.Acquire(t.Context(), llm.Call{Model: "m", CallWait: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +193,7 @@ func TestLogNamesTheHost(t *testing.T) {
 			Redis: r.dial, Endpoint: "https://user:canary@model.test:8443/v1?key=canary", Key: "canary", MaxInFlight: 1, Timeout: time.Minute,
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		})
-		p, err := l.Acquire(t.Context(), llm.Call{Model: "m", MaxWait: time.Minute})
+		p, err := l.Acquire(t.Context(), llm.Call{Model: "m", CallWait: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
