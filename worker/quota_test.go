@@ -82,7 +82,7 @@ func TestQuotaOfADay(t *testing.T) {
 			config.Concurrency, config.MaxWait, config.IdleExit = 16, time.Hour, 200*time.Millisecond
 			config.Endpoints = llm.Endpoints{{Client: b.limitedClient(server.URL+"/v1", time.Hour)}}
 			run := b.plan()
-			b.ok(b.workerOf(config).Run(t.Context(), t.Context())) // it ends by itself: nothing keeps it alive
+			b.ok(b.workerOf(config).Run(t.Context(), t.Context())) // it ends, because nothing keeps it alive
 			run, err = b.ledger.RunByID(t.Context(), run.ID)
 			b.ok(err)
 			if run.State != ledger.Stopped || run.Reason != ledger.Quota || run.Quota != "requests per day" || run.Until.IsZero() == test.known {

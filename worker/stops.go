@@ -8,7 +8,7 @@ import (
 	"github.com/gistmill/gistmill/internal/llm"
 )
 
-// halted is the stop of a run that a person has to mend.
+// halted is the stop of a run that waits for a person to act.
 func halted(message string) ledger.Stop { return ledger.Stop{Reason: ledger.Halted, Message: message} }
 
 // waitsFor reports whether documents wait for a quota: it resets soon enough.

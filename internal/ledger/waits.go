@@ -17,7 +17,7 @@ type WaitReason string
 const (
 	WaitRateLimit    WaitReason = "rate_limit"   // the endpoint's rate limit
 	WaitBudget       WaitReason = "budget"       // a budget of the run or of the day
-	WaitQuota        WaitReason = "quota"        // a quota longer than a minute is used up, or no credit is left
+	WaitQuota        WaitReason = "quota"        // a quota longer than a minute, or no credit
 	WaitEndpoint     WaitReason = "endpoint"     // an endpoint that is down
 	WaitCapacity     WaitReason = "capacity"     // an endpoint without capacity for the flex tier
 	WaitPlanner      WaitReason = "planner"      // another process plans the source

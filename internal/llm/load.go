@@ -112,8 +112,8 @@ func (l *load) succeeded(model string, u Usage) {
 }
 
 // heard notes how a request ended, and returns since when there has been no answer; zero if there
-// was one. An answer is anything but a rate limit, an overload, a lack of capacity and what shows no
-// working endpoint.
+// was one. An answer is anything but a rate limit, an overload, a lack of capacity and what shows
+// no working endpoint.
 func (l *load) heard(failed *Error) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()

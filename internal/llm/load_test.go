@@ -49,7 +49,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// An endpoint that gives no answer for MaxWait is given up, in each way. An answer begins a new wait.
+// An endpoint that gives no answer for MaxWait is given up, in each way. An answer
+// begins a new wait.
 func TestNoAnswer(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"refused", "503", "500", "429", "hung"} {
@@ -88,7 +89,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// A client that is told of an outage makes one call, and gives up with it.
+// A client that learns of an outage makes one call, and gives up with it.
 func TestSuspect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -149,7 +149,7 @@ func TestDoubtful(t *testing.T) {
 		"424":               {424, ``, Transient, true},
 		"422":               {422, `{"detail":"odd"}`, BadRequest, true},
 		"499":               {499, ``, Transient, false},
-		"a 400 that passes": {400, `{"error":{"message":"upstream connect error, overloaded"}}`, Transient, false},
+		"a 400 that passes": {400, `{"error":{"message":"upstream connect error, overloaded"}}`, Overloaded, false},
 		"500":               {500, ``, Transient, false},
 	} {
 		c := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
