@@ -294,7 +294,8 @@ func (a *attempt[T]) endIfAlive(ctx context.Context, alive func(context.Context)
 		}
 		yes := false
 		within(pingTimeout, func(ctx context.Context) { yes = alive(ctx) })
-		if !yes {
+		if !yes { // it may have ended during the ping
+			within(0, func(ctx context.Context) { value, err = a.end(ctx) })
 			return value, err
 		}
 	}
