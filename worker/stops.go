@@ -30,7 +30,7 @@ func (w *Worker) cannotGoOn(r *openRun, e *llm.Error) {
 		why.Message += "; when it resets is not known: the same command tries again"
 	} else {
 		why.Ends, why.After = true, max(time.Until(e.Until), 0)
-		why.Message += "; it resets at " + ledger.ClockTime(e.Until) + ", and the same command goes on then"
+		why.Message += "; it is used up until " + ledger.ClockTime(e.Until) + ", and the same command goes on then"
 	}
 	w.stopRun(context.WithoutCancel(w.calls), r, why)
 }

@@ -29,7 +29,7 @@ func TestBodyIsAsGoOpenAIEncodesIt(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := openai.ChatCompletionRequest{Model: b.Model, MaxTokens: b.MaxTokens, ResponseFormat: b.ResponseFormat, Temperature: *b.Temperature}
+				want := openai.ChatCompletionRequest{Model: b.Model, MaxTokens: b.MaxTokens, ResponseFormat: b.ResponseFormat, Temperature: *b.Temperature} //nolint:staticcheck // the name that most servers know
 				for _, m := range b.Messages {
 					want.Messages = append(want.Messages, openai.ChatCompletionMessage{Role: m.Role, Content: m.Content})
 				}

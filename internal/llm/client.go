@@ -191,6 +191,7 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 			c.shortages.refused(r.Model, &flex, began, failed)
 		case failed.Class == RateLimited && c.cfg.Limiter != nil && (failed.Quota == "" || !c.cfg.FailWhenDown):
 			refused = failed
+			known.OpenGate()
 		case refusal.advice != "":
 			known.Withdraw(tried)
 			failed.Class, failed.Message = Halted, refusal.advice+": "+said.Message

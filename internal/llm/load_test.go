@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -192,7 +191,7 @@ func TestTimeoutInTheQueue(t *testing.T) {
 		ended := map[string]int{}
 		for i := range 5 {
 			all.Go(func() {
-				_, err := c.Complete(context.Background(), testRequest(string(rune('a'+i))))
+				_, err := c.Complete(t.Context(), testRequest(string(rune('a'+i))))
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
@@ -244,7 +243,7 @@ func TestContextIsContended(t *testing.T) {
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() {
-			_, err := c.Complete(context.Background(), testRequest("again"))
+			_, err := c.Complete(t.Context(), testRequest("again"))
 			failed := wantError(t, err)
 			mu.Lock()
 			defer mu.Unlock()

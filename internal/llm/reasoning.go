@@ -73,7 +73,7 @@ func isProvider(prefix string) bool {
 // the first call; calls correct it. Sources: ai.google.dev/gemini-api/docs/thinking, Qwen3's model
 // card, api-docs.deepseek.com (deepseek-reasoner), docs.mistral.ai (magistral),
 // docs.z.ai (GLM-4.5), platform.moonshot.ai (kimi-*-thinking), docs.x.ai (grok-4, grok-3-mini).
-var thinkers = []struct{ begins, without string }{
+var thinkers = []struct{ begins, without string }{ //nolint:gochecknoglobals // never changed
 	{"gemini-2.5", "lite"},
 	{"gemini-3", ""},
 	{"qwen3", "instruct coder embedding rerank"},

@@ -11,7 +11,7 @@
 // sources:
 //
 //   - set: [Config] names it;
-//   - announced: the endpoint's x-ratelimit-limit-* headers name it;
+//   - announced: the headers of the endpoint's answers name it;
 //   - learned: the endpoint refuses calls with a 429, or answers slowly.
 //
 // Known limits are used up to 99 %. Learned rates follow CUBIC (RFC 9438) around an estimate:
@@ -80,6 +80,8 @@ type modelState struct {
 	ended chan struct{}
 	means means
 	paced atomic.Bool // a limit is known: each call asks Redis
+
+	windows windows // of announced limits
 
 	mu      sync.Mutex
 	checked time.Time // last look for a limit that another process met

@@ -475,48 +475,6 @@ func TestOthersLearnOfALimit(t *testing.T) {
 	})
 }
 
-// TestAnnouncedLimits: a missing header and a value that is no limit announce none.
-func TestAnnouncedLimits(t *testing.T) {
-	t.Parallel()
-	header := func(kv ...string) http.Header {
-		h := http.Header{}
-		for i := 0; i < len(kv); i += 2 {
-			h.Set(kv[i], kv[i+1])
-		}
-		return h
-	}
-	for _, tc := range []struct {
-		h    http.Header
-		want limitsPerMinute
-	}{
-		{nil, limitsPerMinute{}},
-		{header("x-ratelimit-remaining-requests", "0"), limitsPerMinute{}},
-		{header("x-ratelimit-limit-requests", "1200", "x-ratelimit-limit-tokens", "90000"), limitsPerMinute{1200, 90000}},
-		{header("x-ratelimit-limit-requests", "-1", "x-ratelimit-limit-tokens", "0"), limitsPerMinute{}},
-		{header("x-rate-limit-limit-tokens", "5"), limitsPerMinute{0, 5}},
-		{header("x-ratelimit-limit-requests", "many"), limitsPerMinute{}},
-	} {
-		if got := announcedLimits(tc.h); got != tc.want {
-			t.Errorf("%v: %+v, want %+v", tc.h, got, tc.want)
-		}
-	}
-}
-
-// FuzzAnnouncedLimits reads an endpoint's headers: a limit is a positive number or absent.
-func FuzzAnnouncedLimits(f *testing.F) {
-	f.Add("60")
-	f.Add("-1")
-	f.Add("99999999999999999999")
-	f.Fuzz(func(t *testing.T, limit string) {
-		h := http.Header{}
-		h.Set("x-ratelimit-limit-requests", limit)
-		h.Set("x-rate-limit-limit-tokens", limit)
-		if l := announcedLimits(h); l.requests < 0 || l.tokens < 0 || l.requests != l.tokens {
-			t.Errorf("announced %+v", l)
-		}
-	})
-}
-
 func TestLimitNamed(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -72,7 +70,7 @@ func (p *permit) waits(w llm.Wait) {
 func (p *permit) report(o llm.Outcome, took time.Duration) {
 	l, s := p.limiter, p.state
 	how, retry, about := p.effect(o)
-	announced := announcedLimits(o.Header)
+	announced := s.windows.limits(o.Header, time.Now())
 	maxInFlight, perSecond := 0, 0.0
 	if p.id == "" {
 		maxInFlight, perSecond = s.end(o, p.inFlight)
@@ -149,28 +147,4 @@ func limitNamed(e *llm.Error) string {
 		return "requests"
 	}
 	return ""
-}
-
-// limitsPerMinute are limits that an endpoint announces; 0 means that it announces none.
-type limitsPerMinute struct{ requests, tokens int }
-
-// announcedLimits reads the headers x-ratelimit-limit-requests and -tokens. OpenAI, Azure and
-// compatible servers send them with every answer. A missing header is not a limit of 0; Azure
-// sends 0 and -1 for a limit that does not apply (openai-dotnet issue 838). Groq announces
-// requests per day. Read as requests per minute they limit nothing, and the limiter learns the
-// rate.
-func announcedLimits(h http.Header) limitsPerMinute {
-	return limitsPerMinute{announcedLimit(h, "requests"), announcedLimit(h, "tokens")}
-}
-
-func announcedLimit(h http.Header, unit string) int {
-	text := h.Get("x-ratelimit-limit-" + unit)
-	if text == "" {
-		text = h.Get("x-rate-limit-limit-" + unit) // Azure's second spelling (openai-python issue 937)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
 }

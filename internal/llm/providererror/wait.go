@@ -29,7 +29,7 @@ func Wait(h http.Header, e Error, now time.Time) time.Duration {
 		if ms, err := strconv.ParseFloat(strings.TrimSpace(headers.Get("retry-after-ms")), 64); err == nil && ms > 0 {
 			return clamp(ms / 1000)
 		}
-		if d := parseAt(headers.Get("Retry-After"), now); d > 0 {
+		if d := TimeLeft(headers.Get("Retry-After"), now); d > 0 {
 			return d
 		}
 	}
@@ -61,7 +61,7 @@ func resets(h http.Header, now time.Time) time.Duration {
 		if left, err := strconv.ParseFloat(remaining[strings.Replace(key, "reset", "", 1)], 64); err == nil && left != 0 {
 			continue
 		}
-		longest = max(longest, parseAt(h.Get(name), now))
+		longest = max(longest, TimeLeft(h.Get(name), now))
 	}
 	return longest
 }
@@ -75,9 +75,9 @@ func limitName(header string) string {
 	return name
 }
 
-// parseAt parses a duration ("6m0s", "644ms", "12.5 seconds", "30"), or a time as a date or in
+// TimeLeft parses a duration ("6m0s", "644ms", "12.5 seconds", "30"), or a time as a date or in
 // seconds or milliseconds since 1970. It returns the time from now on; 0 for other text.
-func parseAt(s string, now time.Time) time.Duration {
+func TimeLeft(s string, now time.Time) time.Duration {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return 0

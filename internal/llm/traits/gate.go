@@ -9,10 +9,20 @@ import (
 // are refused within a few seconds. An endpoint that works for longer has accepted the call.
 const aloneMost = 10 * time.Second
 
-// gate lets one call at a time through until a model was answered.
+// gate lets one call at a time through until it is open. Its fields are guarded by Model.mu.
 type gate struct {
-	alone chan struct{} // holds a token while a call is alone; made under Model.mu
-	open  bool          // no call is alone any more
+	alone chan struct{} // holds a token while a call is alone; made at the first call
+	open  chan struct{} // closed when no call is alone any more; made with alone
+}
+
+// isOpen reports whether calls may be made at the same time.
+func (g *gate) isOpen() bool {
+	select {
+	case <-g.open:
+		return true
+	default:
+		return false
+	}
 }
 
 // Alone waits until a call may be made. While nothing is known of the model, one call at a time may
@@ -27,41 +37,50 @@ func (m *Model) Alone(ctx context.Context) (done func(settled bool), err error) 
 	}
 	m.mu.Lock()
 	if m.gate.alone == nil {
-		m.gate.alone = make(chan struct{}, 1)
+		m.gate = gate{alone: make(chan struct{}, 1), open: make(chan struct{})}
 	}
-	alone, open := m.gate.alone, m.gate.open
+	alone, open, isOpen := m.gate.alone, m.gate.open, m.gate.isOpen()
 	m.mu.Unlock()
-	if open {
+	if isOpen {
 		return free, nil
 	}
 	most := time.NewTimer(aloneMost)
 	defer most.Stop()
 	select {
+	case <-open:
+		return free, nil
 	case alone <- struct{}{}:
 	case <-most.C:
-		m.mu.Lock()
-		m.gate.open = true
-		m.mu.Unlock()
+		m.OpenGate()
 		return free, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	}
-	m.mu.Lock()
-	open = m.gate.open
-	m.mu.Unlock()
-	if open {
-		<-alone
-		return free, nil
 	}
 	ended := false
 	return func(settled bool) {
 		m.mu.Lock()
 		first := !ended
 		ended = true
-		m.gate.open = m.gate.open || settled && first
 		m.mu.Unlock()
-		if first {
-			<-alone
+		if !first {
+			return
 		}
+		if settled {
+			m.OpenGate()
+		}
+		<-alone
 	}, nil
+}
+
+// OpenGate lets calls be made at the same time from now on. A rate limit shows that the endpoint
+// accepts the key, and it paces the others.
+func (m *Model) OpenGate() {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gate.open != nil && !m.gate.isOpen() {
+		close(m.gate.open)
+	}
 }

@@ -225,3 +225,26 @@ func TestFirstCallGoesAlone(t *testing.T) {
 		done(true)
 	}
 }
+
+// A rate limit opens the gate for calls that wait at it.
+func TestGateOpensForWaitingCalls(t *testing.T) {
+	t.Parallel()
+	m := traits.NewBook(nil, nil).Of(base(t, "http://h/v1"), "m")
+	m.OpenGate() // before any call there is none
+	first, err := m.Alone(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	for range 3 {
+		waiting.Go(func() {
+			if _, err := m.Alone(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	m.OpenGate()
+	m.OpenGate()
+	waiting.Wait()
+	first(false)
+}
