@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,9 +41,16 @@ func TestMisconfiguredWorkerEndsItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setUp(t, documents(200))
+			b := setUp(t, documents(600))
+			gone := make(chan struct{}) // the bad worker has ended, so the rest may go fast
+			begun := make(chan struct{})
+			begin := sync.OnceFunc(func() { close(begun) })
 			b.model.answer = func(context.Context, string, int) (llm.Response, error) {
-				<-time.After(100 * time.Millisecond)
+				begin()
+				select {
+				case <-time.After(100 * time.Millisecond):
+				case <-gone:
+				}
 				return llm.Response{}, nil
 			}
 			run := b.plan()
@@ -53,7 +61,11 @@ func TestMisconfiguredWorkerEndsItself(t *testing.T) {
 			defer cancel()
 			ended := make(chan error, 1)
 			go func() { ended <- b.workerOf(healthy).Run(stop, t.Context()) }()
-			err := b.workerOf(bad).Run(t.Context(), t.Context())
+			<-begun // alone, the bad worker would halt the run
+			bounded, end := context.WithTimeout(t.Context(), time.Minute)
+			defer end()
+			err := b.workerOf(bad).Run(bounded, t.Context())
+			close(gone)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "run "+run.Name) {
 				t.Errorf("the worker ended with %v, want %q", err, c.want)
 			}
@@ -61,7 +73,7 @@ func TestMisconfiguredWorkerEndsItself(t *testing.T) {
 				t.Errorf("the run is %s: %s (%v)", now.State, now.Message, err)
 			}
 			run = b.until(run, func(r ledger.Run) bool { return r.State != ledger.Running })
-			b.totals(run, ledger.Totals{Total: 200, Done: 200})
+			b.totals(run, ledger.Totals{Total: 600, Done: 600})
 			cancel()
 			b.ok(<-ended)
 		})

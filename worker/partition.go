@@ -77,8 +77,8 @@ func (w *Worker) dueAgain(at time.Time) {
 // *returnError if the partition is better returned to the queue, for example to wait for a
 // retry that is due later.
 func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
-	if w.misfits.of(ledger.RunID(p.RunID)) != nil {
-		return w.giveBack(ledger.RunID(p.RunID))
+	if err := w.giveBack(ledger.RunID(p.RunID)); err != nil {
+		return err
 	}
 	r, err := w.runs.get(ctx, p)
 	var halt *haltError
@@ -88,7 +88,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 			return findErr
 		}
 		w.cannotWork(&openRun{run: run}, byDocument, halted(halt.message))
-		return w.giveBack(ledger.RunID(p.RunID))
+		return w.partition(ctx, p)
 	}
 	if errors.Is(err, ledger.ErrNotFound) {
 		w.log.Warn("task dropped, its run is not in this ledger", "run", p.Run)
@@ -97,12 +97,15 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	if err != nil {
 		return err
 	}
+	if r.stopped.isSet() {
+		return nil // the ledger keeps its partitions
+	}
 	for {
 		if r.stopped.isSet() {
-			return nil // the ledger keeps its partitions
+			return w.partition(ctx, p) // it may be running again, and this task may be of that time
 		}
-		if w.misfits.of(r.run.ID) != nil {
-			return w.giveBack(r.run.ID)
+		if err := w.giveBack(r.run.ID); err != nil {
+			return err
 		}
 		if w.isDraining() {
 			return &returnError{0, "the worker is stopping"}
@@ -129,17 +132,20 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 	}
 }
 
-// giveBack returns a task of a run on which this worker cannot work to the queue, for others. It
-// returns nil instead if the run turns out to be over.
+// giveBack returns the error that gives a task back to the queue, for others, if this worker cannot
+// work on its run. It returns nil if it can, or if the run has stopped meanwhile: the ledger tells
+// then whether it is running again, and this is a task of the new generation.
 func (w *Worker) giveBack(run ledger.RunID) error {
-	if m := w.misfits.of(run); m != nil {
-		select {
-		case <-m.decided: // soon, if this worker drains
-			if m.over {
-				return nil // the ledger keeps its partitions
-			}
-		case <-time.After(fitnessPoll):
+	m := w.misfits.of(run)
+	if m == nil {
+		return nil
+	}
+	select {
+	case <-m.decided: // soon, if this worker drains
+		if m.over {
+			return nil
 		}
+	case <-time.After(fitnessPoll):
 	}
 	w.dueAgain(time.Now().Add(misfitAfter))
 	return &returnError{misfitAfter, "this worker cannot work on the run"}
