@@ -78,7 +78,7 @@ func TestWrongInput(t *testing.T) {
 			code: 1, says: []string{closed, "GISTMILL_STORE"}, never: "sesame", waits: "waiting for the ledger at postgres://me:xxxxx@" + closed,
 		},
 		{
-			name: "no Redis for enqueue", args: []string{"enqueue", "docs"}, env: []string{"GISTMILL_REDIS=redis://:sesame@" + closed},
+			name: "no Redis for enqueue", args: []string{"enqueue", "docs", "--model", "extractive"}, env: []string{"GISTMILL_REDIS=redis://:sesame@" + closed},
 			code: 1, says: []string{closed, "GISTMILL_REDIS"}, never: "sesame", waits: "waiting for Redis at redis://:xxxxx@" + closed, logging: true,
 		},
 		{

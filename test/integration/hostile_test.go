@@ -90,7 +90,12 @@ func TestHostileDocuments(t *testing.T) {
 	var v programtest.Status
 	programtest.Await(t, "the end of the run", 10*time.Minute, func() bool {
 		f.look()
-		v = s.status(run)
+		r := s.run("status", run, "-o", "json")
+		if r.Code == 1 {
+			return false // these documents use the whole machine, and the ledger did not answer within 2 s
+		}
+		r.WantCode(0).Decode(&v)
+		v.Check(t)
 		if v.Documents.Done == innocent && goodDone == 0 {
 			goodDone = time.Since(began)
 		}

@@ -52,7 +52,7 @@ func TestRedisCluster(t *testing.T) {
 	s.write("notes.jsonl", lines(0, good))
 	var refused []byte
 	for n := range bad {
-		refused = append(refused, line(fmt.Sprint(n), fmt.Sprint("FAKELLM-REFUSE ", n))...)
+		refused = append(refused, line(fmt.Sprint(n), fmt.Sprintf("FAKELLM-REFUSE entry %d of the register", n))...)
 	}
 	s.write("bad.jsonl", refused)
 	v := s.server()

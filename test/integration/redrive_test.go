@@ -4,6 +4,7 @@ package integration
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ func TestRedriveMoreThanAnArchiveKeeps(t *testing.T) {
 	s := newSite(t, "", func(c *fakellm.Config) { c.Record = false })
 	var broken bytes.Buffer
 	for n := range refused {
-		broken.Write(line("refused/"+strconv.Itoa(n), "FAKELLM-REFUSE "+strconv.Itoa(n)))
+		broken.Write(line("refused/"+strconv.Itoa(n), fmt.Sprintf("FAKELLM-REFUSE entry %d of the register", n)))
 	}
 	for n := range empty {
 		broken.Write(line("empty/"+strconv.Itoa(n), ""))
