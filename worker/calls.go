@@ -25,11 +25,12 @@ type recordedCalls struct {
 
 // Complete implements [summarize.Completer]. It is safe for concurrent use.
 func (c *recordedCalls) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
-	// Whatever a call waits for before it is sent, the wait ends when the worker drains.
-	waiting, cancel := c.worker.untilDrained(ctx)
+	// Whatever a call waits for before it is sent, the wait ends when the worker drains or the run
+	// stops.
+	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	waiting, cancel = c.open.stopped.until(waiting)
-	defer cancel()
+	defer context.AfterFunc(c.worker.begins, cancel)()
+	defer context.AfterFunc(c.open.stopped.ctx, cancel)()
 	slot, err := c.worker.callSlots.reserve(waiting)
 	if err != nil {
 		return llm.Response{}, c.waitEnded(err)

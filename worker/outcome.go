@@ -250,13 +250,10 @@ func (w *Worker) classifyCall(ctx context.Context, r *openRun, c ledger.Claimed,
 		return w.notNow(e)
 	case llm.Overloaded:
 		return w.busy(c, read, e)
-	case llm.Quota:
+	case llm.Quota, llm.Halted:
 		if w.waitsFor(e) {
 			return w.notNow(e)
 		}
-		w.cannotGoOn(r, e)
-		return release{}
-	case llm.Halted:
 		w.cannotGoOn(r, e)
 		return release{}
 	case llm.Refused:

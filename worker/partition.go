@@ -87,7 +87,7 @@ func (w *Worker) partition(ctx context.Context, p tasks.Partition) error {
 		if findErr != nil {
 			return findErr
 		}
-		w.cannotWork(&openRun{run: run}, byDocument, halted(halt.message))
+		w.cannotWork(newOpenRun(ctx, run), byDocument, halted(halt.message))
 		return w.partition(ctx, p)
 	}
 	if errors.Is(err, ledger.ErrNotFound) {

@@ -69,11 +69,7 @@ func (w *Worker) refused(ctx context.Context, r *openRun, c ledger.Claimed, read
 	if e.Status == 403 {
 		class = ledger.ClassRefused
 	}
-	var known ledger.Refusals
-	err := w.persist(ctx, "read the refusals", func() (err error) {
-		known, err = w.ledger.Refusals(ctx, c)
-		return err
-	})
+	known, err := w.refusals(ctx, c)
 	if err != nil {
 		return release{}
 	}
@@ -94,11 +90,7 @@ func (w *Worker) stillSuspected(ctx context.Context, r *openRun, c ledger.Claime
 	if c.Refusals == 0 {
 		return nil
 	}
-	var known ledger.Refusals
-	err := w.persist(ctx, "read the refusals", func() (err error) {
-		known, err = w.ledger.Refusals(ctx, c)
-		return err
-	})
+	known, err := w.refusals(ctx, c)
 	if err != nil {
 		return release{}
 	}
@@ -112,6 +104,15 @@ func (w *Worker) stillSuspected(ctx context.Context, r *openRun, c ledger.Claime
 		return release{after: w.config.Retry.Delay(c.Refusals)}
 	}
 	return nil
+}
+
+// refusals reads what is known of a document's refusal. It waits while the ledger is away.
+func (w *Worker) refusals(ctx context.Context, c ledger.Claimed) (known ledger.Refusals, err error) {
+	err = w.persist(ctx, "read the refusals", func() error {
+		known, err = w.ledger.Refusals(ctx, c)
+		return err
+	})
+	return known, err
 }
 
 // blameSettings halts a run whose documents are all refused.

@@ -30,52 +30,25 @@ type openRun struct {
 	fallback    atomic.Bool // they may use the standard price where it has no capacity
 }
 
-// stopFlag is set once. The zero value is not set. It is safe for concurrent use.
+// stopFlag is set once. Make one with [newStopFlag]. It is safe for concurrent use.
 type stopFlag struct {
-	mu   sync.Mutex
-	on   bool
-	ends map[*context.CancelFunc]struct{}
+	ctx context.Context //nolint:containedctx // ends when the flag is set
+	end context.CancelFunc
 }
 
-// set sets the flag, and reports whether this call did it.
-func (f *stopFlag) set() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	first := !f.on
-	f.on = true
-	for end := range f.ends {
-		(*end)()
-	}
-	return first
+// newStopFlag returns a flag that is not set. The end of ctx does not set it.
+func newStopFlag(ctx context.Context) stopFlag {
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	return stopFlag{ctx, end}
 }
 
-// isSet reports whether the flag is set.
-func (f *stopFlag) isSet() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.on
-}
+func (f stopFlag) set() { f.end() }
 
-// until returns a context that ends with ctx, or when the flag is set.
-func (f *stopFlag) until(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.on {
-		cancel()
-		return ctx, cancel
-	}
-	if f.ends == nil {
-		f.ends = map[*context.CancelFunc]struct{}{}
-	}
-	key := &cancel
-	f.ends[key] = struct{}{}
-	return ctx, func() {
-		cancel()
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		delete(f.ends, key)
-	}
+func (f stopFlag) isSet() bool { return f.ctx.Err() != nil }
+
+// newOpenRun returns a run that is not opened yet.
+func newOpenRun(ctx context.Context, run ledger.Run) *openRun {
+	return &openRun{run: run, stopped: newStopFlag(ctx)}
 }
 
 // refresh takes over what may change about a run while the worker works on it.
@@ -120,7 +93,7 @@ func (rs *openRuns) get(ctx context.Context, p tasks.Partition) (*openRun, error
 	if run.Name != p.Run { // another ledger has a run with this id
 		return nil, fmt.Errorf("run %s: %w", p.Run, ledger.ErrNotFound)
 	}
-	r := &openRun{run: run}
+	r := newOpenRun(ctx, run)
 	r.refresh(run)
 	if run.State != ledger.Running {
 		r.stopped.set()
@@ -210,7 +183,8 @@ func (w *Worker) refreshRuns(ctx context.Context) error {
 			continue
 		}
 		r.refresh(run)
-		if run.State != ledger.Running && r.stopped.set() {
+		if run.State != ledger.Running && !r.stopped.isSet() {
+			r.stopped.set()
 			w.log.Info("run no longer running", "run", run.Name, "state", run.State, "reason", run.Reason)
 		}
 		if run.State == ledger.Finished {

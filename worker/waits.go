@@ -202,10 +202,3 @@ func (w *Worker) callWaits(waiting context.Context, by any) llm.Waits {
 func waitOf(w llm.Wait) ledger.Wait {
 	return ledger.Wait{Reason: ledger.WaitReason(w.Kind), Endpoint: w.Endpoint, Since: w.Since, Until: w.Until, Cause: w.Cause}
 }
-
-// untilDrained returns a context that ends with ctx, or when the worker begins to drain.
-func (w *Worker) untilDrained(ctx context.Context) (context.Context, func()) {
-	waiting, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(w.begins, cancel)
-	return waiting, func() { stop(); cancel() }
-}
